@@ -80,7 +80,7 @@ def _to_integers(values: NDArray[Any], missing: NDArray[np.bool_], dtype: str) -
 
 
 def _clip(rounded: NDArray[Any], least: int, most: int, dtype: str) -> NDArray[Any]:
-    """Floats as integers, clipped to the ends."""
+    """Floats as integers, clipped to the limits."""
     low, high = rounded <= float(least), rounded >= float(most)
     whole = np.where(low | high, 0, rounded).astype(dtype)
     whole[low], whole[high] = least, most

@@ -18,8 +18,8 @@ __all__ = ["write_card"]
 
 
 def write_card(run: OpenedRun, folder: Path, parts: Parts, records: Sequence[Record]) -> None:
-    """Write README.md: what it is, from which data, how good, how to use it;
-    somebody's own README.md is left alone.
+    """Write README.md: the model, its data, quality and use;
+    a README.md of the user's is not replaced.
     """
     path = run.folder / "README.md"
     if is_card(path) or not path.exists():

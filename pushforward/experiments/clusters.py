@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.data_types import Observations
-from pushforward.experiments.opened import OpenedRun, file_names, in_blocks, read_like
+from pushforward.experiments.opened import OpenedRun, file_names, iterate_batches, read_like
 from pushforward.experiments.view import Table
 
 __all__ = ["Clusters", "assign"]
@@ -18,11 +18,11 @@ __all__ = ["Clusters", "assign"]
 
 @dataclass(frozen=True)
 class Clusters:
-    """To which cluster each row belongs.
+    """The cluster of each row.
 
     Args:
         cluster: (n,), from 0.
-        responsibilities: how probable each cluster is (n, clusters); None if not asked for.
+        responsibilities: the probability of each cluster (n, clusters); None if not requested.
         files: the file that each row came from, where rows are files.
     """
 
@@ -32,7 +32,7 @@ class Clusters:
 
     @property
     def sizes(self) -> dict[int, int]:
-        """Rows in each cluster that has some."""
+        """Number of rows in each non-empty cluster."""
         clusters, counts = self.cluster.unique(return_counts=True)
         return dict(zip(clusters.tolist(), counts.tolist()))
 
@@ -62,9 +62,9 @@ def assign(
 
     Args:
         run: whose model has clusters.
-        data: rows in the form that the model was fitted to: a path, a name, or in memory.
-        responsibilities: whether also how probable each cluster is.
-        table: how a text table is written, where that is not as the run's own table was.
+        data: rows in the form the model was fitted to: a path, a name, or in memory.
+        responsibilities: whether to include the probability of each cluster.
+        table: format of a text table, where it differs from the run's own.
 
     Example:
         >>> import tempfile, pushforward as pf
@@ -76,7 +76,7 @@ def assign(
     """
     run.need("has no clusters", "Assigns")
     source = read_like(run, data, table=table)
-    blocks = [batch.x for batch in in_blocks(source)]
+    blocks = [batch.x for batch in iterate_batches(source)]
     shares = [run.model.responsibilities(x).cpu() for x in blocks] if responsibilities else []
     return Clusters(
         torch.cat([run.model.assign(x).cpu() for x in blocks]),

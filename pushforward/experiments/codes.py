@@ -15,7 +15,13 @@ from pushforward.core.model import Model
 from pushforward.core.phase import Batch
 from pushforward.core.space import Column, Space
 from pushforward.experiments.labelled_rows import LabelledRows
-from pushforward.experiments.opened import OpenedRun, file_names, in_blocks, labels_of, read_under
+from pushforward.experiments.opened import (
+    OpenedRun,
+    file_names,
+    iterate_batches,
+    labels_of,
+    read_under,
+)
 
 __all__ = ["Codes", "code_space", "codes_of", "encode", "with_columns"]
 
@@ -45,9 +51,9 @@ def encode(
 
     Args:
         run: whose model encodes.
-        data: rows in the form that the model was fitted to: a path, a name, or in memory.
-        y: conditions: a column, a file, or 'auto'; those that the run was fitted with if None.
-        table: how a text table is written, where that is not as the run's own table was.
+        data: rows in the form the model was fitted to: a path, a name, or in memory.
+        y: conditions: a column, a file, or 'auto'; those the run was fitted with if None.
+        table: format of a text table, where it differs from the run's own.
 
     Example:
         >>> import tempfile, pushforward as pf
@@ -58,14 +64,14 @@ def encode(
     """
     run.need("has no codes for observations", "Encodes")
     source = read_under(run, data, y, table)
-    parts = [codes_of(run.model, batch) for batch in in_blocks(source)]
+    parts = [codes_of(run.model, batch) for batch in iterate_batches(source)]
     return Codes(torch.cat(parts), file_names(source))
 
 
 def codes_of(model: Model, batch: Batch | LabelledRows) -> Tensor:
     """Codes (n, latent) of some rows, on the CPU."""
     y = labels_of(model, batch)
-    assert isinstance(model, Encodes)  # as whoever asks has seen to
+    assert isinstance(model, Encodes)  # checked by the callers
     z = model.encode(batch.x) if y is None else model.encode(batch.x, y)
     codes: Tensor = z.flatten(1).cpu()
     return codes

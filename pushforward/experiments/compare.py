@@ -1,4 +1,4 @@
-"""Sets of samples against data, in feature spaces that are named."""
+"""Comparison of sets of samples with data, in named feature spaces."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from pushforward.core.source import Source
 from pushforward.data import read
 from pushforward.data.formats.builtin import centres
 from pushforward.data.reading import asked_conditions
-from pushforward.experiments.measure import described
+from pushforward.experiments.measure import describe_data
 from pushforward.experiments.opened import (
     MEASURED_ROWS,
     OpenedRun,
-    device_named,
+    find_device,
     open_run,
     table_settings,
 )
-from pushforward.experiments.sample import Rows, measured, numbers, sampled
+from pushforward.experiments.sample import Rows, as_numbers, measure_samples, sample_run
 from pushforward.metrics.feature_names import named
 from pushforward.metrics.modes import modes
 from pushforward.metrics.scores import PAIRED, USUAL, scores
@@ -36,28 +36,26 @@ __all__ = ["Comparison", "by_feature_space", "compare"]
 SPREADS = {"ring": 0.01, "grid": 0.05}
 """Standard deviations of the built-in mixtures whose modes are known."""
 TRAINING_ROWS = 10
-"""How many times `rows` are read of the training data:
-a copy is found only if its original is among them.
+"""Training rows read, as a multiple of `rows`:
+a copy is detected only if its original is among them.
 """
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is compared, and how.
+    """The data and settings of a comparison.
 
     Args:
         real: a file, folder, built-in name or run.
         generated: the same; runs are sampled from.
         spaces: feature spaces by name.
-        metrics: by name; the usual ones if None,
-            with modes where they are known and memorising where it can be judged.
-        train: rows that the model was trained on, for memorising and parzen;
-            `real` is then new rows.
+        metrics: by name; the usual ones if None, plus modes and memorising where applicable.
+        train: the model's training rows, for memorising and parzen; `real` are then new rows.
         y: labels of `real`, for a classifier and for conditional runs.
         reading: further arguments of `read` for `real`.
         table: how text tables are written.
         paired: arguments of metrics of pairs (psnr, ssim).
-        rows: at most so many of each set.
+        rows: the most rows of each set.
         seed: of the rows, the samples and the networks.
     """
 
@@ -85,8 +83,8 @@ def compare(
 
     Args:
         comparison: what is compared.
-        say: called with what a feature space tells of itself.
-        warn: called with what makes a comparison doubtful, or was left out.
+        say: called with a description of each feature space.
+        warn: called with caveats of the comparison and omissions.
 
     Example:
         >>> records, samples = compare(Comparison("ring:50", ["moons:50"], metrics=["fid"]))
@@ -108,7 +106,7 @@ def compare(
     low, high = truth.ends
     results: list[list[Record]] = [[] for _ in others]
     for name in comparison.spaces if any(metric != "modes" for metric in metrics) else ():
-        device = device_named(comparison.device)
+        device = find_device(comparison.device)
         space = named(
             name, truth.x, truth.labels, low=low, high=high, device=device, rng=comparison.seed
         )
@@ -118,7 +116,7 @@ def compare(
         insisted = comparison.metrics is not None
         for records, more in zip(
             results,
-            measured(
+            measure_samples(
                 space, truth, others, training, metrics, insisted, columns, comparison.seed, warn
             ),
         ):
@@ -127,9 +125,9 @@ def compare(
         records += _paired_records(pairs, comparison.paired, truth, other)
         if "modes" in metrics:
             name = comparison.real.partition(":")[0]
-            records += modes(other.x, centres(name), SPREADS[name], data=truth.described)
+            records += modes(other.x, centres(name), SPREADS[name], data=truth.description)
     return [
-        [replace(r, details={**r.details, "compared": other.described}) for r in records]
+        [replace(r, details={**r.details, "compared": other.description}) for r in records]
         for records, other in zip(results, others)
     ], others
 
@@ -152,7 +150,7 @@ def _feature_space(record: Record) -> str:
 
 @dataclass(frozen=True)
 class _Plan:
-    """How rows are brought in."""
+    """Reads or samples the rows to compare."""
 
     asked: Comparison
     opened: Mapping[str, OpenedRun]
@@ -179,7 +177,7 @@ class _Plan:
 
     def like(self, text: str, real: Rows, number: int) -> Rows:
         """Rows in the space of the real ones;
-        built-in data that are sampled have another seed than the real ones.
+        sampled built-in data use another seed than the real ones.
         """
         if text in self.opened:
             return self._sample(text, real, number)
@@ -195,19 +193,19 @@ class _Plan:
         )
 
     def _take(self, text: str, source: Source, most: int) -> Rows:
-        """Up to so many rows, chosen by the seed."""
+        """Up to `most` rows, selected by the seed."""
         seed = self.asked.seed
         order = permutation(len(source), rng=derive(seed, "compare"))[:most].sort().values
         batch = source.take(order)
         sampling = f", {len(order)} drawn by seed {seed}" if len(order) < len(source) else ""
         return replace(
-            numbers(text, batch.x, source.space, described(source) + sampling, batch.y),
+            as_numbers(text, batch.x, source.space, describe_data(source) + sampling, batch.y),
             total=len(source),
         )
 
     def _sample(self, text: str, real: Rows | None, number: int) -> Rows:
-        """Samples of a run, as many as there are real rows,
-        under their conditions where the run has conditions.
+        """Samples of a run, as many as real rows,
+        given their conditions if the run is conditional.
         """
         run, seed = self.opened[text], self.asked.seed
         run.need("has no samples", "Samples")
@@ -218,12 +216,12 @@ class _Plan:
                 f"{text} was fitted with conditions, and REAL brings none to sample under; pass"
                 " data with labels as REAL"
             )
-        x = sampled(run, n, y, derive(seed, "draws", number))
-        return numbers(text, x, run.model.fitted_space(), f"{n} draws of {text}, seed {seed}", y)
+        x = sample_run(run, n, y, derive(seed, "draws", number))
+        return as_numbers(text, x, run.model.fitted_space(), f"{n} draws of {text}, seed {seed}", y)
 
 
 def _metrics(comparison: Comparison) -> list[str]:
-    """The metrics asked for, or the usual ones."""
+    """The requested metrics, or the usual ones."""
     is_spread = comparison.real.partition(":")[0] in SPREADS
     if comparison.metrics is None:
         return [
@@ -240,9 +238,10 @@ def _metrics(comparison: Comparison) -> list[str]:
 
 
 def _pairs(metrics: Sequence[str], arguments: Mapping[str, Any], runs: Sequence[str]) -> list[str]:
-    """The metrics of pairs that were chosen.
+    """The requested metrics of pairs.
 
-    InvalidValue for options that they alone have, or for runs, whose samples have no originals.
+    Raises InvalidValue for options that only they use, or for runs,
+    whose samples have no originals.
     """
     pairs = [name for name in metrics if name in PAIRED]
     if arguments and not pairs:
@@ -261,7 +260,7 @@ def _pairs(metrics: Sequence[str], arguments: Mapping[str, Any], runs: Sequence[
 def _paired_records(
     metrics: Sequence[str], arguments: Mapping[str, Any], truth: Rows, other: Rows
 ) -> list[Record]:
-    """One record a metric, of other's rows as likenesses of truth's."""
+    """One record per metric, of other's rows as likenesses of truth's."""
     if not metrics:
         return []
     if truth.total != other.total:
@@ -276,12 +275,12 @@ def _paired_records(
         other.x,
         metrics=metrics,
         paired={"low": low, "high": high, **arguments},
-        data=truth.described,
+        data=truth.description,
     )
 
 
 def _warn_of_copies(real: Rows, others: Sequence[Rows], warn: Callable[[str], None]) -> None:
-    """The same rows on both sides are no comparison: metrics take both sets to be independent."""
+    """Warn if the rows are the same on both sides: metrics assume independent sets."""
     for other in others:
         if other.x.shape == real.x.shape and bool((other.x == real.x).all()):
             warn(

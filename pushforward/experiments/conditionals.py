@@ -24,7 +24,7 @@ from pushforward.experiments.view import Table
 __all__ = ["Conditional", "condition"]
 
 DRAWS = 20_000
-"""Samples that quantiles are those of: two digits of the outer ones."""
+"""Samples for quantiles: enough for two digits of the outer ones."""
 QUANTILES = (0.05, 0.5, 0.95)
 
 
@@ -44,7 +44,7 @@ class Conditional:
 
     @property
     def summary(self) -> str:
-        """What is given, and what kind of distribution that makes."""
+        """The given values, and the resulting kind of distribution."""
         values = ", ".join(
             f"{axis} = {_as_written([value], _column(self.space, axis), digits=6)[0]}"
             for axis, value in self.given.items()
@@ -53,11 +53,11 @@ class Conditional:
         return f"given {values}: a {model.registered_name} of {model.fitted_space()}"
 
     def table(self, seed: int = 0) -> Table:
-        """Columns axis, mean, sd and quantiles: moments in closed form where the distribution has
-        them, quantiles of samples.
+        """Columns axis, mean, sd and quantiles:
+        moments in closed form where the distribution has them, quantiles of samples.
 
-        Of a column of dates the mean and the quantiles are dates, and the standard deviation is in
-        its unit.
+        For a column of dates, the mean and the quantiles are dates,
+        and the standard deviation is in its unit.
         """
         x = self.distribution.sample(DRAWS, rng=seed).double().flatten(1)
         mean, deviation = _moments(self.distribution) or (x.mean(0), x.std(0))
@@ -88,12 +88,12 @@ def condition(run: OpenedRun, given: Mapping[str | int, Any]) -> Conditional:
 
     Args:
         run: whose model has closed conditionals.
-        given: values by axis (a column's name, or its position): numbers, dates, durations, or
-            texts of these.
+        given: values by axis (a column's name, or its position):
+            numbers, dates, durations, or texts of these.
 
     Raises:
         InvalidKind: If the model has no closed conditionals.
-        InvalidValue: For an axis that is not there, or a value that it cannot have.
+        InvalidValue: For an unknown axis, or an impossible value.
 
     Example:
         >>> import tempfile, pushforward as pf
@@ -104,7 +104,7 @@ def condition(run: OpenedRun, given: Mapping[str | int, Any]) -> Conditional:
         ('given 0 = 0.5: a gaussian of points in 1 dimension', ['axis', 'mean', 'sd'])
     """
     model = run.model
-    if "condition" not in missing_methods(model):  # else the model itself says why it has none
+    if "condition" not in missing_methods(model):  # otherwise the model explains why it has none
         run.need("has no closed conditionals", "Conditions")
     space = model.fitted_space()
     numbers = {axis: _number(axis, value, space) for axis, value in given.items()}

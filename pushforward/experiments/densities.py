@@ -1,4 +1,4 @@
-"""How likely every row is, and which are the odd ones out."""
+"""Log-densities of rows, and their ranking from the least likely."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from pushforward.metrics.preparation import prepared
 __all__ = ["DRAWS", "Densities", "densities"]
 
 DRAWS = 100
-"""Posterior samples a row of a bound: enough to rank rows by, and seconds for most models."""
+"""Posterior samples per row of a bound: enough for ranking, and seconds for most models."""
 ROWS = 4096
-"""Rows whose density is computed at once, and whose bound one seed is for."""
+"""Rows per block, with one seed for the block's bounds."""
 LEAST = 10
-"""Rows that a message proposes to show."""
+"""Rows that a message suggests showing."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Densities:
     Args:
         quantity: 'log_density', or 'log_density_bound'.
         values: (n,).
-        incomplete: which rows miss a value (n,): theirs is the density of the values they have.
+        incomplete: rows with a missing value (n,), whose density is that of their other values.
         files: the file that each row came from, where rows are files.
     """
 
@@ -57,19 +57,17 @@ class Densities:
 
     @cached_property
     def order(self) -> list[int]:
-        """Rows that miss no value, the least likely first; a density of fewer columns does not
-        compare with one of all.
-        """
+        """Complete rows, the least likely first; densities of fewer columns are not comparable."""
         order = self.values.argsort(stable=True)
         rows: list[int] = order[~self.incomplete[order]].tolist()
         return rows
 
     def table(self, top: int | None = None) -> Table:
         """Columns row, file (where there are files), the quantity, and rank; rank 1 is the least
-        likely row, and rows that miss a value have none.
+        likely row, and rows with a missing value have none.
 
         Args:
-            top: only so many rows, the least likely first; all, in their order, if None.
+            top: number of rows, the least likely first; all, in their order, if None.
         """
         if top is not None:
             _require_one("top", top, LEAST)
@@ -93,15 +91,15 @@ def densities(
 ) -> Densities:
     """The log-density of every row, or a lower bound on it.
 
-    Values are what `log_prob` and `iwae` give from Python: at the levels themselves, where the data
-    are integers; those of a model fitted to binarised data are binarised first.
+    Values equal those of `log_prob` and `iwae` in Python: at the levels themselves if the data are
+    integers; for models of binarised data, rows are binarised first.
 
     Args:
         run: whose model has a density, or a bound on it.
-        data: rows in the form that the model was fitted to: a path, a name, or in memory.
-        y: conditions: a column, a file, or 'auto'; those that the run was fitted with if None.
-        draws: posterior samples a row, for models that have a bound.
-        table: how a text table is written, where that is not as the run's own table was.
+        data: rows in the form the model was fitted to: a path, a name, or in memory.
+        y: conditions: a column, a file, or 'auto'; those the run was fitted with if None.
+        draws: posterior samples per row, for models with a bound.
+        table: format of a text table, where it differs from the run's own.
 
     Example:
         >>> import tempfile, pushforward as pf
@@ -115,7 +113,7 @@ def densities(
     exact = run.can("HasDensity")
     if not exact and not run.can("HasBound"):
         raise InvalidKind(
-            f"a {run.name} knows no density and no bound; models that do:"
+            f"a {run.name} has neither a density nor a bound; models that do:"
             f" {', '.join(_models_with_density())}"
         )
     source = read_under(run, data, y, table)
@@ -149,7 +147,7 @@ def _values(model: Model, batch: Batch, draws: int, exact: bool, seed: int) -> T
 
 
 def _refuse_missing(model: Model, batch: Batch, source: Source, first: int) -> None:
-    """Refuse a missing value where the model cannot leave it out."""
+    """Refuse a missing value unless the model can marginalise it."""
     if "missing" not in model.accepts:
         name = getattr(source, "name", "") or "the data"
         model.fitted_space().refuse_missing(batch.x, name, first=first)
@@ -164,7 +162,7 @@ def _require_one(name: str, value: int, example: int) -> None:
 
 
 def _models_with_density() -> list[str]:
-    """The names of models that have a density, or a bound on it."""
+    """The names of models with a density, or a bound on it."""
     return [
         name
         for name, cls in registered_models()

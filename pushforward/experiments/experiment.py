@@ -1,4 +1,4 @@
-"""What is fitted to what, how, and what is measured of it."""
+"""An experiment: a model, its data, a fitter, and the measurements of the result."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from pushforward.core.storage import describe, write_tensors
 from pushforward.data import read, split
 from pushforward.data.reading import asked_conditions, with_labels
 from pushforward.experiments.card import write_card
-from pushforward.experiments.fitters import fitter_for, quiet_fabric, writes_run
-from pushforward.experiments.images import leave_images
-from pushforward.experiments.measure import records
+from pushforward.experiments.fitters import make_fitter, silence_fabric, writes_run
+from pushforward.experiments.images import write_images
+from pushforward.experiments.measure import measure_run
 from pushforward.experiments.opened import OpenedRun, Parts, open_run
 
 __all__ = [
@@ -39,20 +39,20 @@ __all__ = [
     "fit_into",
     "fit_model",
     "free_folder",
-    "leave",
+    "complete_run",
 ]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of an experiment.
+    """The result of an experiment.
 
     Args:
         run: the run folder with the fitted model.
-        finished: how the fit ended; None where the fitter does not say.
-        records: what was measured on the rows held out; none after an interruption.
+        finished: how the fit ended; None if the fitter does not report it.
+        records: measurements on the held-out rows; empty after an interruption.
         parts: the rows trained on and those held out.
-        seconds: the time that fitting took.
+        seconds: fitting time.
     """
 
     run: OpenedRun
@@ -63,13 +63,13 @@ class Outcome:
 
     @property
     def interrupted(self) -> bool:
-        """Whether the fit was stopped by a signal; it can be resumed."""
+        """Whether a signal stopped the fit, which can then be resumed."""
         return self.finished is not None and self.finished.reason == "interrupted"
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A model, the rows it is fitted to, a fitter, and what is measured.
+    """A model, the rows it is fitted to, a fitter, and measurements.
 
     Args:
         model: not fitted yet; its arguments are the experiment's hyper-parameters.
@@ -78,16 +78,16 @@ class Experiment:
         y: conditions, as `Model.fit` takes them:
             True for labels that come with the data, or a name.
         reading: further arguments of `pushforward.read`.
-        held_out: share (below 1) or number of rows held out:
-            never trained on, and measured on. 0 for none.
-        split_seed: which rows are held out.
-        dequantise: whether U(-1/2, 1/2) is added to integers; as the model says if None.
-        fitter: settings of the model's own fitter, by name: {'epochs': 3, 'batch': 64}; or a
-            fitter, taken as it is.
-        start: a run of the same model whose weights to begin from.
-        bounds: posterior draws a row of importance-weighted bounds on held-out rows;
-            0 for the ELBO alone.
-        command: the command line that says the same, for the record.
+        held_out: share (below 1) or number of rows held out from training,
+            for measurements; 0 for none.
+        split_seed: seed that selects the held-out rows.
+        dequantise: whether to add U(-1/2, 1/2) to integers; the model's default if None.
+        fitter: settings of the model's own fitter, by name:
+            {'epochs': 3, 'batch': 64}; or a fitter, taken as it is.
+        start: a run of the same model to take initial weights from.
+        bounds: posterior samples per row for importance-weighted
+            bounds on held-out rows; 0 for the ELBO alone.
+        command: the equivalent command line, for the record.
 
     Example:
         >>> import tempfile, pushforward as pf
@@ -111,7 +111,7 @@ class Experiment:
     command: str = ""
 
     def read(self) -> Source:
-        """The rows, before they are split; conditions only where they were asked for."""
+        """The rows before the split; conditions only if requested."""
         if isinstance(self.source, (str, os.PathLike)):
             conditions = asked_conditions(self.y)
             source = read(self.source, **{**self.reading, **conditions})
@@ -132,13 +132,13 @@ class Experiment:
         listeners: Sequence[Listener] = (),
         rows: Source | None = None,
     ) -> Outcome:
-        """Read, split, fit, measure, and leave a run folder.
+        """Read, split, fit, measure, and write a run folder.
 
         Args:
-            folder: where to; runs/MODEL-SOURCE-N if not given.
+            folder: the run folder; runs/MODEL-SOURCE-N by default.
             overwrite: replace the run there.
             listeners: called with every event of the fit.
-            rows: what `read` gave, if it was called already.
+            rows: the result of `read`, if already called.
         """
         name = str(self.source) if isinstance(self.source, (str, os.PathLike)) else "data"
         place = default_folder(self.model.registered_name, name) if folder is None else Path(folder)
@@ -186,7 +186,7 @@ class Experiment:
     def _fitter_for(
         self, parts: Parts, place: Path | None, overwrite: bool, listeners: Sequence[Listener]
     ) -> Fitter:
-        return fitter_for(
+        return make_fitter(
             self.model,
             self.fitter,
             parts.held_out,
@@ -246,7 +246,7 @@ def fit_into(
 ) -> Outcome:
     """Fit a model, measure it on the rows held out, and complete its run folder."""
     began = time.monotonic()
-    quiet = quiet_fabric() if isinstance(model, Learner) else nullcontext()
+    quiet = silence_fabric() if isinstance(model, Learner) else nullcontext()
     finished: Finished | None
     try:
         with quiet:
@@ -260,20 +260,19 @@ def fit_into(
     if outcome.interrupted or not first_process():
         return outcome
     if writes_run(fitter):
-        return leave(folder, folder, outcome, bounds)
+        return complete_run(folder, folder, outcome, bounds)
     with create_run(folder, overwrite=overwrite) as part:
         write_run(part, model, parts.train)
-        return leave(part, folder, outcome, bounds)
+        return complete_run(part, folder, outcome, bounds)
 
 
-def leave(part: Path, folder: Path, outcome: Outcome, bounds: int = 0) -> Outcome:
+def complete_run(part: Path, folder: Path, outcome: Outcome, bounds: int = 0) -> Outcome:
     """Measure, and add images and the model card to a run.
 
     Args:
-        part: where the run lies while it is written.
-        folder: where it will lie.
+        part: the temporary folder of the run. folder: its final folder.
         outcome: of the fit.
-        bounds: posterior draws a row of importance-weighted bounds.
+        bounds: posterior samples per row for importance-weighted bounds.
     """
     if not (part / "model.json").is_file():
         raise BadRun(
@@ -281,14 +280,14 @@ def leave(part: Path, folder: Path, outcome: Outcome, bounds: int = 0) -> Outcom
             " again, to another folder"
         )
     run, parts = OpenedRun(part, outcome.run.model, Manifest.read(part)), outcome.parts
-    results = records(run, parts.held_out, draws=bounds) if parts.held_out is not None else []
-    leave_images(run, parts)
+    results = measure_run(run, parts.held_out, draws=bounds) if parts.held_out is not None else []
+    write_images(run, parts)
     write_card(run, folder, parts, results)
     return replace(outcome, run=replace(run, folder=folder), records=tuple(results))
 
 
 def first_process() -> bool:
-    """Whether this is the only process, or the first of those launched together."""
+    """Whether this is the only process, or the first of several."""
     return (
         int(os.environ.get("LOCAL_RANK", os.environ.get("RANK", "0")) or 0) == 0
         and int(os.environ.get("NODE_RANK", "0") or 0) == 0

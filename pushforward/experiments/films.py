@@ -1,4 +1,4 @@
-"""How a fit went, from the frames that its run kept: a strip of some of them, and a film of all."""
+"""The progress of a fit, from the frames in its run: a strip of some of them, and a film of all."""
 
 from __future__ import annotations
 
@@ -16,31 +16,30 @@ from pushforward.core.space import Space
 from pushforward.data.export.grids import frame_space
 from pushforward.experiments.labelled_rows import LabelledRows, if_available
 from pushforward.experiments.opened import OpenedRun
-from pushforward.fitting.film import film_folder, frames_of
+from pushforward.fitting.film import film_folder, read_frames
 from pushforward.plots import films, write
 from pushforward.plots.matplotlib_types import Figure
 
 __all__ = ["RunFilm", "run_film"]
 
 ROWS = 2000
-"""Rows that points are drawn over: more would hide them."""
+"""Rows drawn beneath points: more would hide them."""
 IMAGE_COLOURS, DRAWING_COLOURS = 256, 64
-"""Colours of a GIF: all that the format has for images, enough for a drawing."""
+"""Colours of a GIF: all that the format has for images, a few for a drawing."""
 SIDE = 4.5
 """Inches of a film of points."""
 
 
 @dataclass(frozen=True)
 class RunFilm:
-    """A fit in samples of the same codes.
+    """Samples of the same codes during a fit.
 
     Args:
         strip: some of the frames, side by side.
         frames: called for all frames, one after the other, as images.
         samples: observations seen at each frame.
-        colours: how many a GIF needs.
-        seconds: for which each frame is shown.
-        notes: what the film had to go without, and why.
+        colours: number of colours for a GIF. seconds: duration of each frame.
+        notes: omissions, with reasons.
     """
 
     strip: Figure
@@ -51,7 +50,7 @@ class RunFilm:
     notes: tuple[str, ...] = ()
 
     def write(self, folder: str | Path) -> tuple[Path, Path]:
-        """film.png and film.gif in a folder, in the place of older ones; returns where they are."""
+        """Write film.png and film.gif into a folder, replacing older ones; return their paths."""
         strip = write(self.strip, Path(folder) / "film.png")
         path = Path(folder) / "film.gif"
         film = films.write_film(self.frames(), path, seconds=self.seconds, colours=self.colours)
@@ -70,22 +69,21 @@ def run_film(
 
     Args:
         run: of the fit.
-        frames: how many the strip has.
-        codes: how many are shown in a strip of images.
-        seconds: for which each frame of the film is shown.
+        frames: number of frames in the strip. codes: number of samples in a strip of images.
+            seconds: duration of each frame of the film.
         axes: two columns of points, by name or position; the first two if None.
 
     Raises:
         BadRun: If the run kept no frames.
     """
     require_positive(frames=frames, codes=codes, seconds=seconds)
-    kept = frames_of(film_folder(run.folder))
-    samples = [frame.samples for frame in kept]
-    chosen, times = films.some_of(samples, frames), [f"{n:,}" for n in samples]
-    x, space, title = _observations(run, [frame.seen["x"] for frame in kept])
+    recorded = read_frames(film_folder(run.folder))
+    samples = [frame.samples for frame in recorded]
+    indices, times = films.some_of(samples, frames), [f"{n:,}" for n in samples]
+    x, space, title = _observations(run, [frame.seen["x"] for frame in recorded])
     headings = [f"{time} observations seen" for time in times]
     if space.kind == "images":
-        strip = films.image_strip(x, space, times, chosen, columns=codes, title=title)
+        strip = films.image_strip(x, space, times, indices, columns=codes, title=title)
         return RunFilm(
             strip,
             lambda: films.image_film(x, space, headings),
@@ -98,7 +96,7 @@ def run_film(
     panel = films.panel_of(x, space, data=data, axes=_columns(space, axes))
     panels = {run.folder.name: panel}
     return RunFilm(
-        films.strip(panels, times, chosen, title=title),
+        films.strip(panels, times, indices, title=title),
         lambda: films.film(panels, headings, side=SIDE),
         tuple(samples),
         DRAWING_COLOURS,
@@ -108,7 +106,7 @@ def run_film(
 
 
 def _observations(run: OpenedRun, x: list[Tensor]) -> tuple[list[Tensor], Space, str]:
-    """What is shown of each frame (of clips, the middle image), its space, and a title."""
+    """The part of each frame to show (the middle image of clips), its space, and a title."""
     space, name = run.model.fitted_space(), run.folder.name
     title = f"{name}, after so many observations"
     if space.kind == "clips":

@@ -1,6 +1,4 @@
-"""The fitter of an experiment: the model's own, with the experiment's settings,
-writing to a run folder.
-"""
+"""The fitter of an experiment: the model's own, with the experiment's settings and run folder."""
 
 from __future__ import annotations
 
@@ -17,15 +15,15 @@ from pushforward.core.source import Source
 from pushforward.fitting.em import EM
 from pushforward.fitting.trainer import Trainer
 
-__all__ = ["CHOOSING_SHARE", "fitter_for", "quiet_fabric", "writes_run"]
+__all__ = ["CHOOSING_SHARE", "make_fitter", "silence_fabric", "writes_run"]
 
 CHOOSING_SHARE = 0.1
-"""Share of the training rows that choose the weights (`keep_best`,
-`patience`): the rows held out must not, as they measure.
+"""Share of the training rows used to select weights (`keep_best`,
+`patience`), since held-out rows measure.
 """
 
 
-def fitter_for(
+def make_fitter(
     model: Model,
     settings: Mapping[str, Any] | Fitter,
     held_out: Source | None,
@@ -41,8 +39,8 @@ def fitter_for(
     Args:
         settings: by name, as the fitter's arguments; or a fitter.
         folder: of the run; None for none.
-        held_out: rows that evaluations look at, where nothing depends on them.
-        start: whose weights to begin from.
+        held_out: rows for evaluations that affect nothing.
+        start: model to take initial weights from.
     """
     is_own = isinstance(settings, Mapping)
     changes: dict[str, Any] = dict(settings) if isinstance(settings, Mapping) else {}
@@ -61,13 +59,13 @@ def fitter_for(
 
 
 def writes_run(fitter: Fitter) -> bool:
-    """Whether a fitter writes a run folder as it goes."""
+    """Whether a fitter writes a run folder during the fit."""
     return isinstance(fitter, (EM, Trainer))
 
 
 @contextmanager
-def quiet_fabric() -> Iterator[None]:
-    """Within: Lightning Fabric keeps to itself what it says to its developers."""
+def silence_fabric() -> Iterator[None]:
+    """Context manager: suppress Lightning Fabric's messages to developers."""
     import logging
     import warnings
 

@@ -1,6 +1,4 @@
-"""Images a run leaves when the data are images:
-samples, and originals beside their reconstructions.
-"""
+"""Images written for runs on images: samples, and originals beside their reconstructions."""
 
 from __future__ import annotations
 
@@ -15,16 +13,16 @@ from pushforward.data.export.grids import clip_film, image_grid, write_animation
 from pushforward.experiments.opened import OpenedRun, Parts, labels_of, rows_of
 from pushforward.metrics.reconstruction import reconstruct
 
-__all__ = ["PAIRS", "leave_images", "pairs_path", "write_pairs", "write_over"]
+__all__ = ["PAIRS", "write_images", "pairs_path", "write_pairs", "write_over"]
 
 SAMPLES = 64
 PAIRS = 32
-"""Originals that are shown beside what they were restored to."""
+"""Originals shown beside their reconstructions."""
 
 
-def leave_images(run: OpenedRun, parts: Parts) -> None:
-    """images/samples and images/reconstructions,
-    .png of images and .gif of clips, where the model has them.
+def write_images(run: OpenedRun, parts: Parts) -> None:
+    """Write images/samples and images/reconstructions,
+    .png for images and .gif for clips, if the model has them.
     """
     model = run.model
     kind = model.fitted_space().kind
@@ -48,13 +46,13 @@ def leave_images(run: OpenedRun, parts: Parts) -> None:
 
 
 def pairs_path(run: OpenedRun, kind: str, data: str) -> Path:
-    """Where a grid of originals and what they were restored to goes, in the run's images."""
+    """The path, in the run's images, for a grid of originals and reconstructions."""
     name = re.sub(r"[^a-zA-Z0-9_-]+", "-", Path(data).name)
     return run.folder / "images" / f"{kind}-{name}.png"
 
 
 def write_pairs(x: torch.Tensor, restored: torch.Tensor, space: Space, path: Path) -> None:
-    """A grid of originals, each with its reconstruction to its right."""
+    """Write a grid of originals, each with its reconstruction to the right."""
     pairs = torch.stack([x.to("cpu", torch.float64), restored.to("cpu", torch.float64)], 1).flatten(
         0, 1
     )
@@ -62,7 +60,7 @@ def write_pairs(x: torch.Tensor, restored: torch.Tensor, space: Space, path: Pat
 
 
 def write_over(x: torch.Tensor, space: Space, path: Path, columns: int | None = None) -> None:
-    """A grid of images, or an animated one of clips, in the place of an older one."""
+    """Write a grid of images, or an animated one of clips, replacing an older one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     x = x.detach().to("cpu")
     with replace_on_exit(path) as new:

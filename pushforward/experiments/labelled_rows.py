@@ -1,4 +1,4 @@
-"""Rows that a view of a run shows or goes by, with their labels."""
+"""Labelled rows for the views of a run."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ __all__ = ["LabelledRows", "if_available", "pick"]
 
 @dataclass(frozen=True)
 class LabelledRows:
-    """Rows, with what is known of them.
+    """Rows with their labels.
 
     Args:
         x: observations (n, *shape), user's units.
-        y: conditions or labels (n, ...), labels as codes; None where the rows have none.
+        y: conditions or labels (n, ...), labels as codes; None if there are none.
         condition_space: the space of y.
     """
 
@@ -33,13 +33,13 @@ class LabelledRows:
 
     @classmethod
     def of(cls, source: Source, most: int) -> LabelledRows:
-        """The first rows of a source, at most so many."""
+        """The first rows of a source, at most `most`."""
         batch = rows_of(source, most)
         return cls(batch.x, batch.y, source.condition_space)
 
     def conditions(self, model: Model, rows: Sequence[int] | None = None) -> Any:
-        """The conditions of some rows, or of all, as the model's methods take them;
-        None for a model without.
+        """The conditions of some or all rows in the form that methods accept;
+        None for unconditional models.
         """
         if model.condition_space is None:
             return None
@@ -51,7 +51,7 @@ def pick(x: Tensor, rows: Sequence[int]) -> Tensor:
     """Some rows.
 
     Raises:
-        InvalidValue: For one that is not there.
+        InvalidValue: For a row that does not exist.
     """
     for row in rows:
         if not 0 <= row < len(x):
@@ -62,9 +62,7 @@ def pick(x: Tensor, rows: Sequence[int]) -> Tensor:
 def if_available(
     find: Callable[[], LabelledRows], *, required: bool
 ) -> tuple[LabelledRows | None, tuple[str, ...]]:
-    """The rows, or None with a note of why a view goes without them;
-    rows that are required raise their error.
-    """
+    """The rows, or None with a note explaining why; the error is raised if they are required."""
     try:
         return find(), ()
     except PushforwardError as error:

@@ -1,8 +1,8 @@
-"""What a model's codes mean: grids, traversals, paths and directions, decoded.
+"""Views of a model's codes: decoded grids, traversals, paths and directions.
 
-`latent_view` makes the figure of one kind from an opened run, with the table of the codes that it
-shows. Rows are those asked for, else those that the model was fitted to; grids and traversals go
-without them where these cannot be found.
+`latent_view` creates the figure of one kind from an opened run, with the table of its codes. Rows
+are the requested ones, else those the model was fitted to; grids and traversals do without rows if
+these cannot be found.
 """
 
 from __future__ import annotations
@@ -45,15 +45,15 @@ from pushforward.plots.matplotlib_types import Figure
 __all__ = ["KINDS", "LatentKind", "latent_view"]
 
 STEPS: Mapping[LatentKind, int] = {"grid": 20, "traverse": 9, "path": 11, "direction": 9}
-"""Codes along each line: as many images as a page holds at a readable size."""
+"""Codes per line: as many images as a page shows at a readable size."""
 SMOOTH = 3
-"""How many times more codes a curve through points takes than a line of images."""
+"""Codes of a curve through points, relative to a line of images."""
 ROLLED = 16
-"""Samples of the prior over which the dimensions of a traversal are ranked."""
+"""Samples of the prior for ranking the dimensions of a traversal."""
 ENDS = 8
-"""Rows that paths join, and that a direction moves, unless told otherwise."""
+"""Default rows for paths and directions."""
 RANKED = 10
-"""Dimensions that the summary of a traversal names."""
+"""Dimensions named in the summary of a traversal."""
 
 
 def latent_view(
@@ -73,30 +73,30 @@ def latent_view(
     title: str | None = None,
     table: Mapping[str, Any] | None = None,
 ) -> View:
-    """What codes decode to: a figure, and a table of the codes.
+    """A figure of decoded codes, and a table of the codes.
 
     Args:
         run: whose model decodes.
-        kind: 'grid' through the prior, 'traverse' (every dimension moved alone), 'path' between
-            rows, or 'direction' of an attribute; a grid for codes of 1 or 2 numbers, else traverse.
+        kind: 'grid' through the prior, 'traverse' (each dimension varied alone), 'path' between
+            rows, or 'direction' of an attribute; by default a grid for codes of 1 or 2 numbers,
+            else traverse.
         steps: codes along each line; by kind if None.
-        reach: standard deviations either way; a grid takes equal steps of mass if None. Of a
-            direction, distances between the means of the two classes.
+        reach: standard deviations either way; a grid uses equal steps of mass if None. For a
+            direction, in distances between the class means.
         dims: the dimensions of a grid, counted from 0.
-        rows: rows of the data, counted from 0: ends of paths in pairs, or where to stand.
-        along: whether paths go along the line or the sphere.
-        data: rows to go by, a path or in memory; those that the model was fitted to if None.
+        rows: rows of the data, counted from 0: ends of paths in pairs, or base rows.
+        along: 'line' or 'sphere', for paths.
+        data: rows, a path or in memory; those the model was fitted to if None.
         label: labels for a direction: a column, a file, or 'auto'.
-        positive: the label that a direction leads to; all others are without it.
-        y: the condition to decode under; that of the first row if None.
-        seed: of samples, and of the rows that a direction is tested on.
+        positive: the label of the attribute; all others lack it.
+        y: the condition for decoding; that of the first row if None.
+        seed: of samples, and of the test rows of a direction.
         title: over the figure; the run's name if None.
-        table: how a text table is written, where that is not as the run's own table was.
+        table: format of a text table, where it differs from the run's own.
 
     Raises:
-        InvalidKind: If the model does not decode codes, or has no codes for observations where
-            they are needed.
-        BadRun: If rows are needed, and those that the model was fitted to cannot be found.
+        InvalidKind: If the model cannot decode, or cannot encode where codes are needed.
+        BadRun: If rows are needed, but those the model was fitted to cannot be found.
 
     Example:
         >>> import tempfile, pushforward as pf
@@ -109,26 +109,26 @@ def latent_view(
     if kind is not None and kind not in KINDS:
         raise InvalidValue(f"unknown kind {kind!r}; {suggest(kind, KINDS)}")
     run.need("does not decode codes", "Decodes")
-    known, notes = find_rows(run, data, kind, label, table)
-    distribution = find_distribution(run, known, data is not None)
-    chosen: LatentKind = kind or ("grid" if distribution.latent <= 2 else "traverse")
+    labelled, notes = find_rows(run, data, kind, label, table)
+    distribution = find_distribution(run, labelled, data is not None)
+    view_kind: LatentKind = kind or ("grid" if distribution.latent <= 2 else "traverse")
     settings = LatentSettings(
         run,
-        known,
+        labelled,
         distribution,
-        steps=_steps(run, chosen, distribution) if steps is None else steps,
+        steps=_steps(run, view_kind, distribution) if steps is None else steps,
         reach=reach,
         dims=dims,
         ends=rows,
         along=along,
         positive=positive,
-        y=find_condition(run.model, y, known, table),
+        y=find_condition(run.model, y, labelled, table),
         y_given=y is not None,
         seed=seed,
         title=heading(run, title),
     )
-    figure, codes, facts, summary = _VIEWS[chosen](settings)
-    return View(chosen, figure, codes, facts, summary, notes)
+    figure, codes, facts, summary = _VIEWS[view_kind](settings)
+    return View(view_kind, figure, codes, facts, summary, notes)
 
 
 # ---------------------------------------------------------------------------------------- the kinds
@@ -219,7 +219,7 @@ def _path(settings: LatentSettings) -> _Content:
 def _condition_of_paths(
     settings: LatentSettings, rows: LabelledRows, ends: Sequence[int]
 ) -> Conditioning:
-    """The condition to decode paths under: the one given, else that of each path's first end."""
+    """The condition for decoding paths: the given one, else that of each path's first end."""
     if settings.model.condition_space is None or settings.y_given:
         given: Conditioning = settings.y
         return given
@@ -229,7 +229,7 @@ def _condition_of_paths(
 
 
 def _direction(settings: LatentSettings) -> _Content:
-    rows = settings.needed_rows("labels to learn a direction from")
+    rows = settings.needed_rows("the labels of a direction")
     require_codes(settings.model)
     labels, positive, name = find_attribute(rows, settings.positive)
     with torch.no_grad():
@@ -267,12 +267,12 @@ _VIEWS = {"grid": _grid, "traverse": _traverse, "path": _path, "direction": _dir
 
 
 def _table(codes: Tensor, places: Mapping[str, list[Any]]) -> Table:
-    """Columns: where each code stands, then z0, z1, ..."""
+    """Columns: the place of each code, then z0, z1, ..."""
     flat = codes.detach().cpu().flatten(0, -2)
     return {**places, **{f"z{k}": flat[:, k].tolist() for k in range(flat.shape[1])}}
 
 
 def _steps(run: OpenedRun, kind: LatentKind, distribution: CodeDistribution) -> int:
-    """Codes along each line, unless told otherwise; more for a curve through points."""
+    """Default codes per line; more for a curve through points."""
     curve = kind == "grid" and distribution.latent == 1
     return STEPS[kind] * (SMOOTH if curve and run.model.fitted_space().kind == "points" else 1)

@@ -1,4 +1,4 @@
-"""How good a run's model is on rows it has not seen, as records."""
+"""Measurements of a run's model on unseen rows, as records."""
 
 from __future__ import annotations
 
@@ -20,39 +20,37 @@ from pushforward.metrics.likelihood import naive
 from pushforward.metrics.preparation import prepared
 from pushforward.metrics.reconstruction import squared_error
 
-__all__ = ["ESTIMATORS", "Annealing", "records", "described", "refuse_unlike"]
+__all__ = ["ESTIMATORS", "Annealing", "measure_run", "describe_data", "refuse_unlike"]
 
 DRAWS = 100
 ESTIMATORS = ("naive", "ais", "bdmc")
-"""What can be estimated besides what every run shows."""
+"""Further estimates, on request."""
 
 
 @dataclass(frozen=True)
 class Annealing:
-    """What AIS and BDMC cost: temperatures, chains a row, and at most so many rows."""
+    """Settings of AIS and BDMC: temperatures, chains per row, and the most rows."""
 
     temperatures: int = 1000
     chains: int = 16
     rows: int = 100
 
 
-def described(source: Source) -> str:
-    """What records say they were measured on."""
+def describe_data(source: Source) -> str:
+    """The description of the data in records."""
     name = getattr(source, "name", "") or "data"
     return f"{name} ({len(source)} rows, {fingerprint(source)})"
 
 
-def records(
+def measure_run(
     run: OpenedRun,
     held_out: Source,
     *,
     draws: int = DRAWS,
     most: int = MEASURED_ROWS,
 ) -> list[Record]:
-    """Exact log-density, or the bounds, and the reconstruction error:
-    what the model has, on at most `most` rows.
-    """
-    model, data = run.model, described(held_out)
+    """Log-density or bounds, and reconstruction error, as available, on at most `most` rows."""
+    model, data = run.model, describe_data(held_out)
     batch = prepared(model, held_out, most)
     x, y = batch.x, labels_of(model, batch)
     results = []
@@ -75,15 +73,15 @@ def estimates(
     how: Annealing,
     listener: Callable[[str], Callable[[Event], None]],
 ) -> list[Record]:
-    """Naive Monte Carlo and AIS on at most `how.rows` held-out rows, both sides of BDMC on as many
-    rows simulated from the model.
+    """Naive Monte Carlo and AIS on at most `how.rows` held-out rows,
+    both sides of BDMC on as many rows sampled from the model.
     """
     if not methods or not run.can("LatentModel"):
         return []
     limit = min(how.rows, len(held_out))
     model = run.model
     batch = prepared(model, held_out, limit)
-    data = f"the first {limit} of {described(held_out)}"
+    data = f"the first {limit} of {describe_data(held_out)}"
     y = labels_of(model, batch)
     annealing = {"temperatures": how.temperatures, "chains": how.chains}
     results: list[Record] = []
@@ -102,9 +100,7 @@ def estimates(
 
 
 def refuse_unlike(runs: Sequence[OpenedRun], measured: Sequence[Sequence[Record]]) -> None:
-    """InvalidValue for records of several runs that are not of the same rows,
-    measured the same way.
-    """
+    """Raise InvalidValue if records of several runs differ in rows or measurement."""
     first: dict[str, tuple[OpenedRun, Record]] = {}
     for run, records_of_run in zip(runs, measured):
         for record in records_of_run:

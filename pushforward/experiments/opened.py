@@ -1,6 +1,4 @@
-"""A run opened again: its model, what its manifest says,
-and the rows it was fitted to and those held out.
-"""
+"""An opened run: its model, its manifest, and its training and held-out rows."""
 
 from __future__ import annotations
 
@@ -37,12 +35,12 @@ __all__ = [
     "MEASURED_ROWS",
     "OpenedRun",
     "Parts",
-    "device_named",
+    "find_device",
     "divide",
     "file_names",
-    "in_blocks",
+    "iterate_batches",
     "labels_of",
-    "moved",
+    "at_source",
     "open_run",
     "read_again",
     "read_like",
@@ -53,9 +51,7 @@ __all__ = [
 ]
 
 MEASURED_ROWS = 10_000
-"""Rows that are measured unless told otherwise:
-enough for two digits of a mean, and seconds for most models.
-"""
+"""Default rows to measure: enough for two digits of a mean, and seconds for most models."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +67,9 @@ class OpenedRun:
     """A run folder: its model, and its manifest if there is one.
 
     Args:
-        folder: where it is.
+        folder: of the run.
         model: fitted.
-        manifest: None for a folder that says nothing of where its rows came from.
+        manifest: None if the folder has none.
     """
 
     folder: Path
@@ -87,7 +83,7 @@ class OpenedRun:
 
     @property
     def provenance(self) -> Provenance:
-        """Where the rows came from, as far as the run says."""
+        """The origin of the rows, as far as recorded."""
         recorded = None if self.manifest is None else self.manifest.data
         return Provenance() if recorded is None else recorded
 
@@ -111,7 +107,7 @@ class OpenedRun:
         """All rows of the source, before they were split.
 
         Args:
-            purpose: what they are missed for, in the error.
+            purpose: what they are needed for, in the error.
             reading: further arguments of `read`.
 
         Raises:
@@ -124,17 +120,17 @@ class OpenedRun:
         """The rows trained on and those held out, read again.
 
         Args:
-            source: where they lie, if not where the run says.
+            source: their location, if it differs from the run's record.
             reading: further arguments of `read`.
 
         Raises:
-            BadRun: If they cannot be found, or are not those that the run was fitted to.
+            BadRun: If they cannot be found, or differ from those the run was fitted to.
         """
-        provenance = moved(self.provenance, source)
+        provenance = at_source(self.provenance, source)
         if provenance.source is None:
             raise BadRun(
-                f"{self.folder} was fitted to rows in memory, so which it has not seen is not"
-                f" known; pass {argument('source', 'FILE')} with the rows it was fitted to, or"
+                f"{self.folder} was fitted to rows in memory, so its unseen rows are unknown; pass"
+                f" {argument('source', 'FILE')} with the rows it was fitted to, or"
                 f" {argument('data', 'FILE')} with others"
             )
         settings = {} if self.manifest is None else self.manifest.settings
@@ -143,7 +139,7 @@ class OpenedRun:
         return parts
 
     def _compare(self, provenance: Provenance, parts: Parts, settings: Mapping[str, Any]) -> None:
-        """BadRun where rows read again are not those that the fitter got."""
+        """Raise BadRun if the rows differ from those the fitter received."""
         stored = "" if self.manifest is None else self.manifest.fingerprint
         whole = (
             parts.train
@@ -165,7 +161,7 @@ class OpenedRun:
         return set(capabilities) <= set(capabilities_of(self.model))
 
     def need(self, lack: str, *capabilities: str) -> None:
-        """InvalidKind, naming models that have these capabilities, where the model has not."""
+        """Raise InvalidKind, naming suitable models, if the model lacks these capabilities."""
         if not self.can(*capabilities):
             able = [
                 name
@@ -180,15 +176,15 @@ def open_run(folder: str | Path, device: str = "cpu") -> OpenedRun:
     path = Path(folder)
     manifest = Manifest.read(path)
     require_imported(path, manifest)
-    model = load(path, device=device_named(device))
+    model = load(path, device=find_device(device))
     if manifest is not None and not has_preparation(path):
         model.preparation = _preparation(manifest)
     return OpenedRun(path, model, manifest)
 
 
 def require_imported(folder: Path, manifest: Manifest | None) -> None:
-    """InvalidValue, with what to pass, where the model of a run
-    is the user's own and its file was not imported.
+    """Raise InvalidValue, with a remedy, if a run's model is the
+    user's and its file was not imported.
     """
     if manifest is None or not manifest.imports or not manifest.model:
         return
@@ -197,23 +193,23 @@ def require_imported(folder: Path, manifest: Manifest | None) -> None:
     except InvalidValue as error:
         files = " ".join(f"--import {name}" for name in manifest.imports)
         raise InvalidValue(
-            f"{folder} holds a {manifest.model}, which is not of this package; pass {files}"
+            f"{folder} holds a {manifest.model}, which is not part of this package; pass {files}"
         ) from error
 
 
 def _preparation(manifest: Manifest) -> Preparation:
-    """What was done to the data of a run that was made before model.json said it."""
+    """The preparation of the data of a run from before model.json recorded it."""
     augment = manifest.settings.get("augment")
     binarise = isinstance(augment, (list, tuple)) and "binarise" in map(str, augment)
     seed = 0 if manifest.data is None else manifest.data.split_seed
     return Preparation(dequantise=manifest.dequantise is not False, binarise=binarise, seed=seed)
 
 
-def device_named(name: str) -> torch.device:
-    """The torch device of a name.
+def find_device(name: str) -> torch.device:
+    """The torch device with a name.
 
     Raises:
-        InvalidValue: For one that is unknown or not available.
+        InvalidValue: For an unknown or unavailable device.
     """
     if name in ("auto", "gpu"):
         name = "cuda" if torch.cuda.is_available() or name == "gpu" else "cpu"
@@ -234,16 +230,16 @@ def device_named(name: str) -> torch.device:
 # --------------------------------------------------------------------------------------------- rows
 
 
-def moved(provenance: Provenance, source: str | None) -> Provenance:
-    """The same rows, lying elsewhere."""
+def at_source(provenance: Provenance, source: str | None) -> Provenance:
+    """The same rows at another location."""
     return provenance if source is None else replace(provenance, source=absolute(source))
 
 
 def read_again(provenance: Provenance, **reading: Any) -> Source:
-    """All rows of a source, with conditions only where these were asked for.
+    """All rows of a source, with conditions only if requested.
 
     Args:
-        reading: arguments of `read`, in place of those that the rows were read with.
+        reading: arguments of `read` that replace the original ones.
     """
     assert provenance.source is not None
     arguments = {**provenance.reading, **reading}
@@ -253,8 +249,8 @@ def read_again(provenance: Provenance, **reading: Any) -> Source:
 def divide(
     provenance: Provenance, source: Source, settings: Mapping[str, Any] | None = None
 ) -> Parts:
-    """The rows to train on and those held out: by the split,
-    else by the share that a trainer held out itself.
+    """Training and held-out rows: by the split, else by the share
+    that a trainer held out itself.
     """
     share = provenance.held_out or 0
     if share != 0:
@@ -266,7 +262,7 @@ def divide(
 
 
 def _own_share(settings: Mapping[str, Any]) -> bool:
-    """Whether a trainer held a share of the rows out itself."""
+    """Whether a trainer itself held out a share of the rows."""
     share = settings.get("held_out")
     return isinstance(share, (int, float)) and not isinstance(share, bool)
 
@@ -277,13 +273,13 @@ def read_like(
     y: Conditioning = None,
     table: Mapping[str, Any] | None = None,
 ) -> Source:
-    """Rows from a file or built-in name, or in memory,
-    read into the space of a run's model, with conditions where it has them.
+    """Rows from a file, name or memory, read into the space of a run's model,
+    with conditions if it has them.
 
     Args:
-        y: the conditions: a column, a file, or 'auto'; those that the run was fitted with if None.
-            Of rows in memory, the conditions themselves.
-        table: how a text table is written, where that is not as the run's own table was.
+        y: the conditions: a column, a file, or 'auto'; those the run was fitted with if None. For
+            rows in memory, the conditions themselves.
+        table: format of a text table, where it differs from the run's own.
     """
     if isinstance(file, (str, os.PathLike)):
         reading = run.provenance.reading
@@ -295,7 +291,7 @@ def read_like(
     if run.conditional and source.condition_space is None:
         raise BadSource(
             f"{file}: the model was fitted with conditions ({run.model.condition_space}), but these"
-            f" data bring none; pass {argument('y')}"
+            f" data have none; pass {argument('y')}"
         )
     some = min(64, len(source))
     array = getattr(source, "x", None)
@@ -327,9 +323,7 @@ def read_under(
 def table_settings(
     file: Observations, run: OpenedRun | None = None, table: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """`read`'s arguments for a table: those given, over those of a run;
-    none for what is no table.
-    """
+    """`read`'s arguments for a table: the given ones, over those of a run; empty for other data."""
     if not isinstance(file, (str, os.PathLike)):
         return {}
     path = Path(file).expanduser()
@@ -354,24 +348,22 @@ class Labelled(Protocol):
 
     @property
     def y(self) -> Tensor | None:
-        """The conditions as a source has them."""
+        """The conditions in a source's form."""
         ...
 
 
 def labels_of(model: Model, batch: Labelled) -> Any:
-    """A batch's conditions as a model's methods take them (a source gives labels as codes);
-    None for a model without.
-    """
+    """A batch's conditions in the form that methods accept; None for unconditional models."""
     return None if model.condition_space is None else model.condition_space.as_given(batch.y)
 
 
-def in_blocks(source: Source, size: int = 4096) -> Iterator[Batch]:
-    """All rows, a block at a time."""
+def iterate_batches(source: Source, size: int = 4096) -> Iterator[Batch]:
+    """All rows, block by block."""
     for start in range(0, len(source), size):
         yield source.take(torch.arange(start, min(start + size, len(source))))
 
 
 def file_names(source: Source) -> list[str] | None:
-    """The names of the files rows came from, where they did."""
+    """The names of the rows' files, if rows are files."""
     files = getattr(source, "files", None)
     return None if files is None else [str(getattr(f, "display_name", f)) for f in files]

@@ -1,4 +1,4 @@
-"""The codes that restore observations best, and what is lost."""
+"""The codes that best reconstruct observations, with their errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pushforward.experiments.images import PAIRS
 from pushforward.experiments.opened import (
     OpenedRun,
     file_names,
-    in_blocks,
+    iterate_batches,
     labels_of,
     read_under,
     rows_of,
@@ -32,19 +32,19 @@ __all__ = ["Projections", "Start", "project"]
 
 Start = Literal["encoder", "prior", "hybrid"]
 BLOCK = 1024
-"""Rows projected at once: each keeps ten gradients of its code, and is decoded many times."""
+"""Rows per block: each stores ten gradients of its code, and is decoded many times."""
 
 
 @dataclass(frozen=True)
 class Projections:
-    """Codes of observations, and how far their images are from them.
+    """Codes of observations, with reconstruction errors.
 
     Args:
         z: codes (n, latent).
         error: squared error of each row (n,), squared user's units.
         first_error: the same at the start (n,).
-        restored: what the codes decode to (n, *shape), user's units.
-        originals: the first rows, to be shown beside what they were restored to.
+        restored: the decoded codes (n, *shape), user's units.
+        originals: the first rows, to show beside their reconstructions.
         files: the file that each row came from, where rows are files.
     """
 
@@ -57,7 +57,7 @@ class Projections:
 
     @property
     def with_errors(self) -> tuple[Tensor, Space]:
-        """Codes with their errors (n, latent + 1), and the space of these: z0, z1, ..., error."""
+        """Codes with their errors (n, latent + 1), and their space: z0, z1, ..., error."""
         space = with_columns(code_space(self.z.shape[1]), "error")
         return torch.cat([self.z, self.error[:, None]], 1), space
 
@@ -78,22 +78,22 @@ def project(
 
     Args:
         run: whose model decodes.
-        data: rows in the form that the model was fitted to: a path, a name, or in memory.
-        y: conditions: a column, a file, or 'auto'; those that the run was fitted with if None.
-        start: 'encoder', 'prior', or 'hybrid' (both, the better kept); the encoder's if there is
-            one.
-        steps: the most moves of each row; 0 gives the start alone.
-        prior_weight: what a code's squared distance from the centre costs.
-        candidates: samples of the prior, at the best of which each row begins.
+        data: rows in the form the model was fitted to: a path, a name, or in memory.
+        y: conditions: a column, a file, or 'auto'; those the run was fitted with if None.
+        start: 'encoder', 'prior', or 'hybrid' (both, keeping the better);
+            the encoder's by default if there is one.
+        steps: the most steps per row; 0 returns the start.
+        prior_weight: weight of a code's squared distance from the centre.
+        candidates: samples of the prior; each row starts at its best one.
         seed: of these samples.
-        table: how a text table is written, where that is not as the run's own table was.
+        table: format of a text table, where it differs from the run's own.
     """
     run.need("does not decode codes", "Decodes")
     model, source = run.model, read_under(run, data, y, table)
     from_prior = start in ("prior", "hybrid") or prior_weight > 0
     distribution = _distribution(model, source) if from_prior else None
     parts, originals = [], torch.zeros(0)
-    for batch in in_blocks(source, BLOCK):
+    for batch in iterate_batches(source, BLOCK):
         part = project_block(
             model,
             batch.x,
@@ -118,7 +118,7 @@ def project(
 
 
 def _distribution(model: Model, source: Source) -> CodeDistribution:
-    """Where codes lie: by the prior, or for a model without one by the codes of the rows."""
+    """The distribution of codes: the prior, or for a model without one the codes of the rows."""
     try:
         return infer_code_distribution(model)
     except InvalidKind:

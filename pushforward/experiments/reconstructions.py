@@ -1,4 +1,4 @@
-"""Observations after a trip through a model's code."""
+"""Observations reconstructed from their codes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pushforward.core.data_types import Conditioning, Observations
 from pushforward.experiments.images import PAIRS
-from pushforward.experiments.opened import OpenedRun, in_blocks, labels_of, read_under
+from pushforward.experiments.opened import OpenedRun, iterate_batches, labels_of, read_under
 from pushforward.metrics.reconstruction import reconstruct as reconstruct_block
 
 __all__ = ["Reconstructions", "reconstruct"]
@@ -19,12 +19,12 @@ __all__ = ["Reconstructions", "reconstruct"]
 
 @dataclass(frozen=True)
 class Reconstructions:
-    """Observations restored from their codes.
+    """Reconstructed observations.
 
     Args:
         x: (n, *shape), user's units.
         error: squared error of each row (n,), squared user's units.
-        originals: the first rows, to be shown beside what they were restored to.
+        originals: the first rows, to show beside their reconstructions.
     """
 
     x: Tensor
@@ -43,13 +43,13 @@ def reconstruct(
 
     Args:
         run: whose model encodes and decodes.
-        data: rows in the form that the model was fitted to: a path, a name, or in memory.
-        y: conditions: a column, a file, or 'auto'; those that the run was fitted with if None.
-        table: how a text table is written, where that is not as the run's own table was.
+        data: rows in the form the model was fitted to: a path, a name, or in memory.
+        y: conditions: a column, a file, or 'auto'; those the run was fitted with if None.
+        table: format of a text table, where it differs from the run's own.
     """
     run.need("does not both encode and decode", "Encodes", "Decodes")
     parts, errors, originals = [], [], torch.zeros(0)
-    for batch in in_blocks(read_under(run, data, y, table)):
+    for batch in iterate_batches(read_under(run, data, y, table)):
         restored = reconstruct_block(run.model, batch.x, labels_of(run.model, batch)).cpu()
         parts.append(restored)
         errors.append((restored.double() - batch.x.double()).square().flatten(1).sum(1))

@@ -1,6 +1,4 @@
-"""Going on with a fit where it stood, with the settings that its run folder holds:
-to the bit, or with a longer budget.
-"""
+"""Resumption of a fit with the settings in its run folder, exactly or with a longer budget."""
 
 from __future__ import annotations
 
@@ -31,24 +29,24 @@ from pushforward.core.registry import model_class
 from pushforward.core.source import Source
 from pushforward.core.storage import construct
 from pushforward.experiments.experiment import Outcome, fit_into
-from pushforward.experiments.opened import Parts, divide, moved, read_again, require_imported
+from pushforward.experiments.opened import Parts, at_source, divide, read_again, require_imported
 from pushforward.fitting.checkpoint import Checkpoints
 from pushforward.fitting.em import EM
-from pushforward.fitting.pass_folder import ended
+from pushforward.fitting.pass_folder import has_ended
 from pushforward.fitting.trainer import Trainer
 
-__all__ = ["Begun", "begun", "built", "extended", "resume"]
+__all__ = ["ResumableRun", "find_run_to_resume", "build_model", "extend_budget", "resume"]
 
 
 @dataclass(frozen=True)
-class Begun:
-    """A run that can go on.
+class ResumableRun:
+    """A run that can be resumed.
 
     Args:
         folder: of the run.
-        model: as it was begun with, not fitted.
+        model: the unfitted model of the run.
         manifest: of the run.
-        provenance: where its rows lie now.
+        provenance: present location of its rows.
     """
 
     folder: Path
@@ -68,21 +66,21 @@ def resume(
     budget: Mapping[str, str | float] | None = None,
     save_every: float | None = None,
     listeners: Sequence[Listener] = (),
-    run: Begun | None = None,
+    run: ResumableRun | None = None,
     rows: Source | None = None,
 ) -> Outcome:
-    """Go on with a fit; the final weights are those of the uninterrupted run, bit for bit.
+    """Resume a fit; the final weights equal those of the uninterrupted run, bit for bit.
 
     Args:
         folder: of the run.
-        source: where its rows lie, if not where the run says; they must be the same.
-        budget: at most one, by its unit; '+50' extends the run's own by 50.
+        source: location of its rows, if it differs from the run's record; they must be the same.
+        budget: at most one, by unit; '+50' extends the run's own by 50.
         save_every: seconds between checkpoints.
         listeners: called with every event.
-        run, rows: what `begun` and its `read` gave, if they were called already.
+        run, rows: the results of `find_run_to_resume` and its `read`, if already called.
     """
-    run = begun(Path(folder), source) if run is None else run
-    budget_target = extended(run.manifest, budget or {})
+    run = find_run_to_resume(Path(folder), source) if run is None else run
+    budget_target = extend_budget(run.manifest, budget or {})
     parts = _parts(run, run.read() if rows is None else rows)
     settings: dict[str, Any] = {"resume": run.folder, "listeners": listeners, **budget_target}
     if save_every is not None:
@@ -94,36 +92,34 @@ def resume(
     return fit_into(run.folder, run.model, parts, fitter, dequantise=run.manifest.dequantise)
 
 
-def begun(folder: Path, source: str | None = None) -> Begun:
-    """A run to go on with; it may have been killed before anything was learnt.
-    BadRun, InvalidKind where it cannot go on.
-    """
+def find_run_to_resume(folder: Path, source: str | None = None) -> ResumableRun:
+    """The run to resume, which may have been killed before its first step."""
     if not folder.is_dir():
         raise BadRun(f"{folder} does not exist; expected a run folder made by fit")
     manifest = Manifest.read(folder)
     if manifest is None:
         raise BadRun(
-            f"{folder} is no run folder: it holds no run.json; expected a folder made by fit"
+            f"{folder} is not a run folder: it holds no run.json; expected a folder made by fit"
         )
     if not manifest.fitter:
         raise InvalidKind(
             f"{folder} was fitted in one go, or killed before its first checkpoint, so there is"
             f" nothing to resume; fit it again: pushforward fit --config {folder}"
         )
-    provenance = moved(manifest.data or Provenance(), source)
+    provenance = at_source(manifest.data or Provenance(), source)
     if provenance.source is None:
         raise BadRun(
             f"{folder} was fitted to rows in memory; pass {argument('source', 'FILE')} with the"
             " same rows"
         )
-    model = _fresh(folder, manifest)
+    model = _build_unfitted(folder, manifest)
     if manifest.fitter == "EM":
         _require_unfinished(folder, model.registered_name)
-    return Begun(folder, model, manifest, provenance)
+    return ResumableRun(folder, model, manifest, provenance)
 
 
-def _fresh(folder: Path, manifest: Manifest) -> Model:
-    """The model that the run was begun with, not fitted."""
+def _build_unfitted(folder: Path, manifest: Manifest) -> Model:
+    """The unfitted model of the run."""
     require_imported(folder, manifest)
     if manifest.model:
         cls = model_class(manifest.model)
@@ -136,16 +132,16 @@ def _fresh(folder: Path, manifest: Manifest) -> Model:
             raise BadRun(
                 f"{Manifest.path(folder)} is damaged ({error}); restore it from a copy"
             ) from error
-        return built(manifest.model, cls, hyperparameters)
-    stored = construct(folder)  # runs of format 1 from Python say it there alone
-    return built(stored.registered_name, type(stored), stored.hyperparameters())
+        return build_model(manifest.model, cls, hyperparameters)
+    stored = construct(folder)  # runs of format 1 from Python record it only there
+    return build_model(stored.registered_name, type(stored), stored.hyperparameters())
 
 
-def built(name: str, cls: type, hyperparameters: Mapping[str, Any]) -> Model:
+def build_model(name: str, cls: type, hyperparameters: Mapping[str, Any]) -> Model:
     """A model with these hyper-parameters.
 
     Raises:
-        InvalidValue: If it does not take them.
+        InvalidValue: If it does not accept them.
     """
     try:
         model: Model = cls(**hyperparameters)
@@ -156,27 +152,27 @@ def built(name: str, cls: type, hyperparameters: Mapping[str, Any]) -> Model:
             raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InvalidValue(
-            f"a {name} cannot be made so ({reason}); see: pushforward fit {name} --help"
+            f"a {name} cannot be created like this ({reason}); see: pushforward fit {name} --help"
         ) from error
     return model
 
 
-def _parts(run: Begun, source: Source) -> Parts:
-    """The rows as the fitter got them, and those held out;
-    a share that a trainer held out itself, it holds out again.
+def _parts(run: ResumableRun, source: Source) -> Parts:
+    """The rows as the fitter received them, and the held-out ones;
+    a trainer's own share is held out again.
     """
     if run.provenance.held_out is None:
         return Parts(source, None)
     return divide(run.provenance, source)
 
 
-def _trainer(run: Begun, settings: dict[str, Any], parts: Parts) -> Fitter:
+def _trainer(run: ResumableRun, settings: dict[str, Any], parts: Parts) -> Fitter:
     if not isinstance(run.manifest.settings.get("held_out"), (int, float)):
         settings["held_out"] = parts.held_out
     return Trainer(**settings)
 
 
-def _passes(run: Begun, settings: dict[str, Any]) -> Fitter:
+def _passes(run: ResumableRun, settings: dict[str, Any]) -> Fitter:
     own = {
         name: run.manifest.settings[name]
         for name in ("devices", "accelerator", "strategy", "num_nodes", "save_every")
@@ -186,18 +182,16 @@ def _passes(run: Begun, settings: dict[str, Any]) -> Fitter:
 
 
 def _require_unfinished(folder: Path, name: str) -> None:
-    """InvalidKind for a fit by passes that has come to its end,
-    or left no checkpoint to go on from.
-    """
-    if ended(folder) and Checkpoints(folder).newest() is None:
+    """Raise InvalidKind for a fit by passes that has ended or left no checkpoint."""
+    if has_ended(folder) and Checkpoints(folder).newest() is None:
         raise InvalidKind(
             f"the fit of this {name} has ended, in one go or by converging, so there is nothing to"
             f" resume; fit it again: pushforward fit --config {folder}"
         )
 
 
-def extended(manifest: Manifest, budget: Mapping[str, str | float]) -> dict[str, float]:
-    """The new budget of a run, by its unit: '+50' on 20 makes 70."""
+def extend_budget(manifest: Manifest, budget: Mapping[str, str | float]) -> dict[str, float]:
+    """The new budget of a run, by unit: '+50' on 20 gives 70."""
     if len(budget) > 1:
         raise InvalidValue(
             f"give one budget, got {' and '.join('--' + n for n in budget)}; leave the others out"

@@ -1,6 +1,4 @@
-"""Samples beside data: rows as numbers, samples of a run,
-and records of both in a feature space.
-"""
+"""Samples compared with data: rows as numbers, samples of a run, and records in a feature space."""
 
 from __future__ import annotations
 
@@ -17,36 +15,44 @@ from pushforward.core.records import Record
 from pushforward.core.scaling import Scaling
 from pushforward.core.source import Source
 from pushforward.core.space import Space
-from pushforward.experiments.measure import described
+from pushforward.experiments.measure import describe_data
 from pushforward.experiments.opened import OpenedRun, rows_of
 from pushforward.metrics.feature_names import named
 from pushforward.metrics.features import Features
 from pushforward.metrics.pairs import FewRows
 from pushforward.metrics.scores import scores
 
-__all__ = ["Rows", "SAMPLED", "beside_data", "measured", "numbers", "of_run", "sampled"]
+__all__ = [
+    "Rows",
+    "SAMPLED",
+    "compare_with_data",
+    "measure_samples",
+    "as_numbers",
+    "of_run",
+    "sample_run",
+]
 
 SAMPLED = ("fid", "kid", "prdc")
-"""What is measured of samples unless told otherwise."""
+"""Default metrics of samples."""
 SAMPLED_AT_ONCE = 2048
-"""Samples that are made in one call: as many as decoders of images have memory for."""
+"""Samples per call, limited by the memory of image decoders."""
 
 
 @dataclass(frozen=True)
 class Rows:
     """Rows read or sampled, as numbers: x (n, *shape),
-    labels (n,) where asked for, and what they are called.
+    labels (n,) if requested, and a description.
     """
 
     text: str
     x: Tensor
     labels: Tensor | None
     space: Space
-    described: str
+    description: str
     names: tuple[str, ...] = ()
     conditions: Tensor | None = None
     total: int = 0
-    """How many rows there were to choose from."""
+    """Number of rows they were selected from."""
 
     @property
     def ends(self) -> tuple[float | None, float | None]:
@@ -54,9 +60,9 @@ class Rows:
         return (None, None) if self.space.kind == "points" else (self.space.low, self.space.high)
 
 
-def numbers(text: str, x: Tensor, space: Space, description: str, y: Tensor | None) -> Rows:
-    """Whole numbers are rounded, as they would be when written to a file;
-    categories become one column each.
+def as_numbers(text: str, x: Tensor, space: Space, description: str, y: Tensor | None) -> Rows:
+    """Rows as numbers: integers rounded as when written to a file,
+    categories as one column each.
     """
     x = x.to(torch.float64)
     if space.kind != "points" and space.integer:
@@ -82,10 +88,8 @@ def numbers(text: str, x: Tensor, space: Space, description: str, y: Tensor | No
     return Rows(text, x, labels, space, description, names, y)
 
 
-def sampled(run: OpenedRun, n: int, y: Tensor | None, seed: int) -> Tensor:
-    """n samples of a run (n, *shape), under the conditions y (n, …)
-    of a source (labels as codes) if it has any.
-    """
+def sample_run(run: OpenedRun, n: int, y: Tensor | None, seed: int) -> Tensor:
+    """n samples of a run (n, *shape), given conditions y (n, …) in a source's form, if any."""
     stream = generator(seed, run.model.device)
     conditions = None if y is None else run.model.condition_space.as_given(y)
     starts = range(0, n, SAMPLED_AT_ONCE)
@@ -101,7 +105,7 @@ def sampled(run: OpenedRun, n: int, y: Tensor | None, seed: int) -> Tensor:
     )
 
 
-def measured(
+def measure_samples(
     space: Features,
     truth: Rows,
     others: Sequence[Rows],
@@ -112,8 +116,8 @@ def measured(
     seed: int,
     warn: Callable[[str], None],
 ) -> list[list[Record]]:
-    """The records of every set in one space; of the usual metrics,
-    unavailable ones are left out with a warning.
+    """The records of every set in one space;
+    unavailable default metrics are skipped with a warning.
     """
     real = space(truth.x)
     train = None if learnt is None else space(learnt.x)
@@ -132,7 +136,7 @@ def measured(
                         train=train,
                         names=names,
                         rng=seed,
-                        data=truth.described,
+                        data=truth.description,
                     )
                 for warning in caught:
                     if issubclass(warning.category, FewRows):
@@ -149,27 +153,26 @@ def measured(
     return results
 
 
-def beside_data(
+def compare_with_data(
     name: str, run: OpenedRun, source: Source, most: int, warn: Callable[[str], None]
 ) -> tuple[list[Record], Rows]:
-    """As many samples of a run as there are rows, beside the rows,
-    in a feature space that the rows define.
+    """Compare rows with as many samples of a run, in a feature space defined by the rows.
 
     Args:
         name: of the feature space.
         source: rows that the run has not seen.
-        most: of these, at most so many.
-        warn: called with what is left out, and why.
+        most: the most rows to use.
+        warn: called with omissions and their reasons.
     """
     batch, folder = rows_of(source, min(most, len(source))), str(run.folder)
     y = batch.y if run.conditional else None
-    real = numbers(folder, batch.x, source.space, described(source), batch.y)
-    x = sampled(run, len(real.x), y, derive(0, "draws"))
-    samples = numbers(folder, x, run.model.fitted_space(), f"{len(x)} draws of {folder}", y)
+    real = as_numbers(folder, batch.x, source.space, describe_data(source), batch.y)
+    x = sample_run(run, len(real.x), y, derive(0, "draws"))
+    samples = as_numbers(folder, x, run.model.fitted_space(), f"{len(x)} draws of {folder}", y)
     low, high = real.ends
     space = named(name, real.x, real.labels, low=low, high=high, device=run.model.device, rng=0)
     columns = real.names if name in ("raw", "scaled") else ()
-    (records,) = measured(space, real, [samples], None, SAMPLED, False, columns, 0, warn)
+    (records,) = measure_samples(space, real, [samples], None, SAMPLED, False, columns, 0, warn)
     return [of_run(record, run) for record in records], samples
 
 

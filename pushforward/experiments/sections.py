@@ -1,6 +1,4 @@
-"""The settings of a run as flags and configuration files name them:
-hyper-parameters, fitting, data.
-"""
+"""The settings of a run under the names of flags and configuration files."""
 
 from __future__ import annotations
 
@@ -14,9 +12,7 @@ __all__ = ["sections"]
 
 
 def sections(manifest: Manifest) -> dict[str, Any]:
-    """The content of a configuration file that does the same fit again;
-    what is not set is left out.
-    """
+    """The content of a configuration file that repeats the fit; unset settings are omitted."""
     data = manifest.data or Provenance()
     fitting = {
         name: value
@@ -50,7 +46,7 @@ def _set(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _text(value: object) -> object:
-    """Values as their texts."""
+    """Values as text."""
     if isinstance(value, Mapping) and set(value) == {"family", "text"}:
         return value["text"]
     return [_text(part) for part in value] if isinstance(value, (list, tuple)) else value
@@ -64,7 +60,7 @@ def _by_phase(value: object) -> list[str]:
 
 
 def _label(data: Provenance) -> str | None:
-    """Which labels were asked for, as --label says it."""
+    """The requested labels in the form of --label."""
     label = data.reading.get("label")
     asked = data.reading.get("y") or ("auto" if label is True else label or None)
     return None if asked is None else str(asked)

@@ -1,4 +1,4 @@
-"""A view of a run: a figure, the table behind it where it has one, and what is said of it."""
+"""A view of a run: a figure, its table if it has one, and a summary."""
 
 from __future__ import annotations
 
@@ -20,21 +20,20 @@ __all__ = ["Table", "View", "heading"]
 Table = Mapping[str, Sequence[Any]]
 """Columns of equal length, by name."""
 LONGEST_TITLE = 120
-"""Characters that fit over an image."""
+"""Longest title that fits over an image."""
 
 
 @dataclass(frozen=True)
 class View:
-    """What a model looks like from one side.
+    """One view of a model.
 
     Args:
-        kind: which side.
+        kind: the kind of view.
         figure: a Matplotlib figure.
-        codes: the codes shown, one a row: where each stands,
-            then z0, z1, ...; empty for a view of something else.
-        facts: numbers that were found, by name.
-        summary: a sentence that sums them up; empty where there is nothing to sum up.
-        notes: what the view had to go without, and why.
+        codes: the codes shown, one per row: its place, then z0, z1, ...; empty for other views.
+        facts: numerical results by name.
+        summary: a one-sentence summary, possibly empty.
+        notes: omissions, with reasons.
     """
 
     kind: str
@@ -45,8 +44,8 @@ class View:
     notes: tuple[str, ...] = ()
 
     def write(self, path: str | Path) -> tuple[Path, Path | None]:
-        """Write the figure (.png, .svg or .pdf), and the table of codes beside it as .csv, in the
-        place of older ones; returns where both are.
+        """Write the figure (.png, .svg or .pdf), and the table of codes beside it as .csv,
+        replacing older ones; return both paths.
         """
         from pushforward.plots import write
 
@@ -63,10 +62,10 @@ class View:
 
 
 def heading(run: OpenedRun, title: str | None) -> str:
-    """What is written over a figure: the title, or the run's name.
+    """The heading of a figure: the title, or the run's name.
 
     Raises:
-        InvalidValue: For a title that does not fit there.
+        InvalidValue: For a title that is too long.
     """
     if title is None:
         return run.folder.name

@@ -1,4 +1,4 @@
-"""Figures of a fitted model, over the rows that it was fitted to where they can be found."""
+"""Figures of a fitted model, with its training rows if they can be found."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ ViewKind = Literal[
 ]
 KINDS: tuple[ViewKind, ...] = get_args(ViewKind)
 ROWS = 20_000
-"""Rows shown: more cannot be told apart in a figure."""
+"""Most rows shown: more could not be distinguished in a figure."""
 MOST = 10
-"""Components or clusters that `choice` tries unless told otherwise."""
+"""Default number of components or clusters that `choice` tries."""
 MISSED_FOR = "there is no telling which rows these were"
 
 
 def suitable_kind(model: Model) -> ViewKind:
-    """The kind of figure that says most about a fitted model."""
+    """The most informative kind of figure for a fitted model."""
     space = model.fitted_space()
     if space.kind == "points" and space.size > 1 and isinstance(model, Assigns):
         return "clusters"
@@ -74,16 +74,16 @@ def model_view(
             'embedding' (its codes), or 'choice' (of how many components or clusters); what suits
             the model if None.
         axes: columns to show, by name or position; of a biplot, components.
-        data: rows to show, a path or in memory; those that the model was fitted to if None.
-        with_rows: whether rows are shown where the kind can do without.
+        data: rows to show, a path or in memory; those the model was fitted to if None.
+        with_rows: whether to show rows where they are optional.
         label: colours an embedding by labels of the data: a column, a file, or 'auto'.
         most: the most components or clusters that a choice tries.
         title: over the figure; the run's name if None.
-        table: how a text table is written, where that is not as the run's own table was.
+        table: format of a text table, where it differs from the run's own.
 
     Raises:
         InvalidKind: If the model has no figure of this kind.
-        BadRun: If rows are needed, and those that the model was fitted to cannot be found.
+        BadRun: If rows are needed, but those the model was fitted to cannot be found.
 
     Example:
         >>> import tempfile, pushforward as pf
@@ -99,23 +99,23 @@ def model_view(
             f"{argument('most')} must be at least 2, got {most}; pass"
             f" {argument('most', str(MOST))}, say"
         )
-    chosen = kind or suitable_kind(run.model)
+    view_kind = kind or suitable_kind(run.model)
     rows: LabelledRows | None = None
     notes: tuple[str, ...] = ()
-    if with_rows and (chosen != "scree" or data is not None):
-        rows, notes = _rows(run, chosen, data, label, table)
+    if with_rows and (view_kind != "scree" or data is not None):
+        rows, notes = _rows(run, view_kind, data, label, table)
     x, over = None if rows is None else rows.x, heading(run, title)
-    if chosen in ("clusters", "embedding", "choice"):
-        figure = _figure_of_rows(run, chosen, rows, axes, most, over)
+    if view_kind in ("clusters", "embedding", "choice"):
+        figure = _figure_of_rows(run, view_kind, rows, axes, most, over)
     else:
-        figure = _figure(run.model, chosen, x, axes, over)
-    return View(chosen, figure, notes=notes)
+        figure = _figure(run.model, view_kind, x, axes, over)
+    return View(view_kind, figure, notes=notes)
 
 
 def _figure(
     model: Model, kind: ViewKind, x: Tensor | None, axes: Sequence[str | int] | None, title: str
 ) -> Figure:
-    """A figure that can do without rows."""
+    """A figure for which rows are optional."""
     if kind == "density":
         return plots.density_map(model, x, axes=axes, title=title)
     if kind == "marginals":
@@ -164,7 +164,7 @@ def _figure_of_rows(
 
 
 def _choice(run: OpenedRun, x: Tensor, most: int, title: str) -> Figure:
-    """How good models of 1, 2, ... components or clusters are."""
+    """The quality of models with 1, 2, ... components or clusters."""
     counts = range(1, min(most, len(x) - 1) + 1)
     settings = {
         name: value
@@ -182,7 +182,7 @@ def _choice(run: OpenedRun, x: Tensor, most: int, title: str) -> Figure:
 
 
 def _labels(rows: LabelledRows) -> tuple[Any, Any]:
-    """Labels (n,) that colour codes, and their names; None without labels."""
+    """Labels (n,) for colouring codes, and their names; None without labels."""
     if rows.y is None or rows.condition_space is None:
         return None, None
     space = rows.condition_space
@@ -197,19 +197,19 @@ def _rows(
     label: str | None,
     table: Mapping[str, Any] | None,
 ) -> tuple[LabelledRows | None, tuple[str, ...]]:
-    """The rows asked for, else those fitted to; None and a note where these cannot be found."""
-    asked = label if kind == "embedding" else None
+    """The requested rows, else those fitted to; None and a note if these cannot be found."""
+    requested = label if kind == "embedding" else None
 
     def find() -> LabelledRows:
-        rows = LabelledRows.of(_source(run, data, asked, table), ROWS)
-        if asked is None or rows.y is not None:
+        rows = LabelledRows.of(_source(run, data, requested, table), ROWS)
+        if requested is None or rows.y is not None:
             return rows
         file = run.source(MISSED_FOR) if data is None else data
         settings = table_settings(file, run, table)
-        source = read(file, like=run.model, **asked_conditions(asked), **settings)
+        source = read(file, like=run.model, **asked_conditions(requested), **settings)
         return LabelledRows.of(source, ROWS)
 
-    return if_available(find, required=data is not None or asked is not None)
+    return if_available(find, required=data is not None or requested is not None)
 
 
 def _source(

@@ -1,6 +1,6 @@
-"""How models are fitted. Fitters know no model: they see phases, statistics and sources.
+"""Fitters. They know phases, statistics and sources, but no models.
 
-Names load on first use; what they are is in `__init__.pyi`.
+Names load on first use; `__init__.pyi` lists them.
 """
 
 from __future__ import annotations

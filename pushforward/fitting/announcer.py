@@ -1,13 +1,12 @@
-"""Events on their way to those who follow a fit, none of whom can end or slow it.
+"""Delivery of events to the observers of a fit, who can neither end nor slow it.
 
-Listeners get plain events, each listener on a thread of its own, through a queue that never makes
-the fit wait: where it is full, the oldest progress report is dropped, and nothing else ever is.
-Callbacks get the model too, so they run in the fit's thread. What a listener or a callback raises
-is said once, as a FitWarning that names it; KeyboardInterrupt from a callback, and a cancelled
-token, stop the fit as always.
+Listeners receive plain events, each on its own thread, through a queue that never blocks the fit:
+if it is full, the oldest progress report is dropped, and nothing else ever is. Callbacks also
+receive the model, so they run in the fit's thread. An exception in a listener or callback is
+reported once, as a FitWarning that names it; KeyboardInterrupt from a callback, and a cancelled
+token, stop the fit as usual.
 
-A listener must not draw from the global streams of random numbers, which are the fit's; a callback
-may.
+A listener must not draw from the global random streams, which belong to the fit; a callback may.
 """
 
 from __future__ import annotations
@@ -24,26 +23,28 @@ from types import FrameType
 from pushforward.core.errors import FitWarning, printable
 from pushforward.core.events import Event, Listener, Progress, Warned
 from pushforward.core.model import Model
-from pushforward.fitting.progress import automatic
+from pushforward.fitting.progress import default_follower
 from pushforward.fitting.settings import Callback, ObserverSettings
 
-__all__ = ["Announcer", "announcing"]
+__all__ = ["Announcer", "announce_to"]
 
 WAITING_EVENTS = 1024
-"""Events a queue holds before progress is dropped: ten reports of every percent of a budget."""
+"""Events a queue holds before progress is dropped: ten reports per percent of a budget."""
 FLUSH_SECONDS = 5.0
-"""How long the end of a fit waits for its listeners: a slow page or terminal, but not a dead one.
+"""Seconds that the end of a fit waits for its listeners:
+for a slow page or terminal, but not a dead one.
 """
 
 
 class Announcer:
-    """Tells listeners and callbacks what happens in one fit.
+    """Sends the events of one fit to listeners and callbacks.
 
     Args:
         listeners: called with every event, each on a thread of its own.
         callbacks: called with every event and the model, in the fit's thread.
 
-    A Warned event is a FitWarning too, unless one of them has a true attribute `shows_warnings`.
+    A Warned event also raises a FitWarning, unless an observer
+    has a true attribute `shows_warnings`.
     """
 
     def __init__(
@@ -57,11 +58,11 @@ class Announcer:
 
     @property
     def has_callbacks(self) -> bool:
-        """Whether somebody wants the model."""
+        """Whether there are callbacks, which need the model."""
         return bool(self._callbacks)
 
     def tell(self, event: Event) -> None:
-        """Send an event to the listeners; returns at once."""
+        """Send an event to the listeners without waiting."""
         for queue in self._queues:
             queue.put(event)
         self._say_errors()
@@ -76,20 +77,22 @@ class Announcer:
             except Exception as error:
                 if i not in self._warned:
                     self._warned.add(i)
-                    _warn(_raised("callback", callback, error))
+                    _warn(_error_message("callback", callback, error))
 
     def close(self) -> None:
-        """Deliver what is waiting, for a limited time, and say who did not take it."""
+        """Deliver pending events for a limited time,
+        and report listeners that did not take theirs.
+        """
         deadline = time.monotonic() + FLUSH_SECONDS
         for queue in self._queues:
             queue.close()
         for queue in self._queues:
-            left = queue.drained(deadline)
-            if left:
+            undelivered = queue.drained(deadline)
+            if undelivered:
                 name = _name(queue.listener)
                 _warn(
-                    f"the listener {name} did not return in time, and {left} events did not"
-                    " reach it"
+                    f"the listener {name} did not return in time, and {undelivered} events were not"
+                    " delivered"
                 )
         self._say_errors()
 
@@ -97,15 +100,17 @@ class Announcer:
         for queue in self._queues:
             error = queue.new_error()
             if error is not None:
-                _warn(_raised("listener", queue.listener, error))
+                _warn(_error_message("listener", queue.listener, error))
 
 
 @contextmanager
-def announcing(observers: ObserverSettings) -> Iterator[Announcer]:
-    """Within: those who follow a fit are told, and progress is shown where nobody else shows it."""
+def announce_to(observers: ObserverSettings) -> Iterator[Announcer]:
+    """Context manager: send events to the observers,
+    with a default progress display if none shows progress.
+    """
     followers = (*observers.listeners, *observers.callbacks)
-    shown = any(getattr(follower, "shows_progress", False) for follower in followers)
-    display = None if observers.quiet or shown else automatic()
+    shows_progress = any(getattr(follower, "shows_progress", False) for follower in followers)
+    display = None if observers.quiet or shows_progress else default_follower()
     listeners: list[Listener] = [*observers.listeners, *([] if display is None else [display])]
     announcer = Announcer(listeners, observers.callbacks)
     try:
@@ -117,7 +122,7 @@ def announcing(observers: ObserverSettings) -> Iterator[Announcer]:
 
 
 class _Queue:
-    """The events on their way to one listener, and the thread that brings them there."""
+    """The pending events of one listener, and the thread that delivers them."""
 
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
@@ -128,7 +133,7 @@ class _Queue:
         self._error: BaseException | None = None
 
     def put(self, event: Event) -> None:
-        """Add an event; where the queue is full, the oldest progress report makes room."""
+        """Add an event; if the queue is full, drop the oldest progress report."""
         with self._changed:
             if len(self._events) >= WAITING_EVENTS:
                 oldest = next((e for e in self._events if isinstance(e, Progress)), None)
@@ -143,22 +148,24 @@ class _Queue:
             self._thread.start()
 
     def close(self) -> None:
-        """No more events follow."""
+        """Mark the end of the events."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
     def drained(self, deadline: float) -> int:
-        """Wait until all is delivered, at most until a time; returns how many events were not."""
+        """Wait until everything is delivered, up to a deadline;
+        return the number of undelivered events.
+        """
         with self._changed:
-            while (self._events or self._busy) and (left := deadline - time.monotonic()) > 0:
-                self._changed.wait(left)
+            while (self._events or self._busy) and (remaining := deadline - time.monotonic()) > 0:
+                self._changed.wait(remaining)
             undelivered = len(self._events) + self._busy
             self._events.clear()
             return undelivered
 
     def new_error(self) -> BaseException | None:
-        """What the listener raised first, once."""
+        """The first exception of the listener, returned once."""
         error, self._error = self._error, None
         return error
 
@@ -179,7 +186,7 @@ class _Queue:
                     self._failed, self._error = True, error
 
 
-def _raised(kind: str, follower: object, error: BaseException) -> str:
+def _error_message(kind: str, follower: object, error: BaseException) -> str:
     return (
         f"the {kind} {_name(follower)} raised {type(error).__name__}: {printable(error)}; "
         "the fit goes on, and further errors of it are not shown"
@@ -192,7 +199,7 @@ def _name(follower: object) -> str:
 
 
 def _warn(message: str) -> None:
-    """A FitWarning of the caller: of the first frame outside this package."""
+    """Raise a FitWarning attributed to the first frame outside this package."""
     frame, level = sys._getframe(), 1
     while frame.f_back is not None and _is_inside(frame):
         frame, level = frame.f_back, level + 1
@@ -200,7 +207,9 @@ def _warn(message: str) -> None:
 
 
 def _is_inside(frame: FrameType) -> bool:
-    """Whether a frame is of this package, of a context manager it closes, or generated."""
+    """Whether a frame belongs to this package, to a context manager it closes,
+    or to generated code.
+    """
     name = str(frame.f_globals.get("__name__", ""))
     return (
         name.startswith("pushforward.")

@@ -1,10 +1,10 @@
-"""What is done to every batch, in the user's units, before the model's scaling;
-the randomness is resumed exactly.
+"""Random changes to every batch, in the user's units, before the model's scaling;
+exactly resumable.
 
 `held_out = True` marks those that change what is measured (dequantising, binarising): they are
-applied, with a fixed seed, to held-out data as well. Flips, crops and affine maps only widen the
-training data; they are differentiable and take any units, so a GAN can also put them between its
-samples and its critic (`critic_augment`).
+applied, with a fixed seed, to held-out data as well. Flips, crops and affine maps only augment the
+training data; they are differentiable and accept any units, so a GAN can also apply them between
+its samples and its critic (`critic_augment`).
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class Augment(Value, family="augmentation"):
 class Dequantise(Augment, name="dequantise"):
     """Adds U(-½, ½) to every integer coordinate: a density on levels becomes a density per unit.
 
-    The expected log-density of the noisy data bounds the log-mass
-    of the levels from below (Theis et al. 2016, Eq. 5).
+    The expected log-density of the noisy data bounds the log-mass of the levels from below (Theis
+    et al. 2016, Eq. 5, https://arxiv.org/abs/1511.01844).
     """
 
     held_out: ClassVar[bool] = True
@@ -74,8 +74,8 @@ class Dequantise(Augment, name="dequantise"):
 
 @dataclass(frozen=True)
 class Binarise(Augment, name="binarise"):
-    """Draws every value as Bernoulli((x - low)/(high - low)), afresh each time: dynamic
-    binarisation (Burda 2016, §5).
+    """Samples every value as Bernoulli((x - low)/(high - low)), anew each time: dynamic
+    binarisation (Burda et al. 2016, §5, https://arxiv.org/abs/1509.00519).
     """
 
     held_out: ClassVar[bool] = True
@@ -106,9 +106,7 @@ class Flip(Augment, name="flip"):
 
 @dataclass(frozen=True)
 class Crop(Augment, name="crop"):
-    """Shifts each image by up to `padding` pixels either way;
-    what comes in is the edge, repeated.
-    """
+    """Shifts each image by up to `padding` pixels either way, repeating the edge."""
 
     padding: int = 4
 
@@ -135,14 +133,13 @@ class Crop(Augment, name="crop"):
 
 @dataclass(frozen=True)
 class Affine(Augment, name="affine"):
-    """Turns, slants, resizes and shifts each image about its middle;
-    what comes in is the edge, repeated.
+    """Rotates, shears, scales and shifts each image about its centre, repeating the edge.
 
     Args:
-        degrees: turned by up to this much either way.
-        shear: x changes by up to this share of y, either way.
-        scale: enlarged or shrunk by up to this factor, evenly on the scale of logarithms.
-        shift: moved, before all else, by up to this share of a side, either way, along each.
+        degrees: largest rotation either way.
+        shear: largest change of x as a share of y, either way.
+        scale: largest factor of enlargement or reduction, log-uniform.
+        shift: largest shift as a share of each side, either way, applied first.
     """
 
     degrees: float = 20.0
@@ -164,9 +161,7 @@ class Affine(Augment, name="affine"):
             )
 
     def apply(self, x: Tensor, space: Space, rng: torch.Generator) -> Tensor:
-        """Images of the same size, between pixels by bilinear interpolation;
-        all frames of a clip alike.
-        """
+        """Images of the same size, interpolated bilinearly; all frames of a clip alike."""
         return _frame_by_frame(self, x, space, lambda images: self._mapped(images, rng))
 
     def _mapped(self, x: Tensor, rng: torch.Generator) -> Tensor:
@@ -174,8 +169,7 @@ class Affine(Augment, name="affine"):
         turn, slant, log_scale, right, down = (2 * uniform(n, 5, rng=rng, like=x) - 1).unbind(1)
         angle, factor = turn * math.radians(self.degrees), self.scale**log_scale
         cos, sin, slant = angle.cos() * factor, angle.sin() * factor, slant * self.shear
-        # where each pixel of the result is looked up, sides counting from -1 to 1:
-        # turned and resized after slanting
+        # source position of each output pixel, sides from -1 to 1: rotation and scale after shear
         rows = [
             [cos, (slant * cos - sin) * height / width, 2 * self.shift * right],
             [sin * width / height, slant * sin + cos, 2 * self.shift * down],
@@ -194,8 +188,8 @@ dequantise, binarise, flip, crop, affine = Dequantise, Binarise, Flip, Crop, Aff
 def _frame_by_frame(
     augment: Augment, x: Tensor, space: Space, change: Callable[[Tensor], Tensor]
 ) -> Tensor:
-    """Images (n, c, h, w) changed; clips (n, c, t, h, w) as images
-    of c·t channels, so that a clip's frames change alike.
+    """Apply a change to images (n, c, h, w);
+    clips (n, c, t, h, w) become images of c·t channels, so that frames change alike.
     """
     _images(augment, space)
     if x.ndim == 4:

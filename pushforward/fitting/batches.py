@@ -1,9 +1,9 @@
-"""The order in which a fit sees its data, as a function of (seed, epoch) alone.
+"""The order in which a fit reads its data, as a function of (seed, epoch) alone.
 
-So the position is one number, resuming needs no saved order, and every process can work out its own
-share. Resident data are permuted whole. Data that stream are permuted by blocks: the blocks are
-shuffled, then the rows within each window of a few blocks, so that reads stay close to sequential
-and memory stays bounded.
+The position is therefore one number, resuming needs no saved order, and every process can compute
+its own share. Resident data are fully permuted. Streamed data are permuted by blocks: the blocks
+are shuffled, then the rows within each window of a few blocks, so that reads are nearly sequential
+and memory is bounded.
 """
 
 from __future__ import annotations
@@ -29,15 +29,14 @@ CHUNK_BYTES = 32 << 20
 
 class Batches:
     """Batches of `size` observations over all processes;
-    this process takes every `world`-th row from `rank` on.
+    this one takes every `world`-th row from `rank`.
 
     Args:
-        source: where the rows are.
-        size: observations per step, over all processes.
+        source: of the rows. size: observations per step, over all processes.
         seed: of the order.
-        rank, world: this process and how many there are.
+        rank, world: this process and the number of processes.
 
-    An epoch is len(source) // size steps: the few rows left over change with every epoch.
+    An epoch is len(source) // size steps; the few rows left out change every epoch.
     """
 
     def __init__(self, source: Source, size: int, seed: int, rank: int = 0, world: int = 1) -> None:
@@ -45,15 +44,15 @@ class Batches:
         self.steps_per_epoch = max(1, len(source) // size)
 
     def steps_in_epoch(self, *, counted: bool) -> int:
-        """Steps of an epoch, which are known."""
+        """Steps of an epoch, always known."""
         return self.steps_per_epoch
 
     def state(self, step: int) -> dict[str, int]:
-        """Nothing: the order follows from the step."""
+        """Empty: the order follows from the step."""
         return {}
 
     def load(self, state: Mapping[str, int]) -> None:
-        """Nothing to take back."""
+        """Nothing to restore."""
 
     def order(self, epoch: int) -> Tensor:
         """Row numbers in the order of an epoch (steps_per_epoch · size,), int64."""
@@ -84,7 +83,7 @@ class Batches:
         return self.order(epoch)[at * self.size + self.rank : (at + 1) * self.size : self.world]
 
     def from_step(self, step: int) -> Generator[Batch, None, None]:
-        """This process's batches from global step `step` on, without end."""
+        """This process's batches from global step `step` on, endlessly."""
         if self.source.resident:
             yield from self._resident(step)
         else:
@@ -103,8 +102,8 @@ class Batches:
                 step += 1
 
     def _streamed(self, step: int) -> Iterator[Batch]:
-        """Reads a few steps' rows at once, sorted, on a thread,
-        while the ones before are trained on.
+        """Read several steps' rows at once, sorted, on a thread,
+        while earlier ones are trained on.
         """
         with ThreadPoolExecutor(1) as reader:
             chunks = self._chunks(step)
@@ -129,7 +128,7 @@ class Batches:
                 position = stop
 
     def _read(self, steps: list[Tensor]) -> list[Batch]:
-        """These steps' rows: read in ascending order, handed out in theirs."""
+        """The rows of these steps, read in ascending order and returned in theirs."""
         rows = torch.cat(steps).numpy()
         back = torch.from_numpy(rows.argsort(kind="stable").argsort(kind="stable"))
         together = self.source.take(torch.from_numpy(np.sort(rows)))

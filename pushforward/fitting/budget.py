@@ -1,8 +1,7 @@
-"""How long a fit lasts: a budget in epochs, steps, samples or minutes,
-and how much of it is used up.
+"""The budget of a fit in epochs, steps, samples or minutes, and how much of it is spent.
 
-Counted budgets become a number of steps, so that they end at the same step wherever the fit is
-interrupted. A budget in minutes counts the time spent over all sittings.
+Counted budgets are converted to steps, so that they end at the same step wherever the fit is
+interrupted. A budget in minutes counts the time spent over all resumptions.
 """
 
 from __future__ import annotations
@@ -17,24 +16,23 @@ from pushforward.core.budgets import BUDGETS
 from pushforward.core.errors import InvalidValue, quote, require_positive
 from pushforward.fitting.settings import BudgetSettings
 
-__all__ = ["BUDGETS", "EPOCHS", "Budget", "check_budget", "extend", "past_budget"]
+__all__ = ["BUDGETS", "EPOCHS", "Budget", "check_budget", "extend", "budget_exceeded"]
 
 G = TypeVar("G")
 
 EPOCHS = 20
-"""The budget where none is given."""
+"""The default budget."""
 
 
 class Budget:
     """The budget of one fit, and its clock.
 
     Args:
-        settings: how long.
-        batch: observations per step.
-        steps_per_epoch: how many batches the data give.
+        settings: the budget. batch: observations per step.
+        steps_per_epoch: batches in a pass over the data.
 
-    `total` is the budget in steps, None if it is bounded by time alone;
-    `epoch` is the steps of an epoch.
+    `total` is the budget in steps, None if only time is limited;
+    `epoch` is the number of steps in an epoch.
     """
 
     def __init__(self, settings: BudgetSettings, batch: int, steps_per_epoch: int) -> None:
@@ -49,63 +47,63 @@ class Budget:
         if self.minutes is not None:
             return None
         if self._settings.steps is not None:
-            return _up(self._settings.steps)
+            return _round_up(self._settings.steps)
         if self._settings.samples is not None:
-            return _up(self._settings.samples / self.batch)
+            return _round_up(self._settings.samples / self.batch)
         epochs = self._settings.epochs
-        return _up((EPOCHS if epochs is None else epochs) * self.epoch)
+        return _round_up((EPOCHS if epochs is None else epochs) * self.epoch)
 
     @property
     def extended(self) -> bool:
-        """Whether a resumed run was given a budget of its own."""
+        """Whether a resumed run was given a new budget."""
         return self._settings.extended
 
     def begin(self) -> None:
-        """Start the clock of this sitting."""
+        """Start the clock for this run of the process."""
         self._began = time.perf_counter()
 
     @property
     def seconds(self) -> float:
-        """Time spent fitting, over all sittings."""
+        """Time spent fitting, over all resumptions."""
         return self.spent + time.perf_counter() - self._began
 
     @property
     def samples(self) -> int | None:
-        """The whole budget in samples; None if it is bounded by time alone."""
+        """The whole budget in samples; None if only time is limited."""
         return None if self.total is None else self.total * self.batch
 
     def fraction(self, step: int) -> float:
-        """The share of the budget used up after so many steps."""
+        """The share of the budget spent after `step` steps."""
         if self.total is not None:
             return min(1.0, step / self.total)
         return min(1.0, self.seconds / (60 * (self.minutes or 1)))
 
     def refuse_spent(self, run: Path | None, step: int, seconds: float) -> None:
-        """InvalidValue where the run to resume, at `step` after `seconds`,
+        """Raise InvalidValue if the run to resume, at `step` after `seconds`,
         is past its new budget.
         """
         name, before = self._settings.unit, self._settings.resumed
-        given = None if name is None else float(getattr(self._settings, name))
-        if name is None or given is None or not self.extended or before.get(name) == given:
+        amount = None if name is None else float(getattr(self._settings, name))
+        if name is None or amount is None or not self.extended or before.get(name) == amount:
             return
-        done = {
+        progress = {
             "epochs": step / self.epoch,
             "steps": step,
             "samples": step * self.batch,
             "minutes": seconds / 60,
         }[name]
-        if done <= given if self.total is None else step <= self.total:
+        if progress <= amount if self.total is None else step <= self.total:
             return
-        more, whole = f"{given:.12g}", f"{math.ceil(done) + given:.12g}"
+        more, whole = f"{amount:.12g}", f"{math.ceil(progress) + amount:.12g}"
         cure = (
             f"{name}='+{more}' (--{name} +{more})"
             if name in before
             else f"{name}={whole} (--{name} {whole})"
         )
-        raise past_budget(run, step, f"{more} {name}", f"{cure} to go on for {more} more")
+        raise budget_exceeded(run, step, f"{more} {name}", f"{cure} to go on for {more} more")
 
     def left(self, step: int, rate: float) -> float | None:
-        """Seconds to go after so many steps, at a rate in samples per second; None if unknown."""
+        """Seconds left after `step` steps, at a rate in samples per second; None if unknown."""
         if self.total is not None and rate:
             return (self.total - step) * self.batch / rate
         fraction = self.fraction(step)
@@ -119,28 +117,28 @@ def check_budget(name: str, value: object) -> None:
     number = _number(name, value)
     if isinstance(value, str) and value.startswith("+"):
         raise InvalidValue(
-            f"{name}={value!r} extends a run that is resumed; without resume give the whole budget"
+            f"{name}={value!r} extends a resumed run; without resume, pass the whole budget"
         )
     require_positive(**{name: number})
 
 
-def extend(name: str, given: G, stored: Mapping[str, Any]) -> G | float:
-    """'+50' epochs on a run of 20 epochs make 70."""
-    if not (isinstance(given, str) and given.startswith("+")):
-        return given
+def extend(name: str, value: G, stored: Mapping[str, Any]) -> G | float:
+    """Add '+50' to a stored budget: '+50' epochs on a run of 20 epochs give 70."""
+    if not (isinstance(value, str) and value.startswith("+")):
+        return value
     if stored.get(name) is None:
         have = next((n for n in BUDGETS if stored.get(n) is not None), "epochs")
         raise InvalidValue(
             f"the run's budget is in {have}, so it cannot be extended in {name}; extend it in"
             f" {have}"
         )
-    more = _number(name, given[1:])
+    more = _number(name, value[1:])
     require_positive(**{name: more})
     return float(stored[name]) + more
 
 
-def past_budget(run: object, step: int, budget: str, cure: str) -> InvalidValue:
-    """The error of a run at `step` that is to go on with a `budget` it has gone beyond."""
+def budget_exceeded(run: object, step: int, budget: str, cure: str) -> InvalidValue:
+    """The error for resuming a run at `step` beyond its `budget`."""
     return InvalidValue(f"{run} is at step {step}, already past {budget}; pass {cure}")
 
 
@@ -153,12 +151,11 @@ def _number(name: str, text: object) -> float:
         ) from error
     if not math.isfinite(number):
         raise InvalidValue(
-            f"{name} must be finite, got {text!r}; a fit that goes on until Ctrl-C takes a large"
-            " number"
+            f"{name} must be finite, got {text!r}; for a fit until Ctrl-C, pass a large number"
         )
     return number
 
 
-def _up(steps: float) -> int:
-    """Rounded up, but for what floating point adds."""
+def _round_up(steps: float) -> int:
+    """Rounded up, ignoring floating-point error."""
     return max(1, math.ceil(steps - 1e-9 * max(1.0, steps)))

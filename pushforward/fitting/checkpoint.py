@@ -1,8 +1,8 @@
-"""Everything that exact resume needs, in one file: `state/<samples seen>.safetensors`.
+"""The complete state for exact resumption, in one file: `state/<samples seen>.safetensors`.
 
-A tree of dicts, lists, numbers, texts and tensors is split into named tensors and a JSON skeleton
-kept in the file's header. The file is written under a temporary name, fsynced and renamed, and the
-one before it is kept: whenever the process dies, a complete state is on disk.
+A tree of dicts, lists, numbers, text and tensors is split into named tensors and a JSON skeleton in
+the file's header. The file is written under a temporary name, fsynced and renamed, and the previous
+one is kept: a complete state is on disk whenever the process dies.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def flatten(tree: object) -> tuple[dict[str, Tensor], Any]:
 
 
 def unflatten(tensors: dict[str, Tensor], skeleton: object) -> object:
-    """The tree that `flatten` took apart."""
+    """The inverse of `flatten`."""
     if isinstance(skeleton, dict):
         if "tensor" in skeleton:
             return tensors[skeleton["tensor"]]
@@ -66,25 +66,26 @@ class Checkpoints:
         self.folder = run / "state"
 
     def save(self, tree: object, samples: int) -> Path:
-        """Write a complete state; only then is the one before last removed."""
+        """Write a complete state, then remove the one before the previous."""
         try:
             self.folder.mkdir(exist_ok=True)
         except OSError as error:
             raise BadRun(
-                f"cannot write {self.folder}: {error.strerror}; free or choose another place"
+                f"cannot write {self.folder}: {error.strerror}; free some space or choose another"
+                " place"
             ) from error
         tensors, skeleton = flatten(tree)
         path = self.folder / f"{samples:015d}.safetensors"
         write_tensors(path, tensors, {"tree": json.dumps(skeleton)})
-        kept = [path, *(p for p in self._newest_first() if p.name < path.name)][:2]
-        # older ones, and later ones that a roll back went behind
+        keep = [path, *(p for p in self._newest_first() if p.name < path.name)][:2]
+        # older ones, and later ones abandoned by a rollback
         for other in list(self._newest_first()):
-            if other not in kept:
+            if other not in keep:
                 other.unlink(missing_ok=True)
         return path
 
     def newest(self) -> Any | None:
-        """The newest state that is whole; None if none was ever completed.
+        """The newest complete state; None if there is none.
 
         Raises:
             BadRun: If all are damaged.

@@ -1,8 +1,8 @@
-r"""Fitting by mergeable statistics: any number of passes over the rows, each one E and one M step.
+r"""Fitting by mergeable statistics: passes over the rows, each one E step and one M step.
 
-The `EM` is the public face of the settings; `protocols.py` says what it asks of a model, and
-`passes.py` is one fit. Expectation maximisation is of this kind, and so are Lloyd's k-means and
-every closed form that needs moments.
+`EM` holds the settings; `protocols.py` defines what it requires of a model, and `passes.py` runs
+one fit. Besides expectation maximisation this covers Lloyd's k-means and every closed form based on
+moments.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pushforward.core.errors import Interrupted, InvalidValue, suggest
 from pushforward.core.events import CancelToken, Finished, Listener
 from pushforward.core.numbers import normalise_settings
 from pushforward.core.source import Source
-from pushforward.fitting.announcer import announcing
-from pushforward.fitting.explicit_settings import Given, require_stored
+from pushforward.fitting.announcer import announce_to
+from pushforward.fitting.explicit_settings import ExplicitSettings, require_stored
 from pushforward.fitting.facts import Scanner
 from pushforward.fitting.pass_folder import SETTINGS, PassFolder, stored_settings
 from pushforward.fitting.passes import Passes
@@ -36,43 +36,42 @@ from pushforward.fitting.settings import (
 __all__ = ["EM"]
 
 FREE = ("devices", "accelerator", "strategy", "num_nodes", "save_every")
-"""Settings that do not shape the result:
-stored, so that a run goes on as it began, and free to change.
+"""Settings that do not affect the result:
+stored, so that a resumed run continues alike, but changeable.
 """
 
 
 @dataclass
-class EM(Given):
-    """Fits models by passes of mergeable statistics:
-    θ ← M(⊕ T(block; θ)) until the objective stands still.
+class EM(ExplicitSettings):
+    """Fits models by passes of mergeable statistics, θ ← M(⊕ T(block; θ)),
+    until the objective converges.
 
-    **Reference** Dempster, Laird & Rubin (1977),
-    Maximum likelihood from incomplete data via the EM algorithm.
+    **Reference** Dempster, Laird & Rubin (1977), Maximum likelihood from incomplete data via the EM
+    algorithm. https://doi.org/10.1111/j.2517-6161.1977.tb01600.x
 
     Args:
-        steps: the most passes (from each start).
+        steps: the most passes per start.
         tolerance: stop when a pass raises the objective by less than this (nats per row);
-            0 never stops for it.
-        block: rows at a time; None for what the model likes.
+            0 disables the test.
+        block: rows per block; None for the model's preference.
         seed: of the starts.
         devices, num_nodes, strategy: as in Lightning Fabric;
-            processes that torchrun started are joined in any case.
+            processes started by torchrun are always joined.
         accelerator: 'auto' (a CUDA device if there is one), 'cpu' or 'cuda'.
-        run: folder to write checkpoints, log and model to;
-            a fit that is killed goes on from there to the same bits.
-        overwrite: replace the run folder if it is one already.
-        resume: run folder to go on from, with the settings it was begun with; `steps` may be more.
-        save_every: seconds between checkpoints, of the passes or,
-            within a long one, of what has been merged so far.
+        run: folder for checkpoints, log and model; a killed fit resumes from there, bit for bit.
+        overwrite: replace an existing run folder.
+        resume: run folder to continue, with its original settings; `steps` may be larger.
+        save_every: seconds between checkpoints, between passes or,
+            in a long one, of the statistics merged so far.
         listeners: called with every event, in the first process only.
         callbacks: called with every event and the model, likewise.
-        token: stops the fit after the pass it is cancelled in.
-        quiet: show no progress. Otherwise there is a line on a terminal,
+        token: stops the fit after the current pass when cancelled.
+        quiet: show no progress. By default there is a line on a terminal,
             a table in a notebook, and nothing elsewhere.
 
-    Every process reads its own share of the rows; one all-gather a pass brings the statistics
-    together, and all merge them in the same order, so all end with the same bits. Data that are not
-    resident stream, one block at a time.
+    Every process reads its own share of the rows; one all-gather per pass collects the statistics,
+    and all processes merge them in the same order, so all get the same bits. Data that are not
+    resident are streamed in blocks.
 
     Example:
         >>> import torch, pushforward as pf
@@ -131,16 +130,16 @@ class EM(Given):
         if self.strategy not in ("auto", "ddp"):
             from lightning_fabric.strategies import STRATEGY_REGISTRY
 
-            known = ["auto", *STRATEGY_REGISTRY.available_strategies()]
-            if self.strategy not in known:
+            strategies = ["auto", *STRATEGY_REGISTRY.available_strategies()]
+            if self.strategy not in strategies:
                 raise InvalidValue(
-                    f"unknown strategy {self.strategy!r}; {suggest(str(self.strategy), known)}"
+                    f"unknown strategy {self.strategy!r}; {suggest(str(self.strategy), strategies)}"
                 )
 
     def fit(self, model: Any, source: Source) -> Finished:
-        """Fit `model` to `source`, afresh, in every process of the world.
+        """Fit `model` to `source` from scratch, in every process.
 
-        Raises Interrupted where a signal stopped it before there was a model; all is saved then.
+        Raises: Interrupted: If a signal stopped the fit before it had a model; its state is saved.
         """
         fitted, token = PassModel(model), self.token or CancelToken()
         passes = PassSettings(self.steps, self.tolerance, self.block, self.seed)
@@ -159,7 +158,7 @@ class EM(Given):
             observers = ObserverSettings(
                 self.listeners, self.callbacks, token=token, quiet=self.quiet
             )
-            with announcing(observers) as announcer, run.opened():
+            with announce_to(observers) as announcer, run.opened():
                 scanner = Scanner(source, processes, run)
                 model.prepare(source, scanner.facts(sampled=fitted.samples_facts))
                 model.to(processes.device)
@@ -183,18 +182,18 @@ class EM(Given):
         return FolderSettings(path, resumed, self.overwrite, self.save_every, content=content)
 
     def _take_stored(self, folder: Path) -> None:
-        """Fill in the settings of the run to resume;
-        those given must be the same, but for more steps.
+        """Adopt the settings of the run to resume;
+        explicit ones must agree, except for more steps.
         """
         stored = stored_settings(folder)
-        given = {name: getattr(self, name) for name in self.given}
+        explicit = {name: getattr(self, name) for name in self.given}
         if self.run is not None and Path(self.run) != folder:
             raise InvalidValue(
-                f"resume={str(folder)!r} goes on in that folder, got run={str(self.run)!r} too;"
+                f"resume={str(folder)!r} continues in that folder, got run={str(self.run)!r} too;"
                 " leave run out"
             )
-        require_stored(given, stored, folder, ("tolerance", "block", "seed"))
+        require_stored(explicit, stored, folder, ("tolerance", "block", "seed"))
         for name in SETTINGS:
-            if name != "steps" or name not in given:
+            if name != "steps" or name not in explicit:
                 setattr(self, name, stored[name])
         self.run = folder

@@ -1,7 +1,7 @@
-"""Exponential moving average of everything a model samples from.
+"""Exponential moving average of the parameters that a model samples with.
 
 m ← m + (1 - β_t)(θ - m), with β_t = min(β, (1 + t)/(10 + t)) so that the start is forgotten
-quickly. Buffers (batch norm's statistics) stay as they are.
+quickly. Buffers (batch norm's statistics) are not averaged.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class MovingAverage:
     def __init__(self, networks: Mapping[str, nn.Module], decay: float) -> None:
         if not 0 < decay < 1:
             raise InvalidValue(
-                f"ema is the share kept at each step, between 0 and 1 (e.g. 0.999), got {decay}"
+                f"ema is the decay per step, between 0 and 1 (e.g. 0.999), got {decay}"
             )
         self.decay, self.count = decay, 0
         self._live = {
@@ -38,26 +38,28 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take in the present parameters."""
+        """Include the current parameters in the average."""
         self.count += 1
         decay = min(self.decay, (1 + self.count) / (10 + self.count))
-        # torch has no public form; a loop over the parameters takes longer than a small step.
+        # torch has no public equivalent; a loop over the parameters takes longer than a small step.
         torch._foreach_lerp_(
             list(self._mean.values()), [p.detach() for p in self._live.values()], 1 - decay
         )
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Within: the networks hold the average; after: what they held before."""
-        kept = {k: p.detach().clone() for k, p in self._live.items()}
+        """Context manager: the networks hold the average;
+        their parameters are restored afterwards.
+        """
+        live = {k: p.detach().clone() for k, p in self._live.items()}
         self.put()
         try:
             yield
         finally:
-            self._put(kept)
+            self._put(live)
 
     def put(self) -> None:
-        """Give the networks the average, for good."""
+        """Copy the average into the networks permanently."""
         self._put(self._mean)
 
     @torch.no_grad()
@@ -66,11 +68,11 @@ class MovingAverage:
             parameter.copy_(values[key])
 
     def state(self) -> dict[str, object]:
-        """What exact resume needs."""
+        """The state for exact resumption."""
         return {"count": self.count, "mean": {k: v.clone() for k, v in self._mean.items()}}
 
     def load(self, state: Mapping[str, object]) -> None:
-        """Take back what `state` gave."""
+        """Restore the result of `state`."""
         self.count = int(state["count"])  # type: ignore[call-overload]
         mean: Mapping[str, Tensor] = state["mean"]  # type: ignore[assignment]
         for key, value in self._mean.items():

@@ -1,8 +1,7 @@
-"""What the model says of itself while it learns: vital signs,
-held-out quality, and which weights were the best.
+"""Evaluation during a fit: vital signs, held-out quality, and the best weights.
 
-Everything is measured as sampling would find it: in evaluation mode, with the average of the
-weights if one is kept, on the same rows and with the same noise every time.
+Everything is measured as sampling would use it: in evaluation mode, with averaged weights if there
+is an average, on the same rows and with the same noise every time.
 """
 
 from __future__ import annotations
@@ -30,19 +29,19 @@ __all__ = ["Evaluation", "Judgement", "check_quality"]
 
 
 def check_quality(model: Learner, held_out: bool) -> None:
-    """InvalidValue where rows are held out and the model cannot say how good it is on them."""
+    """Raise InvalidValue if rows are held out but the model has no quality measure."""
     if held_out and not isinstance(model, HasQuality):
         name = type(model).__name__
         raise InvalidValue(
-            f"held-out rows are judged by quality(batch), which {name} does not define; define it,"
-            " or leave held_out out"
+            f"held-out rows are evaluated by quality(batch), which {name} does not define; define"
+            " it, or leave held_out out"
         )
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What one evaluation found; `quality` is None where no rows are held out,
-    `better` whether it is the best so far.
+    """The result of one evaluation; `quality` is None without held-out rows,
+    `better` if it is the best so far.
     """
 
     vitals: Mapping[str, float]
@@ -52,15 +51,15 @@ class Judgement:
 
 
 class Evaluation:
-    """Judges a model, and remembers the best it was.
+    """Evaluates a model, and remembers its best state.
 
     Args:
         settings: keep_best and patience.
-        model: judged by its own `vitals`, `symptoms` and `quality`.
-        feed: gives the rows to judge it on.
+        model: evaluated by its own `vitals`, `symptoms` and `quality`.
+        feed: provides the rows.
         players: the model's networks.
-        processes: of several, the first one's judgement counts, since their buffers differ.
-        streams: give the fixed noise.
+        processes: the first one's evaluation counts, since buffers differ between processes.
+        streams: provide the fixed noise.
     """
 
     def __init__(
@@ -117,15 +116,15 @@ class Evaluation:
 
     @property
     def out_of_patience(self) -> bool:
-        """Whether too many evaluations went by without a better one."""
+        """Whether too many evaluations passed without improvement."""
         return bool(self._settings.patience) and self._best["since"] >= self._settings.patience
 
     def be_patient(self) -> None:
-        """Count the evaluations without a better one anew."""
+        """Reset the count of evaluations without improvement."""
         self._best["since"] = 0
 
     def best_tensors(self) -> dict[str, Tensor]:
-        """The networks at their best, by the model's own names; empty where that is not kept."""
+        """The best parameters and buffers, by the model's names; empty if not kept."""
         return dict(self._best["tensors"] or {}) if self._settings.keep_best else {}
 
     def state(self) -> dict[str, Any]:

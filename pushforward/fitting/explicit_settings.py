@@ -1,5 +1,5 @@
-"""Which settings of a fitter were given, and which are only its defaults:
-a run that is resumed has settings of its own.
+"""Fitter settings with a record of which were passed explicitly;
+resumed runs have stored settings.
 """
 
 from __future__ import annotations
@@ -12,38 +12,38 @@ from typing import Any, ClassVar, Self
 from pushforward.core.errors import InvalidValue
 from pushforward.core.registry import Value
 
-__all__ = ["Given", "as_json", "require_stored"]
+__all__ = ["ExplicitSettings", "as_json", "require_stored"]
 
 
-class Given:
-    """A dataclass that knows the names of the arguments it was called with."""
+class ExplicitSettings:
+    """A dataclass that records the names of the arguments it was called with."""
 
     given: frozenset[str] = frozenset()
     alternatives: ClassVar[tuple[str, ...]] = ()
-    """Settings of which one replaces another."""
+    """Groups of settings that replace one another."""
 
-    def __new__(cls, *args: Any, **named: Any) -> Self:
+    def __new__(cls, *args: Any, **keywords: Any) -> Self:
         self = super().__new__(cls)
         fields = [f.name for f in dataclasses.fields(cls) if f.init]  # type: ignore[arg-type]
-        self.given = frozenset(fields[: len(args)]) | named.keys()
+        self.given = frozenset(fields[: len(args)]) | keywords.keys()
         return self
 
     @property
     def setting_names(self) -> tuple[str, ...]:
-        """What can be set."""
+        """Names of the settings."""
         return tuple(f.name for f in dataclasses.fields(self) if f.init)  # type: ignore[arg-type]
 
     def with_settings(self, settings: Mapping[str, Any], *, keep: bool = True) -> Self:
-        """A fitter of the same kind with these settings, and with its own others if `keep`."""
-        own = {name: getattr(self, name) for name in self.given} if keep else {}
+        """A fitter of the same class with these settings, and with its own others if `keep`."""
+        current = {name: getattr(self, name) for name in self.given} if keep else {}
         replaced = any(settings.get(name) is not None for name in self.alternatives)
         for name in self.alternatives if replaced else ():
-            own.pop(name, None)
-        return type(self)(**{**own, **settings})
+            current.pop(name, None)
+        return type(self)(**{**current, **settings})
 
 
 def as_json(value: object) -> object:
-    """A setting as plain JSON: values as their text."""
+    """A setting as plain JSON; values as text."""
     if isinstance(value, Value):
         return str(value)
     if isinstance(value, Mapping):
@@ -54,15 +54,13 @@ def as_json(value: object) -> object:
 
 
 def require_stored(
-    given: Mapping[str, Any], stored: Mapping[str, Any], folder: Path, names: Iterable[str]
+    explicit: Mapping[str, Any], stored: Mapping[str, Any], folder: Path, names: Iterable[str]
 ) -> None:
-    """InvalidValue for the first named setting that was given and
-    is not the one that a run was begun with.
-    """
+    """Raise InvalidValue for the first explicit setting that differs from a run's stored one."""
     for name in names:
-        if name in given and name in stored and as_json(given[name]) != stored[name]:
+        if name in explicit and name in stored and as_json(explicit[name]) != stored[name]:
             raise InvalidValue(
-                f"{folder} was begun with {name}={str(stored[name])[:80]}, not"
-                f" {str(as_json(given[name]))[:80]}, and a run is resumed with its own settings;"
-                f" leave {name} out, or begin a new run"
+                f"{folder} was started with {name}={str(stored[name])[:80]}, not"
+                f" {str(as_json(explicit[name]))[:80]}, and a run resumes with its own settings;"
+                f" leave {name} out, or start a new run"
             )

@@ -1,4 +1,6 @@
-"""What the data of a fit by passes are like: a scan of all rows, shared out, saved and resumed."""
+"""The facts about the data of a fit by passes: a scan of all rows,
+shared between processes, resumable.
+"""
 
 from __future__ import annotations
 
@@ -23,28 +25,28 @@ from pushforward.fitting.processes import Processes
 from pushforward.fitting.protocols import scan_rows
 from pushforward.fitting.trees import as_tree, from_tree
 
-__all__ = ["Scanner", "consecutive", "sample_rows"]
+__all__ = ["Scanner", "take_consecutive", "sample_rows"]
 
 SAMPLED_ROWS = 2048
-"""Rows that tell what the data are like, for a model that a sample is enough for."""
+"""Rows in the sample of models that need only a sample to learn the facts."""
 
 
 class Scanner:
-    """Scans the rows of a fit; a scan, which may be as long as a pass, is saved and resumed too.
+    """Scans the rows of a fit; because a scan may take as long as a pass,
+    it is saved and resumed too.
 
     Args:
         source: the rows.
-        processes: which share them.
-        run: where the fit is kept.
+        processes: those sharing the rows. run: the folder of the fit.
     """
 
     def __init__(self, source: Source, processes: Processes, run: PassFolder) -> None:
         self._source, self._processes, self._run = source, processes, run
         self.done: dict[str, Any] = {"facts": None, "scanned": 0}
-        """What a checkpoint keeps of the scan."""
+        """The state of the scan for a checkpoint."""
 
     def facts(self, *, sampled: bool) -> Facts:
-        """Of a sample, or of all rows, in every process alike."""
+        """Facts about a sample or about all rows, the same in every process."""
         if sampled:
             return scan(self._source, most=SAMPLED_ROWS, block=256)
         rows, state = self._processes.share(len(self._source)), self._run.state or {}
@@ -56,15 +58,15 @@ class Scanner:
                 begin = int(state["scanned"])
         for start in range(begin, rows.stop, size):
             stop = min(start + size, rows.stop)
-            facts = facts.merge(Facts.of(consecutive(self._source, start, stop)))
+            facts = facts.merge(Facts.of(take_consecutive(self._source, start, stop)))
             self._save(facts, stop)
         if self._processes.world == 1:
             self.done = {"facts": as_tree(facts), "scanned": rows.stop}
-        whole, _ = merge_over(self._processes, _even(facts))
-        return _plain(dataclasses.replace(whole, count=len(self._source)))
+        whole, _ = merge_over(self._processes, _to_column_counts(facts))
+        return _to_single_count(dataclasses.replace(whole, count=len(self._source)))
 
     def _save(self, facts: Facts, scanned: int) -> None:
-        """Save where it is time to, or where the fit is to stop; Interrupted then."""
+        """Save when a checkpoint is due or the fit must stop; then raise Interrupted."""
         run = self._run
         cancelled = run.kept and run.token.cancelled
         if self._processes.world == 1 and (run.due or cancelled):
@@ -75,8 +77,8 @@ class Scanner:
         run.tick()
 
 
-def consecutive(source: Source, start: int, stop: int) -> Batch:
-    """Consecutive rows; a view where the source holds one tensor, so that no row is copied."""
+def take_consecutive(source: Source, start: int, stop: int) -> Batch:
+    """Consecutive rows, as a view if the source is one tensor, to avoid copies."""
     if isinstance(source, Arrays) and isinstance(source.x, Tensor):
         weights = None if source.weights is None else source.weights[start:stop]
         return Batch(to_floating(source.x[start:stop]), None, weights)
@@ -85,8 +87,8 @@ def consecutive(source: Source, start: int, stop: int) -> Batch:
 
 
 def sample_rows(source: Source, most: int, rng: torch.Generator) -> Batch:
-    """At most `most` rows, drawn without replacement, in order:
-    the same in every process for the same seed.
+    """At most `most` rows sampled without replacement, in order,
+    the same in every process for a seed.
     """
     n = len(source)
     rows = torch.arange(n) if n <= most else torch.randperm(n, generator=rng)[:most].sort().values
@@ -94,13 +96,13 @@ def sample_rows(source: Source, most: int, rng: torch.Generator) -> Batch:
 
 
 def _no_facts(d: int) -> Facts:
-    """Of no rows in d coordinates."""
+    """Facts about no rows in d coordinates."""
     zero, none = torch.zeros(d, dtype=torch.float64), torch.zeros(d, dtype=torch.int64)
     return Facts(0, Moments(zero, zero, zero), zero + math.inf, zero - math.inf, none, none)
 
 
-def _even(facts: Facts) -> Facts:
-    """Facts with one count per column, the same form in every process."""
+def _to_column_counts(facts: Facts) -> Facts:
+    """Facts with one count per column, the form shared by all processes."""
     moments = facts.moments
     return dataclasses.replace(
         facts,
@@ -108,8 +110,8 @@ def _even(facts: Facts) -> Facts:
     )
 
 
-def _plain(facts: Facts) -> Facts:
-    """Back to one count for all where no value is missing."""
+def _to_single_count(facts: Facts) -> Facts:
+    """Facts with a single count if no value is missing."""
     moments, gaps = facts.moments, bool(facts.missing.any()) or bool(facts.infinite.any())
     return (
         facts

@@ -1,8 +1,9 @@
-"""The rows of a fit, from the user's units to what the networks see:
+"""The rows of a fit, from the user's units to a network's inputs:
 split, augmented, scaled, on the device.
 
-Training batches are augmented with the fit's own stream. Held-out rows see only the augmentations
-that change what is measured, with a fixed seed, and the same rows at every evaluation.
+Training batches are augmented with the fit's random stream. Held-out rows receive only the
+augmentations that change what is measured, with a fixed seed, and are the same rows at every
+evaluation.
 """
 
 from __future__ import annotations
@@ -37,14 +38,13 @@ WATCHED_ROWS = 512
 
 
 class Feed:
-    """Batches for a model that has been prepared, in its coordinates.
+    """Batches for a prepared model, in its coordinates.
 
     Args:
         settings: batch, seed and augment.
-        model: gives the scalings, and the augmentations if the settings name none.
-        training: rows to learn from.
-        held_out: rows to judge by, if any.
-        processes: which share of each batch this process takes, and where it goes.
+        model: provides the scalings, and the augmentations if the settings have none.
+        training: the training rows. held_out: rows for evaluation, if any.
+        processes: determines this process's share of each batch, and its device.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Feed:
         )
         self.fingerprint = fingerprint(training)
         self.held_out_fingerprint = None if held_out is None else fingerprint(held_out)
-        self.training, self.held_out = _brought_to(self._device, training), held_out
+        self.training, self.held_out = _move_to(self._device, training), held_out
         self._scaling = None if _changes_nothing(model.scaling) else model.scaling
         kind = StreamBatches if isinstance(self.training, Stream) else Batches
         self._batches: Batches | StreamBatches = kind(
@@ -75,11 +75,11 @@ class Feed:
         )
 
     def steps_per_epoch(self, *, counted: bool) -> int:
-        """Steps of one pass; of a stream only assumed, unless they are to be `counted`."""
+        """Steps of one pass; for a stream an assumption, unless `counted`."""
         return self._batches.steps_in_epoch(counted=counted)
 
     def from_step(self, step: int) -> Generator[Batch, None, None]:
-        """This process's batches from a step on, in the user's units, without end."""
+        """This process's batches from a step on, in the user's units, endlessly."""
         return self._batches.from_step(step)
 
     def into_model(self, raw: Batch, rng: torch.Generator) -> Batch:
@@ -87,7 +87,7 @@ class Feed:
         return self._mapped(raw, self._augments, rng)
 
     def watched(self, rng: torch.Generator) -> Batch:
-        """A few held-out rows (training rows, where none are held out), for the vital signs."""
+        """A few held-out rows (training rows if none are held out) for the vital signs."""
         source = self.held_out or self.training
         return self._judged(peek(source, WATCHED_ROWS), rng)
 
@@ -98,7 +98,7 @@ class Feed:
             yield self._judged(self.held_out.take(rows), rng)
 
     def state(self, step: int) -> dict[str, int]:
-        """What exact resume at a step needs besides it."""
+        """The state for exact resumption at a step."""
         return self._batches.state(step)
 
     def load(self, state: Mapping[str, int]) -> None:
@@ -106,7 +106,7 @@ class Feed:
         self._batches.load(state)
 
     def bad_row(self, batch: Batch, step: int) -> str | None:
-        """The first row of a step's batch that holds NaN or infinity,
+        """The first row of a step's batch with NaN or infinity,
         by its number in the user's data.
         """
         finite = torch.isfinite(batch.x).flatten(1).all(1)
@@ -122,8 +122,8 @@ class Feed:
         return self._mapped(raw, [a for a in self._augments if a.held_out], rng)
 
     def _mapped(self, raw: Batch, augments: Sequence[Augment], rng: torch.Generator) -> Batch:
-        """Augmented and scaled in the type that holds the user's values;
-        rounded to the networks' type only then.
+        """A batch augmented and scaled in the user's precision,
+        then rounded to the networks' type.
         """
         x, y, weights = raw.to(self._device)
         x = x.to(torch.promote_types(x.dtype, self._dtype))
@@ -140,19 +140,17 @@ class Feed:
 def _augmentations(
     chosen: Sequence[Augment] | None, model: Learner, training: Source
 ) -> Sequence[Augment]:
-    """Those chosen, or else the model's own, after dequantising where its data ask for that."""
+    """The given augmentations, or the model's own, preceded by dequantising if the data need it."""
     if chosen is not None:
         return chosen
-    own: list[Augment] = list(model.augmentations(training.space))  # type: ignore[arg-type]
-    return [Dequantise(), *own] if model.dequantises(training.space) else own
+    defaults: list[Augment] = list(model.augmentations(training.space))  # type: ignore[arg-type]
+    return [Dequantise(), *defaults] if model.dequantises(training.space) else defaults
 
 
 def held_out_split(
     source: Source, held: Source | float | None, seed: int
 ) -> tuple[Source, Source | None]:
-    """Training rows and held-out rows: a seeded share of the source,
-    or a source given for the purpose.
-    """
+    """Training and held-out rows: a seeded share of the source, or a separate source."""
     if held is None or not isinstance(held, (int, float)):
         return source, None if held is None else _like(source, held)
     if isinstance(source, Stream):
@@ -164,7 +162,7 @@ def held_out_split(
     count = max(1, round(held * n))
     if count >= n:
         raise BadSource(
-            f"held_out={held} of {n} rows leaves none to learn from; bring more data or hold out"
+            f"held_out={held} of {n} rows leaves no training rows; bring more data or hold out"
             " fewer"
         )
     order = torch.randperm(n, generator=torch.Generator().manual_seed(derive(seed, "held out")))
@@ -172,13 +170,13 @@ def held_out_split(
 
 
 def _like(training: Source, held: Observations) -> Source:
-    """Held-out data given apart, with conditions only where the training rows have them."""
+    """Separate held-out data, with conditions only if the training rows have them."""
     source = held if isinstance(held, Source) else as_source(held)
     return without_labels(source) if training.condition_space is None else source
 
 
 def settle_batch(rows: int, settings: OptimisationSettings, world: int) -> int:
-    """The batch to use: what was asked for, or the largest up to the default that fits.
+    """The batch to use: the requested one, or the largest up to the default that fits.
 
     Raises as `check_batch` does.
     """
@@ -190,8 +188,8 @@ def settle_batch(rows: int, settings: OptimisationSettings, world: int) -> int:
 
 
 def check_batch(rows: int, batch: int, world: int, accumulate: int) -> None:
-    """Raise where the rows do not fill a batch, or a batch is not
-    the same number of rows in every process and piece.
+    """Raise unless the rows fill a batch and a batch divides evenly
+    between processes and pieces.
     """
     if rows < batch:
         least = max(1, rows)
@@ -207,12 +205,12 @@ def check_batch(rows: int, batch: int, world: int, accumulate: int) -> None:
         )
 
 
-def _brought_to(device: torch.device, source: Source) -> Source:
-    """A resident source on the device, so that batches are cut there."""
+def _move_to(device: torch.device, source: Source) -> Source:
+    """A resident source moved to the device, so that batches are cut there."""
     if device.type == "cpu" or not source.resident:
         return source
     if isinstance(source, Subset):
-        return Subset(_brought_to(device, source.source), source.rows.to(device), source.name)
+        return Subset(_move_to(device, source.source), source.rows.to(device), source.name)
     return source.to(device) if isinstance(source, Arrays) else source
 
 

@@ -1,10 +1,10 @@
-"""A film of a fit: what the same codes are decoded to, again and again while the players learn.
+"""A film of a fit: the same codes decoded repeatedly during training.
 
-Frames are taken where the fit reports, which is at the same steps however often it was interrupted,
-and of the networks as sampling would use them (averaged if an average is kept). When there are too
-many, every second one is dropped and the next ones are taken half as often: so their number is
-bounded, they are evenly spread, and no budget has to be known. Which frame is due follows from
-those that are there; in a run's folder they are files, so a resumed fit goes on with its film.
+Frames are taken when the fit reports, at the same steps however often it is interrupted, with the
+networks as sampling would use them (averaged if there is an average). When there are too many,
+every second one is dropped and later ones are taken half as often: their number is bounded, they
+are evenly spaced, and no budget need be known. Which frame is due follows from the existing ones;
+in a run's folder these are files, so a resumed fit continues its film.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from pushforward.core.source import Sequential, Source
 from pushforward.core.space import Space
 from pushforward.core.storage import read_tensors, write_tensors
 
-__all__ = ["Camera", "Film", "Frame", "frames_of", "samples_seen_again", "film_folder"]
+__all__ = ["Camera", "Film", "Frame", "read_frames", "look_at_samples", "film_folder"]
 
 # the latter in runs of format 1
 _FOLDER, _OLDER_FOLDER = Path("images") / "film", Path("pictures") / "film"
@@ -42,8 +42,8 @@ Look = Callable[[Learner], Mapping[str, Tensor]]
 
 @dataclass(frozen=True)
 class Frame:
-    """What was seen after `samples` observations;
-    `seen` are tensors by name, 'x' (n, *shape) what the codes were decoded to.
+    """A frame after `samples` observations; `seen` are tensors by name,
+    'x' (n, *shape) the decoded codes.
     """
 
     samples: int
@@ -51,12 +51,12 @@ class Frame:
 
 
 class Film:
-    """Frames of one fit; goes into `Trainer(film=…)`.
+    """Frames of one fit, for `Trainer(film=…)`.
 
     Args:
-        look: model -> tensors by name, the same question at every time.
-        most: frames kept, at least 4; a last one of the finished fit may come on top.
-        folder: where they are kept as files; in memory without one.
+        look: model -> tensors by name, the same function each time.
+        most: frames kept, at least 4, besides a last one of the finished fit.
+        folder: folder for the frames; in memory if None.
     """
 
     def __init__(self, look: Look, most: int = MOST, folder: str | Path | None = None) -> None:
@@ -84,13 +84,11 @@ class Film:
     def frames(self) -> list[Frame]:
         """All of them, in order."""
         return (
-            [self._held[t] for t in self.times] if self.folder is None else frames_of(self.folder)
+            [self._held[t] for t in self.times] if self.folder is None else read_frames(self.folder)
         )
 
     def wants(self, event: Event) -> bool:
-        """Whether a frame is due; frames of a time that the fit
-        has not reached, or went back behind, are dropped.
-        """
+        """Whether a frame is due; frames later than the fit's present position are dropped."""
         if not isinstance(event, (Started, Progress, Finished)):
             return False
         self._drop(
@@ -100,19 +98,17 @@ class Film:
                 if t > event.samples or (isinstance(event, Started) and not event.samples)
             ]
         )
-        known = self.times
-        if not known or isinstance(event, Finished):
+        times = self.times
+        if not times or isinstance(event, Finished):
             return True
-        apart = median(b - a for a, b in pairwise(known)) if len(known) > 1 else 1
-        return event.samples - known[-1] >= apart
+        apart = median(b - a for a, b in pairwise(times)) if len(times) > 1 else 1
+        return event.samples - times[-1] >= apart
 
     def take(self, event: Event, model: Learner) -> None:
-        """Look at the model, and keep what is seen;
-        every second frame goes where there are too many.
-        """
+        """Take a frame of the model; if there are too many, drop every second one."""
         with torch.no_grad():
-            seen = {name: x.detach().to("cpu").clone() for name, x in self.look(model).items()}
-        self._put(Frame(event.samples, seen))
+            outputs = {name: x.detach().to("cpu").clone() for name, x in self.look(model).items()}
+        self._put(Frame(event.samples, outputs))
         if len(self.times) > self.most and not isinstance(event, Finished):
             self._drop(self.times[1::2])
 
@@ -136,11 +132,11 @@ def _files(folder: Path) -> list[Path]:
 
 
 def film_folder(run: Path) -> Path:
-    """Where a run keeps the frames of its film."""
+    """The folder of a run's film frames."""
     return run / (_OLDER_FOLDER if (run / _OLDER_FOLDER).is_dir() else _FOLDER)
 
 
-def frames_of(folder: str | Path) -> list[Frame]:
+def read_frames(folder: str | Path) -> list[Frame]:
     """The frames in a folder, in order.
 
     Raises:
@@ -149,33 +145,29 @@ def frames_of(folder: str | Path) -> list[Frame]:
     files = _files(Path(folder))
     if not files:
         raise BadRun(
-            f"{folder} holds no frames; they are kept while a model is fitted, with film=64 (--film"
-            " 64), say"
+            f"{folder} holds no frames; record them during a fit with film=64 (--film 64), say"
         )
     return [Frame(int(path.stem), read_tensors(path)[0]) for path in files]
 
 
-def samples_seen_again(n: int, y: ArrayOrTensor | None, space: Space, seed: int) -> Look:
-    """Look at n samples whose codes (and noise) are the same every time;
-    images as levels 0..255.
-    """
+def look_at_samples(n: int, y: ArrayOrTensor | None, space: Space, seed: int) -> Look:
+    """A look at n samples with the same codes and noise each time; images as levels 0..255."""
     require_positive(film=n)
 
     def look(model: Learner) -> Mapping[str, Tensor]:
         if not isinstance(model, Samples):
             raise InvalidKind(
-                f"film shows samples, and {type(model).__name__} cannot be sampled from; leave"
-                " film out"
+                f"a film shows samples, which {type(model).__name__} cannot draw; leave film out"
             )
         using = "mean" if isinstance(model, HasBound) else None
         x = model.sample(n, y=y, rng=derive(seed, "film"), using=using)
-        return {"x": _levels(x, space) if space.kind != "points" else x.to(torch.float32)}
+        return {"x": _as_bytes(x, space) if space.kind != "points" else x.to(torch.float32)}
 
     return look
 
 
-def _levels(x: Tensor, space: Space) -> Tensor:
-    """A byte for each number, which is all that an image of a known range shows."""
+def _as_bytes(x: Tensor, space: Space) -> Tensor:
+    """Images of a known range as bytes."""
     if not (space.low > -torch.inf and torch.inf > space.high > space.low):
         return x.to(torch.float32)
     return (
@@ -184,13 +176,13 @@ def _levels(x: Tensor, space: Space) -> Tensor:
 
 
 class Camera:
-    """Takes the frames of a film as the events of a fit go by; does nothing without a film.
+    """Takes the frames of a film on a fit's events; does nothing without a film.
 
     Args:
-        film: a Film, or how many samples to look at, or None.
-        training: whose first rows give the conditions.
+        film: a Film, the number of samples to show, or None.
+        training: its first rows provide the conditions.
         seed: of the codes.
-        run: the run folder, where the frames are kept if `film` is a number.
+        run: the run folder, for the frames if `film` is a number.
     """
 
     def __init__(
@@ -198,20 +190,20 @@ class Camera:
     ) -> None:
         self.writes = isinstance(film, int)
         """Whether frames are written to the run folder."""
-        self._film = _of_samples(film, training, seed, run) if isinstance(film, int) else film
+        self._film = _film_of_samples(film, training, seed, run) if isinstance(film, int) else film
 
     def wants(self, event: Event) -> bool:
         """Whether a frame is to be taken at this event."""
         return self._film is not None and self._film.wants(event)
 
     def take(self, event: Event, model: Learner) -> None:
-        """Take a frame of the model, which is as sampling would use it."""
+        """Take a frame of the model, with the networks as sampling uses them."""
         assert self._film is not None
         self._film.take(event, model)
 
 
-def _of_samples(count: int, training: Source, seed: int, run: Path | None) -> Film:
-    """A film of samples whose conditions are those of the first training rows."""
+def _film_of_samples(count: int, training: Source, seed: int, run: Path | None) -> Film:
+    """A film of samples with the conditions of the first training rows."""
     if isinstance(training, Sequential):
         rows: Any = training.head(count)
     else:
@@ -219,5 +211,5 @@ def _of_samples(count: int, training: Source, seed: int, run: Path | None) -> Fi
     n = count if rows.y is None else len(rows.y)
     space = training.condition_space
     y = rows.y if space is None else space.as_given(rows.y)
-    look = samples_seen_again(n, y, training.space, seed)
+    look = look_at_samples(n, y, training.space, seed)
     return Film(look, folder=None if run is None else film_folder(run))

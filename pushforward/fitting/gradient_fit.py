@@ -1,7 +1,7 @@
-"""One fit by gradients from its settings: bring the collaborators together, then play the loop.
+"""One fit by gradients from its settings: assemble the collaborators, then run the loop.
 
-The order matters: nothing is written before all that can be refused has been looked at, the model
-is built from one seeded stream, and the streams of the fit are seeded when all is set up.
+The order matters: everything that may be refused is checked before anything is written, the model
+is built from one seeded stream, and the fit's streams are seeded once all is set up.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pushforward.core.scaling import Scaling
 from pushforward.core.scan import Facts, scan
 from pushforward.core.source import Source, fingerprint
 from pushforward.core.stream import Stream
-from pushforward.fitting.announcer import announcing
+from pushforward.fitting.announcer import announce_to
 from pushforward.fitting.budget import Budget
 from pushforward.fitting.checkpoint import copy_tree
 from pushforward.fitting.evaluation import Evaluation, check_quality
@@ -39,32 +39,34 @@ from pushforward.fitting.streams import BorrowedStreams, Streams
 __all__ = ["fit_by_gradients"]
 
 SCANNED_ROWS = 1 << 18
-"""Rows of a source that is not resident that are read before the fit: enough for its moments."""
+"""Rows read before the fit from a source that is not resident: enough for its moments."""
 STREAMED_ROWS, STREAMED_AT_ONCE = 1 << 15, 1024
-"""Rows of a stream that are read before the fit, and how many at once: enough for its moments."""
+"""Rows of a stream read before the fit, and per block: enough for its moments."""
 
 
 def fit_by_gradients(settings: FitSettings, model: Learner, source: Source) -> Finished:
-    """Fit to the end; returns how it ended.
+    """Run the fit and return how it ended.
 
-    Raises Interrupted where a signal ended a fit that is not kept in a folder, so that callers do
-    not mistake an interrupted fit for a finished one.
+    Raises Interrupted if a signal ended a fit that has no run folder, so that callers do not
+    mistake an interrupted fit for a finished one.
     """
     processes = GradientProcesses(settings.processes)
     seed = settings.optimisation.seed
     training, held_out = held_out_split(source, settings.evaluation.held_out, seed)
     check_quality(model, held_out is not None)
-    asked = settings.optimisation.batch
+    requested = settings.optimisation.batch
     in_epochs = settings.budget.unit in (None, "epochs") or settings.evaluation.every is not None
     rows = _rows(training, counted=in_epochs)
-    batch = settle_batch(asked if rows is None else rows, settings.optimisation, processes.world)
+    batch = settle_batch(
+        requested if rows is None else rows, settings.optimisation, processes.world
+    )
     settings = settings.with_batch(batch)
     optimisation = settings.optimisation
     observers = settings.observers
     camera = Camera(observers.film, training, seed, settings.folder.path)
     token = observers.token or CancelToken()
     with ExitStack() as stack:
-        announcer = stack.enter_context(announcing(observers))
+        announcer = stack.enter_context(announce_to(observers))
         borrowed = stack.enter_context(BorrowedStreams(processes.device))
         folder = RunFolder(settings.folder, processes)
         phases = _build(settings, model, training, processes, folder)
@@ -91,7 +93,7 @@ def fit_by_gradients(settings: FitSettings, model: Learner, source: Source) -> F
             announcer,
             token,
         )
-        note = "" if batch == asked else f"batch {batch}, the largest for {rows} rows"
+        note = "" if batch == requested else f"batch {batch}, the largest for {rows} rows"
         loop = Loop(settings, model, phases, parts, note)
         if state is not None:
             with folder.checking_state():
@@ -111,11 +113,11 @@ def _build(
     processes: GradientProcesses,
     folder: RunFolder,
 ) -> Sequence[Phase]:
-    """Build the model afresh and seeded, on the device; returns its phases."""
+    """Build the model from the seed on the device; return its phases."""
     torch.manual_seed(derive(settings.optimisation.seed, "init"))
     folder.refuse_others(model, training)
     start = settings.optimisation.start
-    weights = None if start is None else copy_tree(start.state_dict())  # it may be this very model
+    weights = None if start is None else copy_tree(start.state_dict())  # it may be the same model
     moments = model.scaling_kind == "standardised"
     if isinstance(training, Stream):
         facts = _facts(training, moments)
@@ -135,14 +137,14 @@ def _build(
 
 
 def _rows(training: Source, *, counted: bool) -> int | None:
-    """How many rows there are; None for a stream whose rows need not be counted."""
+    """Number of rows; None for a stream whose rows need not be counted."""
     if isinstance(training, Stream) and not counted:
         return training.known_length
     return len(training)
 
 
 def _facts(training: Stream, moments: bool) -> Facts:
-    """What the first rows of a stream are like."""
+    """Facts about the first rows of a stream."""
     cursor = training.cursor()
     facts = Facts.of(cursor.read(STREAMED_AT_ONCE), moments=moments)
     while facts.count < STREAMED_ROWS and len(part := cursor.read(STREAMED_AT_ONCE)):
@@ -151,10 +153,10 @@ def _facts(training: Stream, moments: bool) -> Facts:
 
 
 def _begin_from(weights: Mapping[str, Tensor], model: Learner, kind: str) -> None:
-    """Fine-tuning: take the weights and the scaling of a fitted model."""
-    own: dict[str, Any] = model.state_dict()
-    unlike = [k for k in own if k not in weights or weights[k].shape != own[k].shape]
-    unlike += [k for k in weights if k not in own]
+    """Fine-tuning: adopt the weights and the scaling of a fitted model."""
+    current: dict[str, Any] = model.state_dict()
+    unlike = [k for k in current if k not in weights or weights[k].shape != current[k].shape]
+    unlike += [k for k in weights if k not in current]
     if unlike:
         raise InvalidValue(
             f"cannot start from this {kind}: {unlike[0]!r} differs; start from the same model on"

@@ -1,13 +1,13 @@
 """The processes of a fit by gradients: their networks, optimisers and gradients, through Fabric.
 
-A process that is alone at full precision is the common case and pays for nothing: its networks are
-not wrapped at all.
+A single process at full precision is the common case and has no overhead:
+its networks are not wrapped at all.
 
-Of several, each named network has a wrapper of its own, which averages its gradients over the
+With several processes, each trained network has a wrapper that averages its gradients over the
 processes and does nothing else. Buffers (batch norm's statistics) are *not* broadcast at every
-forward pass, as is the wrappers' habit: that costs an exchange a call, and a call made by one
-process alone (a callback that samples) would wait for the others for ever. Each process keeps its
-own, all are saved, and the first process's are everyone's at the end.
+forward pass, the wrappers' default: that would cost an exchange per call, and a call by one process
+alone (a callback that samples) would wait for the others for ever. Each process keeps its own; all
+are saved, and the first process's are used at the end.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ __all__ = ["GradientProcesses"]
 DOUBLE = ("64-true", "64", 64)
 SINGLE = ("32-true", "32", 32)
 MIXED = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
-"""Precisions in which forward passes are computed in fewer bits than the parameters are kept in."""
+"""Precisions that compute forward passes in fewer bits than the parameters have."""
 
 
 class GradientProcesses(Processes):
-    """The processes, with wrappers for networks and optimisers; launches those not there yet.
+    """The processes, with wrappers for networks and optimisers; launches them if necessary.
 
     Args:
         settings: accelerator, devices, strategy, precision and num_nodes.
 
-    `dtype` is the floating type of networks and data; `scaler` the loss scaler of half precision.
+    `dtype` is the float type of networks and data, `scaler` the loss scaler of half precision.
     """
 
     def __init__(self, settings: ProcessSettings) -> None:
@@ -56,17 +56,15 @@ class GradientProcesses(Processes):
         self._wraps = settings.strategy != "auto" or self.world > 1 or not full
 
     def wrapped(self, network: nn.Module) -> nn.Module:
-        """The network, rounding as the precision says,
-        its gradients averaged over the processes.
-        """
+        """The network with the precision's rounding, and gradients averaged over the processes."""
         return self._fabric.setup_module(network, move_to_device=True) if self._wraps else network
 
     def wrapped_optimizer(self, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
-        """The optimiser such that its steps go through the loss scaler, if there is one."""
+        """The optimiser, stepping through the loss scaler if there is one."""
         return self._fabric.setup_optimizers(optimizer) if self._wraps else optimizer
 
     def backward(self, loss: Tensor) -> None:
-        """Add the gradient of the loss, scaled if there is a loss scaler."""
+        """Backpropagate the loss, scaled if there is a loss scaler."""
         if self.scaler is not None:
             loss = self.scaler.scale(loss)
         if self._wraps:
@@ -75,7 +73,7 @@ class GradientProcesses(Processes):
             loss.backward()
 
     def unexchanged(self, wrapped: nn.Module) -> AbstractContextManager[Any]:
-        """Within: the gradients of a wrapped network stay this process's own."""
+        """Context manager: gradients of a wrapped network are not averaged over the processes."""
         alone: AbstractContextManager[Any] = self._fabric.no_backward_sync(wrapped)
         return alone
 

@@ -1,7 +1,7 @@
-"""`log.jsonl`: one event a line, appended as it happens.
+"""`log.jsonl`: one event per line, appended as it happens.
 
-A checkpoint remembers how far the log had got; resuming cuts what was written after it, so that the
-log tells the story of the fit that led to the weights and no other.
+A checkpoint records the log's length; resuming truncates the log to it, so that the log describes
+exactly the fit that led to the weights.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Log:
 
     Args:
         folder: the run folder.
-        position: how much of an existing log to keep.
+        position: bytes of an existing log to keep.
     """
 
     def __init__(self, folder: Path, position: int = 0) -> None:
@@ -37,10 +37,10 @@ class Log:
             self._file.seek(0, os.SEEK_END)
 
     def write(self, event: Event) -> None:
-        """Append an event; where a checkpoint was written is not part of the story."""
+        """Append an event, without the paths of checkpoints."""
         if not isinstance(event, Saved):
             with self._written():
-                self._file.write((json.dumps(_finite(event.as_dict())) + "\n").encode())
+                self._file.write((json.dumps(_replace_nan(event.as_dict())) + "\n").encode())
                 self._file.flush()
 
     @property
@@ -49,33 +49,34 @@ class Log:
         return self._file.tell()
 
     def sync(self) -> None:
-        """Make sure of what was written: a checkpoint is about to count on it."""
+        """Sync the file to disk, before a checkpoint that depends on it."""
         with self._written():
             os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Close the file."""
-        with suppress(OSError):  # of what could not be written it was said when it was tried
+        with suppress(OSError):  # failed writes were reported when they happened
             self._file.close()
 
     @contextmanager
     def _written(self) -> Iterator[None]:
-        """Within: BadRun where the disk does not take it."""
+        """Context manager: raise BadRun if the disk refuses a write."""
         try:
             yield
         except OSError as error:
             raise BadRun(
-                f"cannot write {self._path}: {error.strerror}; free or choose another place"
+                f"cannot write {self._path}: {error.strerror}; free some space or choose another"
+                " place"
             ) from error
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
-    """The events of a run; a last line that a killed process left half written is not one."""
+    """The events of a run, ignoring a partial last line left by a killed process."""
     path = Path(folder) / "log.jsonl"
     if not path.exists():
         return []
     lines = read_file(path).splitlines()
-    found = []
+    events = []
     for i, line in enumerate(lines):
         try:
             event = parse_json(line)
@@ -84,12 +85,12 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
                 break
             raise BadRun(f"{path} is damaged in line {i + 1}; restore it from a copy") from error
         if isinstance(event, dict):
-            found.append(event)
-    return found
+            events.append(event)
+    return events
 
 
-def _finite(content: object) -> object:
+def _replace_nan(content: object) -> object:
     """JSON has no NaN: such numbers become null."""
     if isinstance(content, dict):
-        return {k: _finite(v) for k, v in content.items()}
+        return {k: _replace_nan(v) for k, v in content.items()}
     return None if isinstance(content, float) and not math.isfinite(content) else content

@@ -1,11 +1,10 @@
-"""One fit as it happens, from the first to the last event:
-play, report, evaluate, save, go back, finish.
+"""One fit by gradients, from the first to the last event:
+step, report, evaluate, save, roll back, finish.
 
-The loop says in which order things happen and holds little itself: how far the fit is, and the last
-good state. Each collaborator has its own module: the processes, the streams of random numbers, the
-budget, the feed of batches, the players, the tally of terms, the evaluation, the run folder, the
-watchdog. What each has to remember is put together here, in one state, for checkpoints on disk and
-for going back in memory.
+The loop determines the order and holds little state itself: the position of the fit and the last
+good state. Each collaborator has its own module: processes, random streams, budget, feed, players,
+tally of terms, evaluation, run folder, watchdog. Their states are combined here, for checkpoints on
+disk and for rollbacks in memory.
 """
 
 from __future__ import annotations
@@ -37,29 +36,29 @@ from pushforward.fitting.evaluation import Evaluation
 from pushforward.fitting.feed import Feed
 from pushforward.fitting.film import Camera
 from pushforward.fitting.gradient_processes import GradientProcesses
-from pushforward.fitting.players import Players, due
+from pushforward.fitting.players import Players, due_phases
 from pushforward.fitting.run_folder import RunFolder
 from pushforward.fitting.settings import FitSettings
 from pushforward.fitting.streams import BorrowedStreams, Streams
 from pushforward.fitting.tally import Tally
-from pushforward.fitting.watchdog import Watchdog, advice, bad_network, where_it_began
+from pushforward.fitting.watchdog import Watchdog, advise, find_bad_network, locate_fault
 
 __all__ = ["Collaborators", "Loop"]
 
 REPORTS = 100
-"""Reports over a whole budget, at least one every 100 steps: a smooth curve, and a short log."""
+"""Reports per budget, at least one every 100 steps: a smooth curve in a short log."""
 STEPS_UNKNOWN = 10_000
-"""Steps assumed of a budget in minutes, to space its reports."""
+"""Steps assumed for a budget in minutes, to space its reports."""
 CHECK_UPS = 8
 EVALUATIONS = 20
 ROLLBACKS = 3
-"""A fit that diverges a fourth time, at an eighth of its rates, has another issue than its rates.
+"""Most rollbacks: if a fit diverges again at an eighth of its rates, the rates are not the cause.
 """
 
 
 @dataclass(frozen=True)
 class Collaborators:
-    """Who works for one fit; the model is prepared and the players are at play."""
+    """The collaborators of one fit; the model is prepared and the players are in training mode."""
 
     processes: GradientProcesses
     borrowed: BorrowedStreams
@@ -82,7 +81,7 @@ class Loop:
         model: the learner, prepared.
         phases: the model's.
         parts: the collaborators.
-        note: what was settled for the fit that was not asked for.
+        note: adjustments made to the settings.
     """
 
     def __init__(
@@ -121,13 +120,13 @@ class Loop:
         )
 
     def play(self, *, resumed: bool) -> Finished:
-        """Fit to the end; returns the last event."""
+        """Run the fit; return the last event."""
         self._begin(resumed)
         return self._finish(self._run())
 
     def _begin(self, resumed: bool) -> None:
-        """Start the clocks; what run.json cannot tell is in a
-        checkpoint before the settings are written there.
+        """Start the clocks, and write a checkpoint before the
+        settings of a fit that run.json cannot reproduce.
         """
         self.budget.begin()
         self.folder.restart_clock()
@@ -141,7 +140,7 @@ class Loop:
     # --------------------------------------------------------------------------------- step by step
 
     def _run(self) -> str:
-        """Play until the fit ends; returns why it did."""
+        """Train until the fit ends; return the reason."""
         self.tally.begin(self.step)
         parameters = sum(
             p.numel() for network in self.players.networks.values() for p in network.parameters()
@@ -164,7 +163,7 @@ class Loop:
         return reason
 
     def _ended(self) -> str:
-        """Why the fit is over; '' while it is not."""
+        """The reason why the fit is over; '' while it is not."""
         if self.budget.total is not None and self.step >= self.budget.total:
             return "budget"
         if self.evaluation.out_of_patience:
@@ -174,19 +173,19 @@ class Loop:
         return "interrupted" if self._agreed(self.token.cancelled) else ""
 
     def _agreed(self, mine: bool) -> bool:
-        """The first process decides for all, every few steps; alone, it decides at once."""
+        """The first process's decision for all, every few steps; at once in a single process."""
         if self.processes.world == 1:
             return mine
         return bool(self.processes.from_first(mine)) if self.step % 10 == 0 else False
 
     def _play_step(self, raw: Batch) -> None:
-        """Take a batch through every group of phases that is due:
-        first all gradients of a group, then its moves.
+        """Run every group of phases that is due on a batch:
+        first all gradients of a group, then its updates.
         """
         batch = self.feed.into_model(raw, self.streams.augment)
         here = Step(self.samples, self.budget.fraction(self.step), self.streams.noise)
         weight = self.players.total_weight(batch)
-        for group in due(self.phases, self.step):
+        for group in due_phases(self.phases, self.step):
             self.players.forget_gradients(group)
             for phase in group:
                 self._learn(phase, batch, here, weight)
@@ -196,7 +195,7 @@ class Loop:
             self.players.average.update()
 
     def _learn(self, phase: Phase, batch: Batch, here: Step, weight: float | Tensor) -> None:
-        """Take a phase's gradient, and look at it."""
+        """Compute a phase's gradient and check it."""
         before = self.streams.noise.get_state()
         terms = self.players.take_gradient(phase, batch, here, weight)
         for name, value in [*terms.items(), *terms.logged.items()]:
@@ -211,8 +210,8 @@ class Loop:
             self._explain(error, phase, batch, here)
 
     def _explain(self, error: Diverged, phase: Phase, batch: Batch, here: Step) -> NoReturn:
-        """Say where it began: in the data, or where playing the phase again,
-        with the same noise, shows it.
+        """Raise Diverged naming the cause:
+        the data, or the part found by repeating the phase with the same noise.
         """
         row = self.feed.bad_row(batch, self.step)
         if row is not None:
@@ -220,15 +219,13 @@ class Loop:
                 f"{row} of the data holds NaN or infinity ({error} after {self.samples} samples);"
                 " remove or replace such values"
             ) from error
-        where = where_it_began(
-            lambda: phase.loss(batch, here), self.players.networks, phase.networks
-        )
+        where = locate_fault(lambda: phase.loss(batch, here), self.players.networks, phase.networks)
         raise Diverged(
             f"{error}{f' ({where})' if where else ''} after {self.samples} samples"
         ) from error
 
     def _after_step(self) -> None:
-        """Report, evaluate and save where it is time to."""
+        """Report, evaluate and save when due."""
         if self.step % self.report_every == 0:
             self._report()
         if self.step % self.evaluate_every == 0 or self.step == self.budget.total:
@@ -240,9 +237,9 @@ class Loop:
             self._save()
 
     def _check_health(self) -> None:
-        """Nothing that is not finite is kept, on disk or in memory."""
+        """Raise Diverged if a network is not finite, so that such states are never kept."""
         self.watchdog.look()
-        bad = bad_network(self.players.networks)
+        bad = find_bad_network(self.players.networks)
         if bad:
             raise Diverged(f"{bad} after {self.samples} samples")
 
@@ -260,11 +257,11 @@ class Loop:
         try:
             return self.model.registered_name
         except InvalidValue:
-            # a learner of one's own that is not registered can be fitted, though not stored
+            # an unregistered learner can be fitted, though not stored
             return type(self.model).__name__
 
     def emit(self, event: Event) -> None:
-        """Log an event and tell those who follow the fit, on the first process."""
+        """Log an event and send it to the observers, in the first process."""
         if not self.processes.first:
             return
         self.folder.write(event)
@@ -272,7 +269,10 @@ class Loop:
         filmed = self.camera.wants(event)
         if not (self.announcer.has_callbacks or filmed):
             return
-        with self.borrowed.returned(), evaluation_mode(self.model):  # observers change nothing
+        with (
+            self.borrowed.returned(),
+            evaluation_mode(self.model),
+        ):  # observers must not affect the fit
             self.announcer.call(event, self.model)
             if filmed:
                 self._film(event)
@@ -287,9 +287,14 @@ class Loop:
     def _report(self) -> None:
         rate, means = self.tally.report(self.step)
         rate *= self.settings.optimisation.batch
-        left = self.budget.left(self.step, rate)
+        seconds_left = self.budget.left(self.step, rate)
         self.emit(
-            Progress(*self._now(), round(rate, 1), None if left is None else round(left, 1), means)
+            Progress(
+                *self._now(),
+                round(rate, 1),
+                None if seconds_left is None else round(seconds_left, 1),
+                means,
+            )
         )
 
     def _evaluate(self) -> None:
@@ -306,7 +311,7 @@ class Loop:
     # ---------------------------------------------------------------------------------- remembering
 
     def _state(self) -> dict[str, Any]:
-        """Everything exact resume needs, over all processes."""
+        """The state for exact resumption, of all processes."""
         return {
             "step": self.step,
             "seconds": self.budget.seconds,
@@ -327,8 +332,8 @@ class Loop:
         }
 
     def restore(self, state: Mapping[str, Any], log: bool = True) -> None:
-        """Take back what `_state` gave; `log`: from disk,
-        with the time spent and the good state.
+        """Restore the result of `_state`; with `log`, from disk,
+        including the time spent and the good state.
         """
         mine = state["processes"][self.processes.rank]
         self.players.load(state, mine["buffers"])
@@ -345,8 +350,8 @@ class Loop:
             self.budget.spent, self._good = state["seconds"], state["good"]
 
     def _save(self) -> None:
-        """A checkpoint, and the model as sampling would use it:
-        the best if kept, else the average if on, else the latest.
+        """Write a checkpoint, and the model: the best weights if kept,
+        else the average if on, else the latest.
         """
         if not self.folder.kept:
             return
@@ -360,15 +365,15 @@ class Loop:
         self.folder.restart_clock()
 
     def _remember(self) -> None:
-        """Keep the last good state in memory, for a roll back."""
+        """Keep the last good state in memory, for a rollback."""
         if self.settings.optimisation.on_divergence == "rollback":
             self._good = copy_tree(self._state())
 
     def _roll_back(self, error: Diverged) -> None:
-        """Go back to the last good state at half the rate;
+        """Return to the last good state at half the rate;
         re-raise if rollback is disabled or exhausted.
         """
-        what_to_try = advice([p.name for p in self.phases])
+        what_to_try = advise([p.name for p in self.phases])
         if self._good is None or self.rollbacks >= ROLLBACKS:
             more = f" {ROLLBACKS} times over" if self.rollbacks else ""
             self.emit(Warned(*self._now(), f"diverged: {error}", what_to_try))
@@ -390,7 +395,7 @@ class Loop:
 
     def _finish(self, reason: str) -> Finished:
         self._check_health()
-        self._save()  # before the last report, which an uninterrupted fit would not have made here
+        self._save()  # before the last report, which an uninterrupted fit would not make here
         if self.tally:
             self._report()
         self.players.settle(self.evaluation.best_tensors())

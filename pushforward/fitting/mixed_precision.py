@@ -17,15 +17,15 @@ __all__ = ["Mixed"]
 
 
 class Mixed(Precision):
-    """A precision plugin that leaves the backward pass to its user.
+    """A precision plugin that leaves the backward pass to the caller.
 
-    Fabric's own plugin forbids every backward pass but Fabric's,
-    and penalties on the critic's slope take an inner one.
+    Fabric's own plugin forbids other backward passes than Fabric's,
+    but penalties on the critic's slope need an inner one.
 
     Args:
         dtype: torch.float16 or torch.bfloat16.
         device: the type of the device, 'cuda' or 'cpu'.
-        scaler: of the losses, which its user scales; steps with infinite gradients are skipped.
+        scaler: of the losses, which the caller scales; steps with infinite gradients are skipped.
     """
 
     def __init__(
@@ -34,27 +34,27 @@ class Mixed(Precision):
         self._dtype, self._device, self._scaler = dtype, device, scaler
 
     def forward_context(self) -> AbstractContextManager[Any]:
-        """Within: eligible operations compute in 16 bits."""
+        """Context manager: eligible operations compute in 16 bits."""
         return torch.autocast(self._device, dtype=self._dtype)
 
     def convert_input(self, data: object) -> object:
-        """Floating tensors, however nested, in 16 bits."""
-        return _converted(data, self._dtype)
+        """Nested float tensors in 16 bits."""
+        return _convert(data, self._dtype)
 
     def convert_output(self, data: object) -> object:
-        """Floating tensors, however nested, in the default type."""
-        return _converted(data, torch.get_default_dtype())
+        """Nested float tensors in the default type."""
+        return _convert(data, torch.get_default_dtype())
 
-    def optimizer_step(self, optimizer: Any, **named: Any) -> Any:
-        """A step through the loss scaler, if there is one."""
+    def optimizer_step(self, optimizer: Any, **keywords: Any) -> Any:
+        """An optimiser step, through the loss scaler if there is one."""
         if self._scaler is None:
-            return super().optimizer_step(optimizer, **named)
-        result = self._scaler.step(optimizer, **named)
+            return super().optimizer_step(optimizer, **keywords)
+        result = self._scaler.step(optimizer, **keywords)
         self._scaler.update()
         return result
 
 
-def _converted(data: object, dtype: torch.dtype) -> object:
+def _convert(data: object, dtype: torch.dtype) -> object:
     def convert(tensor: Tensor) -> Tensor:
         return tensor.to(dtype) if tensor.is_floating_point() else tensor
 

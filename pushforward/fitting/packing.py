@@ -1,7 +1,7 @@
-"""Statistics of several processes: packed, exchanged and merged alike everywhere.
+"""Statistics of several processes: packed, exchanged and merged in the same way everywhere.
 
-Statistics travel as one float64 vector each, packed with their shapes; every process merges those
-of all in the same order, so that all end with the same bits.
+Statistics travel as one float64 vector each, packed with their shapes; every process merges them in
+the same order, so that all get the same bits.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ T = TypeVar("T")
 S = TypeVar("S", bound=Statistics)
 
 
-def merge_over(processes: Processes, own: S, flags: int = 0) -> tuple[Any, int]:
-    """The statistics of all processes, merged, and the flags (bits) that any of them has raised."""
+def merge_over(processes: Processes, statistics: S, flags: int = 0) -> tuple[Any, int]:
+    """The merged statistics of all processes, and the union of their flags (bits)."""
     if processes.world == 1:
-        return own, flags
-    message = torch.cat([torch.tensor([float(flags)], dtype=torch.float64), pack(own)])
+        return statistics, flags
+    message = torch.cat([torch.tensor([float(flags)], dtype=torch.float64), pack(statistics)])
     total, flagged = None, 0
     for content in processes.vectors(message.to(processes.device)):
         flagged |= int(content[0])
-        part = unpack(content[1:], own)
+        part = unpack(content[1:], statistics)
         total = part if total is None else total.merge(part)
     return total, flagged
 
 
 def pack(value: object) -> Tensor:
-    """A dataclass of tensors, numbers and dataclasses as one
-    float64 vector that begins with every shape.
+    """Pack a dataclass of tensors, numbers and dataclasses into
+    one float64 vector, shapes first.
     """
     shapes: list[float] = []
     parts: list[Tensor] = []
@@ -51,8 +51,8 @@ def pack(value: object) -> Tensor:
 
 
 def unpack(vector: Tensor, like: T) -> T:
-    """What `pack` packed, as a value of the same classes,
-    types and device as `like`; its shapes may differ.
+    """The inverse of `pack`, with the classes, types and device of `like`,
+    whose shapes may differ.
     """
     header = int(vector[0])
     shapes = [int(v) for v in vector[1 : 1 + header].tolist()]

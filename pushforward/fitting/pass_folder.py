@@ -1,7 +1,7 @@
-"""The run folder of a fit by passes: what is remembered of it, when, and how it is taken back.
+"""The run folder of a fit by passes: what is stored, when, and how it is restored.
 
-Checkpoints are the Trainer's (`checkpoint.py`): trees of plain values and tensors, written whole or
-not at all.
+Checkpoints are the Trainer's (`checkpoint.py`):
+trees of plain values and tensors, written completely or not at all.
 """
 
 from __future__ import annotations
@@ -20,34 +20,34 @@ from pushforward.core.manifest import Manifest
 from pushforward.core.model import Model
 from pushforward.core.source import Source, fingerprint
 from pushforward.core.storage import describe, write_tensors
-from pushforward.fitting.budget import past_budget
+from pushforward.fitting.budget import budget_exceeded
 from pushforward.fitting.checkpoint import Checkpoints
 from pushforward.fitting.explicit_settings import as_json
 from pushforward.fitting.log import Log, read_log
 from pushforward.fitting.settings import FolderSettings, PassSettings
 from pushforward.fitting.signals import interruptible
 
-__all__ = ["PassFolder", "checking_state", "ended", "stored_settings"]
+__all__ = ["PassFolder", "check_checkpoint", "has_ended", "stored_settings"]
 
 SHORT = 2.0
-"""Seconds after which a fit is worth a folder."""
+"""Seconds after which a fit gets a folder."""
 SETTINGS = ("steps", "tolerance", "block", "seed")
 KIND = "EM"
-"""The kind of fitter, in run.json."""
+"""The class of fitter in run.json."""
 
 
 class PassFolder:
-    """The folder one fit writes to; a fit without one has `kept` False and writes nothing.
+    """The folder of one fit; without a folder `kept` is False and nothing is written.
 
     Args:
-        settings: its path, what run.json holds besides `passes`, and how often a checkpoint is due.
-        passes: what shapes the result; stored together with the model's `batch`.
+        settings: its path, the content of run.json besides `passes`, and the checkpoint interval.
+        passes: settings that affect the result; stored with the model's `batch`.
         model: not prepared yet.
         source: the rows.
         first: whether this process writes and reports.
-        world: how many processes there are.
+        world: number of processes.
         token: cancelled by signals.
-        batch: rows a pass takes, where it does not take all.
+        batch: rows per pass, if not all.
     """
 
     def __init__(
@@ -74,19 +74,19 @@ class PassFolder:
         self._began = time.monotonic()
         self.kept = settings.path is not None
         self.prepared = False
-        """Whether the model is; model.json can be written then."""
+        """Whether the model is prepared, so that model.json can be written."""
         self.token = token
         self.state: Mapping[str, Any] | None = None
-        """What to go on from, if anything."""
+        """The state to resume from, if any."""
 
     def checking_state(self) -> AbstractContextManager[None]:
-        """Within: BadRun where the checkpoint turns out not to be what it should be."""
-        return checking_state(self._folder)
+        """Context manager: raise BadRun if the checkpoint is not valid."""
+        return check_checkpoint(self._folder)
 
     @contextmanager
     def opened(self) -> Iterator[list[int]]:
-        """Within: the run is open, and signals ask the fit to save and stop.
-        Yields those that came.
+        """Context manager: the run is open, and signals ask the fit to save and stop;
+        yields those received.
         """
         with ExitStack() as stack:
             if not self.kept:
@@ -103,16 +103,16 @@ class PassFolder:
         """The newest checkpoint of the run to resume.
 
         Raises:
-            BadRun: For another run's, or where the fit has ended.
+            BadRun: If it belongs to another run, or the fit has ended.
         """
         self.state = self._checkpoints.newest()
-        if self.state is None and ended(self._folder):
+        if self.state is None and has_ended(self._folder):
             raise BadRun(
                 f"the fit in {self._folder} has ended, so there is nothing to resume; load it, or"
-                " begin a new run"
+                " start a new run"
             )
         if self.state is not None:
-            with checking_state(self._folder):
+            with check_checkpoint(self._folder):
                 self._check(self.state)
                 self._refuse_spent(self.state["passes"])
         if self._first:
@@ -129,13 +129,13 @@ class PassFolder:
                     else f"{name} differs ({str(before)[:60]}, now {str(now)[:60]})"
                 )
                 raise BadRun(
-                    f"{self._folder} cannot be resumed: {where}; resume it with what it was begun"
-                    " with, or begin a new run"
+                    f"{self._folder} cannot be resumed: {where}; resume it as it was started, or"
+                    " start a new run"
                 )
 
     def _refuse_spent(self, passes: Mapping[str, Any] | None) -> None:
-        """InvalidValue where the run has made more steps than it is now allowed; starts that are
-        done had as many as it was begun with.
+        """Raise InvalidValue if the run has made more steps than are now allowed;
+        finished starts keep the original limit.
         """
         if passes is None:
             return
@@ -143,18 +143,18 @@ class PassFolder:
         more = self._passes.steps
         if more < steps:
             cure = f"steps={steps + more} (--steps +{more}) to go on for {more} more"
-            raise past_budget(self._folder, steps, f"{more} steps", cure)
+            raise budget_exceeded(self._folder, steps, f"{more} steps", cure)
 
     def _origin(self) -> dict[str, Any]:
-        """What a checkpoint belongs to."""
+        """The model, settings and data that a checkpoint belongs to."""
         arguments = {
             name: str(as_json(value)) for name, value in self._model.hyperparameters().items()
         }
         settings = {name: getattr(self._passes, name) for name in SETTINGS if name != "steps"}
-        named = {f"the model's {k}": v for k, v in arguments.items()}
+        labelled = {f"the model's {k}": v for k, v in arguments.items()}
         return {
             "model": type(self._model).__name__,
-            **named,
+            **labelled,
             **settings,
             "processes": self._world,
             "data": fingerprint(self._source),
@@ -163,8 +163,8 @@ class PassFolder:
     # -------------------------------------------------------------------------------------- writing
 
     def tick(self) -> None:
-        """Make the folder once the fit has gone on for a while:
-        one that fails at once leaves nothing behind.
+        """Create the folder once the fit has run for a while,
+        so that one failing at once leaves nothing behind.
         """
         if (
             self.kept
@@ -174,9 +174,7 @@ class PassFolder:
             self.begin()
 
     def begin(self) -> None:
-        """Make the folder, if it is not there yet, and describe the model,
-        if that is known by now.
-        """
+        """Create the folder unless it exists, and describe the model if it is prepared."""
         if not self.kept or not self._first:
             return
         if self._there:
@@ -218,7 +216,7 @@ class PassFolder:
         return self.kept and time.monotonic() - self._saved_at > self._settings.save_every
 
     def save(self, state: Mapping[str, Any], samples: int, *, usable: bool) -> Path | None:
-        """Write a checkpoint, and the model too if it is `usable` as it is."""
+        """Write a checkpoint, and the model too if it is `usable` in its present state."""
         if not self.kept or not self._first:
             self._saved_at = time.monotonic()
             return None
@@ -240,7 +238,7 @@ class PassFolder:
             write_tensors(self._folder / "model.safetensors", self._model.tensors())
 
     def forget(self) -> None:
-        """Remove the checkpoints of a fit that has ended: its model says all there is to say."""
+        """Remove the checkpoints of a finished fit; the model holds everything."""
         if self.kept and self._first and self._checkpoints.folder.is_dir():
             for path in self._checkpoints.folder.glob("[0-9]*.safetensors"):
                 path.unlink(missing_ok=True)
@@ -253,7 +251,7 @@ class PassFolder:
 
 
 @contextmanager
-def checking_state(folder: Path) -> Iterator[None]:
+def check_checkpoint(folder: Path) -> Iterator[None]:
     """Within: BadRun where a checkpoint turns out not to be what it should be."""
     try:
         yield
@@ -261,24 +259,24 @@ def checking_state(folder: Path) -> Iterator[None]:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
         raise BadRun(
-            f"the newest checkpoint in {folder / 'state'} is not one of this fit; remove it, or"
-            " begin a new run"
+            f"the newest checkpoint in {folder / 'state'} does not belong to this fit; remove it,"
+            " or start a new run"
         ) from error
 
 
 def stored_settings(folder: Path) -> dict[str, Any]:
-    """What run.json says of the settings of a run by passes.
+    """The settings of a run by passes from run.json.
 
     Raises:
-        BadRun: If it is none.
+        BadRun: If the folder holds no such run.
     """
     manifest = Manifest.read(folder)
     if manifest is None or manifest.fitter != KIND:
-        begun = manifest is not None and manifest.fitter == "Trainer"
+        by_trainer = manifest is not None and manifest.fitter == "Trainer"
         other = (
-            "it was begun by a Trainer: pass Trainer(resume=…)"
-            if begun
-            else "it holds no settings of a fit; begin a new run"
+            "it was started by a Trainer: pass Trainer(resume=…)"
+            if by_trainer
+            else "it holds no settings of a fit; start a new run"
         )
         raise BadRun(f"{folder} cannot be resumed by EM: {other}")
     content = dict(manifest.settings)
@@ -297,11 +295,11 @@ def stored_settings(folder: Path) -> dict[str, Any]:
     return content
 
 
-def ended(folder: Path) -> bool:
-    """Whether the fit in a run folder came to its end."""
-    told = read_log(folder)
+def has_ended(folder: Path) -> bool:
+    """Whether the fit in a run folder has finished."""
+    events = read_log(folder)
     return (
-        bool(told)
-        and told[-1].get("event") == "finished"
-        and told[-1].get("reason") != "interrupted"
+        bool(events)
+        and events[-1].get("event") == "finished"
+        and events[-1].get("reason") != "interrupted"
     )

@@ -1,7 +1,7 @@
-"""One fit by passes: its starts, its passes, its checkpoints, from the first to the last event.
+"""One fit by passes: its starts, passes and checkpoints, from the first to the last event.
 
-Every process reads its own share of the rows; one exchange a pass brings the statistics together,
-and all merge them in the same order, so all end with the same bits.
+Every process reads its own share of the rows; one exchange per pass collects the statistics, and
+all processes merge them in the same order, so all get the same bits.
 """
 
 from __future__ import annotations
@@ -25,12 +25,18 @@ from pushforward.fitting.pass_folder import PassFolder
 from pushforward.fitting.processes import Processes
 from pushforward.fitting.protocols import PassModel, Statistics
 from pushforward.fitting.settings import PassSettings
-from pushforward.fitting.trees import as_tree, attributes_of, classes_of, from_tree, put_attributes
+from pushforward.fitting.trees import (
+    as_tree,
+    collect_attributes,
+    find_classes,
+    from_tree,
+    put_attributes,
+)
 
 __all__ = ["Passes"]
 
 _REMEMBERED = ("attempt", "step", "block", "samples", "last", "best", "reason", "ended", "begun")
-"""What a checkpoint keeps of how far the fit is."""
+"""Attributes stored in a checkpoint for the position of the fit."""
 
 
 class Passes:
@@ -38,12 +44,11 @@ class Passes:
 
     Args:
         settings: of the passes.
-        announcer: tells those who follow it.
+        announcer: sends events to observers.
         fitted: the model, prepared.
         source: the rows.
-        processes: which share them.
-        folder: where it is kept.
-        scanner: whose result is part of checkpoints.
+        processes: those sharing the rows. folder: the run folder.
+        scanner: its result is part of checkpoints.
     """
 
     def __init__(
@@ -71,7 +76,7 @@ class Passes:
         self.ended: tuple[str, float] | None = None
 
     def play(self) -> Finished:
-        """All starts; the best is what the model keeps. Returns the last event."""
+        """Run all starts, keeping the best; return the last event."""
         self._restore()
         fitted, starts = self._fitted, self._fitted.starts
         budget = (fitted.batch or len(self._source)) * (1 if fitted.single else self._most * starts)
@@ -95,7 +100,7 @@ class Passes:
         return self._finish()
 
     def _finish(self) -> Finished:
-        """Keep the best, say what is wrong with it, and store it."""
+        """Keep the best start, report its symptoms, and store it."""
         if self._best_tensors:
             self._model.load_state_dict(self._best_tensors)
         self._folder.save_model()
@@ -112,14 +117,14 @@ class Passes:
 
     @property
     def _extendable(self) -> bool:
-        """Whether more passes would follow, if there were more of a budget."""
+        """Whether a larger budget would allow more passes."""
         several = self._fitted.starts > 1 or self._fitted.single
         return self._folder.kept and self.reason == "budget" and not several
 
     # ------------------------------------------------------------------------------------ one start
 
     def _once(self) -> tuple[str, float]:
-        """From one start to its end: why it ended, and the last objective."""
+        """Run one start; return why it ended, and the last objective."""
         if not self.begun and not self._fitted.single:
             rng = generator(derive(self._settings.seed, "start", self.attempt))
             self._model.begin(self._source, rng)
@@ -128,30 +133,30 @@ class Passes:
         if reason == "interrupted" and self._folder.kept:
             return reason, value
         if reason == "budget" and self._extendable:
-            # before it settles: the next pass, should there be one, follows from here
+            # before settling: a further pass would continue from here
             self.ended = None
             self._save(usable=False)
         if self._fitted.unsettled:
             self._settling = True
-            own = self._one_pass(self._settings.steps)
-            assert own is not None  # nothing stops a pass that settles
-            statistics, _ = merge_over(self._processes, own)
+            merged = self._one_pass(self._settings.steps)
+            assert merged is not None  # a settling pass is not stopped
+            statistics, _ = merge_over(self._processes, merged)
             self._model.settle(statistics)
             value = self._fitted.objective(statistics)
             self._settling = False
         return reason, value
 
     def _passes(self) -> tuple[str, float]:
-        """Passes until one is the last: why, and the last objective."""
+        """Run passes until the last; return the reason, and the last objective."""
         while self.ended is None:
             if self.step >= self._most:
                 self.ended = "budget", self.last
                 break
-            own = self._one_pass(self.step)
-            if own is None:
+            merged = self._one_pass(self.step)
+            if merged is None:
                 return "interrupted", self.last
             flags = self._folder.token.cancelled + 2 * self._folder.due
-            statistics, flags = merge_over(self._processes, own, flags)
+            statistics, flags = merge_over(self._processes, merged, flags)
             self._total, self.block = None, 0
             self._fitted.check(statistics, self._source)
             done = bool(self._model.update(statistics))
@@ -167,7 +172,7 @@ class Passes:
         return self.ended
 
     def _count(self, statistics: Statistics, done: bool) -> None:
-        """After a pass that moved: report it, and see whether it was the last."""
+        """After a pass that changed parameters: report it, and check whether it was the last."""
         self.step += 1
         value = self._fitted.objective(statistics)
         rate = self.samples / max(self.seconds, 1e-9)
@@ -180,10 +185,7 @@ class Passes:
         self.last = value
 
     def _one_pass(self, step: int) -> Statistics | None:
-        """The merged statistics of this process's rows, which may be none.
-
-        None where the fit was asked to stop.
-        """
+        """The merged statistics of all processes' rows; None if the fit was asked to stop."""
         count = self._fitted.batch
         blocks = (
             self._blocks.all() if count is None else self._blocks.sampled(count, self.attempt, step)
@@ -211,14 +213,14 @@ class Passes:
         return {k: v.detach().clone() for k, v in self._model.state_dict().items()}
 
     def _save(self, *, usable: bool) -> None:
-        """A checkpoint of everything that the rest of the fit depends on."""
+        """Write a checkpoint of everything that the rest of the fit depends on."""
         best = self._best_tensors
         state = {
             **self._scanner.done,
             "passes": {name: getattr(self, name) for name in _REMEMBERED},
             "total": as_tree(self._total),
             "best_tensors": None if best is None else {k: as_tree(v) for k, v in best.items()},
-            "model": attributes_of(self._model),
+            "model": collect_attributes(self._model),
             "seconds": self.seconds,
             "mine": self._processes.objects(self._blocks.state()),
         }
@@ -227,7 +229,7 @@ class Passes:
             self._emit(Saved(self.samples, self.seconds, str(path)))
 
     def _restore(self) -> None:
-        """Take back what `_save` put down, if the run has it."""
+        """Restore the checkpoint of `_save`, if the run has one."""
         state = self._folder.state
         if state is not None and state["passes"] is not None:
             with self._folder.checking_state():
@@ -238,7 +240,7 @@ class Passes:
         put_attributes(self._model, state["model"], device)
         for name in _REMEMBERED:
             setattr(self, name, state["passes"][name])
-        self._total = from_tree(state["total"], classes_of(self._model), device)
+        self._total = from_tree(state["total"], find_classes(self._model), device)
         if self._total is not None and not dataclasses.is_dataclass(self._total):
             raise TypeError("the merged statistics are none")
         if state["best_tensors"] is not None:
@@ -251,17 +253,17 @@ class Passes:
 
     @property
     def seconds(self) -> float:
-        """Since the fit began, over all sittings."""
+        """Seconds spent fitting, over all resumptions."""
         return time.monotonic() - self._began
 
     def _warn(self) -> None:
-        """Say what is wrong with the fit."""
+        """Report the symptoms of the fit."""
         for symptom in self._fitted.symptoms():
-            said = f"{symptom.name}: {symptom.seen}"
-            self._emit(Warned(self.samples, self.seconds, said, symptom.advice))
+            text = f"{symptom.name}: {symptom.seen}"
+            self._emit(Warned(self.samples, self.seconds, text, symptom.advice))
 
     def _emit(self, event: Event) -> None:
-        """Log an event and tell who follows, in the first process only."""
+        """Log an event and send it to observers, in the first process only."""
         if not self._processes.first:
             return
         self._folder.write(event)

@@ -1,13 +1,13 @@
-r"""The networks as they play: who is frozen, what moves them, and what the processes exchange.
+r"""The networks during training: which are frozen, their optimisers, and the exchange of gradients.
 
-In a phase, every network that does not learn is frozen first, and left out of the exchange; a
-network that learns is exchanged once, on the last piece of an accumulated batch. A term t of shape
-(b,) becomes
+In a phase, every network that is not trained is frozen first, and left out of the exchange; a
+trained network is exchanged once, on the last piece of an accumulated batch. A term t of shape (b,)
+becomes
 
     (processes / Σ w) Σ_i w_i t_i,        Σ w over the global batch, Σ_i over this process's rows,
 
-so that the mean over the processes, which all-reduce takes of gradients, is the global weighted
-mean, also where the processes' weights differ.
+so that the mean over the processes, as computed by all-reduce, is the global weighted mean even if
+the processes' weights differ.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from pushforward.fitting.schedules import Schedule
 from pushforward.fitting.settings import OptimisationSettings
 from pushforward.fitting.state_validation import check_optimizer
 
-__all__ = ["Players", "check_names", "due"]
+__all__ = ["Players", "check_names", "due_phases"]
 
 
 class Players:
@@ -42,12 +42,12 @@ class Players:
 
     Args:
         settings: batch, optimizers, schedule, clip, accumulate and ema.
-        processes: wrap the networks and exchange their gradients.
+        processes: wrap the networks and exchange gradients.
         model: prepared.
         phases: the model's.
 
-    `networks` are the plain ones; within `at_play` the model holds them wrapped, where wrapping is
-    needed. `backoff` is the learning-rate factor, halved at each rollback.
+    `networks` are unwrapped; within `at_play` the model holds wrapped ones if necessary. `backoff`
+    is the learning-rate factor, halved at each rollback.
     """
 
     def __init__(
@@ -74,11 +74,11 @@ class Players:
 
     @contextmanager
     def at_play(self) -> Iterator[None]:
-        """Within: networks that learn in training mode,
-        wrapped one by one, an optimiser for every phase; after: for use.
+        """Context manager: trained networks are in training mode and wrapped,
+        with an optimiser per phase.
 
-        Those in no phase, a frozen feature extractor say,
-        stay in evaluation mode: their statistics are not the fit's to move.
+        Networks in no phase, such as a frozen feature extractor,
+        stay in evaluation mode, which protects their statistics.
         """
         try:
             self._wrap()
@@ -122,16 +122,16 @@ class Players:
     # -------------------------------------------------------------------------------------- playing
 
     def total_weight(self, batch: Batch) -> float | Tensor:
-        """The total weight of the global batch of which this is one process's share."""
+        """The total weight of the global batch, given this process's share."""
         if batch.weights is None:
             return float(self._settings.batch)
-        # all zero moves nothing
+        # weights of zero move nothing
         return self._processes.total(
             batch.weights.sum().clamp_min(torch.finfo(batch.weights.dtype).tiny)
         )
 
     def forget_gradients(self, phases: Sequence[Phase]) -> None:
-        """Before the gradients of these phases are taken."""
+        """Clear the gradients of these phases."""
         for phase in phases:
             for parameter in self._parameters(phase):
                 parameter.grad = None
@@ -139,12 +139,12 @@ class Players:
     def take_gradient(
         self, phase: Phase, batch: Batch, here: Step, weight: float | Tensor
     ) -> Terms:
-        """Take the gradient of a phase's loss;
-        returns the terms as scalars, whose mean over the processes is the batch's.
+        """Compute the gradient of a phase's loss;
+        return the terms as scalars whose process mean is the batch mean.
         """
         self._set_learning(phase.networks)
-        seen = Terms()
-        pieces = _pieces(batch, self._settings.accumulate)
+        scalars = Terms()
+        pieces = _split(batch, self._settings.accumulate)
         for i, piece in enumerate(pieces):
             with self._exchange(phase, last=i == len(pieces) - 1):
                 terms = phase.loss(piece, here)
@@ -152,16 +152,16 @@ class Players:
                     k: self._share(v, piece.weights, weight, len(pieces)) for k, v in terms.items()
                 }
                 self._processes.backward(sum(shares.values()))  # type: ignore[arg-type]
-            _add(seen, shares)
+            _add(scalars, shares)
             _add(
-                seen.logged,
+                scalars.logged,
                 {k: v.to(torch.float32).mean() / len(pieces) for k, v in terms.logged.items()},
             )
-        return seen
+        return scalars
 
     def move(self, phase: Phase, fraction: float) -> None:
-        """One step of a phase's optimiser, at the rate its schedule
-        has after this fraction of the budget.
+        """Take one step of a phase's optimiser, at its schedule's
+        rate for this fraction of the budget.
         """
         optimizer, schedule = self._optimizers[phase.name], self._settings.schedule
         if isinstance(schedule, Mapping):
@@ -187,7 +187,7 @@ class Players:
         self._learning = names
 
     def _exchange(self, phase: Phase, last: bool) -> ExitStack:
-        """Only the learning networks' gradients are exchanged, once a step."""
+        """Exchange only the trained networks' gradients, once per step."""
         stack = ExitStack()
         if self._processes.world > 1:
             for name, network in self.networks.items():
@@ -199,8 +199,8 @@ class Players:
     def _share(
         self, term: Tensor, weights: Tensor | None, total: float | Tensor, pieces: int
     ) -> Tensor:
-        """This process's share of a term, such that the exchange's
-        mean over processes gives the global mean.
+        """This process's share of a term, scaled so that the mean
+        over processes is the global mean.
         """
         if term.ndim == 0:
             return term / pieces
@@ -213,15 +213,15 @@ class Players:
 
     @contextmanager
     def as_sampled(self) -> Iterator[None]:
-        """Within: the networks as sampling would use them:
-        averaged if an average is kept, and in evaluation mode.
+        """Context manager: the networks as sampling uses them,
+        averaged if there is an average, in evaluation mode.
         """
         with self.averaged(), evaluation_mode(self._model):
             yield
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Within: the networks hold the average, if one is kept."""
+        """Context manager: the networks hold the average, if there is one."""
         with ExitStack() as stack:
             if self.average:
                 stack.enter_context(self.average.applied())
@@ -229,14 +229,14 @@ class Players:
 
     @torch.no_grad()
     def settle(self, better: Mapping[str, Tensor]) -> None:
-        """End with the average, if one is kept, the tensors known to be better,
+        """Finish with the average, if there is one, the better tensors,
         and the first process's buffers.
         """
         if self.average:
             self.average.put()
-        own = self.tensors()
+        tensors = self.tensors()
         for key, value in better.items():
-            own[key].copy_(value.reshape(own[key].shape))
+            tensors[key].copy_(value.reshape(tensors[key].shape))
         if self._processes.world > 1:
             for buffer in self._model.buffers():
                 buffer.copy_(self._processes.from_first(buffer))
@@ -244,7 +244,7 @@ class Players:
     # ----------------------------------------------------------------------------- being remembered
 
     def tensors(self) -> dict[str, Tensor]:
-        """Every parameter and buffer of the networks, by the model's own names."""
+        """Every parameter and buffer of the networks, by the model's names."""
         return {
             f"{name}.{k}": v
             for name, network in self.networks.items()
@@ -252,7 +252,7 @@ class Players:
         }
 
     def state(self) -> dict[str, Any]:
-        """What exact resume needs of all processes alike."""
+        """The state for exact resumption that all processes share."""
         scaler = self._processes.scaler
         return {
             "backoff": self.backoff,
@@ -265,23 +265,21 @@ class Players:
         }
 
     def buffers(self) -> dict[str, Tensor]:
-        """What exact resume needs of each process:
-        the model's buffers, which differ between them.
-        """
+        """The state of each process: the model's buffers, which differ between processes."""
         return dict(self._model.named_buffers())
 
     @torch.no_grad()
     def load(self, state: Mapping[str, Any], buffers: Mapping[str, Tensor]) -> None:
-        """Take back what `state` and `buffers` gave."""
-        own = {**self.buffers(), **self.tensors()}
+        """Restore the results of `state` and `buffers`."""
+        current = {**self.buffers(), **self.tensors()}
         for key, value in [*state["networks"].items(), *buffers.items()]:
-            own[key].copy_(value.reshape(own[key].shape))
+            current[key].copy_(value.reshape(current[key].shape))
         if self.average:
             self.average.load(state["average"])
         for name, optimizer in self._optimizers.items():
             check_optimizer(optimizer, state["optimizers"][name])
             optimizer.load_state_dict(copy_tree(state["optimizers"][name]))
-            # files hold every tensor contiguous
+            # files store every tensor contiguously
             match_layout(getattr(optimizer, "optimizer", optimizer))
         if self._processes.scaler is not None and state["scaler"] is not None:
             self._processes.scaler.load_state_dict(state["scaler"])
@@ -289,30 +287,32 @@ class Players:
 
 
 def _is_stateless(network: nn.Module) -> bool:
-    """Whether it holds nothing that could be frozen, as noise or dropout of its own."""
+    """Whether the network has no parameters or buffers to freeze."""
     return not any(True for _ in network.parameters()) and not any(True for _ in network.buffers())
 
 
 def _put(model: nn.Module, name: str, network: nn.Module) -> None:
-    """Put a network in the place that its dotted name says."""
+    """Put a network in the place of its dotted name."""
     holder, _, leaf = name.rpartition(".")
     setattr(model.get_submodule(holder), leaf, network)
 
 
 def check_names(phases: Sequence[Phase], model: Learner, settings: OptimisationSettings) -> None:
-    """Raise InvalidValue where a phase names a network,
-    or a setting a phase, that the model does not have.
+    """Raise InvalidValue for a phase naming an unknown network,
+    or a setting naming an unknown phase.
     """
-    known = [name for name, part in model.named_modules() if name and not isinstance(part, Scaling)]
+    modules = [
+        name for name, part in model.named_modules() if name and not isinstance(part, Scaling)
+    ]
     for phase in phases:
         for name in phase.networks:
-            if name not in known:
+            if name not in modules:
                 raise InvalidValue(
                     f"phase {phase.name!r} names network {name!r}; this model has"
-                    f" {', '.join(_tops(known))}"
+                    f" {', '.join(_top_level(modules))}"
                 )
-    named = sorted({name for phase in phases for name in phase.networks})
-    for outer, inner in pairwise(named):
+    networks = sorted({name for phase in phases for name in phase.networks})
+    for outer, inner in pairwise(networks):
         if inner.startswith(outer + "."):
             raise InvalidValue(
                 f"the networks {outer!r} and {inner!r} overlap; have the phases name separate ones"
@@ -326,13 +326,13 @@ def check_names(phases: Sequence[Phase], model: Learner, settings: OptimisationS
             )
 
 
-def _tops(names: Sequence[str]) -> list[str]:
+def _top_level(names: Sequence[str]) -> list[str]:
     """The names without a dot."""
     return [name for name in names if "." not in name]
 
 
-def due(phases: Sequence[Phase], step: int) -> list[list[Phase]]:
-    """Phases due at this step, those played at the same parameters in one list."""
+def due_phases(phases: Sequence[Phase], step: int) -> list[list[Phase]]:
+    """Phases due at this step, grouped by those using the same parameters."""
     groups: list[list[Phase]] = []
     for phase in phases:
         if (step + 1) % phase.every:
@@ -344,7 +344,7 @@ def due(phases: Sequence[Phase], step: int) -> list[list[Phase]]:
     return groups
 
 
-def _pieces(batch: Batch, count: int) -> list[Batch]:
+def _split(batch: Batch, count: int) -> list[Batch]:
     if count == 1:
         return [batch]
     parts = [[None] * count if part is None else list(part.chunk(count)) for part in batch]

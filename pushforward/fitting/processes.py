@@ -1,8 +1,7 @@
-"""The processes of one fit: how they are launched, and what they tell one another.
+"""The processes of one fit: launch and communication.
 
-A process that is alone is the common case and pays for nothing: every exchange below is then the
-identity, and a fit by passes that is alone does not even import Lightning Fabric, by which further
-processes are launched.
+A single process is the common case and has no overhead: every exchange is then the identity, and a
+fit by passes does not even import Lightning Fabric, which launches further processes.
 """
 
 from __future__ import annotations
@@ -24,16 +23,14 @@ __all__ = ["Processes", "join_processes", "launch", "require_script", "uses_cuda
 V = TypeVar("V")
 
 MOST_PROCESSES = 4096
-"""More than any machine has."""
+"""More processes than any machine runs."""
 
 
 class Processes:
-    """This process among all that fit together.
+    """This process among all processes of the fit.
 
     Args:
-        rank: which one this is.
-        world: how many there are.
-        device: what it computes on.
+        rank: of this process. world: number of processes. device: of this process.
     """
 
     def __init__(self, rank: int, world: int, device: torch.device) -> None:
@@ -41,23 +38,23 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether this is the process that writes, reports and decides."""
+        """Whether this process writes, reports and decides."""
         return self.rank == 0
 
     def share(self, n: int) -> range:
-        """This process's part of n rows: contiguous, and beginning at an even number."""
+        """This process's contiguous part of n rows, starting at an even number."""
         begin = n * self.rank // self.world // 2 * 2
         last = self.rank == self.world - 1
         return range(begin, n if last else n * (self.rank + 1) // self.world // 2 * 2)
 
     def wait(self) -> None:
-        """Until all have come as far."""
+        """Wait until all processes arrive here."""
         if self.world > 1:
             cuda = self.device.type == "cuda"
             torch.distributed.barrier(device_ids=[self.device.index] if cuda else None)
 
     def from_first(self, value: V) -> V:
-        """The first process's value, for all."""
+        """The first process's value, in all processes."""
         if self.world == 1:
             return value
         values = [value]
@@ -73,7 +70,7 @@ class Processes:
         return summed
 
     def gathered(self, mine: Any) -> list[Any]:
-        """The same tree of tensors of every process, on the CPU."""
+        """The tree of tensors of every process, on the CPU."""
         if self.world == 1:
             return [mine]
         if isinstance(mine, Mapping):
@@ -84,7 +81,7 @@ class Processes:
         return [part.to("cpu") for part in self._all(mine.to(self.device))]
 
     def objects(self, mine: V) -> list[Any]:
-        """The same object of every process."""
+        """The object of every process."""
         if self.world == 1:
             return [mine]
         values: list[Any] = [None] * self.world
@@ -92,7 +89,7 @@ class Processes:
         return values
 
     def vectors(self, mine: Tensor) -> list[Tensor]:
-        """A float64 vector of every process; their lengths may differ."""
+        """The float64 vector of every process; lengths may differ."""
         if self.world == 1:
             return [mine]
         lengths = [int(n) for n in self._all(torch.tensor([len(mine)], device=self.device))]
@@ -101,7 +98,7 @@ class Processes:
         return [vector[:length] for vector, length in zip(self._all(padded), lengths)]
 
     def first_of_all(self, message: str) -> str:
-        """The first process's message that is not empty."""
+        """The first non-empty message among the processes."""
         return next((m for m in self.objects(message) if m), "")
 
     def _all(self, tensor: Tensor) -> list[Tensor]:
@@ -112,7 +109,7 @@ class Processes:
 
 
 def join_processes(settings: ProcessSettings) -> Processes:
-    """Join the processes that there are, or launch those that `devices` asks for."""
+    """Join the running processes, or launch those requested by `devices`."""
     together = torch.distributed.is_available() and torch.distributed.is_initialized()
     outside = int(os.environ.get("WORLD_SIZE", "1"))
     if together:
@@ -123,7 +120,7 @@ def join_processes(settings: ProcessSettings) -> Processes:
     if outside * int(settings.devices) * settings.num_nodes == 1:
         if settings.accelerator in ("cuda", "gpu") and not torch.cuda.is_available():
             raise InvalidValue(
-                "accelerator 'cuda' was asked for, and there is no CUDA device; pass"
+                "accelerator 'cuda' was requested, but there is no CUDA device; pass"
                 " accelerator='auto'"
             )
         return Processes(0, 1, torch.device("cuda" if uses_cuda(settings.accelerator) else "cpu"))
@@ -132,28 +129,28 @@ def join_processes(settings: ProcessSettings) -> Processes:
 
 
 def uses_cuda(accelerator: str) -> bool:
-    """Whether an accelerator, by name, is a CUDA device here."""
+    """Whether an accelerator, by name, is a CUDA device on this machine."""
     return accelerator not in ("cpu", "mps", "tpu") and torch.cuda.is_available()
 
 
 def launch(settings: ProcessSettings, precision: str | None, plugin: Any = None) -> Any:
-    """Fabric, launched, with its errors in the library's form.
+    """Launch Fabric, converting its errors to the library's.
 
-    Under torchrun the processes are there already.
+    Under torchrun the processes already exist.
     """
     names = ("accelerator", "devices", "strategy", "precision")
-    wanted = ", ".join(f"{name}={getattr(settings, name)!r}" for name in names)
+    request = ", ".join(f"{name}={getattr(settings, name)!r}" for name in names)
     for name in ("devices", "num_nodes"):
         count = getattr(settings, name)
         if str(count).strip().isdigit() and int(count) > MOST_PROCESSES:
             raise InvalidValue(
-                f"{name} must be at most {MOST_PROCESSES}, got {quote(count)}; pass how many"
-                " processes are to fit"
+                f"{name} must be at most {MOST_PROCESSES}, got {quote(count)}; pass the number of"
+                " processes"
             )
     try:
         from lightning_fabric import Fabric
 
-        devices, strategy, nodes = _asked_for(settings)
+        devices, strategy, nodes = _requested(settings)
         require_script(devices, nodes)
         fabric = Fabric(
             accelerator=settings.accelerator,
@@ -170,18 +167,16 @@ def launch(settings: ProcessSettings, precision: str | None, plugin: Any = None)
         if not isinstance(error, expected) and type(error).__name__ != "MisconfigurationException":
             raise
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InvalidValue(f"{wanted} is not available on this machine: {reason}") from error
+        raise InvalidValue(f"{request} is not available on this machine: {reason}") from error
     fabric.launch()
     if fabric.world_size > 1:
-        atexit.unregister(_leave)  # one fit follows another
-        atexit.register(_leave)
+        atexit.unregister(_leave_group)  # later fits in this process need it
+        atexit.register(_leave_group)
     return fabric
 
 
 def require_script(devices: int | str | Sequence[int], nodes: int = 1) -> None:
-    """InvalidValue where several processes are asked for,
-    and there is no file that the others could be started from.
-    """
+    """Raise InvalidValue if several processes are requested without a script to start them from."""
     # this is one of them, or the only one
     if "LOCAL_RANK" in os.environ or _count(devices) * nodes == 1:
         return
@@ -191,16 +186,14 @@ def require_script(devices: int | str | Sequence[int], nodes: int = 1) -> None:
     ):
         where = "a notebook" if "ipykernel" in sys.modules else "python -c or a prompt"
         raise InvalidValue(
-            f"devices={devices} starts further processes by running the program's file again, and"
-            f" in {where} there is none; put the fit into a script.py and run it by python"
-            " script.py, or by torchrun --nproc_per_node=… script.py; or pass devices=1"
+            f"devices={devices} starts further processes by running the program's file again, but"
+            f" {where} has none; put the fit into a script.py and run it by python script.py, or by"
+            " torchrun --nproc_per_node=… script.py; or pass devices=1"
         )
 
 
 def _count(devices: int | str | Sequence[int]) -> int:
-    """How many processes are asked for on this machine,
-    as far as that can be told: 'auto' and -1 may be one.
-    """
+    """Number of processes requested on this machine, if known: 'auto' and -1 may mean one."""
     if isinstance(devices, str):
         text = devices.strip()
         return (
@@ -213,17 +206,17 @@ def _count(devices: int | str | Sequence[int]) -> int:
     return max(1, devices) if isinstance(devices, int) else len(devices)
 
 
-def _leave() -> None:
-    """Leave the group before the interpreter goes: gloo's threads,
-    left running, abort the process now and then.
+def _leave_group() -> None:
+    """Leave the process group before the interpreter exits:
+    gloo's threads, if running, sometimes abort the process.
     """
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
 
-def _asked_for(settings: ProcessSettings) -> tuple[Any, Any, int]:
-    """Devices, strategy and machines:
-    torchrun's where it launched this process and nothing else was asked for.
+def _requested(settings: ProcessSettings) -> tuple[Any, Any, int]:
+    """Devices, strategy and nodes: torchrun's if it launched this
+    process and nothing else was requested.
     """
     devices, strategy, nodes = settings.devices, settings.strategy, settings.num_nodes
     here = (

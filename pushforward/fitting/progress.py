@@ -1,6 +1,6 @@
-"""The progress of a fit, drawn from its events: a bar on a terminal, a table in a notebook.
+"""Progress displays drawn from a fit's events: a bar on a terminal, a table in a notebook.
 
-Followers only; they know nothing of models. The command line draws with the same bar.
+They know nothing of models. The command line uses the same bar.
 """
 
 from __future__ import annotations
@@ -17,22 +17,21 @@ __all__ = [
     "Bar",
     "Follower",
     "NotebookTable",
-    "automatic",
-    "duration",
-    "heading",
-    "in_words",
-    "quality",
+    "default_follower",
+    "format_duration",
+    "format_heading",
+    "format_terms",
+    "format_quality",
 ]
 
 PATIENCE = 0.5
 """Seconds before anything is drawn: shorter fits need no bar."""
 TABLE_EVERY = 0.5
-"""Seconds between two drawings of a table in a notebook, each of which is a message to a browser.
-"""
+"""Seconds between updates of a notebook table, each of which is a message to a browser."""
 
 
 class Follower:
-    """A listener with a method for each kind of event; `shows_progress` keeps other bars away."""
+    """A listener with a method per kind of event; `shows_progress` suppresses other displays."""
 
     shows_progress = True
 
@@ -55,29 +54,29 @@ class Follower:
             self.finished(event)
 
     def started(self, event: Started) -> None:
-        """Fitting begins."""
+        """The fit starts."""
 
     def progressed(self, event: Progress) -> None:
-        """Means of every term since the last report."""
+        """New means of every term."""
 
     def evaluated(self, event: Evaluated) -> None:
         """Held-out quality."""
 
     def warned(self, event: Warned) -> None:
-        """Something is wrong."""
+        """A problem was detected."""
 
     def finished(self, event: Finished) -> None:
-        """Fitting ended."""
+        """The fit ended."""
 
     def close(self) -> None:
-        """Put away what is drawn."""
+        """Remove the display."""
 
 
 class Bar(Follower):
-    """A bar with samples seen, rate and time left; below it the terms and the held-out quality.
+    """A bar with samples seen, rate and time left, above the terms and the held-out quality.
 
     Args:
-        console: rich's, to draw on.
+        console: a rich console.
         patience: seconds of fitting before it is drawn.
         transient: whether it vanishes at the end.
     """
@@ -107,11 +106,11 @@ class Bar(Follower):
 
     def evaluated(self, event: Evaluated) -> None:
         """New quality."""
-        self._quality = quality(event)
+        self._quality = format_quality(event)
 
     def finished(self, event: Finished) -> None:
         """The last state."""
-        self._left, self._end = None, f"{event.reason} after {duration(event.seconds)}"
+        self._left, self._end = None, f"{event.reason} after {format_duration(event.seconds)}"
         self.close()
 
     def close(self) -> None:
@@ -132,24 +131,26 @@ class Bar(Follower):
         row = Table.grid(padding=(0, 2))
         pulse = self.budget is None and not self._end
         bar = ProgressBar(total=self.budget, completed=self.samples, width=32, pulse=pulse)
-        seen = f"{self.samples:,}" + (f" of {self.budget:,}" if self.budget else "") + " samples"
-        when = f"{duration(self._left)} left" if self._left else self._end
-        row.add_row(bar, seen, f"{self._rate:,.0f}/s" if self._rate else "", when)
-        below = Text("  ".join(part for part in (in_words(self._terms), self._quality) if part))
+        progress = (
+            f"{self.samples:,}" + (f" of {self.budget:,}" if self.budget else "") + " samples"
+        )
+        when = f"{format_duration(self._left)} left" if self._left else self._end
+        row.add_row(bar, progress, f"{self._rate:,.0f}/s" if self._rate else "", when)
+        below = Text("  ".join(part for part in (format_terms(self._terms), self._quality) if part))
         return Group(row, below)
 
 
 @runtime_checkable
 class Handle(Protocol):
-    """What IPython's display returns: a place in the output that can be drawn anew."""
+    """The handle returned by IPython's display: a place in the output that can be updated."""
 
-    def update(self, drawn: object) -> None:
-        """Draw something else there."""
+    def update(self, content: object) -> None:
+        """Replace the content."""
         ...
 
 
 class NotebookTable(Follower):
-    """A table under the cell, drawn anew as the fit goes on."""
+    """A table under the cell, updated during the fit."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -158,8 +159,8 @@ class NotebookTable(Follower):
         self._drawn = 0.0
 
     def started(self, event: Started) -> None:
-        """What is fitted."""
-        self._rows = {"fit": heading(event)}
+        """The model and the budget."""
+        self._rows = {"fit": format_heading(event)}
         self._drawn = time.monotonic()
 
     def progressed(self, event: Progress) -> None:
@@ -167,7 +168,7 @@ class NotebookTable(Follower):
         of = f" of {self.budget:,} ({event.samples / self.budget:.0%})" if self.budget else ""
         self._rows["samples"] = f"{event.samples:,}{of}"
         self._rows["samples per second"] = f"{event.rate:,.0f}"
-        self._rows["time left"] = duration(event.left)
+        self._rows["time left"] = format_duration(event.left)
         self._rows.update({name: f"{value:.4g}" for name, value in event.terms.items()})
         if time.monotonic() - self._drawn >= (PATIENCE if self._handle is None else TABLE_EVERY):
             self._draw()
@@ -178,9 +179,9 @@ class NotebookTable(Follower):
         self._rows.update({name: f"{value:.4g}" for name, value in event.vitals.items()})
 
     def finished(self, event: Finished) -> None:
-        """The last state stays."""
+        """The final state."""
         self._rows.pop("time left", None)
-        self._rows["ended"] = f"{event.reason}, after {duration(event.seconds)}"
+        self._rows["ended"] = f"{event.reason}, after {format_duration(event.seconds)}"
         self._draw()
 
     def _draw(self) -> None:
@@ -197,8 +198,8 @@ class NotebookTable(Follower):
             self._handle.update(table)
 
 
-def automatic() -> Follower | None:
-    """What suits where Python runs: a table in a notebook, a bar on a terminal, else nothing."""
+def default_follower() -> Follower | None:
+    """The default display: a table in a notebook, a bar on a terminal, else None."""
     notebook = sys.modules.get("IPython")
     if notebook is not None and getattr(notebook.get_ipython(), "kernel", None) is not None:
         return NotebookTable()
@@ -210,12 +211,12 @@ def automatic() -> Follower | None:
     return Bar(console, patience=PATIENCE, transient=True) if console.is_terminal else None
 
 
-def in_words(terms: Mapping[str, float]) -> str:
-    """Each named term."""
+def format_terms(terms: Mapping[str, float]) -> str:
+    """The terms as text."""
     return "  ".join(f"{name} {value:.4g}" for name, value in terms.items())
 
 
-def duration(seconds: float | None) -> str:
+def format_duration(seconds: float | None) -> str:
     """3.2 s, 4 min 10 s, 2 h 5 min."""
     if seconds is None:
         return ""
@@ -229,17 +230,17 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def quality(event: Evaluated) -> str:
-    """Held-out quality and vital signs."""
+def format_quality(event: Evaluated) -> str:
+    """Held-out quality and vital signs as text."""
     vitals = "".join(f"  {name} {value:.4g}" for name, value in event.vitals.items())
     return f"held-out quality {event.quality:.5g}{' (best)' if event.best else ''}{vitals}"
 
 
-def heading(event: Started) -> str:
-    """What is fitted, and how long."""
-    verb = "going on with" if event.samples else "fitting"
+def format_heading(event: Started) -> str:
+    """The model and the budget as text."""
+    verb = "resuming" if event.samples else "fitting"
     more = f", {event.parameters:,} parameters" if event.parameters else ""
     budget = f", {event.budget:,} samples" if event.budget else ""
-    seen = f" after {event.samples:,} samples" if event.samples else ""
+    progress = f" after {event.samples:,} samples" if event.samples else ""
     note = f"; {event.note}" if event.note else ""
-    return f"{verb} {event.model.lower()}{more}{budget}{seen}{note}"
+    return f"{verb} {event.model.lower()}{more}{budget}{progress}{note}"

@@ -1,4 +1,4 @@
-"""What a model must have to be fitted by passes, and what it may have, as protocols.
+"""Protocols of models fitted by passes: what they must have, and what they may have.
 
 A model whose next parameters depend on the data only through a sum of statistics of single rows,
 
@@ -6,10 +6,9 @@ A model whose next parameters depend on the data only through a sum of statistic
 
 is fitted from blocks of rows in any order, on any number of machines: T(A ∪ B) = T(A) ⊕ T(B).
 
-Which of the first three protocols a model follows decides how it is fitted: `OnePass` in a single
-pass, `Iterative` in passes until its objective stands still, `MiniBatched` (with a `batch`) in
-passes over sampled rows. A model that follows none of them is refused by `EM`. The others are
-refinements, each by itself.
+The first three protocols decide how a model is fitted: `OnePass` in a single pass, `Iterative` in
+passes until its objective converges, `MiniBatched` (with a `batch`) in passes over sampled rows.
+`EM` refuses a model that follows none of them. The others are independent refinements.
 """
 
 from __future__ import annotations
@@ -46,9 +45,9 @@ __all__ = [
 ]
 
 BLOCK_ROWS = 4096
-"""Rows at a time, where a model says nothing: a few megabytes for common widths."""
+"""Default rows per block: a few megabytes for common widths."""
 SCANNED_NUMBERS = 1 << 18
-"""Numbers in a block of the scan of the data: two megabytes of float64."""
+"""Numbers per block when scanning the data: two megabytes of float64."""
 
 
 S = TypeVar("S")
@@ -60,29 +59,31 @@ class Statistics(Protocol):
     """A dataclass of tensors, numbers and such dataclasses, with an associative merge."""
 
     def merge(self, other: Self) -> Self:
-        """Of both sets of rows."""
+        """The statistics of both sets of rows."""
         ...
 
 
 @runtime_checkable
 class OnePass(Protocol[S]):
-    """Fitted from mergeable statistics of its rows; in one pass, unless it is Iterative too."""
+    """Fitted from mergeable statistics of its rows, in one pass unless it is also Iterative."""
 
     def statistics(self, batch: Batch) -> S:
         """The statistics of one block of rows in the model's coordinates."""
         ...
 
     def update(self, statistics: S) -> bool:
-        """Take the merged statistics of all rows; returns whether the fit is over."""
+        """Update the parameters from the merged statistics of all rows;
+        return whether the fit is over.
+        """
         ...
 
 
 @runtime_checkable
 class Scored(Protocol[S_contra]):
-    """Knows an objective that no pass lowers."""
+    """Has an objective that no pass lowers."""
 
     def objective(self, statistics: S_contra) -> Tensor | float:
-        """A number per row (nats), from the merged statistics."""
+        """The objective per row (nats), from the merged statistics."""
         ...
 
 
@@ -90,49 +91,51 @@ class Scored(Protocol[S_contra]):
 class Iterative(OnePass[S], Scored[S], Protocol[S]):
     """Fitted in several passes, from one start or the best of several.
 
-    A model with an attribute `starts` is fitted from so many.
+    An attribute `starts` sets the number of starts.
     """
 
     def begin(self, source: Source, rng: torch.Generator) -> None:
-        """Set parameters before the first pass, from a seeded sample of rows that it takes."""
+        """Initialise the parameters before the first pass, from a seeded sample of rows."""
         ...
 
 
 @runtime_checkable
 class MiniBatched(Iterative[S], Protocol[S]):
-    """Fitted, if `batch` is not None, from that many sampled rows a pass; it keeps what it saw."""
+    """If `batch` is not None, fitted from that many sampled rows per pass,
+    accumulating statistics.
+    """
 
     batch: int | None
 
 
 @runtime_checkable
 class InBlocks(Protocol):
-    """Likes a number of rows at a time."""
+    """Has a preferred number of rows per block."""
 
     block_rows: int
 
 
 @runtime_checkable
 class OwnCoordinates(Protocol):
-    """Maps rows in the user's units to its own coordinates by more than its scaling."""
+    """Maps rows from the user's units to its coordinates by more than its scaling."""
 
     def coordinates(self, x: Tensor) -> Tensor:
-        """Rows (n, *shape) in the user's units as the model's statistics take them."""
+        """Convert rows (n, *shape) from the user's units to the coordinates of the statistics."""
         ...
 
 
 @runtime_checkable
 class Remembers(Protocol):
-    """Keeps something beside a resident block between passes: `statistics(batch, memory)`."""
+    """Keeps a memory of a resident block between passes: `statistics(batch, memory)`."""
 
     def remember(self, batch: Batch) -> object:
-        """What to keep."""
+        """The memory to keep."""
         ...
 
 
 @runtime_checkable
 class Revises(Protocol):
-    """May take a pass that only looks, and have its rows mapped anew."""
+    """May use a pass that updates nothing, and request that rows be mapped again."""
 
     looking: bool
     outgrown: bool
@@ -140,21 +143,21 @@ class Revises(Protocol):
 
 @runtime_checkable
 class Settles(Protocol[S_contra]):
-    """May need one more pass to tell what its last parameters are worth."""
+    """May need one more pass to evaluate its final parameters."""
 
     unsettled: bool
 
     def settle(self, statistics: S_contra) -> None:
-        """Take the statistics of that pass."""
+        """Process the statistics of that pass."""
         ...
 
 
 @runtime_checkable
 class SampledFacts(Protocol[S_contra]):
-    """Is prepared from a sample of rows, and so must notice bad values while it is fitted."""
+    """Is prepared from a sample of rows, so bad values must be detected during the fit."""
 
     def complete(self, statistics: S_contra) -> bool:
-        """Whether neither a missing nor an infinite value was among the rows."""
+        """Whether the rows had neither missing nor infinite values."""
         ...
 
 
@@ -163,24 +166,24 @@ class Reports(Protocol):
     """Names its objective for progress reports."""
 
     def report(self, value: float) -> Mapping[str, float]:
-        """Terms by name."""
+        """The terms by name."""
         ...
 
 
 @runtime_checkable
 class Diagnosed(Protocol):
-    """Knows what can be wrong with a fit."""
+    """Diagnoses problems of a fit."""
 
     def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
-        """What is wrong with the fit it ended with."""
+        """Symptoms of the finished fit."""
         ...
 
 
 class PassModel:
-    """A model as passes use it: what it does not have is replaced by the plain case.
+    """A model as used by passes, with defaults for the protocols it does not follow.
 
     Args:
-        model: follows one of the first three protocols; InvalidValue otherwise.
+        model: must follow one of the first three protocols.
     """
 
     def __init__(self, model: Model) -> None:
@@ -205,17 +208,17 @@ class PassModel:
 
     @property
     def block_rows(self) -> int:
-        """How many rows it likes at a time."""
+        """Preferred number of rows per block."""
         return int(self.model.block_rows) if isinstance(self.model, InBlocks) else BLOCK_ROWS
 
     def statistics(self, batch: Batch, memory: object) -> Statistics:
-        """Of one block, with what is kept beside it."""
+        """The statistics of one block and its memory."""
         rest = () if memory is None else (memory,)
         part: Statistics = self.model.statistics(batch, *rest)
         return part
 
     def mapped(self, batch: Batch, device: torch.device) -> Batch:
-        """A block in the model's coordinates, on a device, in the model's floating type."""
+        """A block in the model's coordinates, on a device, in the model's float type."""
         x, dtype = batch.x.to(device), self.model.floating()
         if isinstance(self.model, OwnCoordinates):
             x = self.model.coordinates(x)
@@ -228,21 +231,21 @@ class PassModel:
 
     @property
     def only_looked(self) -> bool:
-        """Whether the last pass moved nothing, and so does not count."""
+        """Whether the last pass updated nothing, and so does not count."""
         return isinstance(self.model, Revises) and self.model.looking
 
     @property
     def outgrown(self) -> bool:
-        """Whether rows must be mapped anew."""
+        """Whether rows must be mapped again."""
         return isinstance(self.model, Revises) and self.model.outgrown
 
     @property
     def unsettled(self) -> bool:
-        """Whether one more pass is to tell what the last parameters are worth."""
+        """Whether one more pass must evaluate the final parameters."""
         return isinstance(self.model, Settles) and self.model.unsettled
 
     def objective(self, statistics: Statistics) -> float:
-        """The model's; minus infinity where it has none.
+        """The model's objective; minus infinity if it has none.
 
         Raises:
             Diverged: If it is NaN.
@@ -258,7 +261,7 @@ class PassModel:
         return value
 
     def terms(self, value: float) -> Mapping[str, float]:
-        """An objective by its name; none if it is infinite."""
+        """The objective by name; empty if infinite."""
         if not math.isfinite(value):
             return {}
         return (
@@ -268,11 +271,11 @@ class PassModel:
         )
 
     def symptoms(self) -> Sequence[Symptom]:
-        """What is wrong with the fit it ended with."""
+        """Symptoms of the finished fit."""
         return self.model.symptoms({}) if isinstance(self.model, Diagnosed) else ()
 
     def check(self, statistics: Statistics, source: Source) -> None:
-        """Refuse what a sampled scan could not see: missing or infinite values anywhere."""
+        """Refuse missing or infinite values that a sampled scan could not detect."""
         if not self.samples_facts or self.model.complete(statistics):
             return
         self.model.refuse(source, scan(source, block=scan_rows(source)))

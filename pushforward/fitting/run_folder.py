@@ -1,9 +1,9 @@
-"""The run folder of a fit: what is written there, in which order,
-and what a run must be like to be resumed.
+"""The run folder of a fit by gradients: what is written in which order,
+and when a run can be resumed.
 
-A folder whose run.json holds settings can be resumed. Where a fit begins from given weights, which
-that file cannot tell, they are added after the first checkpoint. The folder itself appears when all
-that is known before the first step is in it.
+A folder whose run.json holds settings can be resumed. If a fit starts from given weights, which
+that file cannot describe, the settings are added after the first checkpoint. The folder appears
+once everything known before the first step is in it.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from pushforward.fitting.processes import Processes
 from pushforward.fitting.settings import FolderSettings
 from pushforward.fitting.state_validation import check_state
 
-__all__ = ["KIND", "RunFolder", "origin"]
+__all__ = ["KIND", "RunFolder", "describe_origin"]
 
 KIND = "Trainer"
 """The kind of fitter, in run.json."""
 
 
 class RunFolder:
-    """The folder one fit writes to; a fit without one has `kept` False and writes nothing.
+    """The folder of one fit; without a folder `kept` is False and nothing is written.
 
     Args:
-        settings: its path, what run.json holds of them, and how often a checkpoint is due.
-        processes: the first of them writes, all of them read.
+        settings: its path, the content of run.json, and the checkpoint interval.
+        processes: the first one writes, all of them read.
     """
 
     def __init__(self, settings: FolderSettings, processes: Processes) -> None:
@@ -58,24 +58,24 @@ class RunFolder:
     # ------------------------------------------------------------------------------- before the fit
 
     def refuse_others(self, model: Learner, training: Source) -> None:
-        """Raise BadRun unless the run to resume was begun with the same kind of model,
-        ShapeMismatch on another space.
+        """Raise BadRun unless the run to resume has the same model class,
+        ShapeMismatch for another space.
 
-        A new run whose folder may not be written to is refused here too: before any work is done.
+        A new run whose folder may not be written to is refused here too, before any work is done.
         """
         if not self._settings.resumed:
             if self.kept and self._processes.first:
                 check_place(self._folder, overwrite=self._settings.overwrite)
             return
         if not (self._folder / "model.json").is_file():
-            return  # killed before anything was written: it begins again
+            return  # killed before anything was written: start over
         stored = construct(self._folder)
         if type(stored) is not type(model) or repr(stored.hyperparameters()) != repr(
             model.hyperparameters()
         ):
             raise BadRun(
-                f"{self._folder} was begun with {stored!r}, not with {model!r}; resume it with the"
-                " same model"
+                f"{self._folder} was started with {stored!r}, not with {model!r}; resume it with"
+                " the same model"
             )
         if model.dequantise is None:
             model.dequantise = stored.dequantise
@@ -90,12 +90,12 @@ class RunFolder:
         held_out: str | None = None,
         source: str = "",
     ) -> Any | None:
-        """Make the folder ready; returns the state to go on from.
-        A run that cannot go on is left as it is.
+        """Prepare the folder; return the state to resume from.
+        A run that cannot be resumed is not changed.
 
         Args:
             fingerprint, held_out: of the rows trained on and of those held out.
-            source: of both, as the fitter got them.
+            source: of both, as the fitter received them.
         """
         if not self.kept:
             return None
@@ -117,7 +117,7 @@ class RunFolder:
 
     @contextmanager
     def checking_state(self) -> Iterator[None]:
-        """Within: a checkpoint that lacks something, or holds it in another form, is a BadRun."""
+        """Context manager: raise BadRun if a checkpoint is incomplete or malformed."""
         try:
             yield
         except PushforwardError:
@@ -135,8 +135,8 @@ class RunFolder:
                 raise
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             raise BadRun(
-                f"the checkpoint in {self._folder} is not one of this fit ({reason}); remove its"
-                " state folder, or fit anew"
+                f"the checkpoint in {self._folder} does not belong to this fit ({reason}); remove"
+                " its state folder, or fit again"
             ) from error
 
     def _check(self, state: Mapping[str, Any], fingerprint: str, held_out: str | None) -> None:
@@ -148,12 +148,12 @@ class RunFolder:
             )
         if state["data"] != fingerprint:
             raise BadRun(
-                "the data differ from those the run was begun with; resume it on the same data, or"
-                " start a new run from it (start=…)"
+                "the data differ from those the run was started with; resume it on the same data,"
+                " or start a new run from it (start=…)"
             )
         if state.get("held_out", held_out) != held_out:
             raise BadRun(
-                "the held-out data differ from those the run was begun with; resume it with the"
+                "the held-out data differ from those the run was started with; resume it with the"
                 " same, or start a new run from it"
             )
 
@@ -167,33 +167,35 @@ class RunFolder:
             self._describe(model, self._folder)
 
     def _describe(self, model: Learner, folder: Path) -> None:
-        """Write everything that is known before the first step."""
+        """Write everything known before the first step."""
         self._store(folder, model, resumable=not self._settings.fine_tuned)
         if not (folder / "model.json").is_file():
             describe(model, folder)
 
     def store_settings(self, model: Learner) -> None:
-        """Write the settings into run.json: from here on, the run can be resumed."""
+        """Write the settings into run.json, which makes the run resumable."""
         if self._processes.first:
             self.check_place()
             self._store(self._folder, model, resumable=True)
 
     def _store(self, folder: Path, model: Learner, *, resumable: bool) -> None:
-        """Write run.json, with the settings where the run can be resumed."""
+        """Write run.json, with the settings if the run is resumable."""
         manifest = Manifest.of(model, fingerprint=self._fingerprint, start=self._settings.start)
         if resumable:
             manifest = replace(manifest, fitter=KIND, settings=self._settings.content)
         manifest.update(folder).write(folder)
 
     def origin(self, model: Learner) -> dict[str, Any]:
-        """What a checkpoint written here belongs to."""
-        return origin(self._settings.content, model)
+        """The model and settings that a checkpoint belongs to."""
+        return describe_origin(self._settings.content, model)
 
     # ------------------------------------------------------------------------------- during the fit
 
     @contextmanager
     def logging(self, position: int) -> Iterator[None]:
-        """Within: events are logged, after the first `position` bytes of what is there."""
+        """Context manager: events are logged after the first
+        `position` bytes of an existing log.
+        """
         if self.kept and self._processes.first:
             self._log = Log(self._folder, position)
         try:
@@ -222,10 +224,10 @@ class RunFolder:
         self._saved_at = time.perf_counter()
 
     def save_state(self, state: Mapping[str, Any], samples: int) -> Path:
-        """Write a checkpoint, after what it says of the log is true on disk.
+        """Write a checkpoint, after syncing the log that it refers to.
 
         Raises:
-            BadRun: If the folder is gone.
+            BadRun: If the folder no longer exists.
         """
         self.check_place()
         if self._log:
@@ -238,11 +240,11 @@ class RunFolder:
         write_tensors(self._folder / "model.safetensors", tensors)
 
     def check_place(self) -> None:
-        """Raise BadRun where the run folder has been removed or renamed since it was made."""
+        """Raise BadRun if the run folder has been removed or renamed since its creation."""
         if not (self._folder / "model.json").is_file():
             raise BadRun(
                 f"the run folder {self._folder} was removed or renamed while the fit was writing to"
-                " it; if it has another name now, go on with: pushforward resume NAME"
+                " it; if it was renamed, continue with: pushforward resume NAME"
             )
 
 
@@ -257,11 +259,11 @@ SHAPING = (
     "augment",
     "precision",
 )
-"""Settings without which the numbers of a checkpoint mean something else."""
+"""Settings that determine the meaning of a checkpoint's numbers."""
 
 
-def origin(settings: Mapping[str, Plain], model: Learner) -> dict[str, Any]:
-    """The model with its arguments, and the settings that shape its numbers, as plain JSON."""
+def describe_origin(settings: Mapping[str, Plain], model: Learner) -> dict[str, Any]:
+    """The model with its arguments, and the settings that affect its numbers, as plain JSON."""
     arguments = {name: _text(value) for name, value in model.hyperparameters().items()}
     return {
         "model": type(model).__name__,
@@ -271,54 +273,56 @@ def origin(settings: Mapping[str, Plain], model: Learner) -> dict[str, Any]:
 
 
 def _text(value: object) -> str:
-    """A hyper-parameter as text, alike before and after it was stored:
-    values as they are written, lists as tuples.
+    """A hyper-parameter as text, the same before and after storage:
+    values by text, lists as tuples.
     """
     if isinstance(value, (list, tuple)):
         return f"({', '.join(_text(v) for v in value)})"
     return str(value)
 
 
-def _check_origin(state: Mapping[str, Any], own: Mapping[str, Any]) -> None:
-    """BadRun, naming the first difference, where a checkpoint belongs to another run.
+def _check_origin(state: Mapping[str, Any], origin: Mapping[str, Any]) -> None:
+    """Raise BadRun, naming the first difference, if a checkpoint belongs to another run.
 
-    What older versions did not note passes.
+    Facts that older versions did not store are not checked.
     """
     stored = state.get("origin")
     if stored is None:
         return
-    pairs = [("model", stored["model"], own["model"])]
+    pairs = [("model", stored["model"], origin["model"])]
     pairs += [
-        (f"the model's {k}", v, own["arguments"][k])
+        (f"the model's {k}", v, origin["arguments"][k])
         for k, v in stored["arguments"].items()
-        if k in own["arguments"]
+        if k in origin["arguments"]
     ]
     pairs += [
-        (k, v, own["settings"][k]) for k, v in stored["settings"].items() if k in own["settings"]
+        (k, v, origin["settings"][k])
+        for k, v in stored["settings"].items()
+        if k in origin["settings"]
     ]
     for name, before, now in pairs:
         if before != now:
             raise BadRun(
                 f"the checkpoint was made with another {name.removeprefix('the ')}:"
-                f" {str(before)[:80]!r}, not {str(now)[:80]!r}; put back the checkpoint of this"
-                " run, or begin a new one"
+                f" {str(before)[:80]!r}, not {str(now)[:80]!r}; restore the checkpoint of this run,"
+                " or start a new one"
             )
 
 
 def _check_layout(state: Mapping[str, Any], model: Learner) -> None:
-    """BadRun where the tensors of a checkpoint are not those of the model:
-    another version laid it out differently.
+    """Raise BadRun if a checkpoint's tensors differ from the model's:
+    another version laid them out differently.
     """
-    own = {
+    shapes = {
         f"{name}.{key}": value.shape
         for name, net in model.networks.items()
         for key, value in net.state_dict().items()
     }
     stored = {key: value.shape for key, value in state["networks"].items()}
-    unlike = sorted(key for key in {*own, *stored} if own.get(key) != stored.get(key))
+    unlike = sorted(key for key in {*shapes, *stored} if shapes.get(key) != stored.get(key))
     if unlike:
         raise BadRun(
             f"the checkpoint was written by a version whose {type(model).__name__} has other"
             f" tensors ({unlike[0]} is one of {len(unlike)} that differ); resume it with that"
-            " version, or fit anew"
+            " version, or fit again"
         )

@@ -1,5 +1,5 @@
-"""Learning rates over the budget: a factor for the optimiser's rate,
-as a function of the fraction t of the budget.
+"""Learning-rate schedules: the factor of the optimiser's rate as
+a function of the budget fraction t.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Schedule(Value, family="schedule"):
-    """Factor(t) for t in [0, 1], after a linear rise over the
+    """factor(t) for t in [0, 1], after a linear rise over the
     first `warmup` share of the budget.
     """
 
@@ -55,7 +55,9 @@ class Constant(Schedule, name="constant"):
 
 @dataclass(frozen=True)
 class Cosine(Schedule, name="cosine"):
-    """Half a cosine from 1 to `final` (Loshchilov & Hutter 2017, Eq. 5, one period)."""
+    """Half a cosine from 1 to `final` (Loshchilov & Hutter 2017, Eq. 5, one period,
+    https://arxiv.org/abs/1608.03983).
+    """
 
     final: float = 0.0
 
@@ -106,15 +108,15 @@ class Exponential(Schedule, name="exponential"):
 
 @dataclass(frozen=True)
 class Staircase(Schedule, name="staircase"):
-    """3^i passes at 10^(-i/7), i = 0..7 (Burda, Grosse & Salakhutdinov 2016, §5):
-    3280 shares of the budget.
+    """3^i passes at 10^(-i/7), i = 0..7 (Burda, Grosse & Salakhutdinov 2016, §5,
+    https://arxiv.org/abs/1509.00519): 3280 shares of the budget.
     """
 
     def shape(self, t: float) -> float:
         """The factor after the rise."""
-        done = min(t, 1 - 1e-12) * 3280
+        position = min(t, 1 - 1e-12) * 3280
         i = 0
-        while i < 7 and done >= (3 ** (i + 1) - 1) / 2:
+        while i < 7 and position >= (3 ** (i + 1) - 1) / 2:
             i += 1
         return float(10 ** (-i / 7))
 

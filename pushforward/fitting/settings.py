@@ -1,7 +1,7 @@
-"""The settings of one fit by gradients, in groups:
-each collaborator gets the group it needs and no other.
+"""The settings of one fit by gradients, in groups;
+each collaborator receives only the group it needs.
 
-The `Trainer` is the public face of these: flat keyword arguments, from which it builds the groups.
+`Trainer` has them as flat keyword arguments, from which it builds the groups.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ __all__ = [
 ]
 
 BATCH = 128
-"""Rows per step where none are asked for: enough for batch norm, few enough for small tables."""
+"""Default rows per step: enough for batch norm, few enough for small tables."""
 Callback = Callable[[Event, Learner], None]
 
 
 @dataclass(frozen=True)
 class BudgetSettings:
-    """How long to fit: at most one of the four units is not None.
+    """The budget: at most one of the four units is not None.
 
-    `resumed` is the budget, by its unit, that a run to be resumed had so far; `extended` says
-    whether the resumed run was given a budget of its own.
+    `resumed` is the previous budget of a resumed run, by unit;
+    `extended` tells whether it was given a new one.
     """
 
     epochs: float | None = None
@@ -63,10 +63,10 @@ class BudgetSettings:
 
 @dataclass(frozen=True)
 class OptimisationSettings:
-    """What a step is: rows, gradients and optimisers.
+    """A training step: rows, gradients and optimisers.
 
-    `batch` counts rows over all processes; with `fewer` it may be fewer where there are not so
-    many, or where they cannot be shared out.
+    `batch` counts rows over all processes; with `fewer` it is reduced if there are fewer rows, or
+    if they cannot be divided evenly.
     """
 
     batch: int = BATCH
@@ -84,7 +84,9 @@ class OptimisationSettings:
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """What is held out, how often (in epochs) the model is measured on it, and what follows."""
+    """The held-out rows, how often (in epochs) the model is evaluated on them,
+    and the consequences.
+    """
 
     held_out: Source | float | None = None
     every: float | None = None
@@ -105,11 +107,10 @@ class ProcessSettings:
 
 @dataclass(frozen=True)
 class FolderSettings:
-    """Where and how often a fit writes; nowhere if `path` is None.
+    """The run folder and the checkpoint interval; no folder if `path` is None.
 
-    `content` is what run.json holds of the settings; `fine_tuned` says that the fit starts from
-    given weights, which that file cannot tell, and `start` from which run they are, if that is
-    known.
+    `content` is the settings in run.json; `fine_tuned` tells that the fit starts from given
+    weights, which that file cannot describe, and `start` is the run they come from, if known.
     """
 
     path: Path | None = None
@@ -123,7 +124,7 @@ class FolderSettings:
 
 @dataclass(frozen=True)
 class ObserverSettings:
-    """Who follows the fit, and who may stop it."""
+    """The observers of the fit, and the token to stop it."""
 
     listeners: Sequence[Listener] = ()
     callbacks: Sequence[Callback] = ()
@@ -144,7 +145,7 @@ class FitSettings:
     observers: ObserverSettings
 
     def with_batch(self, batch: int) -> FitSettings:
-        """The same settings with another batch, also in what is stored."""
+        """The same settings with another batch, also in the stored content."""
         optimisation = replace(self.optimisation, batch=batch, fewer=False)
         folder = replace(self.folder, content={**self.folder.content, "batch": batch})
         return replace(self, optimisation=optimisation, folder=folder)
@@ -152,10 +153,10 @@ class FitSettings:
 
 @dataclass(frozen=True)
 class PassSettings:
-    """How a fit by passes goes.
+    """The settings of a fit by passes.
 
-    `steps` is the most passes from each start, `tolerance` what a pass must raise the objective by
-    (nats per row), `block` rows at a time, `seed` of the starts.
+    `steps` is the most passes per start, `tolerance` the least increase of the objective per pass
+    (nats per row), `block` the rows per block, `seed` that of the starts.
     """
 
     steps: int = 100

@@ -1,6 +1,4 @@
-"""How signals stop a fit: they ask it to stop after the step,
-and a second Ctrl-C stops it at once.
-"""
+"""Signals that stop a fit after the current step; a second Ctrl-C stops it at once."""
 
 from __future__ import annotations
 
@@ -19,19 +17,18 @@ STOPPING = [
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
     if hasattr(signal, name)
 ]
-"""Ctrl-C, a plain kill, a lost connection, and what schedulers of clusters send ahead of an end."""
+"""Ctrl-C, kill, a lost connection, and the warning signal of cluster schedulers."""
 
 
 @contextmanager
 def interruptible(token: CancelToken, decides: bool) -> Iterator[list[int]]:
-    """Ctrl-C and signals that announce an end ask the fit to stop after the step;
-    a second Ctrl-C stops at once.
+    """Context manager: termination signals stop the fit after the step, a second Ctrl-C at once.
 
-    These are SIGTERM, SIGHUP (a lost connection) and SIGUSR1 (what schedulers of clusters send
-    ahead of time); those that the process was told to ignore, as by nohup, stay ignored. Yields the
-    signals that came.
+    These are SIGINT, SIGTERM, SIGHUP (a lost connection) and SIGUSR1 (sent in advance by cluster
+    schedulers); signals that the process ignores, as under nohup, stay ignored. Yields the signals
+    received.
 
-    Of several processes the first decides; the others, which get the signal too, wait for its word.
+    With several processes the first decides; the others, which also receive the signal, follow it.
     """
     came: list[int] = []
     if threading.current_thread() is not threading.main_thread():

@@ -1,10 +1,9 @@
-"""Batches of a stream: shuffled in a buffer, so that memory is
-bounded and the order can be resumed.
+"""Batches of a stream: shuffled in a buffer, with bounded memory and a resumable order.
 
 In each epoch the buffer is filled with the first rows; a batch takes rows at random places of it,
-which the next rows of the stream fill again. Which places these are is a function of seed and
-epoch, so a fit that is resumed reads the stream from the beginning of the epoch up to where it
-stood, and has the same rows in the buffer.
+which are refilled by the next rows of the stream. The places are a function of seed and epoch, so a
+resumed fit reads the stream from the start of the epoch to its position, and has the same rows in
+the buffer.
 """
 
 from __future__ import annotations
@@ -22,29 +21,29 @@ from pushforward.core.stream import Cursor, Stream
 __all__ = ["StreamBatches"]
 
 ASSUMED_STEPS = 1000
-"""Steps of an epoch of unknown length, where something has to be spaced."""
+"""Assumed steps of an epoch of unknown length, for spacing reports."""
 
 
 class StreamBatches:
-    """Batches of `size` observations over all processes, of which each takes every `world`-th row.
+    """Batches of `size` observations over all processes, each taking every `world`-th row.
 
     Args:
-        stream: where the rows are.
+        stream: of the rows.
         size: observations per step, over all processes.
         seed: of the order.
         rank, world: this process and how many there are; all of them read the whole stream.
 
-    An epoch ends where fewer than `size` rows are left.
+    An epoch ends when fewer than `size` rows are left.
     """
 
     def __init__(self, stream: Stream, size: int, seed: int, rank: int = 0, world: int = 1) -> None:
         self._stream, self._size, self._seed = stream, size, seed
         self._rank, self._world = rank, world
         self._begins = {0: 0}
-        """The step at which each epoch that is known began."""
+        """The first step of each known epoch."""
 
     def steps_in_epoch(self, *, counted: bool) -> int:
-        """Steps of an epoch; assumed where the length is not known and need not be counted."""
+        """Steps of an epoch; an assumption if the length is unknown and not `counted`."""
         if self._stream.known_length is None and not counted:
             return ASSUMED_STEPS
         return max(1, len(self._stream) // self._size)
@@ -59,7 +58,7 @@ class StreamBatches:
                 step += 1
             if step == at:
                 raise BadSource(
-                    f"{self._stream.name}: the stream gave fewer rows than a batch takes"
+                    f"{self._stream.name}: the stream has fewer rows than a batch"
                     f" ({self._size}); pass a smaller batch"
                 )
             epoch += 1
@@ -69,12 +68,12 @@ class StreamBatches:
         places = torch.Generator().manual_seed(derive(self._seed, "stream", epoch))
         buffer = _Buffer(self._stream.cursor(), max(self._size, self._stream.buffer_rows))
         while len(buffer) >= self._size:
-            chosen = torch.randperm(len(buffer), generator=places)[: self._size]
+            rows = torch.randperm(len(buffer), generator=places)[: self._size]
             if skipped:
                 skipped -= 1
             else:
-                yield buffer.rows(chosen[self._rank :: self._world])
-            buffer.refill(chosen)
+                yield buffer.rows(rows[self._rank :: self._world])
+            buffer.refill(rows)
 
     def state(self, step: int) -> dict[str, int]:
         """The epoch at a step, and the step at which it began."""
@@ -88,11 +87,10 @@ class StreamBatches:
 
 
 class _Buffer:
-    """Rows that wait for their turn.
+    """The shuffle buffer.
 
     Args:
-        cursor: gives the rows.
-        size: how many wait.
+        cursor: provides the rows. size: number of rows held.
     """
 
     def __init__(self, cursor: Cursor, size: int) -> None:
@@ -104,19 +102,21 @@ class _Buffer:
         return 0 if x is None else len(x)
 
     def rows(self, places: Tensor) -> Batch:
-        """Those at some places."""
+        """The rows at the given places."""
         return Batch(*(None if part is None else part[places] for part in self._parts))  # type: ignore[arg-type]
 
     def refill(self, places: Tensor) -> None:
-        """Replace those at some places by the next rows; where there are none, the places go."""
+        """Replace the rows at the given places by the next ones;
+        without further rows, the buffer shrinks.
+        """
         fresh = self._cursor.read(len(places))
         filled, empty = places[: len(fresh)], places[len(fresh) :]
-        kept = torch.ones(len(self), dtype=torch.bool)
-        kept[empty] = False
+        remains = torch.ones(len(self), dtype=torch.bool)
+        remains[empty] = False
         for i, (part, new) in enumerate(zip(self._parts, fresh)):
             if part is None:
                 continue
             if new is not None and len(new):
                 wide = torch.promote_types(part.dtype, new.dtype)
                 part = part.to(wide).index_copy_(0, filled, new.to(wide))
-            self._parts[i] = part[kept] if len(empty) else part
+            self._parts[i] = part[remains] if len(empty) else part

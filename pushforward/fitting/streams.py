@@ -1,9 +1,9 @@
 """The random numbers of one fit: its own streams, by name,
-and the global ones, which it borrows and gives back.
+and the global ones, borrowed and returned.
 
-What the fit draws itself comes from streams of its own, one for losses and one for augmentations.
-Dropout, a user's loss or a user's source may draw from the global ones of torch, Python and NumPy;
-these are seeded too while the fit lasts, and all of them are part of what exact resume puts back.
+The fit's own draws come from separate streams for losses and augmentations. Dropout, a user's loss
+or a user's source may draw from the global streams of torch, Python and NumPy; these are seeded too
+during the fit, and all of them are part of the state for exact resumption.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from torch import Tensor
 from pushforward.core.global_random import GLOBAL_STREAMS
 from pushforward.core.random import derive
 
-__all__ = ["Streams", "BorrowedStreams", "random_states", "restore_random_states"]
+__all__ = ["Streams", "BorrowedStreams", "save_random_states", "restore_random_states"]
 
 
 class Streams:
-    """The streams of one process; making them seeds the global ones.
+    """The streams of one process; creating them seeds the global ones.
 
     Args:
         seed: the fit's.
-        rank: of this process, which draws numbers of its own.
+        rank: of this process, which has its own numbers.
         device: where the fit's own streams live.
     """
 
@@ -44,24 +44,24 @@ class Streams:
         np.random.seed(derive(seed, "numpy", rank) % 2**32)
 
     def fixed(self, name: str) -> torch.Generator:
-        """A stream that is the same at every call and in every process:
-        what is measured twice is measured alike.
+        """A stream that is the same at every call and in every process,
+        for repeatable measurements.
         """
         return torch.Generator(self._device).manual_seed(derive(self._seed, "fixed", name))
 
     def state(self) -> dict[str, Tensor]:
         """What exact resume needs."""
-        return random_states(self._device, {"noise": self.noise, "augment": self.augment})
+        return save_random_states(self._device, {"noise": self.noise, "augment": self.augment})
 
     def load(self, state: dict[str, Tensor]) -> None:
         """Take back what `state` gave."""
         restore_random_states(state, self._device, {"noise": self.noise, "augment": self.augment})
 
 
-def random_states(device: torch.device, streams: dict[str, torch.Generator]) -> dict[str, Tensor]:
-    """The states of this process's streams and of the global ones:
-    torch's (dropout draws from it), Python's, NumPy's.
-    """
+def save_random_states(
+    device: torch.device, streams: dict[str, torch.Generator]
+) -> dict[str, Tensor]:
+    """The states of this process's streams and of torch's, Python's and NumPy's global ones."""
     states = {name: stream.get_state().clone() for name, stream in streams.items()}
     states["torch"] = torch.get_rng_state().clone()
     if device.type == "cuda":
@@ -79,7 +79,7 @@ def random_states(device: torch.device, streams: dict[str, torch.Generator]) -> 
 def restore_random_states(
     states: dict[str, Tensor], device: torch.device, streams: dict[str, torch.Generator]
 ) -> None:
-    """Put back what `random_states` gave."""
+    """Restore the result of `save_random_states`."""
     for name, stream in streams.items():
         stream.set_state(states[name])
     torch.set_rng_state(states["torch"])
@@ -95,14 +95,14 @@ def restore_random_states(
 
 
 class BorrowedStreams:
-    """The global streams of torch, Python and NumPy while a fit has them;
-    within, and for the time between two steps.
+    """Context manager that lends the global streams of torch,
+    Python and NumPy to a fit, step by step.
 
-    Torch's are common to all threads, so fits in several threads take turns, step by step: each
-    draws what it would draw alone, at the speed of one.
+    Torch's streams are shared by all threads, so fits in several threads take turns, step by step:
+    each draws the same numbers as alone.
 
     Args:
-        device: where the fit computes.
+        device: of the fit.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -130,36 +130,34 @@ class BorrowedStreams:
 
     @contextmanager
     def returned(self) -> Iterator[None]:
-        """Within: the global streams are the caller's,
-        who may draw from them and change nothing of the fit.
+        """Context manager: the global streams are the caller's again,
+        who may draw without affecting the fit.
         """
-        own = _global_states(self._device)
+        states = _global_states(self._device)
         self._return()
         try:
             yield
         finally:
             self._borrow()
-            _put_global_states(own, self._device)
+            _put_global_states(states, self._device)
 
     def give_way(self) -> None:
-        """Let other threads that wait have their turn."""
+        """Let waiting threads take their turn."""
         if GLOBAL_STREAMS.awaited:
             with self.returned():
                 pass
 
 
 def _global_states(device: torch.device) -> tuple[Any, ...]:
-    """As the libraries give them, to be put back in this process:
-    quicker than the tensors of a checkpoint.
-    """
+    """The global states in the libraries' own form, faster than a checkpoint's tensors."""
     on_device = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
     return random.getstate(), np.random.get_state(), torch.get_rng_state(), on_device
 
 
 def _put_global_states(states: tuple[Any, ...], device: torch.device) -> None:
-    python, numpy, own, on_device = states
+    python, numpy, torch_state, on_device = states
     random.setstate(python)
     np.random.set_state(numpy)
-    torch.set_rng_state(own)
+    torch.set_rng_state(torch_state)
     if on_device is not None:
         torch.cuda.set_rng_state(on_device, device)

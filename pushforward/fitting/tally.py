@@ -1,6 +1,4 @@
-"""What is reported while a fit goes on:
-means of every term since the last report, and how fast it goes.
-"""
+"""Running means for progress reports: every term since the last report, and the speed."""
 
 from __future__ import annotations
 
@@ -16,11 +14,10 @@ __all__ = ["Tally"]
 
 
 class Tally:
-    """Sums of scalars by name, kept on the device so that nothing waits for them;
-    each over the times it was noted.
+    """Sums and counts of scalars by name, kept on the device to avoid synchronisation.
 
     Args:
-        processes: whose numbers the means are over.
+        processes: the means are over all of them.
     """
 
     def __init__(self, processes: Processes) -> None:
@@ -30,23 +27,23 @@ class Tally:
         self._began, self._from_step = time.perf_counter(), 0
 
     def begin(self, step: int) -> None:
-        """Measure the speed from here."""
+        """Start measuring the speed."""
         self._began, self._from_step = time.perf_counter(), step
 
     def note(self, name: str, value: Tensor) -> None:
         """Add a scalar."""
-        known = self._sums.get(name)
-        if known is None:
+        total = self._sums.get(name)
+        if total is None:
             self._sums[name], self._counts[name] = value.to(torch.float32).clone(), 1
         else:
-            known.add_(value)
+            total.add_(value)
             self._counts[name] += 1
 
     def __bool__(self) -> bool:
         return bool(self._sums)
 
     def report(self, step: int) -> tuple[float, dict[str, float]]:
-        """Steps per second and the means since the last report; from here both are counted anew."""
+        """Steps per second and the means since the last report; both are then reset."""
         rate = (step - self._from_step) / max(time.perf_counter() - self._began, 1e-9)
         self.begin(step)
         world = self._processes.world
@@ -66,6 +63,6 @@ class Tally:
         }
 
     def load(self, sums: Mapping[str, Tensor], counts: Mapping[str, int]) -> None:
-        """Take back this process's sums, and the counts."""
+        """Restore this process's sums, and the counts."""
         self._sums = {k: v.clone().to(self._processes.device) for k, v in sums.items()}
         self._counts = dict(counts)

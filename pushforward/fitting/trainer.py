@@ -1,9 +1,9 @@
-"""Training by gradients: any learner, any number of players, on any device, resumable to the bit.
+"""Training by gradients: any learner, any number of players, on any device, exactly resumable.
 
-The `Trainer` is the public face of the settings (`settings.py`); `fit_by_gradients` is one fit with
-them. The promise of exact resume: killed at any moment and resumed on the same machine with the
-same number of threads, the final weights are those of the uninterrupted run, bit for bit, for
-budgets that are counted (samples, steps, epochs). A budget in minutes depends on the clock.
+`Trainer` holds the settings (`settings.py`); `fit_by_gradients` runs one fit with them. Exact
+resumption means: killed at any moment and resumed on the same machine with the same number of
+threads, a fit ends with the same weights as the uninterrupted run, bit for bit, for counted budgets
+(samples, steps, epochs). A budget in minutes depends on the clock.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pushforward.core.registry import read
 from pushforward.core.source import Source
 from pushforward.fitting.augment import Augment
 from pushforward.fitting.budget import BUDGETS, EPOCHS, check_budget, extend
-from pushforward.fitting.explicit_settings import Given, as_json, require_stored
+from pushforward.fitting.explicit_settings import ExplicitSettings, as_json, require_stored
 from pushforward.fitting.film import Film
 from pushforward.fitting.gradient_fit import fit_by_gradients
 from pushforward.fitting.run_folder import KIND
@@ -47,63 +47,60 @@ __all__ = ["Trainer"]
 
 GIVEN = "given with the fit"
 MOST_ROWS = 1 << 31
-"""Rows that one step, or one look, can take at most."""
+"""The most rows per step or evaluation."""
 UNSTORED = ("run", "overwrite", "resume", "start", "listeners", "callbacks", "token", "quiet")
-"""Settings that say where a fit is kept, what it starts from and who follows it."""
+"""Settings for the run folder, the initial weights and the observers of a fit."""
 FREE = ("save_every", "film", "accelerator", "devices", "strategy", "num_nodes")
-"""Settings that a resumed run may have anew: none of them shapes the result."""
+"""Settings that may change on resumption: none affects the result."""
 
 
 @dataclass(frozen=True)
 class _Resumed:
-    """Of a run to be resumed: the budget it had so far, by its unit,
-    and whether it is given its own.
-    """
+    """The previous budget of a resumed run, by unit, and whether it is given a new one."""
 
     budget: Mapping[str, float] = field(default_factory=dict)
     extended: bool = False
 
 
 @dataclass
-class Trainer(Given):
-    """Fits a learner by playing its phases on batches.
+class Trainer(ExplicitSettings):
+    """Fits a learner by running its phases on batches.
 
     Args:
-        epochs: the budget in passes over the data; 20 if none is given.
-            On resuming, '+50' extends a budget.
-        steps: the budget in steps, in the place of epochs.
+        epochs: the budget in passes over the data; 20 by default.
+            When resuming, '+50' extends a budget.
+        steps: the budget in steps, instead of epochs.
         samples: the budget in observations seen, likewise.
         minutes: the budget in minutes, likewise.
         batch: observations per step, over all processes;
-            128 if None, or all rows where there are fewer.
-        seed: of the initialisation, the order, the noise, the augmentations.
-        optimizers: by phase name, in place of the model's own: {'critic': 'adam(rate=1e-4)'}.
+            128 if None, or all rows if there are fewer.
+        seed: of the initialisation, the order, the noise and the augmentations.
+        optimizers: by phase name, instead of the model's own: {'critic': 'adam(rate=1e-4)'}.
         schedule: of the learning rates, one for all or by phase: 'cosine', 'linear(start=0.5)', …
         clip: largest gradient norm of a phase.
         accumulate: compute each step's gradient in this many pieces (less memory, the same step).
         ema: keep an average of the weights with this decay per step, and sample from it.
-        augment: in place of the model's own, e.g. ['flip', 'crop(padding=2)'].
+        augment: instead of the model's own, e.g. ['flip', 'crop(padding=2)'].
         held_out: a share of the rows to hold out, or a source; needed for keep_best and patience.
-        evaluate_every: epochs between evaluations (if None a
-            twentieth of the budget, or an eighth with nothing held out).
-        keep_best: end with the weights of the best held-out quality.
-        patience: stop after this many evaluations without a better one.
+        evaluate_every: epochs between evaluations;
+            if None a twentieth of the budget, or an eighth without held-out rows.
+        keep_best: finish with the weights of the best held-out quality.
+        patience: stop after this many evaluations without improvement.
         on_divergence: 'stop', or 'rollback' to the last good state
             at half the rate (three times at most).
         run: folder to write checkpoints, log and model to.
-        overwrite: replace the run folder if it is one already.
+        overwrite: replace an existing run folder.
         save_every: seconds between checkpoints.
-        film: look at this many samples again and again, from the same codes, and keep the frames in
-            the run's images/film/; or a `Film` of something else.
-        resume: run folder to go on from, with the settings it was begun with. Others are refused,
-            but for a longer budget and for save_every, film, accelerator, devices, strategy and
-            num_nodes, which may be new.
-        start: a fitted model of the same kind whose weights to begin from (fine-tuning).
-        accelerator, devices, strategy, precision, num_nodes: by Lightning Fabric's names.
+        film: record this many samples from the same codes repeatedly,
+            in the run's images/film/; or a `Film`.
+        resume: run folder to continue, with its original settings. Others are refused, except for a
+            longer budget, save_every, film, accelerator, devices, strategy and num_nodes.
+        start: a fitted model of the same class whose weights to start from (fine-tuning).
+        accelerator, devices, strategy, precision, num_nodes: as in Lightning Fabric.
         listeners: called with every event.
         callbacks: called with every event and the model.
-        token: cancels the fit at the next step.
-        quiet: show no progress. Otherwise there is a line on a terminal,
+        token: stops the fit at the next step when cancelled.
+        quiet: show no progress. By default there is a line on a terminal,
             a table in a notebook, and nothing elsewhere.
 
     Raises:
@@ -153,9 +150,11 @@ class Trainer(Given):
             self._resumed = self._take_stored(Path(self.resume))
         for name in BUDGETS:
             check_budget(name, getattr(self, name))
-        given = [n for n in BUDGETS if getattr(self, n) is not None]
-        if len(given) > 1:
-            raise InvalidValue(f"give one budget, got {' and '.join(given)}; leave the others out")
+        budgets = [n for n in BUDGETS if getattr(self, n) is not None]
+        if len(budgets) > 1:
+            raise InvalidValue(
+                f"give one budget, got {' and '.join(budgets)}; leave the others out"
+            )
         require_positive(
             batch=self.batch, accumulate=self.accumulate, clip=self.clip, save_every=self.save_every
         )
@@ -163,7 +162,7 @@ class Trainer(Given):
         require_positive(film=None if isinstance(self.film, Film) else self.film)
         if self.ema is not None and not 0 < self.ema < 1:
             raise InvalidValue(
-                f"ema is the share kept at each step, between 0 and 1 (e.g. 0.999), got {self.ema}"
+                f"ema is the decay per step, between 0 and 1 (e.g. 0.999), got {self.ema}"
             )
         for name in ("batch", "accumulate", "patience", "seed", "film"):
             value = getattr(self, name)
@@ -181,8 +180,8 @@ class Trainer(Given):
             )
         if isinstance(self.film, int) and self.run is None and self.resume is None:
             raise InvalidValue(
-                "film keeps its frames in the run's folder; pass run='runs/mine' too, or a Film,"
-                " which can hold them"
+                "film stores its frames in the run's folder; pass run='runs/mine' too, or a Film,"
+                " which can hold them in memory"
             )
         if self.on_divergence not in ("stop", "rollback"):
             raise InvalidValue(
@@ -205,16 +204,16 @@ class Trainer(Given):
             self.augment = [read(Augment, value) for value in self.augment]
 
     def fit(self, model: Model, source: Source) -> Finished:
-        """Fit `model` to `source`: afresh, or from where the run in `resume` stood."""
+        """Fit `model` to `source`, from scratch or from the state of the run in `resume`."""
         if not isinstance(model, Learner):
             raise InvalidValue(
-                f"{type(model).__name__} does not learn by gradients; leave `by` out to use its own"
+                f"{type(model).__name__} is not trained by gradients; leave `by` out to use its own"
                 " fitter"
             )
         return fit_by_gradients(self.groups(), model, source)
 
     def groups(self) -> FitSettings:
-        """The settings as each collaborator of a fit gets them."""
+        """The settings in groups, one per collaborator."""
         units = {name: getattr(self, name) for name in BUDGETS}
         budget = BudgetSettings(
             **{name: None if value is None else float(value) for name, value in units.items()},
@@ -253,7 +252,7 @@ class Trainer(Given):
     # --------------------------------------------------------------------------------------- stored
 
     def settings(self) -> dict[str, Any]:
-        """Everything that shapes the result, as plain JSON."""
+        """Everything that affects the result, as plain JSON."""
         fields = [f.name for f in dataclasses.fields(self) if f.init and f.name not in UNSTORED]
         content = {name: as_json(getattr(self, name)) for name in fields}
         if self.held_out is not None and not isinstance(self.held_out, (int, float)):
@@ -265,13 +264,13 @@ class Trainer(Given):
         return content
 
     def _take_stored(self, folder: Path) -> _Resumed:
-        """Fill in the settings of the run in `folder`;
+        """Adopt the settings of the run in `folder`;
         a budget given now replaces or extends its own.
         """
         stored = _settings_in(folder)
         if stored.get("held_out") == GIVEN and self.held_out is None:
             raise InvalidValue(
-                f"{folder} was begun with held-out data of its own; pass the same as held_out=… to"
+                f"{folder} was started with separate held-out data; pass the same as held_out=… to"
                 " resume it"
             )
         wanted = {n: getattr(self, n) for n in BUDGETS if getattr(self, n) is not None}
@@ -292,53 +291,53 @@ class Trainer(Given):
         return _Resumed(before, bool(wanted))
 
     def _require_stored(self, stored: Mapping[str, Any], folder: Path) -> None:
-        """InvalidValue, by name, for what was given and is not the run's own."""
+        """Raise InvalidValue for the first explicit setting that differs from the run's own."""
         if self.run is not None and Path(self.run).resolve() != folder.resolve():
             raise InvalidValue(
-                f"resume={str(folder)!r} goes on in that folder, got run={str(self.run)!r} too;"
+                f"resume={str(folder)!r} continues in that folder, got run={str(self.run)!r} too;"
                 " leave run out"
             )
         for name in ("start", "overwrite"):
             if getattr(self, name):
                 raise InvalidValue(
-                    f"{name} is for a run that begins, and resume={str(folder)!r} goes on with one;"
-                    f" leave {name} out"
+                    f"{name} is for new runs, but resume={str(folder)!r} continues one; leave"
+                    f" {name} out"
                 )
-        given = {name: getattr(self, name) for name in self.given}
+        explicit = {name: getattr(self, name) for name in self.given}
         if self.held_out is not None and not isinstance(self.held_out, (int, float)):
-            given["held_out"] = GIVEN
-        if isinstance(given.get("optimizers"), Mapping):
-            given["optimizers"] = {
-                phase: read(Optimizer, value) for phase, value in given["optimizers"].items()
+            explicit["held_out"] = GIVEN
+        if isinstance(explicit.get("optimizers"), Mapping):
+            explicit["optimizers"] = {
+                phase: read(Optimizer, value) for phase, value in explicit["optimizers"].items()
             }
-        if isinstance(given.get("schedule"), Mapping):
-            given["schedule"] = {
-                phase: read(Schedule, value) for phase, value in given["schedule"].items()
+        if isinstance(explicit.get("schedule"), Mapping):
+            explicit["schedule"] = {
+                phase: read(Schedule, value) for phase, value in explicit["schedule"].items()
             }
-        elif "schedule" in given:
-            given["schedule"] = read(Schedule, given["schedule"])
-        if given.get("augment") is not None:
-            given["augment"] = [read(Augment, value) for value in given["augment"]]
+        elif "schedule" in explicit:
+            explicit["schedule"] = read(Schedule, explicit["schedule"])
+        if explicit.get("augment") is not None:
+            explicit["augment"] = [read(Augment, value) for value in explicit["augment"]]
         require_stored(
-            given, stored, folder, [name for name in stored if name not in (*BUDGETS, *FREE)]
+            explicit, stored, folder, [name for name in stored if name not in (*BUDGETS, *FREE)]
         )
 
 
 def _settings_in(folder: Path) -> dict[str, Any]:
-    """What a run folder says of its trainer.
+    """The trainer's settings stored in a run folder.
 
     Raises:
-        BadRun: If that is not settings of a trainer, each of its kind.
+        BadRun: If the folder does not hold valid settings of a Trainer.
     """
     manifest = Manifest.read(folder)
     if manifest is None or not manifest.fitter:
         raise BadRun(
-            f"{folder} cannot be resumed: it holds no settings of a fit, so it is no fit's folder"
-            " or was killed before its first step; begin a new run"
+            f"{folder} cannot be resumed: it holds no settings of a fit: it is not the folder of a"
+            " fit, or was killed before the first step; start a new run"
         )
     if manifest.fitter != KIND:
         raise BadRun(
-            f"{folder} was begun by {printable(manifest.fitter)}, not by a Trainer; resume it by"
+            f"{folder} was started by {printable(manifest.fitter)}, not by a Trainer; resume it by"
             " EM(resume=…)"
         )
     hints = read_hints(Trainer)

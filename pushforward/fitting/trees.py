@@ -1,10 +1,8 @@
-"""Models and statistics as trees of plain values and tensors,
-for the checkpoints of a fit by passes.
+"""Models and statistics as trees of plain values and tensors, for checkpoints of fits by passes.
 
-What a model keeps beside its buffers while it is fitted (a plan of the centres, an origin) is taken
-from its attributes; dataclasses are taken apart and put together again by the names that the
-model's own module has for them. Tensors come back in the order in which they lay in memory, since
-products of matrices round differently in another.
+State that a model keeps besides its buffers during a fit (a plan of the centres, an origin) is
+taken from its attributes; dataclasses are stored by the names their modules use. Tensors keep their
+memory order, since matrix products round differently in another.
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ from torch import Tensor, nn
 from pushforward.core.errors import BadRun
 from pushforward.core.model import Model
 
-__all__ = ["attributes_of", "classes_of", "as_tree", "put_attributes", "from_tree"]
+__all__ = ["collect_attributes", "find_classes", "as_tree", "put_attributes", "from_tree"]
 
 _OF_MODULES = frozenset(vars(nn.Module()))
 _NOT_LEARNT = (
@@ -36,35 +34,35 @@ _NOT_LEARNT = (
 )
 
 
-def attributes_of(model: Model) -> dict[str, Any]:
-    """The tree of what a model holds beside its arguments:
+def collect_attributes(model: Model) -> dict[str, Any]:
+    """The tree of a model's state besides its arguments:
     buffers, and attributes that can be stored.
     """
-    known = {*_OF_MODULES, *model.hyperparameters(), *_NOT_LEARNT}
-    own = {
+    excluded = {*_OF_MODULES, *model.hyperparameters(), *_NOT_LEARNT}
+    attributes = {
         name: as_tree(value)
         for name, value in vars(model).items()
-        if name not in known and _storable(value)
+        if name not in excluded and _storable(value)
     }
     return {
         "buffers": {name: as_tree(value) for name, value in model.named_buffers()},
-        "attributes": own,
+        "attributes": attributes,
     }
 
 
 def put_attributes(model: Model, tree: Mapping[str, Any], device: torch.device) -> None:
-    """Give a prepared model what `attributes_of` took."""
+    """Restore the result of `collect_attributes` to a prepared model."""
     for name, value in tree["buffers"].items():
         holder, _, leaf = name.rpartition(".")
         setattr(model.get_submodule(holder), leaf, from_tree(value, {}, device))
-    classes = classes_of(model)
+    classes = find_classes(model)
     for name, value in tree["attributes"].items():
         setattr(model, name, from_tree(value, classes, device))
 
 
 def as_tree(value: object) -> object:
     """A value as a tree for a checkpoint: dataclasses by name and fields,
-    tensors with the order of their axes in memory.
+    tensors with their memory order.
     """
     if isinstance(value, Tensor):
         strides = value.stride()
@@ -85,7 +83,7 @@ def as_tree(value: object) -> object:
 
 
 def from_tree(tree: object, classes: Mapping[str, type], device: torch.device) -> Any:
-    """What `held` took apart.
+    """The inverse of `as_tree`.
 
     Raises:
         BadRun: For a dataclass that is not one of `classes`.
@@ -103,13 +101,13 @@ def from_tree(tree: object, classes: Mapping[str, type], device: torch.device) -
         if tree["class"] not in classes:
             raise BadRun(
                 f"the checkpoint holds a {str(tree['class'])[:60]}, which this version does not"
-                " know; begin a new run"
+                " know; start a new run"
             )
         cls = classes[tree["class"]]
-        made: Any = object.__new__(cls)
+        instance: Any = object.__new__(cls)
         for name, value in tree["fields"].items():
-            object.__setattr__(made, name, from_tree(value, classes, device))
-        return made
+            object.__setattr__(instance, name, from_tree(value, classes, device))
+        return instance
     if isinstance(tree, dict):
         return {k: from_tree(v, classes, device) for k, v in tree["dict"].items()}
     if isinstance(tree, (list, tuple)):
@@ -117,19 +115,19 @@ def from_tree(tree: object, classes: Mapping[str, type], device: torch.device) -
     return tree
 
 
-def classes_of(model: Model) -> dict[str, type]:
-    """The dataclasses that the modules of a model's classes know, by name."""
-    found: dict[str, type] = {}
+def find_classes(model: Model) -> dict[str, type]:
+    """The dataclasses in the modules of a model's classes, by name."""
+    classes: dict[str, type] = {}
     for cls in reversed(type(model).__mro__):
-        named = vars(sys.modules[cls.__module__]) if cls.__module__ in sys.modules else {}
-        found.update(
+        names = vars(sys.modules[cls.__module__]) if cls.__module__ in sys.modules else {}
+        classes.update(
             {
                 v.__name__: v
-                for v in named.values()
+                for v in names.values()
                 if isinstance(v, type) and dataclasses.is_dataclass(v)
             }
         )
-    return found
+    return classes
 
 
 def _storable(value: object) -> bool:

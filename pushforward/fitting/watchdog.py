@@ -1,9 +1,8 @@
-"""Is the fit still healthy? Every term and every gradient is looked at, at every step.
+"""Detection of divergence: every term and gradient is checked at every step.
 
-On the CPU the look costs microseconds and happens at once; on an accelerator, and with several
-processes, the numbers are kept where they are and looked at a few steps later, so that nothing
-waits. The first thing that went bad is named: a term or a gradient, of which phase, and where it
-began.
+On the CPU the check costs microseconds and happens at once; on an accelerator, and with several
+processes, the numbers stay on the device and are checked a few steps later, so that nothing waits.
+The first bad quantity is named: a term or a gradient, its phase, and its origin.
 """
 
 from __future__ import annotations
@@ -17,20 +16,20 @@ from torch import Tensor, nn
 from pushforward.core.errors import Diverged
 from pushforward.core.phase import Terms
 
-__all__ = ["Watchdog", "bad_network", "where_it_began", "advice"]
+__all__ = ["Watchdog", "find_bad_network", "locate_fault", "advise"]
 
 LATER = 25
 
 
 class Watchdog:
-    """Watches terms and gradients.
+    """Checks terms and gradients.
 
     Args:
-        at_once: look at every step (one CPU process),
-            or every few steps (accelerators, several processes).
-        gradients: whether gradients are watched (not under a loss scaler,
-            which skips bad steps by itself).
-        agree: gives every process the first one's finding, so that all stop together.
+        at_once: check at every step (one CPU process),
+            else every few steps (accelerators, several processes).
+        gradients: whether to check gradients (not under a loss scaler,
+            which skips bad steps itself).
+        agree: shares the first process's finding, so that all stop together.
     """
 
     def __init__(
@@ -45,15 +44,15 @@ class Watchdog:
         terms: Mapping[str, Tensor],
         networks: Mapping[str, Sequence[nn.Parameter]],
     ) -> None:
-        """Note one phase's terms (scalars) and the norms of its networks' gradients;
-        raises Diverged as soon as it knows.
+        """Record one phase's terms (scalars) and its networks' gradient norms;
+        raise Diverged once a bad one is found.
         """
         names, values = [f"term {name!r}" for name in terms], list(terms.values())
         for name, parameters in networks.items():
             gradients = [p.grad for p in parameters if p.grad is not None] if self.gradients else []
             if gradients:
                 names.append(f"the gradient of network {name!r}")
-                # torch has no public form that every version supported has; a loop is slower.
+                # torch has no public equivalent in every supported version; a loop is slower.
                 values.append(torch.stack(torch._foreach_norm(gradients)).sum())
         if any(v.dtype != torch.float32 for v in values):
             values = [v.to(torch.float64) for v in values]
@@ -62,19 +61,19 @@ class Watchdog:
             self.look()
 
     def look(self) -> None:
-        """Look at everything noted so far, oldest first."""
+        """Check everything recorded so far, oldest first."""
         pending, self._pending = self._pending, []
-        found = next((text for text in (_finding(*noted) for noted in pending) if text), "")
+        finding = next(
+            (text for text in (_describe_first(*noted) for noted in pending) if text), ""
+        )
         if self.agree is not None:
-            found = self.agree(found)
-        if found:
-            raise Diverged(found)
+            finding = self.agree(finding)
+        if finding:
+            raise Diverged(finding)
 
 
-def _finding(values: Tensor, phase: str, names: Sequence[str]) -> str:
-    """What went bad among one phase's numbers: the first one,
-    and the networks whose gradients are bad with it.
-    """
+def _describe_first(values: Tensor, phase: str, names: Sequence[str]) -> str:
+    """The first bad number of one phase, and the networks whose gradients are bad as well."""
     numbers = values.tolist()
     bad = [i for i, number in enumerate(numbers) if not math.isfinite(number)]
     if not bad:
@@ -87,13 +86,13 @@ def _finding(values: Tensor, phase: str, names: Sequence[str]) -> str:
     )
 
 
-def bad_network(networks: Mapping[str, nn.Module]) -> str:
-    """The first network that holds a parameter or buffer that is not finite; '' if all are well."""
+def find_bad_network(networks: Mapping[str, nn.Module]) -> str:
+    """The first network with a parameter or buffer that is not finite; '' if there is none."""
     for name, network in networks.items():
         for kind, tensors in (("parameters", network.parameters()), ("buffers", network.buffers())):
             floating = [t.detach() for t in tensors if t.is_floating_point()]
-            # Norms are quick and not finite where a number is not;
-            # where only the norm overflowed, every number is asked.
+            # Norms are fast, and not finite if a number is not;
+            # if only the norm overflowed, every number is checked.
             if (
                 floating
                 and not bool(
@@ -107,23 +106,23 @@ def bad_network(networks: Mapping[str, nn.Module]) -> str:
     return ""
 
 
-def where_it_began(
+def locate_fault(
     loss: Callable[[], Terms], networks: Mapping[str, nn.Module], learning: Sequence[str]
 ) -> str:
-    """Where the first number that is not finite arises when the loss is taken again; '' if nowhere.
+    """Where the first non-finite number arises when the loss is recomputed; '' if nowhere.
 
-    In a network's parameters, in a network's output,
-    in a term computed from sound outputs, or on a term's way back.
+    In a network's parameters or output, in a term computed from finite outputs,
+    or in a backward pass.
     """
-    bad = bad_network(networks)
+    bad = find_bad_network(networks)
     if bad:
         return bad
-    found: list[str] = []
+    findings: list[str] = []
 
     def note(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], object], None]:
         def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: object) -> None:
-            if not all(bool(torch.isfinite(t).all()) for t in _tensors(output)):
-                found.append(f"network {name!r} was the first to give a value that is not finite")
+            if not all(bool(torch.isfinite(t).all()) for t in _iterate_tensors(output)):
+                findings.append(f"network {name!r} was the first with a value that is not finite")
 
         return hook
 
@@ -131,15 +130,15 @@ def where_it_began(
     try:
         with torch.enable_grad():
             terms = loss()
-            return found[0] if found else _bad_term(terms, networks, learning)
-    except Exception as error:  # the diagnosis must not hide what is being diagnosed
+            return findings[0] if findings else _find_bad_term(terms, networks, learning)
+    except Exception as error:  # the diagnosis must not hide the original error
         return f"the loss cannot be computed again ({type(error).__name__})"
     finally:
         for handle in handles:
             handle.remove()
 
 
-def _bad_term(terms: Terms, networks: Mapping[str, nn.Module], learning: Sequence[str]) -> str:
+def _find_bad_term(terms: Terms, networks: Mapping[str, nn.Module], learning: Sequence[str]) -> str:
     for term, value in terms.items():
         if not bool(torch.isfinite(value).all()):
             return f"term {term!r} is not finite although every network's output is"
@@ -156,16 +155,16 @@ def _bad_term(terms: Terms, networks: Mapping[str, nn.Module], learning: Sequenc
     return ""
 
 
-def _tensors(output: object) -> Iterator[Tensor]:
+def _iterate_tensors(output: object) -> Iterator[Tensor]:
     if isinstance(output, Tensor):
         yield output
     elif isinstance(output, (list, tuple)):
         for part in output:
-            yield from _tensors(part)
+            yield from _iterate_tensors(part)
 
 
-def advice(phases: Sequence[str]) -> str:
-    """What to try when a fit diverged."""
+def advise(phases: Sequence[str]) -> str:
+    """Advice for a fit that diverged."""
     return (
         f"try a lower rate (optimizers={{{phases[0]!r}: 'adam(rate=1e-4)'}}), clip=1.0, or"
         " on_divergence='rollback'"

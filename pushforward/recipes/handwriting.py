@@ -22,7 +22,7 @@ from pushforward.core.registry import model_class
 from pushforward.core.storage import create_folder, write_text
 from pushforward.experiments import Experiment, OpenedRun, open_run
 from pushforward.experiments.experiment import free_folder
-from pushforward.experiments.measure import described
+from pushforward.experiments.measure import describe_data
 from pushforward.experiments.opened import rows_of
 from pushforward.metrics.preparation import prepared
 from pushforward.recipes import digits
@@ -178,7 +178,7 @@ def _measure_and_draw(folder: Path) -> tuple[dict[str, dict[str, Record]], list[
     assert parts.held_out is not None
     models = {_heading(run): run.model for run in runs.values()}
     x = prepared(vae.model, parts.held_out).x
-    records = digits.measure(models, x, data=described(parts.held_out))
+    records = digits.measure(models, x, data=describe_data(parts.held_out))
     train, test = rows_of(parts.train).x, rows_of(parts.held_out).x
     return records, digits.draw(models, train, test, vae.model.space, folder / "images")
 

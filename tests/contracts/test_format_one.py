@@ -12,7 +12,7 @@ import torch
 import pushforward as pf
 from pushforward.core.folders import ForeignFiles
 from pushforward.core.storage import _digest_json
-from pushforward.fitting.film import film_folder, frames_of
+from pushforward.fitting.film import film_folder, read_frames
 
 X = torch.rand(64, 1, 16, 16, generator=torch.Generator().manual_seed(0))
 
@@ -46,10 +46,10 @@ def test_a_film_goes_on_where_it_was_kept(tmp_path: Path) -> None:
     settings = {"batch": 32, "film": 4, "seed": 1}
     pf.VAE(latent=2, hidden=(8,)).fit(X, by=pf.Trainer(steps=20, run=tmp_path / "run", **settings))
     run = as_format_one(tmp_path / "run")
-    before = len(frames_of(film_folder(run)))
+    before = len(read_frames(film_folder(run)))
     pf.Trainer(steps=40, resume=run).fit(pf.VAE(latent=2, hidden=(8,)), pf.read(X))
     assert film_folder(run) == run / "pictures/film"
-    assert len(frames_of(film_folder(run))) > before
+    assert len(read_frames(film_folder(run))) > before
     assert not (run / "images").exists()
 
 

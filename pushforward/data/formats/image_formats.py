@@ -140,7 +140,7 @@ def upright_size(image: Image.Image) -> tuple[int, int]:
 
 
 def repair_transparency(image: Image.Image) -> None:
-    """Scale the transparent level of a 1-, 2- or 4-bit grey PNG to the 8 bits of its pixels."""
+    """Scale the transparent level of a 2- or 4-bit grey PNG to the 8 bits of its pixels."""
     level = image.info.get("transparency")
     if image.format != "PNG" or image.mode not in ("1", "L") or not isinstance(level, int):
         return

@@ -20,7 +20,7 @@ from pushforward.core.registry import read as value
 from pushforward.data.export.grids import clip_film, clip_grid
 from pushforward.data.export.writing import write
 from pushforward.fitting.augment import Augment
-from pushforward.fitting.film import film_folder, frames_of
+from pushforward.fitting.film import film_folder, read_frames
 from pushforward.metrics import efficientnet
 from pushforward.metrics import feature_spaces as features
 
@@ -126,7 +126,7 @@ def test_a_fit_of_clips_is_filmed(tmp_path: Path) -> None:
         clips(),
         by=pf.Trainer(steps=4, batch=8, run=run, film=3, augment=["flip", "crop(padding=1)"]),
     )
-    frames = frames_of(film_folder(run))
+    frames = read_frames(film_folder(run))
     assert frames[-1].seen["x"].shape == (3, 1, 5, 8, 8)
     assert frames[-1].seen["x"].dtype == torch.uint8
 

@@ -36,7 +36,7 @@ def test_the_command_writes_what_python_gets(
     expected = [record.as_dict() for records in measured for record in records]
     assert [json.loads(line) for line in lines] == json.loads(json.dumps(expected, default=str))
     for records, other in zip(measured, samples):
-        assert {record.details["compared"] for record in records} == {other.described}
+        assert {record.details["compared"] for record in records} == {other.description}
 
 
 def test_records_are_gathered_by_feature_space(comparison: Comparison) -> None:

@@ -11,7 +11,7 @@ import torch
 
 from pushforward.core.errors import BadRun
 from pushforward.fitting.checkpoint import Checkpoints, copy_tree, flatten, unflatten
-from pushforward.fitting.streams import random_states, restore_random_states
+from pushforward.fitting.streams import restore_random_states, save_random_states
 
 TREE = {
     "step": 3,
@@ -103,7 +103,7 @@ def test_random_states_go_back_to_the_bit() -> None:
     kept = random.getstate(), np.random.get_state(), torch.get_rng_state()
     random.gauss(0, 1)
     np.random.randn()
-    before = random_states(torch.device("cpu"), {"noise": stream})
+    before = save_random_states(torch.device("cpu"), {"noise": stream})
 
     def draw() -> list[float]:
         numbers = [

@@ -14,7 +14,7 @@ import torch
 import pushforward as pf
 from pushforward.core.events import CancelToken, Event, Finished, Progress, Started
 from pushforward.core.random import derive
-from pushforward.fitting.film import Film, film_folder, frames_of
+from pushforward.fitting.film import Film, film_folder, read_frames
 
 
 def data() -> torch.Tensor:
@@ -43,7 +43,7 @@ def test_the_last_frame_is_what_the_fitted_model_draws_and_the_first_what_it_dre
     tmp_path: Path,
 ) -> None:
     model = fitted(run=tmp_path / "run", film=10)
-    frames = frames_of(film_folder(tmp_path / "run"))
+    frames = read_frames(film_folder(tmp_path / "run"))
     assert torch.equal(frames[-1].seen["x"], model.sample(10, rng=derive(3, "film")))
     assert (frames[0].samples, frames[-1].samples) == (0, 60 * 32)
     assert not torch.equal(frames[0].seen["x"], frames[-1].seen["x"])
@@ -69,11 +69,11 @@ def test_an_interrupted_fit_has_the_film_of_an_uninterrupted_one(tmp_path: Path)
             token.cancel()
 
     fitted(run=tmp_path / "parts", film=4, callbacks=[stop], token=token)
-    half = frames_of(film_folder(tmp_path / "parts"))[-1].samples
+    half = read_frames(film_folder(tmp_path / "parts"))[-1].samples
     assert half < 60 * 32
     model = pf.GAN(latent=2, hidden=(8,))
     model.fit(data(), by=pf.Trainer(resume=tmp_path / "parts"))  # the film is a setting of the run
-    whole, parts = (frames_of(film_folder(tmp_path / name)) for name in ("whole", "parts"))
+    whole, parts = (read_frames(film_folder(tmp_path / name)) for name in ("whole", "parts"))
     assert [f.samples for f in whole] == [f.samples for f in parts]
     assert all(torch.equal(a.seen["x"], b.seen["x"]) for a, b in zip(whole, parts))
 
@@ -102,7 +102,7 @@ def test_conditions_are_those_of_the_first_rows(tmp_path: Path) -> None:
     y = torch.arange(256) % 3
     model = pf.GAN(latent=2, hidden=(8,))
     model.fit(data(), y, by=pf.Trainer(steps=3, batch=32, run=tmp_path / "run", film=6))
-    last = frames_of(film_folder(tmp_path / "run"))[-1].seen["x"]
+    last = read_frames(film_folder(tmp_path / "run"))[-1].seen["x"]
     assert torch.equal(last, model.sample(6, y=y[:6], rng=derive(0, "film")))
 
 
@@ -110,7 +110,7 @@ def test_images_are_kept_as_levels(tmp_path: Path) -> None:
     digits = pf.read("digits", label=False)
     by = pf.Trainer(steps=2, batch=16, run=tmp_path / "run", film=3)
     model = pf.VAE(latent=2, hidden=(8,)).fit(digits, by=by)
-    last = frames_of(film_folder(tmp_path / "run"))[-1].seen["x"]
+    last = read_frames(film_folder(tmp_path / "run"))[-1].seen["x"]
     assert (last.dtype, tuple(last.shape)) == (torch.uint8, (3, 1, 8, 8))
     wanted = model.sample(3, rng=derive(0, "film"), using="mean").clamp(0, 16) / 16
     assert float((last / 255 - wanted).abs().max()) < 0.003
@@ -126,7 +126,7 @@ def test_what_cannot_be_filmed_is_refused(tmp_path: Path) -> None:
     with pytest.raises(pf.InvalidValue, match="at least 4 frames, got most=2"):
         Film(still, most=2)
     with pytest.raises(pf.BadRun, match="holds no frames"):
-        frames_of(tmp_path)
+        read_frames(tmp_path)
     with pytest.raises(pf.InvalidKind, match="Autoencoder cannot be sampled from; leave film out"):
         pf.Autoencoder(2, hidden=(4,)).fit(
             data(), by=pf.Trainer(steps=2, batch=16, run=tmp_path / "a", film=3)

@@ -137,7 +137,7 @@ def test_without_a_batch_it_is_the_largest_that_fits(
         json.loads((tmp_path / "run" / "run.json").read_text())["fitter"]["settings"]["batch"]
         == batch
     )
-    assert (f"; batch {batch}" in progress.heading(begun)) == noted
+    assert (f"; batch {batch}" in progress.format_heading(begun)) == noted
 
 
 def test_a_batch_that_is_asked_for_and_too_large_is_refused() -> None:
@@ -222,7 +222,7 @@ def test_a_notebook_shows_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
     module.HTML, module.display = str, display  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "IPython", notebook)
     monkeypatch.setitem(sys.modules, "IPython.display", module)
-    table = progress.automatic()
+    table = progress.default_follower()
     assert isinstance(table, progress.NotebookTable)
     for event in STORY:
         table(event)
@@ -235,4 +235,4 @@ def test_a_notebook_shows_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
     vae().fit(X, epochs=20)
     assert "5,120 of 5,120" in drawn[-1]
     assert "samples" not in terminal.getvalue()
-    assert announcer.automatic is progress.automatic
+    assert announcer.automatic is progress.default_follower
