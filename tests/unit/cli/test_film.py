@@ -61,7 +61,7 @@ def test_what_cannot_be_drawn_is_said(tmp_path: Path, capfd: pytest.CaptureFixtu
         == 0
     )
     assert main(["film", str(run)]) == 2
-    assert "holds no frames; they are kept while a model is fitted" in capfd.readouterr().err
+    assert "holds no frames; record them during a fit" in capfd.readouterr().err
     assert main(["resume", str(run), "--steps", "+2", "-q"]) == 0
     assert main(["film", str(run), "--frames", "0"]) == 2
     assert "frames must be above 0" in capfd.readouterr().err

@@ -79,7 +79,7 @@ def test_a_live_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, colour: bool)
 
 
 def test_durations() -> None:
-    assert [progress.duration(s) for s in (None, 3.21, 42, 250, 7500)] == [
+    assert [progress.format_duration(s) for s in (None, 3.21, 42, 250, 7500)] == [
         "",
         "3.2 s",
         "42 s",

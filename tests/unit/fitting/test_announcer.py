@@ -140,7 +140,7 @@ def test_one_that_blocks_for_ever_is_left_behind_and_the_others_are_told(fit: st
 
     began = time.monotonic()
     with pytest.warns(
-        pf.FitWarning, match="block did not return in time, and .* events did not reach it"
+        pf.FitWarning, match="block did not return in time, and .* events were not delivered"
     ):
         model = FITS[fit](listeners=[block, heard.append])
     assert time.monotonic() - began < 10

@@ -118,7 +118,7 @@ def test_images_are_kept_as_levels(tmp_path: Path) -> None:
 
 def test_what_cannot_be_filmed_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
-        pf.InvalidValue, match="film keeps its frames in the run's folder; pass run="
+        pf.InvalidValue, match="film stores its frames in the run's folder; pass run="
     ):
         pf.Trainer(film=3)
     with pytest.raises(pf.InvalidValue, match="film must be above 0, got 0"):

@@ -235,4 +235,4 @@ def test_a_notebook_shows_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
     vae().fit(X, epochs=20)
     assert "5,120 of 5,120" in drawn[-1]
     assert "samples" not in terminal.getvalue()
-    assert announcer.automatic is progress.default_follower
+    assert announcer.default_follower is progress.default_follower

@@ -123,13 +123,13 @@ def test_minutes_count_all_sittings(tmp_path: Path) -> None:
         ({"minutes": float("nan")}, "minutes must be finite"),
         ({"epochs": float("inf")}, "epochs must be finite"),
         ({"epochs": "many"}, "epochs must be a number, or '+number' when resuming, got 'many'"),
-        ({"epochs": "+5"}, "extends a run that is resumed; without resume give the whole budget"),
+        ({"epochs": "+5"}, "extends a resumed run; without resume, pass the whole budget"),
         ({"batch": 0}, "batch must be above 0, got 0"),
         ({"batch": 12.5}, "batch must be a whole number or None, got 12.5"),
         ({"batch": 10, "accumulate": 3}, "batch must be a multiple of accumulate, got 10 and 3"),
         ({"clip": -1.0}, "clip must be above 0"),
         ({"save_every": 0}, "save_every must be above 0"),
-        ({"ema": 1.0}, "ema is the share kept at each step"),
+        ({"ema": 1.0}, "ema is the decay per step"),
         ({"held_out": 1.5}, "held_out is a share of the rows between 0 and 1"),
         ({"patience": 3}, "keep_best and patience need held-out data; pass held_out=0.1"),
         ({"keep_best": True}, "need held-out data"),
@@ -170,7 +170,7 @@ def test_functions_are_no_settings() -> None:
             "fewer rows (120) than a batch takes (121); pass by=pf.Trainer(batch=120) (--batch 120",
         ),
         ({"batch": 120, "held_out": 0.5}, BadSource, "fewer rows (60)"),
-        ({"held_out": 0.999}, BadSource, "leaves none to learn from"),
+        ({"held_out": 0.999}, BadSource, "leaves no training rows"),
         (
             {"precision": "65-true"},
             InvalidValue,
@@ -192,7 +192,7 @@ def test_settings_that_do_not_fit_are_refused_before_anything_is_learnt(
 
 
 def test_a_model_that_does_not_learn_by_gradients_is_refused() -> None:
-    with pytest.raises(InvalidValue, match="PCA does not learn by gradients; leave `by` out"):
+    with pytest.raises(InvalidValue, match="PCA is not trained by gradients; leave `by` out"):
         pf.PCA(1).fit(X, by=pf.Trainer(epochs=1))
 
 
@@ -213,7 +213,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("model", "x", "settings", "kind", "message"),
     [
-        (_autoencoder, X + 1, {}, BadRun, "the data differ from those the run was begun with"),
+        (_autoencoder, X + 1, {}, BadRun, "the data differ from those the run was started with"),
         (_autoencoder, X[:100], {}, BadRun, "the data differ"),
         (_autoencoder, X[:, :2], {}, ShapeMismatch, "expected 3 columns"),
         (
@@ -221,7 +221,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
             X,
             {},
             BadRun,
-            "was begun with",
+            "was started with",
         ),
         (lambda: pf.VAE(latent=2, hidden=(4,)), X, {}, BadRun, "resume it with the same model"),
         (
@@ -248,7 +248,7 @@ def test_a_run_is_not_resumed_with_other_weights(tmp_path: Path) -> None:
     weights = torch.arange(1.0, len(X) + 1)
     _fit(weights=weights, epochs=1, run=tmp_path / "run")
     for other in (weights.flip(0), None):
-        with pytest.raises(BadRun, match="the data differ from those the run was begun with"):
+        with pytest.raises(BadRun, match="the data differ from those the run was started with"):
             _autoencoder().fit(X, weights=other, by=pf.Trainer(resume=tmp_path / "run"))
     _autoencoder().fit(X, weights=weights, by=pf.Trainer(resume=tmp_path / "run"))
 
@@ -282,7 +282,7 @@ def test_the_settings_of_a_run_come_back(tmp_path: Path) -> None:
 def test_held_out_data_of_ones_own_are_asked_for_again(tmp_path: Path) -> None:
     _fit(epochs=1, held_out=Arrays(X[:30]), keep_best=True, run=tmp_path / "run")
     with pytest.raises(
-        InvalidValue, match="was begun with held-out data of its own; pass the same as held_out"
+        InvalidValue, match="was started with separate held-out data; pass the same as held_out"
     ):
         pf.Trainer(resume=tmp_path / "run")
     model = _autoencoder().fit(
