@@ -19,7 +19,11 @@ __all__ = [
 
 
 def split_names(text: str) -> list[str]:
-    """Names with commas between; InvalidKind if there is none."""
+    """Names with commas between.
+
+    Raises:
+        InvalidKind: If there is none.
+    """
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
         raise InvalidKind(f"expected names with commas between, got {text!r}")

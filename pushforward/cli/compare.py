@@ -79,7 +79,7 @@ def compare(
     if json:
         for records, other in zip(measured, samples):
             for record in records:
-                details = {**record.details, "compared": other.described}
+                details = {**record.details, "compared": other.description}
                 voice.result(replace(record, details=details).as_dict())
         return
     first = measured[0]

@@ -74,8 +74,10 @@ def application(words: Sequence[str]) -> App:
 def arrange(words: list[str]) -> list[str]:
     """The words with the model first.
 
-    `fit --epochs 5 vae digits` and `fit --config run.toml` work, too. Raises InvalidValue where no
-    model is named.
+    `fit --epochs 5 vae digits` and `fit --config run.toml` work, too.
+
+    Raises:
+        InvalidValue: If no model is named.
     """
     if not words:
         raise InvalidValue(

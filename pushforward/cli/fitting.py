@@ -21,7 +21,7 @@ from pushforward.experiments import Outcome
 from pushforward.experiments.configuration import read_settings, resolve
 from pushforward.experiments.experiment import default_folder
 from pushforward.experiments.settings import Setting
-from pushforward.fitting.progress import duration
+from pushforward.fitting.progress import format_duration
 
 __all__ = ["announced", "fit", "print_outcome", "print_settings"]
 
@@ -112,7 +112,7 @@ def print_outcome(voice: Voice, outcome: Outcome) -> int | None:
         voice.warn(f"interrupted; all is saved. Continue with: pushforward resume {quoted}")
         return 130
     records = "".join(f"; held out: {record}" for record in outcome.records)
-    voice.say(f"fitted on {len(parts.train):,} rows in {duration(outcome.seconds)}{records}")
+    voice.say(f"fitted on {len(parts.train):,} rows in {format_duration(outcome.seconds)}{records}")
     verb = f"sample {quoted}" if hasattr(run.model, "sample") else f"encode {quoted} FILE"
     voice.say(f"next: pushforward {verb}")
     if parts.held_out is not None:

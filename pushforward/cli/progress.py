@@ -7,7 +7,14 @@ import json
 from pushforward.cli.console import Voice, stderr
 from pushforward.core.events import Evaluated, Event, Finished, Progress, Started, Warned
 from pushforward.core.json_values import finite
-from pushforward.fitting.progress import Bar, Follower, duration, heading, in_words, quality
+from pushforward.fitting.progress import (
+    Bar,
+    Follower,
+    format_duration,
+    format_heading,
+    format_quality,
+    format_terms,
+)
 
 __all__ = ["Counted", "Display", "display"]
 
@@ -64,11 +71,11 @@ class Plain(Display):
 
     def started(self, event: Started) -> None:
         """What is fitted, and how long."""
-        self.voice.say(heading(event))
+        self.voice.say(format_heading(event))
 
     def evaluated(self, event: Evaluated) -> None:
         """Kept for the next line."""
-        self.quality = quality(event)
+        self.quality = format_quality(event)
 
     def progressed(self, event: Progress) -> None:
         """One line, not too often."""
@@ -82,8 +89,8 @@ class Plain(Display):
         seen = f"{event.samples:,} samples" + (
             f" of {self.budget:,} ({event.samples / self.budget:.0%})" if self.budget else ""
         )
-        left = f", {duration(event.left)} left" if event.left else ""
-        facts = [f"{seen}, {event.rate:,.0f}/s{left}", in_words(event.terms), self.quality]
+        left = f", {format_duration(event.left)} left" if event.left else ""
+        facts = [f"{seen}, {event.rate:,.0f}/s{left}", format_terms(event.terms), self.quality]
         self.voice.say("  ".join(f for f in facts if f))
 
     def finished(self, event: Finished) -> None:
@@ -91,7 +98,8 @@ class Plain(Display):
         if self.last is not None:
             self.line(self.last)
         self.voice.say(
-            f"ended ({event.reason}) after {event.samples:,} samples, {duration(event.seconds)}"
+            f"ended ({event.reason}) after {event.samples:,} samples,"
+            f" {format_duration(event.seconds)}"
         )
 
 
@@ -109,7 +117,7 @@ class Counted(Plain):
     def line(self, event: Progress) -> None:
         """Rows measured, time left."""
         self.said, self.last = event.seconds, None
-        left = f", {duration(event.left)} left" if event.left else ""
+        left = f", {format_duration(event.left)} left" if event.left else ""
         self.voice.say(f"{self.what}: {event.samples:,} of {self.budget or 0:,} rows{left}")
 
     def finished(self, event: Finished) -> None:
@@ -125,7 +133,7 @@ class Live(Display):
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Started):
-            self.voice.say(heading(event))
+            self.voice.say(format_heading(event))
         self._bar(event)
         super().__call__(event)
 

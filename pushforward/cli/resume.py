@@ -38,12 +38,12 @@ def resume(
     from pushforward.cli.progress import display
     from pushforward.experiments import resume as resume_run
     from pushforward.experiments.configuration import lines_of
-    from pushforward.experiments.resuming import begun, extended
+    from pushforward.experiments.resuming import extend_budget, find_run_to_resume
 
     folder, voice = Path(run), Voice(quiet, json)
-    opened = begun(folder, source)
+    opened = find_run_to_resume(folder, source)
     budgets = {"epochs": epochs, "steps": steps, "samples": samples, "minutes": minutes}
-    budget = extended(
+    budget = extend_budget(
         opened.manifest, {unit: text for unit, text in budgets.items() if text is not None}
     )
     rows = opened.read()

@@ -240,8 +240,8 @@ def _metrics(comparison: Comparison) -> list[str]:
 def _pairs(metrics: Sequence[str], arguments: Mapping[str, Any], runs: Sequence[str]) -> list[str]:
     """The requested metrics of pairs.
 
-    Raises InvalidValue for options that only they use, or for runs,
-    whose samples have no originals.
+    Raises:
+        InvalidValue: For options that only they use, or for runs, whose samples have no originals.
     """
     pairs = [name for name in metrics if name in PAIRED]
     if arguments and not pairs:

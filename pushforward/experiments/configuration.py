@@ -19,7 +19,7 @@ from pushforward.core.manifest import Manifest
 from pushforward.core.model import Model
 from pushforward.core.source import Source
 from pushforward.experiments.experiment import Experiment
-from pushforward.experiments.resuming import built
+from pushforward.experiments.resuming import build_model
 from pushforward.experiments.sections import sections
 from pushforward.experiments.settings import Setting, as_text
 
@@ -72,7 +72,7 @@ class Configuration:
 
     def build(self, cls: type[Model]) -> Model:
         """The model with these hyper-parameters."""
-        return built(self.model, cls, self.hyperparameters)
+        return build_model(self.model, cls, self.hyperparameters)
 
     def experiment(self, model: Model, command: str = "") -> Experiment:
         """The experiment that this describes; `command` is kept with the run."""

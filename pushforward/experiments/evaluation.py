@@ -19,11 +19,11 @@ from pushforward.experiments.measure import (
     ESTIMATORS,
     Annealing,
     estimates,
-    records,
+    measure_run,
     refuse_unlike,
 )
 from pushforward.experiments.opened import MEASURED_ROWS, OpenedRun, open_run, read_like
-from pushforward.experiments.sample import Rows, beside_data, of_run
+from pushforward.experiments.sample import Rows, compare_with_data, of_run
 
 __all__ = ["Evaluation", "SampledRuns", "evaluate_runs"]
 
@@ -85,7 +85,9 @@ class Evaluation:
         """
         if not self._sampling:
             raise InvalidValue(UNMEASURABLE)
-        pairs = [beside_data(space, run, rows, self.most, warn) for run, rows in self._sampling]
+        pairs = [
+            compare_with_data(space, run, rows, self.most, warn) for run, rows in self._sampling
+        ]
         found, samples = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
         refuse_unlike([run for run, _ in self._sampling], found)
         features = str(found[0][0].details["features"]) if found[0] else space
@@ -138,7 +140,7 @@ def evaluate_runs(
         else:
             rows = _held_out(run, source, table or {})
         held_out.append(rows)
-        measured.append([of_run(r, run) for r in records(run, rows, draws=draws, most=most)])
+        measured.append([of_run(r, run) for r in measure_run(run, rows, draws=draws, most=most)])
         costly = estimates(run, rows, estimators, annealing, listener)
         estimated.append([of_run(record, run) for record in costly])
     refuse_unlike(opened, measured)

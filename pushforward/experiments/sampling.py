@@ -1,4 +1,4 @@
-"""Samples of a run, under conditions where its model has some."""
+"""Samples of a run, given conditions if its model has any."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pushforward.experiments.opened import OpenedRun, rows_of, table_settings
 __all__ = ["ConditionsGiven", "Samples", "condition_rows", "require_sample_size", "sample"]
 
 SAMPLES = 64
-"""Samples unless told otherwise: a grid of eight by eight images."""
+"""Default number of samples: a grid of eight by eight images."""
 
 ConditionsGiven = str | float | Path | Sequence[str | float] | Tensor | None
 """Labels by name, one or several; the numbers of one condition, or a row of them for each sample;
@@ -31,12 +31,12 @@ or a file of conditions as a `Path`.
 
 @dataclass(frozen=True)
 class Samples:
-    """Samples of a model, with the conditions they were drawn under.
+    """Samples of a model, with their conditions.
 
     Args:
         x: (n, *shape), user's units.
         space: the space of x.
-        y: conditions (n, ...), labels as codes; None for a model without.
+        y: conditions (n, ...), labels as codes; None for unconditional models.
         condition_space: the space of y.
     """
 
@@ -59,12 +59,12 @@ def sample(
 
     Args:
         run: whose model samples.
-        n: how many; 64, or one for each condition where several are given.
-        y: what the samples are conditioned on.
+        n: number of samples; by default 64, or one for each of several conditions.
+        y: conditions of the samples.
         using: the sampler, such as 'mean' (the decoder's mean, without observation noise) or
             'truncated(radius=2)'; the model's own if None.
         seed: the same seed gives the same samples.
-        table: how a text table of conditions is written.
+        table: format of a text table of conditions.
 
     Example:
         >>> import tempfile, pushforward as pf
@@ -97,8 +97,8 @@ def require_sample_size(n: int) -> None:
 def condition_rows(
     model: Model, y: ConditionsGiven, n: int | None, *, table: Mapping[str, Any] | None = None
 ) -> tuple[Tensor | None, int]:
-    """Conditions (labels as codes), one for all or one for each of n samples, and n; None for a
-    model without conditions.
+    """Conditions (labels as codes), one for all or one per sample, and n;
+    None for unconditional models.
     """
     space = model.condition_space
     if space is None:

@@ -57,9 +57,8 @@ class Archive:
         require_file(self.path)
         try:
             return zipfile.ZipFile(self.path)
-        except (
-            Exception
-        ) as error:  # a damaged directory raises many kinds of error of error of error of error
+        except Exception as error:
+            # a damaged directory raises many kinds of error of error of error of error of error
             text = (
                 "is not a zip archive that can be read; the file is damaged or cut short: fetch it"
                 " again"

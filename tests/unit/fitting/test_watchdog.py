@@ -113,7 +113,8 @@ def _fit(fault: str, times: int = 99, **more: Any) -> tuple[_Bad, list[Event]]:
         (
             "output",
             (
-                r"term 'error' of phase 'restoring' became infinite.*\(network 'decoder' was the first with a value that is not"
+                r"term 'error' of phase 'restoring' became infinite.*\(network 'decoder' was the"
+                r" first with a value that is not"
             ),
         ),
     ],
