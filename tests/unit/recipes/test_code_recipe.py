@@ -64,23 +64,24 @@ def test_the_start_whose_views_share_most_goes_on(
         def vitals(self, batch: Batch, rng: int) -> dict[str, float]:
             return {"information_views": self.worth}
 
-    def fitted(model: Any, x: Any, seed: int, shown: float, start: Any = None) -> Any:
-        made.append((seed, shown, start))
+    def fitted(
+        model: Any, x: Any, seed: int, shown: float, start: Any = None, folder: Any = None
+    ) -> Any:
+        made.append((seed, shown, start, folder))
         return Start(float(len(made) - 1 == best))
 
     monkeypatch.setattr(codes, "fitted", fitted)
-    codes.learn(lambda: Start(0.0), torch.zeros(5, 1, 8, 8), seed=3, budget=0.5)  # type: ignore[arg-type, return-value]
-    assert len({seed for seed, _, _ in made}) == len(made) == codes.STARTS + 1
-    assert sum(shown for _, shown, _ in made) == codes.shown(0.5)
-    assert [start is None for _, _, start in made] == [True] * codes.STARTS + [False]
+    codes.learn(lambda: Start(0.0), torch.zeros(5, 1, 8, 8), seed=3, budget=0.5, folder=Path("run"))  # type: ignore[arg-type, return-value]
+    assert len({seed for seed, *_ in made}) == len(made) == codes.STARTS + 1
+    assert sum(shown for _, shown, *_ in made) == codes.shown(0.5)
+    assert [start is None for _, _, start, _ in made] == [True] * codes.STARTS + [False]
     assert made[-1][2].worth == 1.0
+    assert [folder for *_, folder in made] == [None] * codes.STARTS + [Path("run")]
 
 
 def test_without_views_one_model_sees_all_images(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[float] = []
-    monkeypatch.setattr(
-        codes, "fitted", lambda model, x, seed, shown, start=None: made.append(shown)
-    )
+    monkeypatch.setattr(codes, "fitted", lambda model, x, seed, shown, **_: made.append(shown))
     codes.learn(codes.plain, torch.zeros(5, 1, 8, 8), seed=3)
     assert made == [codes.shown()]
 

@@ -199,7 +199,7 @@ def test_small_sigmas_restore_more_sharply_and_pay_for_it(
     found, paths = run("sharpness", out=tmp_path, budget=0.06)
     seen(paths, "sharpness.png", "sharpness-curves.png")
     large, little, learnt = (row[0] for row in found.rows)
-    assert learnt.endswith("(learnt)")
+    assert learnt.endswith("(fitted)")
     value = {key: record.value for key, record in found.records.items()}
     for kind in ("sharpness of reconstructions", "rate"):
         assert value[f"{kind}, sigma {little}"] > 1.5 * value[f"{kind}, sigma {large}"]
