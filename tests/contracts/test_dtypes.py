@@ -259,3 +259,14 @@ def test_data_made_in_inference_mode_are_taken(name: str, model: Any) -> None:
     want, other = asked(model, x), fitted(name, x)
     for verb, value in asked(other, x).items():
         assert torch.equal(value, want[verb])
+
+
+@pytest.mark.parametrize("cast", ["half", "bfloat16"])
+def test_observations_of_a_half_precision_model_are_in_single(cast: str) -> None:
+    """The user's units are not rounded to two or three digits."""
+    model = fitted("gan")
+    getattr(model, cast)()
+    assert model.floating().itemsize == 2
+    assert model.user_dtype() == torch.float32
+    observed = pf.Observed(model, sigma=0.1)
+    assert observed.sample(3, rng=0).dtype == torch.float32

@@ -94,6 +94,17 @@ def test_truncated_codes_lie_within_the_threshold_and_have_its_distribution() ->
     assert abs(float(z.mean())) < 0.01
 
 
+def test_truncated_samples_have_the_generators_own_noise_too() -> None:
+    """With dropout as noise, samples differ from what their codes decode to without it."""
+    make = lambda: pf.GAN(latent=2, hidden=(16,), hacks=["dropout"])  # noqa: E731
+    model, codes = fitted(make, points()), []
+    decode = model.decode
+    model.decode = lambda z, y=None, rng=None: codes.append(z) or decode(z, y, rng=rng)
+    one, two = (model.sample(50, rng=0, using="truncated") for _ in range(2))
+    assert torch.equal(one, two)
+    assert not torch.allclose(one, decode(codes[0]))
+
+
 @pytest.mark.parametrize("using", ["mean", "truncated(threshold=1.0)", "ancestral"])
 def test_samplers_take_conditions_counts_and_seeds_alike(using: str) -> None:
     model = fitted(vae, points(), ["a", "b"] * 32)

@@ -47,7 +47,7 @@ def test_categories_are_the_values_present(y, categories, expected):
 
 
 @pytest.mark.parametrize(
-    "gone", [None, float("nan"), "", "  ", pandas.NaT, pandas.NA, np.datetime64("NaT")]
+    "gone", [None, float("nan"), "", "  ", pandas.NaT, pandas.NA, np.datetime64("NaT", "ns")]
 )
 def test_missing_labels_are_counted_and_refused(gone):
     y = np.empty(4, dtype=object)

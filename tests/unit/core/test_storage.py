@@ -116,3 +116,14 @@ def test_the_description_says_what_and_with_which_versions(run: Path) -> None:
     assert content["hyperparameters"]["latent"] == 2
     release, _, _ = torch.__version__.partition("+")  # some builds' metadata leave the rest out
     assert content["versions"]["torch"].partition("+")[0] == release
+
+
+def test_a_model_shares_no_memory_with_the_tensors_it_is_restored_from(tmp_path: Path) -> None:
+    x = torch.randn(64, 3, generator=torch.Generator().manual_seed(0))
+    pf.GMM(2).fit(x).save(tmp_path / "run")
+    model, whole = storage.construct(tmp_path / "run"), pf.load(tmp_path / "run")
+    tensors, _ = storage.read_tensors(tmp_path / "run" / "model.safetensors")
+    model.restore(tensors)
+    for tensor in tensors.values():
+        tensor.zero_()
+    assert torch.equal(model.log_prob(x), whole.log_prob(x))

@@ -149,6 +149,18 @@ def test_one_that_blocks_for_ever_is_left_behind_and_the_others_are_told(fit: st
     assert equal(model, FITS[fit]())
 
 
+@pytest.mark.usefixtures("short")
+def test_events_that_did_not_reach_a_listener_are_counted() -> None:
+    """Of three events, one is with the listener for ever and two are waiting."""
+    forever = threading.Event()
+    announcer = Announcer([lambda event: forever.wait(60) and None])
+    for event in (Started(0, 0.0), Progress(1, 0.0), Finished(1, 0.0)):
+        announcer.tell(event)
+    with pytest.warns(pf.FitWarning, match="and 3 events did not reach it"):
+        announcer.close()
+    forever.set()
+
+
 def test_a_slow_one_gets_everything_and_slows_nothing() -> None:
     heard: list[Event] = []
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+import pushforward as pf
 from pushforward.core.errors import BadRun
 from pushforward.fitting.checkpoint import Checkpoints, copy_tree, flatten, unflatten
+from pushforward.fitting.log import Log
 from pushforward.fitting.streams import restore_random_states, save_random_states
 
 TREE = {
@@ -121,3 +124,26 @@ def test_random_states_go_back_to_the_bit() -> None:
     random.setstate(kept[0])
     np.random.set_state(kept[1])
     torch.set_rng_state(kept[2])
+
+
+def test_the_log_is_on_disk_before_a_checkpoint_counts_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    sync, save = Log.sync, Checkpoints.save
+
+    def synced(self: Log) -> None:
+        done.append("log")
+        sync(self)
+
+    def saved(self: Checkpoints, *arguments: Any) -> Path:
+        done.append("checkpoint")
+        return save(self, *arguments)
+
+    monkeypatch.setattr(Log, "sync", synced)
+    monkeypatch.setattr(Checkpoints, "save", saved)
+    x = torch.randn(64, 2, generator=torch.Generator().manual_seed(0))
+    by = pf.Trainer(steps=3, batch=16, run=tmp_path / "run", save_every=1e-9)
+    pf.Autoencoder(latent=1, hidden=(4,)).fit(x, by=by)
+    assert len(done) >= 4
+    assert done == ["log", "checkpoint"] * (len(done) // 2)

@@ -68,6 +68,16 @@ def test_the_generator_learns_through_what_the_critic_is_shown() -> None:
     assert torch.allclose(adversary.show(REAL, step()), 3 * REAL + 1)
 
 
+@pytest.mark.parametrize("game", ["relativistic", "fgan(divergence='js')", "hinge"])
+def test_the_generator_learns_nothing_through_real_samples(game: str) -> None:
+    adversary, critic, real = Adversary(read(Game, game)), Sums(), REAL.clone().requires_grad_()
+    fake = FAKE.clone().requires_grad_()
+    terms, _ = adversary.generator_terms(critic, Rows(fake), step(), real=Rows(real))
+    terms["generator"].sum().backward()
+    assert fake.grad is not None
+    assert real.grad is None
+
+
 def test_a_critic_whose_output_is_a_map_is_averaged_by_the_engine() -> None:
     """Nothing in the adversary takes the output for one number a row."""
     critic = nn.Conv2d(1, 1, 3, padding=1)

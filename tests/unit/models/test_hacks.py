@@ -12,6 +12,7 @@ from torch import Tensor, nn
 import pushforward as pf
 from pushforward.core.phase import Batch, Step
 from pushforward.core.registry import read
+from pushforward.densities.normals import Normal
 from pushforward.models.deep.hacks import NOT_SWITCHES, Hack, list_hacks, read_hacks
 from pushforward.objectives.games import FGAN, Game, Hinge, Minimax, NonSaturating
 
@@ -281,6 +282,20 @@ def test_dropout_in_the_generator_draws_when_sampling_and_only_then() -> None:
     model.sample(9, rng=1)
     assert torch.equal(before, torch.random.get_rng_state())
     assert not any(isinstance(m, nn.Dropout) for m in model.critic.modules())
+
+
+def test_dropout_in_the_generator_is_off_after_a_draw_and_on_in_what_is_trained() -> None:
+    model = fitted("dropout")
+    layers = [m for m in model.generator.modules() if isinstance(m, nn.Dropout)]
+    model.sample(9, rng=1)
+    assert layers
+    assert not any(layer.training for layer in layers)
+    batch = Batch(torch.zeros(400, 3, dtype=torch.float64))
+    with pytest.MonkeyPatch.context() as patch:  # every code is the same
+        patch.setattr(
+            model, "prior", lambda n: Normal(torch.zeros(n, 3), torch.full((n, 3), -99.0))
+        )
+        assert len(model.generate(batch, 0).unique(dim=0)) > 20
 
 
 def test_the_command_lists_them(capsys: pytest.CaptureFixture[str]) -> None:
