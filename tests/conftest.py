@@ -8,7 +8,7 @@ import os
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 # for this process and those it starts: tests run side by side
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -67,6 +67,17 @@ def is_plain(value: object) -> bool:
 
 # equal to `core.plain.Plain`, which contains itself and can therefore not be checked as it is
 PLAIN = None | bool | int | float | str | Sequence["Plain"] | Mapping[str, "Plain"]  # noqa: F821
+# Functions refuse anything else in words of their own, which is tested.
+REFUSED = (
+    Literal["radial", "product"],
+    Literal["auto", "direct", "tree", "fourier"],
+    Literal["number", "axes", "matrix"],
+    Literal["line", "sphere"],
+    Literal["none", "group"],
+    Literal["means", "discriminant"],
+    Literal["encoder", "prior", "hybrid"],
+    Literal["all", "y"],
+)
 beartype_packages(
     [f"pushforward.{room}" for room in CHECKED],
     conf=BeartypeConf(
@@ -74,7 +85,9 @@ beartype_packages(
         violation_type=WrongKind,
         claw_is_pep526=False,
         claw_skip_package_names=UNCHECKED,
-        hint_overrides=FrozenDict({PLAIN: Annotated[object, Is[is_plain]]}),
+        hint_overrides=FrozenDict(
+            {PLAIN: Annotated[object, Is[is_plain]], **dict.fromkeys(REFUSED, object)}
+        ),
     ),
 )
 

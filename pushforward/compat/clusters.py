@@ -36,6 +36,7 @@ from pushforward.models.classical.starts import START_ROWS, at_random, plus_plus
 __all__ = ["KMeans"]
 
 RANDOM_STARTS = 10
+"""Starts of scikit-learn's n_init='auto' where rows are picked at random."""
 
 
 class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Adapter):

@@ -146,6 +146,7 @@ class SparseRows:
 
 
 BLOCK_NUMBERS = 1 << 22
+"""Numbers of a sparse matrix that are dense at a time: 32 MB of float64."""
 
 
 def by_blocks(verb: Callable[[torch.Tensor], torch.Tensor], rows: Rows) -> NDArray[Any]:

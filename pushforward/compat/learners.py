@@ -51,6 +51,9 @@ from pushforward.metrics.reconstruction import reconstruct
 __all__ = ["Estimator"]
 
 BLOCK, PAIRED = 8192, 2000
+"""Rows that a network sees at a time, and rows whose quality is measured at a time: more save no
+time worth having, and a quality that compares rows in pairs takes memory by the square.
+"""
 BUDGETS = ("epochs", "steps", "minutes")
 SETTINGS = (
     "batch",

@@ -11,7 +11,7 @@ from torch import Tensor
 from pushforward.core.moments import Moments
 from pushforward.core.preparation import Preparation
 from pushforward.core.provenance import Provenance
-from pushforward.core.scaling import Scaling
+from pushforward.core.scaling import Scaling, ScalingKind
 from pushforward.core.space import Space
 from pushforward.core.stored import Stored
 from pushforward.core.units import HasUnits
@@ -31,7 +31,7 @@ class Assembled(HasUnits, Stored):
         loaded_from: the run folder it was loaded from; None otherwise.
     """
 
-    scaling_kind: str = "standardised"
+    scaling_kind: ScalingKind = "standardised"
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class Assembled(HasUnits, Stored):
         self.space, self.condition_space = space, condition_space
         self.scaling = Scaling.choose(self.scaling_kind, space, moments or _unit_moments(space))
         if condition_space is not None:
-            kind = "signed" if condition_space.kind != "points" else "unit"
+            kind: ScalingKind = "signed" if condition_space.kind != "points" else "unit"
             self.condition_scaling = Scaling.choose(kind, condition_space)
         self.build(space, condition_space)
 

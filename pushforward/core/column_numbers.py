@@ -24,6 +24,7 @@ from pushforward.core.errors import (
 __all__ = ["as_numbers", "as_number", "as_codes", "find_bad_cell", "category_text"]
 
 _SHOWN = 60
+"""Characters of a cell that a message repeats: what fits beside the rest on one line."""
 
 
 def as_numbers(series: Series, unit: str = "") -> NDArray[np.float64]:

@@ -8,10 +8,10 @@ for values, `TypeError` for kinds.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from numbers import Real
-from typing import Any
+from typing import Any, TypeVar
 
 __all__ = [
     "Interrupted",
@@ -39,6 +39,7 @@ ECHOED = 200
 """The most characters of a foreign name or text that a message repeats."""
 
 _LONGEST = 1000
+"""Characters of a message: more is no longer read, and is likely to hold data."""
 _QUOTED = re.compile(r"""(?<![\w'"])('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")(?![\w'"])""")
 
 
@@ -190,6 +191,21 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, (RuntimeError, ValueError)) and any(
         part in str(error).lower() for part in (*_MEMORY, *_TOO_LARGE)
     )
+
+
+T = TypeVar("T")
+
+
+def one_of(name: str, value: object, choices: Sequence[T]) -> T:
+    """The choice that a value is; InvalidValue where it is none of them."""
+    for choice in choices:
+        if value == choice:
+            return choice
+    *first, last = map(repr, choices)
+    words = f"{', '.join(first)} or {last}" if first else last
+    near = suggest(value, list(map(str, choices))) if isinstance(value, str) else ""
+    cure = near if near.startswith("did you mean") else "pass one of these"
+    raise InvalidValue(f"{name} must be {words}, got {quote(value)}; {cure}")
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

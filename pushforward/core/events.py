@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 __all__ = [
     "Event",
@@ -117,6 +117,10 @@ class Warned(Event):
     advice: str = ""
 
 
+Reason: TypeAlias = Literal["budget", "converged", "patience", "interrupted"]
+"""Why a fit ended."""
+
+
 @dataclass(frozen=True)
 class Finished(Event):
     """The fit ended. Fitters return this event, and models keep it as `fit_result`.
@@ -126,7 +130,7 @@ class Finished(Event):
         quality: the best held-out quality, or the last objective; None if there is none.
     """
 
-    reason: str = "budget"
+    reason: Reason = "budget"
     quality: float | None = None
 
 

@@ -24,6 +24,7 @@ from pushforward.core.provenance import Provenance
 __all__ = ["FORMAT", "NAME", "Manifest"]
 
 FORMAT = 2
+"""Of run.json. In format 1 its content lay in several files, which `core.format_one` reads."""
 NAME = "run.json"
 _DAMAGED = "restore it from a copy"
 

@@ -148,6 +148,7 @@ def _floor_power(size: Tensor) -> Tensor:
 SUM_ROWS = 8192
 """Rows multiplied at once: fewer are slower, and more lose precision in float32."""
 SUM_NUMBERS = 1 << 22
+"""Numbers multiplied at once, where rows are wide: 32 MB of float64."""
 
 
 def sum_products(

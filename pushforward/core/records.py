@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -19,6 +19,9 @@ from torch import Tensor
 from pushforward.core.errors import InvalidValue
 
 __all__ = ["Record", "require_comparable"]
+
+Bound: TypeAlias = Literal["exact", "estimate", "lower bound", "upper bound"]
+"""What a number is beside the truth."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Record:
     error: float = float("nan")
     unit: str = ""
     measure: str = ""
-    bound: str = "exact"
+    bound: Bound = "exact"
     data: str = ""
     n: int = 0
     details: Mapping[str, Any] = field(default_factory=dict)

@@ -15,7 +15,7 @@ import dataclasses
 import importlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar, get_origin
 
 from pushforward.core.errors import InvalidKind, InvalidValue, PushforwardError, quote, suggest
 from pushforward.core.kinds import fits, read_hints
@@ -165,7 +165,10 @@ def _check_arguments(
             and not math.isfinite(value)
             and not (isinstance(default, float) and not math.isfinite(default))
         )
-        if endless or not fits(value, hints.get(name, Any)):
+        hint = hints.get(name, Any)
+        # a text that is none of a few is refused, with these, where the value is made
+        chosen = get_origin(hint) is Literal and isinstance(value, str)
+        if endless or not (chosen or fits(value, hint)):
             raise InvalidValue(
                 f"{quote(text)}: {name} cannot be {quote(value)}; the default is {quote(default)}"
             )

@@ -18,7 +18,7 @@ count as cells: levels 0..255 span [-½, 255½).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +31,7 @@ from pushforward.core.space import Column, Space
 __all__ = ["Scaling", "ScalingKind", "find_known_range"]
 
 ScalingKind = Literal["identity", "unit", "known", "signed", "standardised"]
-KINDS = ("identity", "unit", "known", "signed", "standardised")
+KINDS: tuple[ScalingKind, ...] = get_args(ScalingKind)
 RATIO = 256.0
 """Offsets above this many standard deviations leave float32 fewer than 16 bits for the spread."""
 SAFE = (1e-30, 1e30)
@@ -61,7 +61,7 @@ class Scaling(nn.Module):
         ) = None
 
     @classmethod
-    def choose(cls, kind: str, space: Space, moments: Moments | None = None) -> Scaling:
+    def choose(cls, kind: ScalingKind, space: Space, moments: Moments | None = None) -> Scaling:
         """The scaling of a kind for a space;
         'standardised' needs the data's moments (flattened coordinates).
         """

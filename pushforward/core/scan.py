@@ -149,6 +149,7 @@ class Facts:
 
 
 BLOCK_NUMBERS = 1 << 19
+"""Numbers in a block: 4 MB of float64, which caches hold; see `scan` for larger ones."""
 
 
 def scan(

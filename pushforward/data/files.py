@@ -29,6 +29,9 @@ __all__ = [
 ]
 
 _TEXT_BYTES = 2**28
+"""The largest text file that is read whole, 256 MB: lists of labels are far smaller, and what is
+larger is probably no list.
+"""
 
 
 def listed(names: Iterable[object], most: int = 3) -> str:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 from pushforward.core.errors import InvalidKind, InvalidValue, require_positive, suggest
 from pushforward.core.space import Space
 from pushforward.data.tables.text_format import SETTINGS, TableFormat
 
-__all__ = ["Options", "FITS", "MEMORY"]
+__all__ = ["Options", "FITS", "Fit", "MEMORY"]
 
-FITS = ("crop", "pad", "stretch")
+Fit: TypeAlias = Literal["crop", "pad", "stretch"]
+FITS: tuple[Fit, ...] = get_args(Fit)
+"""How images are brought to a size: by cutting, by a border, or by distortion."""
 MEMORY = 2**30
+"""Bytes of data held in memory unless told otherwise, 1 GB: a small machine has several times as
+many.
+"""
 _UNTOLD = TableFormat()
 _UNITS = {"": 1, "B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
 
@@ -35,7 +40,7 @@ class Options:
     y: Any = None
     weights: Any = None
     size: tuple[int, int] | None = None
-    fit: str = "crop"
+    fit: Fit = "crop"
     channels: int | None = None
     frame_rate: float | None = None
     categorical: tuple[str, ...] = ()

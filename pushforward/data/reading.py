@@ -22,7 +22,7 @@ from pushforward.core.source import Source
 from pushforward.core.source_views import with_space
 from pushforward.core.space import Space
 from pushforward.data.dispatch import read_any
-from pushforward.data.options import MEMORY, Options
+from pushforward.data.options import MEMORY, Fit, Options
 from pushforward.data.sources.streaming import read_stream
 
 __all__ = ["absolute", "read", "read_for_fit", "read_with", "asked_conditions"]
@@ -34,7 +34,7 @@ def read(
     y: Conditioning = None,
     weights: Observations | None = None,
     size: int | str | tuple[int, int] | None = None,
-    fit: Literal["crop", "pad", "stretch"] | None = None,
+    fit: Fit | None = None,
     channels: Literal[1, 3, 4] | None = None,
     frame_rate: float | None = None,
     categorical: Sequence[str] | str = (),

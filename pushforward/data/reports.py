@@ -24,7 +24,9 @@ from pushforward.core.space import Space
 __all__ = ["Report", "ColumnFacts", "describe"]
 
 _HASHES = 2**24
+"""Hashes of rows that are kept, 128 MB; beyond, a share of the rows stands for all."""
 _SHOWN = 40
+"""Columns in a report's table: more than a screen holds are counted only."""
 
 
 @dataclass(frozen=True)

@@ -26,18 +26,19 @@ Quesenberry (1965, https://doi.org/10.1214/aoms/1177700079).
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidValue
 from pushforward.densities.choose import KernelSums
-from pushforward.densities.kernels import Kernel, find_kernel
+from pushforward.densities.kernels import Kernel, Shape, find_kernel
 from pushforward.densities.scales import Scale
 
 __all__ = [
     "FORMS",
+    "Form",
     "Choice",
     "abramson",
     "covariance",
@@ -48,7 +49,9 @@ __all__ = [
     "silverman",
 ]
 
-FORMS = ("number", "axes", "matrix")
+Form: TypeAlias = Literal["number", "axes", "matrix"]
+FORMS: tuple[Form, ...] = get_args(Form)
+"""One bandwidth for all axes, one for each, or a matrix."""
 
 
 class Choice(NamedTuple):
@@ -107,7 +110,7 @@ def _centred(x: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor, float]:
     return centred - w @ centred, w, 1 - float(w.square().sum())
 
 
-def _spread(x: Tensor, weights: Tensor | None, form: str) -> Tensor:
+def _spread(x: Tensor, weights: Tensor | None, form: Form) -> Tensor:
     """The spread a form needs: (d, d) for a matrix, else (d,)."""
     return covariance(x, weights) if form == "matrix" else _variances(x, weights)
 
@@ -116,9 +119,9 @@ def scott(
     x: Tensor,
     *,
     weights: Tensor | None = None,
-    form: str = "axes",
+    form: Form = "axes",
     kernel: str | Kernel = "gaussian",
-    shape: str = "radial",
+    shape: Shape = "radial",
 ) -> Tensor:
     """Scott's bandwidth of (n, d) x: (), (d,) or (d, d) by form, float64.
 
@@ -136,9 +139,9 @@ def silverman(
     x: Tensor,
     *,
     weights: Tensor | None = None,
-    form: str = "axes",
+    form: Form = "axes",
     kernel: str | Kernel = "gaussian",
-    shape: str = "radial",
+    shape: Shape = "radial",
 ) -> Tensor:
     """Silverman's bandwidth of (n, d) x: (), (d,) or (d, d) by form, float64;
     robust in one dimension.
@@ -202,7 +205,7 @@ def likelihood_bandwidth(
     weights: Tensor | None = None,
     local: Tensor | None = None,
     kernel: str | Kernel = "gaussian",
-    shape: str = "radial",
+    shape: Shape = "radial",
     between: tuple[float, float] = (0.05, 4.0),
     precision: float = 0.01,
     rng: torch.Generator | None = None,
@@ -287,7 +290,7 @@ def _assign_folds(n: int, folds: int, rng: torch.Generator | None) -> Tensor:
     return part
 
 
-def _scale_covariance(cov: Tensor, factor: float, form: str) -> Tensor:
+def _scale_covariance(cov: Tensor, factor: float, form: Form) -> Tensor:
     if form not in FORMS:
         raise InvalidValue(
             f"form must be one of {', '.join(map(repr, FORMS))}, got {form!r}; pass one of these"

@@ -18,7 +18,7 @@ the mode. Coordinates are first centred on a data point, and bandwidth matrices 
 """
 
 import math
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import torch
 from torch import Tensor
@@ -26,19 +26,21 @@ from torch import Tensor
 from pushforward.core.errors import InvalidValue
 from pushforward.densities.cores import Core, Group, fourier_bytes, fourier_seconds, split_cores
 from pushforward.densities.direct_sums import Bumps, log_sums
-from pushforward.densities.kernels import SHAPES, Kernel, find_kernel
+from pushforward.densities.kernels import SHAPES, Kernel, Shape, find_kernel
 from pushforward.densities.scales import Scale
 from pushforward.densities.tree_sums import LEAF, TreeSums
 
-__all__ = ["METHODS", "KernelSums", "Plan", "log_density"]
+__all__ = ["METHODS", "Method", "KernelSums", "Plan", "log_density"]
 
-METHODS = ("auto", "direct", "tree", "fourier")
+Method: TypeAlias = Literal["auto", "direct", "tree", "fourier"]
+METHODS: tuple[Method, ...] = get_args(Method)
+"""How sums are computed; 'auto' takes what is predicted to be fastest."""
 
 
 class Plan(NamedTuple):
     """The prediction of `KernelSums.plan`: method, time in seconds, peak memory in bytes."""
 
-    method: str
+    method: Method
     seconds: float
     bytes: float
 
@@ -72,8 +74,8 @@ class KernelSums:
         kernel: str | Kernel = "gaussian",
         weights: Tensor | None = None,
         local: Tensor | None = None,
-        shape: str = "radial",
-        method: str = "auto",
+        shape: Shape = "radial",
+        method: Method = "auto",
         tolerance: float = 1e-6,
         memory: float = 5e8,
     ) -> None:
@@ -223,14 +225,14 @@ class KernelSums:
 
     # ---- predictions
 
-    def _able(self, m: int) -> list[str]:
+    def _able(self, m: int) -> list[Method]:
         """Methods worth considering; small problems always use direct summation."""
         if len(self.bumps.points) * m < 300_000:
             return ["direct"]
         fourier = self.kernel.name == "gaussian" and self.dimension <= 3
         return ["direct", "tree", "fourier"] if fourier else ["direct", "tree"]
 
-    def _predicted(self, method: str, m: int) -> Plan:
+    def _predicted(self, method: Method, m: int) -> Plan:
         n, d = len(self.bumps.points), self.dimension
         if method == "direct":
             return Plan(method, n * m * self._pair_seconds(), 3e7 + 16.0 * (n + m) * (d + 2))
@@ -285,8 +287,8 @@ def log_density(
     kernel: str | Kernel = "gaussian",
     weights: Tensor | None = None,
     local: Tensor | None = None,
-    shape: str = "radial",
-    method: str = "auto",
+    shape: Shape = "radial",
+    method: Method = "auto",
     tolerance: float = 1e-6,
     memory: float = 5e8,
 ) -> Tensor:
@@ -345,7 +347,7 @@ def _positive(values: Tensor | None, n: int, name: str, *, zero: bool) -> Tensor
 
 
 def _check_options(
-    method: str, shape: str, tolerance: float, kernel: Kernel, scale: Scale, d: int
+    method: Method, shape: Shape, tolerance: float, kernel: Kernel, scale: Scale, d: int
 ) -> None:
     if method not in METHODS:
         raise InvalidValue(

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidValue
-from pushforward.densities.kernels import Kernel
+from pushforward.densities.kernels import Kernel, Shape
 
 __all__ = ["Bumps", "log_sums"]
 
@@ -48,7 +48,7 @@ class Bumps:
     scales: Tensor
     log_weights: Tensor
     kernel: Kernel
-    shape: str = "radial"
+    shape: Shape = "radial"
 
     @property
     def dimension(self) -> int:

@@ -30,15 +30,18 @@ Reference: Silverman (1986), Density Estimation for Statistics and Data Analysis
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidValue
 
-__all__ = ["KERNELS", "SHAPES", "Kernel", "find_kernel"]
+__all__ = ["KERNELS", "SHAPES", "Shape", "Kernel", "find_kernel"]
 
-SHAPES = ("radial", "product")
+Shape: TypeAlias = Literal["radial", "product"]
+SHAPES: tuple[Shape, ...] = get_args(Shape)
+"""A kernel of the distance, or a product of kernels of the coordinates."""
 
 
 @dataclass(frozen=True)
@@ -78,14 +81,14 @@ class Kernel:
         """True if the kernel vanishes outside the unit ball (radial) or cube (product)."""
         return math.isfinite(self.support)
 
-    def log_normaliser(self, dimension: int, shape: str = "radial") -> float:
+    def log_normaliser(self, dimension: int, shape: Shape = "radial") -> float:
         """log of the integral of the unnormalised kernel over R^dimension."""
         if _check_shape(shape) == "product":
             return dimension * (math.log(2.0) + self.log_moment(1))
         log_sphere = math.log(2.0) + dimension / 2 * math.log(math.pi) - math.lgamma(dimension / 2)
         return log_sphere + self.log_moment(dimension)
 
-    def variance(self, dimension: int, shape: str = "radial") -> float:
+    def variance(self, dimension: int, shape: Shape = "radial") -> float:
         """Variance along one axis of the kernel with h = 1;
         the covariance is this times the identity.
         """
@@ -94,7 +97,7 @@ class Kernel:
         return math.exp(self.log_moment(dimension + 2) - self.log_moment(dimension)) / dimension
 
     def sample(
-        self, n: int, dimension: int, *, shape: str = "radial", rng: torch.Generator | None = None
+        self, n: int, dimension: int, *, shape: Shape = "radial", rng: torch.Generator | None = None
     ) -> Tensor:
         """(n, dimension) independent draws from the kernel with h = 1, float64."""
         if _check_shape(shape) == "product":

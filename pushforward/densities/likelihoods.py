@@ -23,7 +23,7 @@ from torch.nn.functional import softplus
 from pushforward.core.capabilities import HasMean
 from pushforward.core.errors import BadSource, InvalidValue, require_positive
 from pushforward.core.registry import Value
-from pushforward.core.scaling import Scaling
+from pushforward.core.scaling import Scaling, ScalingKind
 from pushforward.core.space import Column, Space
 from pushforward.densities.coins import Bernoulli, ContinuousBernoulli
 from pushforward.densities.columns import Columns, OneHot
@@ -73,7 +73,7 @@ class Likelihood(Value, family="likelihood"):
     """
 
     measure: ClassVar[str] = DENSITY
-    scaling: ClassVar[str] = "standardised"
+    scaling: ClassVar[ScalingKind] = "standardised"
     categories: ClassVar[bool] = False
     """Whether it supports categorical columns."""
 
@@ -171,7 +171,7 @@ class BernoulliLikelihood(Likelihood, name="bernoulli"):
     """
 
     measure: ClassVar[str] = "binary mass"
-    scaling: ClassVar[str] = "known"
+    scaling: ClassVar[ScalingKind] = "known"
 
     def distribution(self, outputs: Sequence[Tensor], scaling: Scaling) -> Bernoulli:
         """Bernoulli outcomes map to the end points of the data's range."""
@@ -207,7 +207,7 @@ class ContinuousBernoulliLikelihood(Likelihood, name="continuous_bernoulli"):
     Cunningham 2019, https://arxiv.org/abs/1907.06845).
     """
 
-    scaling: ClassVar[str] = "known"
+    scaling: ClassVar[ScalingKind] = "known"
 
     def distribution(self, outputs: Sequence[Tensor], scaling: Scaling) -> ContinuousBernoulli:
         """Continuous Bernoulli with the decoder's logits."""
@@ -230,7 +230,7 @@ class DiscretisedLogisticLikelihood(Likelihood, name="discretised_logistic"):
     """
 
     measure: ClassVar[str] = "mass on levels"
-    scaling: ClassVar[str] = "signed"
+    scaling: ClassVar[ScalingKind] = "signed"
     start: ClassVar[float] = -2.0
     """log s for a network output of 0: a seventh of half the range, about the spread of images."""
 

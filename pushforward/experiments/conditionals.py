@@ -26,6 +26,7 @@ __all__ = ["Conditional", "condition"]
 DRAWS = 20_000
 """Samples for quantiles: enough for two digits of the outer ones."""
 QUANTILES = (0.05, 0.5, 0.95)
+"""The median, and the ends of an interval that holds 90 % of the samples."""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from pushforward.experiments.settings import Setting, as_text
 __all__ = ["SECTIONS", "Configuration", "lines_of", "read_settings", "resolve"]
 
 MOST_TOML = 1 << 24
+"""Bytes of a configuration that are read: 16 MB, far more than a hand writes."""
 NAME = "run.json"
 SECTIONS = ("hyperparameters", "fitting", "data")
 NOT_READ = ("held_out", "split_seed", "dequantise", "label")

@@ -22,6 +22,7 @@ from pushforward.experiments.labelled_rows import LabelledRows, if_available, pi
 from pushforward.experiments.opened import OpenedRun, read_like, table_settings
 from pushforward.experiments.sampling import ConditionsGiven, condition_rows
 from pushforward.latent import CodeDistribution, infer_code_distribution
+from pushforward.latent.paths import Along
 
 __all__ = [
     "KINDS",
@@ -51,7 +52,7 @@ class LatentSettings:
     reach: float | None
     dims: Sequence[int] | None
     ends: Sequence[int] | None
-    along: str
+    along: Along
     positive: str | None
     y: Any
     y_given: bool

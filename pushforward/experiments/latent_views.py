@@ -8,7 +8,7 @@ these cannot be found.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,6 +40,7 @@ from pushforward.latent import (
     interpolate,
     traverse,
 )
+from pushforward.latent.paths import Along
 from pushforward.plots.matplotlib_types import Figure
 
 __all__ = ["KINDS", "LatentKind", "latent_view"]
@@ -64,7 +65,7 @@ def latent_view(
     reach: float | None = None,
     dims: Sequence[int] | None = None,
     rows: Sequence[int] | None = None,
-    along: Literal["line", "sphere"] = "line",
+    along: Along = "line",
     data: Observations | None = None,
     label: str | None = None,
     positive: str | None = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,10 +27,10 @@ from pushforward.experiments.opened import (
 )
 from pushforward.latent import CodeDistribution, infer_code_distribution
 from pushforward.latent import project as project_block
+from pushforward.latent.projection import Start
 
 __all__ = ["Projections", "Start", "project"]
 
-Start = Literal["encoder", "prior", "hybrid"]
 BLOCK = 1024
 """Rows per block: each stores ten gradients of its code, and is decoded many times."""
 

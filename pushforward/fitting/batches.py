@@ -23,8 +23,15 @@ from pushforward.core.source_views import Subset
 __all__ = ["Batches"]
 
 BLOCK_BYTES = 4 << 20
+"""Neighbouring rows that are read together from a disk: 4 MB, so that finding them takes little
+beside reading them.
+"""
 WINDOW_BLOCKS = 8
+"""Blocks whose rows are mixed with each other: more mix better and take more memory (32 MB)."""
 CHUNK_BYTES = 32 << 20
+"""Batches that are read ahead together, 32 MB: enough to hide the reading, and two of them are in
+memory.
+"""
 
 
 class Batches:

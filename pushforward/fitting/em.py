@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 
@@ -34,6 +34,10 @@ from pushforward.fitting.settings import (
 )
 
 __all__ = ["EM"]
+
+Accelerator: TypeAlias = Literal["auto", "cpu", "cuda", "gpu"]
+"""Devices that passes know."""
+
 
 FREE = ("devices", "accelerator", "strategy", "num_nodes", "save_every")
 """Settings that do not affect the result:
@@ -86,7 +90,7 @@ class EM(ExplicitSettings):
     block: int | None = None
     seed: int = 0
     devices: int = 1
-    accelerator: str = "auto"
+    accelerator: Accelerator = "auto"
     strategy: str = "auto"
     num_nodes: int = 1
     run: str | Path | None = None
@@ -119,7 +123,7 @@ class EM(ExplicitSettings):
             raise InvalidValue(
                 f"tolerance must not be negative, got {self.tolerance}; pass 0 to use every step"
             )
-        if self.accelerator not in ("auto", "cpu", "cuda", "gpu"):
+        if self.accelerator not in get_args(Accelerator):
             raise InvalidValue(
                 f"accelerator must be 'auto', 'cpu' or 'cuda', got {self.accelerator!r}"
             )

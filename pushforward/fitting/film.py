@@ -35,7 +35,9 @@ __all__ = ["Camera", "Film", "Frame", "read_frames", "look_at_samples", "film_fo
 # the latter in runs of format 1
 _FOLDER, _OLDER_FOLDER = Path("images") / "film", Path("pictures") / "film"
 MOST = 60
+"""Frames kept: a few seconds as an animation, and the folder stays small."""
 LEVELS = 255
+"""The highest value of a byte, which pixels of frames are stored in."""
 
 Look = Callable[[Learner], Mapping[str, Tensor]]
 

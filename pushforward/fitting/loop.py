@@ -22,6 +22,7 @@ from pushforward.core.events import (
     Event,
     Finished,
     Progress,
+    Reason,
     Saved,
     Started,
     Warned,
@@ -139,7 +140,7 @@ class Loop:
 
     # --------------------------------------------------------------------------------- step by step
 
-    def _run(self) -> str:
+    def _run(self) -> Reason:
         """Train until the fit ends; return the reason."""
         self.tally.begin(self.step)
         parameters = sum(
@@ -162,15 +163,15 @@ class Loop:
         batches.close()
         return reason
 
-    def _ended(self) -> str:
-        """The reason why the fit is over; '' while it is not."""
+    def _ended(self) -> Reason | None:
+        """The reason why the fit is over; None while it is not."""
         if self.budget.total is not None and self.step >= self.budget.total:
             return "budget"
         if self.evaluation.out_of_patience:
             return "patience"
         if self.budget.total is None and self._agreed(self.budget.fraction(self.step) >= 1):
             return "budget"
-        return "interrupted" if self._agreed(self.token.cancelled) else ""
+        return "interrupted" if self._agreed(self.token.cancelled) else None
 
     def _agreed(self, mine: bool) -> bool:
         """The first process's decision for all, every few steps; at once in a single process."""
@@ -393,7 +394,7 @@ class Loop:
 
     # -------------------------------------------------------------------------- after the last step
 
-    def _finish(self, reason: str) -> Finished:
+    def _finish(self, reason: Reason) -> Finished:
         self._check_health()
         self._save()  # before the last report, which an uninterrupted fit would not make here
         if self.tally:

@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import Tensor
 
-from pushforward.core.events import Event, Finished, Progress, Saved, Started, Warned
+from pushforward.core.events import Event, Finished, Progress, Reason, Saved, Started, Warned
 from pushforward.core.random import derive, generator
 from pushforward.core.source import Source
 from pushforward.fitting.announcer import Announcer
@@ -72,8 +72,9 @@ class Passes:
         self._began = time.monotonic()
         self.samples = self.attempt = self.step = self.block = 0
         self.last = self.best = -math.inf
-        self.reason, self.begun = "budget", False
-        self.ended: tuple[str, float] | None = None
+        self.reason: Reason = "budget"
+        self.begun = False
+        self.ended: tuple[Reason, float] | None = None
 
     def play(self) -> Finished:
         """Run all starts, keeping the best; return the last event."""
@@ -110,7 +111,7 @@ class Passes:
             self._folder.forget()
         return finished
 
-    def _finished(self, reason: str, quality: float | None = None) -> Finished:
+    def _finished(self, reason: Reason, quality: float | None = None) -> Finished:
         finished = Finished(self.samples, self.seconds, reason=reason, quality=quality)
         self._emit(finished)
         return finished
@@ -123,7 +124,7 @@ class Passes:
 
     # ------------------------------------------------------------------------------------ one start
 
-    def _once(self) -> tuple[str, float]:
+    def _once(self) -> tuple[Reason, float]:
         """Run one start; return why it ended, and the last objective."""
         if not self.begun and not self._fitted.single:
             rng = generator(derive(self._settings.seed, "start", self.attempt))
@@ -146,7 +147,7 @@ class Passes:
             self._settling = False
         return reason, value
 
-    def _passes(self) -> tuple[str, float]:
+    def _passes(self) -> tuple[Reason, float]:
         """Run passes until the last; return the reason, and the last objective."""
         while self.ended is None:
             if self.step >= self._most:
@@ -169,6 +170,7 @@ class Passes:
                 return "interrupted", self.last
             if flags & 2 and not self._fitted.single:
                 self._save(usable=self._fitted.starts == 1)
+        assert self.ended is not None
         return self.ended
 
     def _count(self, statistics: Statistics, done: bool) -> None:

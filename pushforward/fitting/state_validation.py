@@ -17,6 +17,7 @@ from torch import Tensor
 __all__ = ["check_optimizer", "check_state"]
 
 MOST = 1 << 62
+"""Counts from here on are no counts of steps, and sums of two would leave 64 bits."""
 
 
 def check_state(state: Mapping[str, Any], shapes: Mapping[str, torch.Size]) -> None:

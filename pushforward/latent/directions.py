@@ -21,17 +21,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from pushforward.core.errors import BadSource, InvalidValue, ShapeMismatch
+from pushforward.core.errors import BadSource, InvalidValue, ShapeMismatch, one_of
 from pushforward.core.random import Rng, generator, permutation
 from pushforward.core.records import Record
 
 __all__ = ["Direction", "direction"]
+
+By: TypeAlias = Literal["means", "discriminant"]
+"""What a direction goes by: the classes' means, or Fisher's linear discriminant."""
+
 
 RIDGE = 1e-3
 """ε: the share of the mean variance added to every direction's variance."""
@@ -72,7 +77,7 @@ def direction(
     labels: ArrayLike | Tensor,
     *,
     positive: object = None,
-    by: str = "means",
+    by: By = "means",
     orthogonal_to: Sequence[Direction | Tensor] = (),
     held_out: float = 0.2,
     rng: Rng = 0,
@@ -90,8 +95,7 @@ def direction(
     """
     if codes.ndim != 2:
         raise ShapeMismatch(f"codes must have shape (n, latent), got {tuple(codes.shape)}")
-    if by not in ("means", "discriminant"):
-        raise InvalidValue(f"a direction goes by 'means' or 'discriminant', got {by!r}")
+    one_of("by", by, get_args(By))
     if not 0 < held_out < 1:
         raise InvalidValue(
             f"held_out must be a fraction between 0 and 1, got {held_out}; pass 0.2, say"

@@ -14,22 +14,25 @@ both lengths if they differ and the angle is wide.)
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Literal, TypeAlias, cast, get_args
 
 import torch
 from torch import Tensor
 
 from pushforward.core.capabilities import Decodes, Encodes
 from pushforward.core.data_types import Conditioning, Observations
-from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch
+from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch, one_of
 from pushforward.core.space import Space
 from pushforward.core.units import HasSpace
 from pushforward.latent.decoding import Decoded, decode, is_shared
 
-__all__ = ["interpolate", "between", "plane"]
+__all__ = ["Along", "interpolate", "between", "plane"]
+
+Along: TypeAlias = Literal["line", "sphere"]
+"""What a path runs along."""
 
 
-def interpolate(start: Tensor, end: Tensor, steps: int = 8, *, along: str = "line") -> Tensor:
+def interpolate(start: Tensor, end: Tensor, steps: int = 8, *, along: Along = "line") -> Tensor:
     """Codes (steps, *shape) from `start` to `end`, inclusive:
     (latent,), or (n, latent) for n paths.
 
@@ -41,8 +44,7 @@ def interpolate(start: Tensor, end: Tensor, steps: int = 8, *, along: str = "lin
         )
     if steps < 2:
         raise InvalidValue(f"a path has at least 2 steps, got {steps}")
-    if along not in ("line", "sphere"):
-        raise InvalidValue(f"a path goes along 'line' or 'sphere', got {along!r}")
+    one_of("along", along, get_args(Along))
     t = torch.linspace(0, 1, steps, dtype=start.dtype, device=start.device).reshape(
         -1, *[1] * start.ndim
     )
@@ -73,7 +75,7 @@ def between(
     b: Observations,
     steps: int = 8,
     *,
-    along: str = "line",
+    along: Along = "line",
     y: Conditioning = None,
 ) -> Decoded:
     """Decode a path in latent space between observations:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sized
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Literal, Protocol, TypeAlias, cast, get_args
 
 import torch
 from numpy.typing import ArrayLike
@@ -35,7 +35,9 @@ from pushforward.latent.descent import descend
 
 __all__ = ["Projection", "project"]
 
-STARTS = ("encoder", "prior", "hybrid")
+Start: TypeAlias = Literal["encoder", "prior", "hybrid"]
+STARTS: tuple[Start, ...] = get_args(Start)
+"""Where rows begin: at their own codes, at draws of the prior, or at the better of both."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def project(
     x: Observations,
     y: Conditioning = None,
     *,
-    start: str | Tensor | None = None,
+    start: Start | Tensor | None = None,
     steps: int = 50,
     prior_weight: float = 0.0,
     candidates: int = 32,

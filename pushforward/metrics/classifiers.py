@@ -31,6 +31,7 @@ from pushforward.nets.mlp import mlp
 __all__ = ["classifier", "Classifier", "learn"]
 
 BATCH = 128
+"""Rows in a step: small, so that little data give many steps."""
 
 
 class Classifier(nn.Module):

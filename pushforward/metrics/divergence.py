@@ -49,16 +49,33 @@ from pushforward.objectives.divergences import Divergence
 __all__ = ["divergence", "variational_bound", "learn_log_ratio", "LogRatio"]
 
 LEAST_ROWS = 20
+"""Of each distribution for every fold: with fewer, validation has a row or two, whose standard
+error means nothing.
+"""
 LARGEST = 30.0
 """|h| never exceeds it, so that e^2h is finite."""
 BATCH = 512
+"""Rows of each distribution in a step; all, where there are fewer: small tables are then seen
+whole.
+"""
 RATE = 2e-3
 DECAY = 0.3
+"""Of AdamW: the rate is quick for so small a network, and the strong decay keeps it from following
+single rows.
+"""
 EVERY = 50
 PATIENCE = 8
+"""Steps between looks at the validation rows, and looks without a better one before it stops: 400
+steps.
+"""
 VALIDATION = 0.15
+"""The share of rows that tells when to stop; the more there are, the fewer teach."""
 AVERAGE = 0.98
+"""Of the weights, over the last 50 steps or so: single steps of a critic are noisy."""
 HEAVY = 0.1
+"""The share of the variance in one row from which on the error bar is warned of: one row in ten
+decides it.
+"""
 
 
 def divergence(

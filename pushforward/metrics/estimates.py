@@ -31,7 +31,7 @@ from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import InvalidKind
 from pushforward.core.events import Event, Finished, Listener, Progress, Started
 from pushforward.core.random import Rng
-from pushforward.core.records import Record
+from pushforward.core.records import Bound, Record  # noqa: F401 - a field of records
 from pushforward.core.units import TakesConditions
 from pushforward.densities.repeats import repeat
 
@@ -42,8 +42,14 @@ BLOCK_NUMBERS = 1 << 21
 from waiting for each other. Accelerators take `DEVICE_FACTOR` times as many.
 """
 DEVICE_FACTOR = 64
+"""Times as many rows at once on an accelerator, whose kernels cost as much to start for few as for
+many.
+"""
 FEWEST_ROWS, MOST_ROWS = 16, 4096
+"""Below the first, calls cost more than arithmetic; above the second, a larger block is no faster.
+"""
 TRUSTED = 4
+"""Effective draws: of fewer the spread of the weights cannot be told, so there is no error bar."""
 
 
 @dataclass(frozen=True)

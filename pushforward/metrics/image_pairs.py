@@ -8,7 +8,7 @@ import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
@@ -22,9 +22,14 @@ from pushforward.metrics.samples import rows
 
 __all__ = ["ImagePairs"]
 
+Channel: TypeAlias = Literal["all", "y"]
+"""All channels, or the luma (BT.601) alone."""
+
+
 LUMA = (65.481, 128.553, 24.966)
 """Y - 16 of the three channels at 1, in levels of 255."""
 BLOCK_NUMBERS = 1 << 22
+"""Numbers compared at a time: 32 MB of float64, a few times over in filters."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +137,7 @@ def _require_kinds(channel: object, crop: object, data: object) -> int:
     """
     if not isinstance(channel, str):
         raise InvalidKind(f"channel must be 'all' or 'y', got {quote(channel)}; pass one of these")
-    if channel not in ("all", "y"):
+    if channel not in get_args(Channel):
         raise InvalidValue(f"channel must be 'all' or 'y', got {quote(channel)}; pass one of these")
     if not isinstance(data, str):
         raise InvalidKind(

@@ -21,7 +21,7 @@ import numpy as np
 from pushforward.core.data_types import Observations
 from pushforward.core.random import Rng, generator
 from pushforward.core.records import Record
-from pushforward.metrics.image_pairs import ImagePairs
+from pushforward.metrics.image_pairs import Channel, ImagePairs
 from pushforward.metrics.structural_similarity import (
     SCALES,
     SIDE,
@@ -47,7 +47,7 @@ class PairedMetric(Protocol):
         *,
         low: float | None = None,
         high: float | None = None,
-        channel: str = "all",
+        channel: Channel = "all",
         crop: int = 0,
         rng: Rng = 0,
         data: str = "",
@@ -81,7 +81,7 @@ def paired(measure: Callable[[ImagePairs], Record]) -> PairedMetric:
         *,
         low: float | None = None,
         high: float | None = None,
-        channel: str = "all",
+        channel: Channel = "all",
         crop: int = 0,
         rng: Rng = 0,
         data: str = "",

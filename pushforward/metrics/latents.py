@@ -35,7 +35,11 @@ from pushforward.metrics.estimates import Bracket, Joint, at_rest
 __all__ = ["ACTIVE", "Aggregate", "active_units", "aggregate"]
 
 ACTIVE = 0.01
+"""Variance of a code's mean over the data, from which on a unit counts as active: the threshold of
+Burda, Grosse & Salakhutdinov (2016), https://arxiv.org/abs/1509.00519.
+"""
 BLOCK = 1 << 22
+"""Numbers at a time: 32 MB of float64."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,9 @@ from pushforward.core.errors import ShapeMismatch
 __all__ = ["require_alike"]
 
 HALF = 0.5
+"""Half of the range 0..1: values further below 0 cannot be rounding of that range, and images that
+span less may be either.
+"""
 
 
 def require_alike(

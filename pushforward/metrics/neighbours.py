@@ -42,7 +42,9 @@ BLOCK_NUMBERS = 1 << 24
 DIGITS = 27
 """Bits of half a number, whose square fits into 64 with room for a sum over COLUMNS."""
 MASK = (1 << DIGITS) - 1
+"""The lower half of a number's bits."""
 COLUMNS = 64
+"""Squares that are summed before their carries are taken: so many fit beside `DIGITS`."""
 EPS = torch.finfo(torch.float64).eps
 
 

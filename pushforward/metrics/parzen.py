@@ -27,6 +27,7 @@ from pushforward.metrics.pairs import Pair, seed_of
 __all__ = ["parzen", "best_width"]
 
 CHOOSING_ROWS = 1000
+"""Training rows on which the bandwidth is chosen: enough to tell neighbouring bandwidths apart."""
 
 
 def parzen(

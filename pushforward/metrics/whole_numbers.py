@@ -17,6 +17,7 @@ from pushforward.core.numbers import warn_of_rounding
 __all__ = ["origin_of", "less", "beside"]
 
 LIMIT = 2**53
+"""Up to here float64 holds every integer."""
 
 
 def origin_of(*sets: Tensor) -> Tensor | None:

@@ -22,15 +22,25 @@ from torch import nn
 
 from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.registry import Value
+from pushforward.core.scaling import ScalingKind
 from pushforward.nets.critics import Entry, planes
 from pushforward.nets.dcgan import ConvolutionalGenerator, convolutional_head, convolutional_trunk
 from pushforward.nets.infogan import InformedGenerator, informed_trunk
-from pushforward.nets.mlp import MLP, Maxout, check_activation, join, make_activation, mlp
+from pushforward.nets.mlp import (
+    MLP,
+    Activation,
+    Maxout,
+    check_activation,
+    join,
+    make_activation,
+    mlp,
+)
 from pushforward.nets.residual import ResidualGenerator, residual_trunk
 
 __all__ = ["Adversaries", "Dense", "DeepConvolutional", "Informed", "Residual", "Toy"]
 
 SHORTEST = 8
+"""Sides of images that the convolutions can halve once and keep a map of 4."""
 
 
 class Adversaries(Value, family="adversaries"):
@@ -42,7 +52,7 @@ class Adversaries(Value, family="adversaries"):
         entry: how a condition enters the critic.
     """
 
-    scaling: ClassVar[str] = "standardised"
+    scaling: ClassVar[ScalingKind] = "standardised"
     bounded: ClassVar[bool] = False
 
     @property
@@ -78,7 +88,7 @@ class Dense(Adversaries, name="mlp"):
     """
 
     hidden: Sequence[int] = (128, 128)
-    activation: str = "leaky_relu"
+    activation: Activation = "leaky_relu"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", tuple(self.hidden))
@@ -128,7 +138,7 @@ class Toy(Adversaries, name="veegan"):
 class Images(Adversaries):
     """Networks for images with any number of channels and values from -1 to 1."""
 
-    scaling: ClassVar[str] = "signed"
+    scaling: ClassVar[ScalingKind] = "signed"
 
     @property
     def entry(self) -> Entry:

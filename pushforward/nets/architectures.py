@@ -17,10 +17,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from pushforward.core.errors import InvalidValue, require_positive, suggest
+from pushforward.core.errors import InvalidValue, one_of, require_positive
 from pushforward.core.registry import Value
-from pushforward.nets.convolutional import NORMS, ConvolutionalDecoder, ConvolutionalEncoder
-from pushforward.nets.mlp import Heads, ShapedHeads, balance_logistic, check_activation
+from pushforward.nets.convolutional import NORMS, ConvolutionalDecoder, ConvolutionalEncoder, Norm
+from pushforward.nets.mlp import Activation, Heads, ShapedHeads, balance_logistic, check_activation
 
 __all__ = [
     "Architecture",
@@ -59,7 +59,7 @@ class Layers(Architecture):
     """Dense layers; the decoder mirrors the encoder."""
 
     @abstractmethod
-    def layers(self) -> tuple[tuple[int, ...], str]:
+    def layers(self) -> tuple[tuple[int, ...], Activation]:
         """Sizes of the encoder's hidden layers, and the activation after each."""
 
     def encoder(self, event: Sequence[int], sizes: Sequence[int], extra: int = 0) -> nn.Module:
@@ -82,7 +82,7 @@ class Perceptron(Layers, name="mlp"):
     """
 
     hidden: Sequence[int] | int = (400,)
-    activation: str = "relu"
+    activation: Activation = "relu"
 
     def __post_init__(self) -> None:
         hidden = (self.hidden,) if isinstance(self.hidden, int) else tuple(self.hidden)
@@ -90,7 +90,7 @@ class Perceptron(Layers, name="mlp"):
         object.__setattr__(self, "hidden", hidden)
         check_activation(self.activation)
 
-    def layers(self) -> tuple[tuple[int, ...], str]:
+    def layers(self) -> tuple[tuple[int, ...], Activation]:
         """The given sizes and activation."""
         return (
             (self.hidden,) if isinstance(self.hidden, int) else tuple(self.hidden)
@@ -111,19 +111,18 @@ class Convolutional(Architecture, name="conv"):
 
     width: int = 32
     hidden: int = 256
-    activation: str = "silu"
-    norm: str = "none"
+    activation: Activation = "silu"
+    norm: Norm = "none"
 
     def __post_init__(self) -> None:
         require_positive(width=self.width, hidden=self.hidden)
         check_activation(self.activation)
-        if self.norm == "batch":
+        if str(self.norm) == "batch":
             raise InvalidValue(
                 "norm='batch' makes the output for one image depend on the rest of its batch; use"
                 " norm='group'"
             )
-        if self.norm not in NORMS:
-            raise InvalidValue(f"unknown norm {self.norm!r}; {suggest(self.norm, NORMS)}")
+        one_of("norm", self.norm, NORMS)
 
     def encoder(self, event: Sequence[int], sizes: Sequence[int], extra: int = 0) -> nn.Module:
         """y is appended to the flattened last map.
@@ -156,7 +155,7 @@ class Plane(Layers, name="plane"):
     digits laid out in a plane.
     """
 
-    def layers(self) -> tuple[tuple[int, ...], str]:
+    def layers(self) -> tuple[tuple[int, ...], Activation]:
         """Two of softplus."""
         return (500, 501), "softplus"
 
@@ -169,7 +168,7 @@ class Burda(Layers, name="burda"):
     Weights use torch's initialisation; theirs Glorot & Bengio's.
     """
 
-    def layers(self) -> tuple[tuple[int, ...], str]:
+    def layers(self) -> tuple[tuple[int, ...], Activation]:
         """Two of tanh."""
         return (200, 200), "tanh"
 
@@ -184,7 +183,7 @@ class Hinton(Layers, name="hinton"):
     layers; and linear outputs, where theirs are logistic with cross-entropy.
     """
 
-    def layers(self) -> tuple[tuple[int, ...], str]:
+    def layers(self) -> tuple[tuple[int, ...], Activation]:
         """Three, logistic."""
         return (1000, 500, 250), "sigmoid"
 

@@ -19,21 +19,40 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from pushforward.core.errors import InvalidValue
-from pushforward.nets.mlp import join, make_activation
+from pushforward.nets.mlp import Activation, join, make_activation
 
-__all__ = ["ConvolutionalEncoder", "ConvolutionalDecoder", "NORMS", "check_image", "map_sizes"]
+__all__ = [
+    "ConvolutionalEncoder",
+    "ConvolutionalDecoder",
+    "NORMS",
+    "Norm",
+    "check_image",
+    "map_sizes",
+]
 
-NORMS = ("none", "group")
+Norm: TypeAlias = Literal["none", "group"]
+NORMS: tuple[Norm, ...] = get_args(Norm)
+"""What follows a convolution: nothing, or group norm (Wu & He 2018,
+https://arxiv.org/abs/1803.08494).
+"""
 SHORTEST = 8
+"""Sides of images that can be halved once and leave a map of 4."""
 MAP = 4
+"""Sides longer than this are halved: a map of 4x4 is what a dense layer reads well."""
 WIDEST = 8
+"""Times the width that channels grow to: beyond, weights grow by the square and maps hardly shrink.
+"""
 GROUPS = 8
+"""Groups of channels in group norm: Wu & He (2018) find little between 8 and 32, and narrow layers
+have few channels.
+"""
 
 Size = tuple[int, int]
 
@@ -86,8 +105,8 @@ class ConvolutionalEncoder(nn.Module):
         *,
         width: int = 32,
         hidden: int = 256,
-        activation: str = "silu",
-        norm: str = "none",
+        activation: Activation = "silu",
+        norm: Norm = "none",
     ) -> None:
         super().__init__()
         channels, height, across = check_image(event)
@@ -136,8 +155,8 @@ class ConvolutionalDecoder(nn.Module):
         *,
         width: int = 32,
         hidden: int = 256,
-        activation: str = "silu",
-        norm: str = "none",
+        activation: Activation = "silu",
+        norm: Norm = "none",
     ) -> None:
         super().__init__()
         self.channels = _channels(shapes)
@@ -222,7 +241,7 @@ def _channels(shapes: Sequence[Sequence[int]]) -> tuple[int, ...]:
     return tuple(image[0] for image in images)
 
 
-def _activation_layers(channels: int, activation: str, norm: str) -> list[nn.Module]:
+def _activation_layers(channels: int, activation: Activation, norm: Norm) -> list[nn.Module]:
     """The layers after a convolution."""
     normed = [nn.GroupNorm(math.gcd(channels, GROUPS), channels)] if norm == "group" else []
     return [*normed, make_activation(activation)]

@@ -33,6 +33,9 @@ MAP = 4
 WIDEST = 8
 SLOPE = 0.2
 SPREAD = 0.02
+"""All as Radford, Metz & Chintala (2016) have them: a map of 4x4, 64 to 512 channels, leaky ReLU of
+slope .2, weights that begin as N(0, .02²).
+"""
 
 Size = tuple[int, int]
 Network = TypeVar("Network", bound=nn.Module)

@@ -7,14 +7,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor, nn
 
-from pushforward.core.errors import InvalidValue, suggest
+from pushforward.core.errors import one_of
 
 __all__ = [
     "ACTIVATIONS",
+    "Activation",
     "mlp",
     "MLP",
     "Maxout",
@@ -26,7 +28,10 @@ __all__ = [
     "join",
 ]
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {
+Activation: TypeAlias = Literal[
+    "relu", "leaky_relu", "tanh", "softplus", "silu", "gelu", "elu", "sigmoid", "identity"
+]
+ACTIVATIONS: dict[Activation, type[nn.Module]] = {
     "relu": nn.ReLU,
     "leaky_relu": nn.LeakyReLU,
     "tanh": nn.Tanh,
@@ -37,16 +42,15 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "sigmoid": nn.Sigmoid,
     "identity": nn.Identity,
 }
+"""Each name's module."""
 
 
-def check_activation(name: str) -> str:
+def check_activation(name: str) -> Activation:
     """Return the name if it is a known activation."""
-    if name not in ACTIVATIONS:
-        raise InvalidValue(f"unknown activation {name!r}; {suggest(name, ACTIVATIONS)}")
-    return name
+    return one_of("activation", name, get_args(Activation))
 
 
-def mlp(sizes: Sequence[int], activation: str = "relu", norm: bool = False) -> nn.Sequential:
+def mlp(sizes: Sequence[int], activation: Activation = "relu", norm: bool = False) -> nn.Sequential:
     """Linear layers of the given sizes with activations between them,
     preceded by batch norm if `norm`.
     """
@@ -78,7 +82,7 @@ class MLP(nn.Module):
         inputs: int,
         shape: Sequence[int],
         hidden: Sequence[int],
-        activation: str = "relu",
+        activation: Activation = "relu",
         norm: bool = False,
     ) -> None:
         super().__init__()
@@ -105,7 +109,11 @@ class Heads(nn.Module):
     """
 
     def __init__(
-        self, inputs: int, sizes: Sequence[int], hidden: Sequence[int], activation: str = "relu"
+        self,
+        inputs: int,
+        sizes: Sequence[int],
+        hidden: Sequence[int],
+        activation: Activation = "relu",
     ) -> None:
         super().__init__()
         width = hidden[-1] if hidden else inputs
@@ -139,7 +147,7 @@ class ShapedHeads(Heads):
         inputs: int,
         shapes: Sequence[Sequence[int]],
         hidden: Sequence[int],
-        activation: str = "relu",
+        activation: Activation = "relu",
     ) -> None:
         super().__init__(inputs, [math.prod(shape) for shape in shapes], hidden, activation)
         self.shapes = tuple(tuple(shape) for shape in shapes)
@@ -172,7 +180,7 @@ class Maxout(nn.Module):
         return maxima
 
 
-def make_activation(name: str) -> nn.Module:
+def make_activation(name: Activation) -> nn.Module:
     """The activation, in place where autograd allows it."""
     return (
         ACTIVATIONS[name](inplace=True)

@@ -31,10 +31,14 @@ from pushforward.nets.convolutional import map_sizes
 __all__ = ["ResidualGenerator", "ResidualBlock", "Resample", "residual_trunk"]
 
 SLOPE = 0.2
+"""Of the leaky ReLU, as in the paper."""
 GAIN = math.sqrt(2 / (1 + SLOPE**2))
+"""What keeps variances through a leaky ReLU (He et al. 2015, https://arxiv.org/abs/1502.01852)."""
 WIDEST = 8
+"""Times the width that channels grow to."""
 EXPANSION = 2
 GROUP = 16
+"""Channels inside a block for each outside, and channels of a group: Config E."""
 
 Size = tuple[int, int]
 

@@ -22,6 +22,8 @@ __all__ = [
 ]
 
 GROUPS = 8
+"""Groups of channels in the group norm that takes batch norm's place, as in `nets.convolutional`.
+"""
 WEIGHTED = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 ACTIVE = (*(a for a in ACTIVATIONS.values() if a is not nn.Identity), Maxout)
 

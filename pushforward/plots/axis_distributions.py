@@ -63,6 +63,7 @@ def is_rows(x: object) -> TypeGuard[Observations]:
 
 
 DRAWS = 4000
+"""Samples whose kernel density stands for a model without a density: enough for smooth contours."""
 
 
 def grid_density(

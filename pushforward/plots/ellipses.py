@@ -36,6 +36,7 @@ from pushforward.plots.style import (
 __all__ = ["clusters", "profile", "ellipse"]
 
 SHARES = (0.5, 0.95)
+"""Of a component's mass: a half, which is its core, and the usual 95 %."""
 
 
 def clusters(

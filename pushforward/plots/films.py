@@ -52,7 +52,11 @@ SECONDS, HOLD = 0.12, 2.0
 LONGEST = 655
 """Seconds: GIF counts hundredths in 16 bits."""
 BINS = 60
+"""Of histograms: columns of a few pixels."""
 EDGE = 0.2
+"""Free space around points, in parts of their range: samples wander outside the data while a model
+learns.
+"""
 
 
 def some_of(times: Sequence[float], most: int = 8) -> list[int]:

@@ -17,6 +17,7 @@ from pushforward.plots.style import COLOURS, INK, SMALL, TEXT, dress, numbers, p
 __all__ = ["paths_in_plane"]
 
 WRAP = 4
+"""Panels in a row: more are too narrow on a page."""
 
 
 def paths_in_plane(

@@ -37,6 +37,7 @@ from pushforward.plots.style import (
 __all__ = ["marginals", "corner"]
 
 MOST_AXES = 6
+"""Axes drawn unless told otherwise: a corner plot of more has panels too small to read."""
 
 
 def marginals(

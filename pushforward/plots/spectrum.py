@@ -36,6 +36,7 @@ from pushforward.plots.style import (
 __all__ = ["scree", "biplot"]
 
 MOST = 30
+"""Components drawn: bars of more are too narrow, and the tail is flat."""
 
 
 def scree(pca: object, *, title: str = "", ax: Axes | None = None) -> Figure:

@@ -39,12 +39,18 @@ from pushforward.recipes.runs import run_folder
 __all__ = ["run", "learn", "with_views", "plain", "measured", "shown"]
 
 CATEGORIES, NUMBERS = 10, 2
+"""As Chen et al. (2016) have them for digits."""
 WIDTH = 16
+"""A quarter of the paper's, for one CPU."""
 STARTS, START, SHOWN = 3, 60_000, 100_000
+"""Initialisations, images shown to each, and images shown to the best of them after that."""
 BATCH = 32
+"""Images in a step: small, for many steps in the same time."""
 RATE = "adam(rate=0.0005, beta1=0.5)"
 TEST, VITAL = 10_000, 2000
+"""Images held out, and samples that vital signs are taken from."""
 REAL, DRAWN, STEPS = 8, 8, 5
+"""Rows and columns of the image sheets."""
 
 
 def run(

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.core.phase import Batch, Step, Terms
-from pushforward.core.records import Record
+from pushforward.core.records import Bound, Record
 from pushforward.experiments import fit_model
 from pushforward.fitting.trainer import Trainer
 from pushforward.models.deep.gan import GAN
@@ -38,8 +38,13 @@ from pushforward.recipes.registry import Findings
 __all__ = ["run", "play", "Case", "CASES", "DiracGAN"]
 
 RATE, STEPS, BATCH = 0.1, 400, 64
+"""Steps short enough that orbits look smooth, and enough of them for several turns."""
 START = (1.0, 0.5)
+"""Off the solution in both coordinates."""
 GAMMA, SIGMA, LIMIT = 1.0, 1.0, 0.7
+"""Strengths of the remedies: a penalty; a noise, whose γ = 2 a² σ² is ½ in the logistic games; and
+a clip inside the orbit.
+"""
 Orbit = list[tuple[float, float]]
 
 
@@ -199,7 +204,7 @@ def measured(case: Case, path: Orbit, seed: int) -> Record:
     if case.exact:
         known = [1 + (RATE * case.slope(theta * psi)) ** 2 for theta, psi in path[:-1]]
         details["off"] = max(abs(b / a - growth) for (a, b), growth in zip(pairwise(moduli), known))
-    kind = "estimate" if case.hacks else "exact"
+    kind: Bound = "estimate" if case.hacks else "exact"
     return Record(
         "growth of the squared modulus in a step",
         seen,

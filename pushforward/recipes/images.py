@@ -64,7 +64,9 @@ LARGE = 64
 without which it won at once on CIFAR-10.
 """
 COMPONENTS = 50
+"""Of the feature space where there are no labels: few beside the number of images."""
 COLUMNS, PAIRS = 16, 12
+"""Of the image sheets."""
 REAL = "trained on"
 
 

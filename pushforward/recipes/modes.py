@@ -34,8 +34,11 @@ from pushforward.recipes.runs import run_folder
 __all__ = ["run", "learn", "measured", "Player", "PLAYERS", "VANILLA", "BEST", "Task", "SETS"]
 
 ROWS, DRAWS = 100_000, 2500
+"""Rows to learn from, and the 2500 samples of Lin et al. (2018) to measure."""
 BATCH, LATENT = 256, 2
+"""Of all players alike; two numbers in a code are enough for a plane."""
 CODES, SHOWN = 600, 6
+"""Samples in a frame of the film, and frames in the figure."""
 
 
 @dataclass(frozen=True)

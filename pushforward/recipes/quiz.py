@@ -43,6 +43,7 @@ ROWS, REPEATS, MANY = 16, 3, 10_000
 LEAST, MOST = 10, 10**4.5
 """Evaluations per observation; a factor of √10 between."""
 CHAINS, LEAPFROGS = 2, 5
+"""Of AIS, few: the budget goes into temperatures."""
 METHODS = ("naive Monte Carlo", "IWAE, q 1.5 times too wide", "AIS")
 
 

@@ -42,8 +42,11 @@ __all__ = ["run", "measured", "energy", "SIGMAS"]
 SIGMAS = (1.6, 0.8, 0.4, 0.2, 0.1)
 """In standard deviations of the images' pixels; and fitted."""
 LATENT, HIDDEN = 16, (256,)
+"""Of each model: small, since there are six."""
 SAMPLES, BATCH = 250_000, 64
+"""Images shown to each of the models, and in a step."""
 K, SHOWN = 200, 7
+"""Draws of the bound for each image, and images shown."""
 KINDS = (
     "sharpness of reconstructions",
     "sharpness of samples",

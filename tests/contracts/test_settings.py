@@ -322,7 +322,8 @@ def test_a_setting_of_the_wrong_kind_is_refused_in_one_line(owner: str, setting:
         ),
         (
             lambda: pf.VAE(activation=3),
-            "activation must be a text, got 3; pass activation='relu', say",
+            "activation must be 'relu', 'leaky_relu', 'tanh', 'softplus', 'silu', 'gelu', 'elu', "
+            "'sigmoid' or 'identity', got 3; pass activation='relu', say",
         ),
         (
             lambda: pf.VAE(hidden=(10**30,)),

@@ -295,7 +295,7 @@ def test_conditionals_of_the_state(matrix):
         )
         exact = (log_density(x, joint, h, weights=w) - below).exp()
         assert gap(part.density(q), exact) <= part.absolute_error < 1e-8
-    with pytest.raises(ValueError, match="condition nearer to the data"):
+    with pytest.raises(ValueError, match="condition closer to the data"):
         state.condition([0], [5.9])
 
 

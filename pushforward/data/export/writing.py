@@ -50,6 +50,7 @@ __all__ = ["check_target", "write", "write_csv", "text_columns"]
 
 _OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
 _BLOCK = 65536
+"""Rows that are texts at a time: as texts they take many times the memory of their numbers."""
 _KINDS = {
     "grid": ("images", "clips"),
     "folder": ("images", "clips"),

@@ -21,9 +21,17 @@ __all__ = ["Archive", "is_archive_name"]
 
 _ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar", ".zst")
 _RATIO = 100
+"""Times its own size that an archive may unpack to: images are compressed already and stay below 2,
+while an archive made to fill the memory reaches deflate's limit, about 1000.
+"""
 _HARMLESS = 2**26
+"""Bytes that may be unpacked whatever the ratio: 64 MB hurt nobody."""
 _LARGEST_MEMBER = 2**29
+"""The largest member that is unpacked, 512 MB: an image of the most pixels allowed is smaller."""
 _IN_MEMORY = 2**23
+"""Members up to 8 MB, as nearly all images are, are unpacked into memory, which is faster than to
+seek in a compressed stream.
+"""
 
 
 def is_archive_name(name: str) -> bool:

@@ -61,7 +61,9 @@ CIFAR10_LABELS = (
     "truck",
 )
 _DEFAULT_ROWS = 10_000
+"""Enough that the density is smooth in a figure, and few enough to fit at once."""
 _MOST_ROWS = 10**9
+"""Two columns of so many take 16 GB."""
 
 
 @register_reader(name="builtin", names=NAMES)

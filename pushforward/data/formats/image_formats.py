@@ -43,7 +43,9 @@ SUFFIXES = tuple(s for _, suffixes in _FORMATS.values() for s in suffixes)
 """The supported suffixes of image files, in lower case."""
 
 _SIDEWAYS = (5, 6, 7, 8)
+"""EXIF orientations in which height and width change places."""
 _ORIENTATION = 0x0112
+"""The number of EXIF's tag 'Orientation' (0x0112)."""
 _TRANSPARENCY_SCALE = {"L;2": (4, 85), "L;4": (16, 17)}
 
 

@@ -80,6 +80,9 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _START = 65536
+"""Bytes in which a header must end: those of the formats that are looked at here are a few hundred
+long, comments apart.
+"""
 _NETPBM = re.compile(rb"P[1-6]")
 _NETPBM_HEADER = re.compile(
     rb"(P[14](?:(?:\s|#[^\r\n]*[\r\n])+\d+){2}|P[2356](?:(?:\s|#[^\r\n]*[\r\n])+\d+){3})\s"

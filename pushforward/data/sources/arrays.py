@@ -21,7 +21,7 @@ from pushforward.core.data_types import ArrayOrTensor, Observations
 from pushforward.core.errors import BadSource, InvalidValue, PushforwardError, ShapeMismatch
 from pushforward.core.numbers import is_sparse
 from pushforward.core.source import Source
-from pushforward.core.space import Space, as_array
+from pushforward.core.space import Form, Space, as_array
 from pushforward.data.formats.registry import register_reader
 from pushforward.data.options import Options
 
@@ -74,7 +74,7 @@ def from_array(
     x: Observations,
     options: Options,
     *,
-    form: str = "array",
+    form: Form = "array",
     labels: ArrayLike | Tensor | None = None,
     space: Space | None = None,
     layout: str = "",

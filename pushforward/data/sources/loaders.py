@@ -37,6 +37,9 @@ from pushforward.data.sources.items import from_dataset, from_iterable, is_map_s
 __all__ = ["is_loader", "from_loader", "Rows"]
 
 _ENDLESS = 100
+"""Times the number of items after which a sampler counts as endless: none that repeats items to
+balance classes gives so many.
+"""
 _INSTEAD = "pass loader.dataset itself, or torch.utils.data.Subset(loader.dataset, rows)"
 
 

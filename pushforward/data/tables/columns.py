@@ -19,6 +19,9 @@ from pushforward.data.tables.cells import Cells
 __all__ = ["ColumnSurvey", "joint"]
 
 _MOST_CATEGORIES = 100_000
+"""Distinct texts that are kept while reading: beyond, a column is free text, and its categories
+would fill the memory.
+"""
 _DATE = r"\s*\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?\s*(Z|[+-]\d{2}(:?\d{2})?)?)?\s*"
 
 

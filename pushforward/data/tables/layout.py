@@ -28,6 +28,9 @@ from pushforward.data.tables.text_format import TableFormat
 __all__ = ["Layout", "sniff"]
 
 _LINES, _START = 60, 100_000
+"""Lines, and characters in them, from which the format is told: a wrong separator shows in the
+first few, and wide tables have long lines.
+"""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ __all__ = [
 _SPACES = " \u00a0\u202f"
 _BETWEEN = ("'", "’", *_SPACES)
 _CELLS = 1000
+"""Cells of a line that are looked at: more, in very wide tables, tell nothing new."""
 _SPOKEN = {"\t": "tab", r"\s+": "whitespace", " ": "space", "\u00a0": "space", "\u202f": "space"}
 
 

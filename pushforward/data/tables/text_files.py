@@ -26,7 +26,11 @@ from pushforward.data.tables.text_format import decoding, western
 __all__ = ["text_table"]
 
 _START = 1 << 16
+"""Bytes that the format is told from, to begin with: 64 KB hold dozens of ordinary lines."""
 _WHOLE = 1 << 26
+"""Bytes among which three lines are sought, and up to which a file is read whole to tell its
+encoding: 64 MB are soon read beside what parsing them takes.
+"""
 
 
 def text_table(path: Path, packing: str, options: Options) -> Table:

@@ -27,6 +27,7 @@ from pushforward.core.model import Model
 from pushforward.core.numbers import to_float64
 from pushforward.core.phase import Batch
 from pushforward.core.registry import register
+from pushforward.core.scaling import ScalingKind
 from pushforward.core.scan import Facts
 from pushforward.core.source import Source
 from pushforward.densities import FourierState, FrequencyGrid, Scale
@@ -100,7 +101,7 @@ class FourierKDE(Model):
     """
 
     accepts: ClassVar[frozenset[str]] = frozenset({"few"})
-    scaling_kind: str = "identity"
+    scaling_kind: ScalingKind = "identity"
     dtype: ClassVar[torch.dtype | None] = torch.float64
     block_rows: ClassVar[int] = 1 << 18
 

@@ -26,6 +26,7 @@ from pushforward.core.phase import Batch
 from pushforward.core.random import Rng, generator, normal
 from pushforward.core.registry import register
 from pushforward.core.samplers import Sampler
+from pushforward.core.scaling import ScalingKind
 from pushforward.core.scan import Facts
 from pushforward.core.source import Source
 from pushforward.core.space import Space
@@ -66,7 +67,7 @@ class Gaussian(Model):
     """
 
     accepts: ClassVar[frozenset[str]] = frozenset({"constant", "single", "few"})
-    scaling_kind: str = "identity"
+    scaling_kind: ScalingKind = "identity"
     dtype: ClassVar[torch.dtype | None] = torch.float64
 
     mean_: Tensor

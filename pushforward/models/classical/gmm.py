@@ -23,6 +23,7 @@ from pushforward.core.numbers import to_python
 from pushforward.core.random import Rng, generator, normal
 from pushforward.core.registry import register
 from pushforward.core.samplers import Sampler
+from pushforward.core.scaling import ScalingKind
 from pushforward.core.space import Space
 from pushforward.fitting.em import EM
 from pushforward.models.classical.axes import axes_to_keep, known_values, subspace, too_far
@@ -90,7 +91,7 @@ class GMM(MixturePasses):
     """
 
     accepts: ClassVar[frozenset[str]] = frozenset({"missing", "constant", "single", "few"})
-    scaling_kind: str = "standardised"
+    scaling_kind: ScalingKind = "standardised"
 
     def __init__(
         self,

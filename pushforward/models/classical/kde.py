@@ -35,9 +35,10 @@ from pushforward.core.fitter import Fitter
 from pushforward.core.random import Rng, generator
 from pushforward.core.registry import register
 from pushforward.core.samplers import Sampler
+from pushforward.core.scaling import ScalingKind
 from pushforward.core.space import Space
 from pushforward.densities import Scale
-from pushforward.densities.kernels import find_kernel
+from pushforward.densities.kernels import Shape, find_kernel
 from pushforward.fitting.em import EM
 from pushforward.models.classical.axes import axes_to_keep, known_values, subspace, too_far
 from pushforward.models.classical.kde_bandwidth import (
@@ -113,14 +114,14 @@ class KDE(Integrals):
     """
 
     accepts: ClassVar[frozenset[str]] = frozenset({"few"})
-    scaling_kind: str = "identity"
+    scaling_kind: ScalingKind = "identity"
     dtype: ClassVar[torch.dtype | None] = torch.float64
 
     def __init__(
         self,
         bandwidth: float | str | Any = "scott",
         kernel: KernelName = "gaussian",
-        shape: Literal["radial", "product"] = "radial",
+        shape: Shape = "radial",
         form: Form | None = None,
         adaptive: Adaptive | None = None,
         neighbours: int | None = None,

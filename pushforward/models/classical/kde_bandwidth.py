@@ -16,12 +16,14 @@ from pushforward.core.numbers import to_float64
 from pushforward.densities import KernelSums, Scale
 from pushforward.densities.bandwidths import (
     Choice,
+    Form,
     abramson,
     likelihood_bandwidth,
     nearest,
     scott,
     silverman,
 )
+from pushforward.densities.kernels import Shape
 
 __all__ = [
     "RULES",
@@ -42,7 +44,6 @@ T = TypeVar("T")
 
 BandwidthRule = Literal["scott", "silverman", "likelihood", "crossvalidation"]
 RULES: tuple[str, ...] = get_args(BandwidthRule)
-Form = Literal["number", "axes", "matrix"]
 Adaptive = Literal["abramson", "knn"]
 Bandwidth = float | tuple[float, ...] | tuple[tuple[float, ...], ...] | str
 """A number, one per axis, a matrix, or the name of a rule."""
@@ -88,7 +89,7 @@ def is_searched(bandwidth: object) -> bool:
 
 
 def ruled_bandwidth(
-    rule: str, x: Tensor, weights: Tensor, *, form: Form, kernel: str, shape: str
+    rule: str, x: Tensor, weights: Tensor, *, form: Form, kernel: str, shape: Shape
 ) -> Tensor:
     """The bandwidth (), (d,) or (d, d) of a rule of thumb for rows (n, d); Scott's for searches."""
     by_rule = silverman if rule == "silverman" else scott
@@ -103,7 +104,7 @@ def likeliest_bandwidth(
     local: Tensor | None,
     *,
     kernel: str,
-    shape: str,
+    shape: Shape,
 ) -> tuple[Tensor, Choice]:
     """The multiple of h with the largest held-out likelihood, and how it was chosen."""
     choice = likelihood_bandwidth(
@@ -126,7 +127,7 @@ def local_factors(
     h: Tensor,
     *,
     kernel: str,
-    shape: str,
+    shape: Shape,
 ) -> Tensor:
     """Factors s_i (n,) of the bandwidth at each row, of geometric mean one."""
     if adaptive == "abramson":

@@ -16,7 +16,7 @@ from pushforward.core.scan import Facts
 from pushforward.core.source import Source
 from pushforward.densities import KernelSums, Scale
 from pushforward.densities.bandwidths import Choice
-from pushforward.densities.kernels import Kernel, find_kernel
+from pushforward.densities.kernels import Kernel, Shape, find_kernel
 from pushforward.models.classical.kde_bandwidth import (
     Adaptive,
     Bandwidth,
@@ -54,7 +54,7 @@ class KernelPasses(Model):
 
     bandwidth: Bandwidth | Callable[[Any], Any]
     kernel: str
-    shape: str
+    shape: Shape
     form: Form | None
     adaptive: Adaptive | None
     neighbours: int | None
@@ -148,8 +148,9 @@ class KernelPasses(Model):
         self.local_ = torch.ones_like(w)
         h = self._fixed(x, w)
         if self.adaptive is not None:
-            options = {"kernel": self.kernel, "shape": self.shape}
-            factors = local_factors(self.adaptive, self.neighbours, x, w, h, **options)
+            factors = local_factors(
+                self.adaptive, self.neighbours, x, w, h, kernel=self.kernel, shape=self.shape
+            )
             self.local_ = factors.to(x)
             if is_searched(self.bandwidth):
                 h = self._likeliest(x, w, h, self.local_)
@@ -174,14 +175,14 @@ class KernelPasses(Model):
             return bandwidth_tensor(self.bandwidth)
         points = self.fitted_space().kind == "points"
         form = self.form or ("axes" if points else "number")
-        options = {"kernel": self.kernel, "shape": self.shape}
-        h = ruled_bandwidth(self.bandwidth, x, w, form=form, **options)
+        h = ruled_bandwidth(self.bandwidth, x, w, form=form, kernel=self.kernel, shape=self.shape)
         return self._likeliest(x, w, h, None) if is_searched(self.bandwidth) else h
 
     def _likeliest(self, x: Tensor, w: Tensor, h: Tensor, local: Tensor | None) -> Tensor:
         """The multiple of h with the largest held-out likelihood."""
-        rule, options = str(self.bandwidth), {"kernel": self.kernel, "shape": self.shape}
-        h, self.choice = likeliest_bandwidth(rule, x, w, h, local, **options)
+        h, self.choice = likeliest_bandwidth(
+            str(self.bandwidth), x, w, h, local, kernel=self.kernel, shape=self.shape
+        )
         return h
 
     def _kernel(self) -> Kernel:

@@ -18,6 +18,7 @@ from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidValue
 from pushforward.core.fitter import Fitter
 from pushforward.core.registry import register
+from pushforward.core.scaling import ScalingKind
 from pushforward.fitting.em import EM
 from pushforward.models.classical.lloyd import LloydPasses
 from pushforward.models.classical.nearest_centres import EXACT, Plan
@@ -67,7 +68,7 @@ class KMeans(LloydPasses):
     """
 
     accepts: ClassVar[frozenset[str]] = frozenset({"constant", "single", "few"})
-    scaling_kind: str = "identity"
+    scaling_kind: ScalingKind = "identity"
 
     def __init__(
         self,

@@ -32,6 +32,7 @@ from pushforward.core.fitter import Fitter
 from pushforward.core.random import Rng, generator, normal
 from pushforward.core.registry import register
 from pushforward.core.samplers import Sampler
+from pushforward.core.scaling import ScalingKind
 from pushforward.core.space import Space
 from pushforward.fitting.em import EM
 from pushforward.models.classical.covariance import LEAST
@@ -91,7 +92,7 @@ class PCA(PrincipalPasses):
     """
 
     accepts: ClassVar[frozenset[str]] = frozenset({"constant", "single", "few"})
-    scaling_kind: str = "identity"
+    scaling_kind: ScalingKind = "identity"
 
     def __init__(
         self,

@@ -27,7 +27,7 @@ from pushforward.core.registry import Value, read, register
 from pushforward.core.space import Space
 from pushforward.fitting.trainer import Trainer
 from pushforward.nets.architectures import Architecture, SingleHead
-from pushforward.nets.mlp import MLP, check_activation, make_activation
+from pushforward.nets.mlp import MLP, Activation, check_activation, make_activation
 
 __all__ = ["Autoencoder", "Noise", "GaussianNoise", "Masking", "Sparsity", "L1", "KL"]
 
@@ -86,7 +86,7 @@ class Masking(Noise, name="masking"):
 class Sparsity(Value, family="sparsity"):
     """The penalty on codes with many active units."""
 
-    def refuse(self, squash: str) -> None:
+    def refuse(self, squash: Activation) -> None:
         """InvalidValue where codes through the activation `squash` are outside its range."""
 
     @abstractmethod
@@ -130,7 +130,7 @@ class KL(Sparsity, name="kl"):
                 " activation"
             )
 
-    def refuse(self, squash: str) -> None:
+    def refuse(self, squash: Activation) -> None:
         """Activations between 0 and 1 only."""
         if squash != "sigmoid":
             raise InvalidValue(
@@ -185,11 +185,11 @@ class Autoencoder(Learner):
         self,
         latent: int = 10,
         hidden: Sequence[int] = (256, 128),
-        activation: str = "relu",
+        activation: Activation = "relu",
         network: Architecture | str | None = None,
         noise: Noise | str | None = None,
         sparsity: Sparsity | str | None = None,
-        squash: str = "identity",
+        squash: Activation = "identity",
     ) -> None:
         super().__init__()
         require_positive(latent=latent, **{f"hidden[{i}]": size for i, size in enumerate(hidden)})
@@ -265,7 +265,7 @@ class Autoencoder(Learner):
 class Squashed(nn.Module):
     """A network with an activation after it."""
 
-    def __init__(self, network: nn.Module, activation: str) -> None:
+    def __init__(self, network: nn.Module, activation: Activation) -> None:
         super().__init__()
         self.network, self.activation = network, make_activation(activation)
 

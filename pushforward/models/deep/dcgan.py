@@ -16,6 +16,7 @@ from pushforward.core.registry import register
 from pushforward.fitting.augment import Augment
 from pushforward.fitting.trainer import Trainer
 from pushforward.models.deep.gan import GAN
+from pushforward.models.deep.hack import ConditioningMode
 from pushforward.models.deep.hacks import Hack
 from pushforward.nets.adversaries import DeepConvolutional
 from pushforward.objectives.games import Game
@@ -64,7 +65,7 @@ class DCGAN(GAN):
         penalties: Sequence[Penalty | str] = (),
         critic_steps: int = 1,
         packing: int = 1,
-        conditioning: str = "concatenation",
+        conditioning: ConditioningMode = "concatenation",
         hacks: Sequence[Hack | str] = (),
         critic_augment: Sequence[Augment | str] = (),
     ) -> None:

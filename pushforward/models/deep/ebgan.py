@@ -33,6 +33,7 @@ from pushforward.models.parts.generator import CodeModel
 from pushforward.nets.architectures import Architecture, Perceptron, SingleHead
 from pushforward.nets.critics import AutoencodingCritic
 from pushforward.nets.memory import Memory
+from pushforward.nets.mlp import Activation
 from pushforward.objectives.games import Margin
 from pushforward.objectives.pull_away import pull_away as parallel
 
@@ -84,7 +85,7 @@ class EBGAN(CodeModel):
         hidden: Sequence[int] = (128, 128),
         margin: float | None = None,
         pull_away: float = 0.1,
-        activation: str = "leaky_relu",
+        activation: Activation = "leaky_relu",
         network: Architecture | str | None = None,
         critic_steps: int = 1,
     ) -> None:

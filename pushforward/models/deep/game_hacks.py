@@ -11,7 +11,7 @@ from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.phase import Step
 from pushforward.core.random import normal
 from pushforward.core.space import Space
-from pushforward.models.deep.hack import Hack
+from pushforward.models.deep.hack import ConditioningMode, Hack
 from pushforward.objectives.games import FGAN, Game, Labelled, Minimax, NonSaturating, SoftLabelled
 
 __all__ = []
@@ -130,7 +130,7 @@ class Labels(Hack, name="labels"):
                 "the hack 'labels' needs data with labels; fit with y, or leave it out"
             )
 
-    def conditioning(self, mode: str) -> str:
+    def conditioning(self, mode: ConditioningMode) -> ConditioningMode:
         """An auxiliary classifier."""
         return "auxiliary"
 
@@ -179,6 +179,6 @@ class EmbeddedConditions(Hack, name="embedded_conditions"):
                 "the hack 'embedded_conditions' needs data with labels; fit with y, or leave it out"
             )
 
-    def conditioning(self, mode: str) -> str:
+    def conditioning(self, mode: ConditioningMode) -> ConditioningMode:
         """Embedded."""
         return "embedding"

@@ -13,12 +13,12 @@ and `Adversary` (a critic and its game); see `ebgan.py` and `infogan.py`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar, get_args
 
 import torch
 from torch import Tensor, nn
 
-from pushforward.core.errors import InvalidValue, require_positive, suggest
+from pushforward.core.errors import InvalidValue, one_of, require_positive
 from pushforward.core.fitter import Symptom
 from pushforward.core.phase import Batch, Optimizer, Phase, Step, Terms, adam, play_together
 from pushforward.core.random import Rng, generator
@@ -26,6 +26,7 @@ from pushforward.core.registry import read, register
 from pushforward.core.space import Space
 from pushforward.fitting.augment import Augment
 from pushforward.fitting.trainer import Trainer
+from pushforward.models.deep.hack import ConditioningMode
 from pushforward.models.deep.hacks import Hack, read_hacks
 from pushforward.models.deep.vital_signs import adversarial_vitals, gradient_norm, symptoms
 from pushforward.models.parts.adversary import Adversary, Rows
@@ -33,13 +34,13 @@ from pushforward.models.parts.generator import CodeModel
 from pushforward.nets.adversaries import Adversaries, Dense
 from pushforward.nets.critics import Critic, Embedded
 from pushforward.nets.memory import Memory
+from pushforward.nets.mlp import Activation
 from pushforward.objectives.games import Game
 from pushforward.objectives.penalties import Penalty
 
-__all__ = ["GAN", "CONDITIONING", "Conditioning"]
+__all__ = ["GAN", "CONDITIONING"]
 
-Conditioning = Literal["concatenation", "embedding", "projection", "auxiliary"]
-CONDITIONING = ("concatenation", "embedding", "projection", "auxiliary")
+CONDITIONING: tuple[ConditioningMode, ...] = get_args(ConditioningMode)
 EMBEDDED = 8
 """Numbers in the embedding of a condition; labels are few, so a short embedding separates them."""
 RECENT = 256
@@ -100,11 +101,11 @@ class GAN(CodeModel):
         hidden: Sequence[int] = (128, 128),
         game: Game | str = "non_saturating",
         penalties: Sequence[Penalty | str] = ("r1(gamma=0.1)",),
-        activation: str = "leaky_relu",
+        activation: Activation = "leaky_relu",
         critic_steps: int = 1,
         network: Adversaries | str | None = None,
         packing: int = 1,
-        conditioning: str = "concatenation",
+        conditioning: ConditioningMode = "concatenation",
         single_step: bool = False,
         hacks: Sequence[Hack | str] = (),
         critic_augment: Sequence[Augment | str] = (),
@@ -119,10 +120,7 @@ class GAN(CodeModel):
         for name, (values, family) in lists.items():
             if isinstance(values, (str, family)):
                 raise InvalidValue(f"{name} is a list, got {values!r}; write {name}=['{values}']")
-        if conditioning not in CONDITIONING:
-            raise InvalidValue(
-                f"unknown conditioning {conditioning!r}; {suggest(conditioning, CONDITIONING)}"
-            )
+        one_of("conditioning", conditioning, CONDITIONING)
         self.latent, self.hidden, self.activation = latent, tuple(hidden), activation
         self.game: Game = read(Game, game)
         self.penalties: tuple[Penalty, ...] = tuple(read(Penalty, p) for p in penalties)

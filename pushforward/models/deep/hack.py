@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeAlias
 
 from torch import Tensor, nn
 
 from pushforward.core.phase import Optimizer, Step
 from pushforward.core.registry import Value
+from pushforward.core.scaling import ScalingKind
 from pushforward.core.space import Space
 from pushforward.objectives.games import Game
 
-__all__ = ["Hack"]
+__all__ = ["ConditioningMode", "Hack"]
+
+ConditioningMode: TypeAlias = Literal["concatenation", "embedding", "projection", "auxiliary"]
+"""How a condition enters the networks."""
 
 
 class Hack(Value, family="hack"):
@@ -32,7 +36,7 @@ class Hack(Value, family="hack"):
     def check(self, space: Space, condition_space: Space | None) -> None:
         """Raise InvalidValue where the data leave it nothing to act on."""
 
-    def scaling(self, kind: str) -> str:
+    def scaling(self, kind: ScalingKind) -> ScalingKind:
         """The coordinates the players work in."""
         return kind
 
@@ -74,6 +78,6 @@ class Hack(Value, family="hack"):
         """Moves of the critic to one of the generator."""
         return steps
 
-    def conditioning(self, mode: str) -> str:
+    def conditioning(self, mode: ConditioningMode) -> ConditioningMode:
         """How the condition enters."""
         return mode

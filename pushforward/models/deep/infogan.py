@@ -33,10 +33,11 @@ from pushforward.densities.likelihoods import bound_log_scale
 from pushforward.densities.normals import Normal
 from pushforward.fitting.augment import Augment
 from pushforward.models.deep.gan import GAN
+from pushforward.models.deep.hack import ConditioningMode
 from pushforward.models.deep.hacks import Hack
 from pushforward.models.parts.adversary import Rows, Verdict
 from pushforward.nets.adversaries import Adversaries
-from pushforward.nets.mlp import mlp
+from pushforward.nets.mlp import Activation, mlp
 from pushforward.nets.surgery import replace_batch_norm
 from pushforward.objectives.games import Game
 from pushforward.objectives.penalties import Penalty
@@ -120,10 +121,10 @@ class InfoGAN(GAN):
         hidden: Sequence[int] = (128, 128),
         game: Game | str = "non_saturating",
         penalties: Sequence[Penalty | str] = ("r1(gamma=0.1)",),
-        activation: str = "leaky_relu",
+        activation: Activation = "leaky_relu",
         critic_steps: int = 1,
         network: Adversaries | str | None = None,
-        conditioning: str = "concatenation",
+        conditioning: ConditioningMode = "concatenation",
         hacks: Sequence[Hack | str] = (),
         critic_augment: Sequence[Augment | str] = (),
     ) -> None:

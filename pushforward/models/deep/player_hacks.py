@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.phase import Optimizer, sgd
+from pushforward.core.scaling import ScalingKind
 from pushforward.models.deep.hack import Hack
 from pushforward.nets.critics import BatchDiscrimination
 from pushforward.nets.surgery import insert_batch_norm, insert_dropout, replace_relu
@@ -24,7 +25,7 @@ class Normalise(Hack, name="normalise"):
     number: ClassVar[int] = 1
     does: ClassVar[str] = "data scaled to [-1, 1], tanh as the generator's last layer"
 
-    def scaling(self, kind: str) -> str:
+    def scaling(self, kind: ScalingKind) -> ScalingKind:
         """Signed."""
         return "signed"
 

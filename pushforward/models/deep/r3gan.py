@@ -17,6 +17,7 @@ from pushforward.core.registry import register
 from pushforward.fitting.augment import Augment
 from pushforward.fitting.trainer import Trainer
 from pushforward.models.deep.gan import GAN
+from pushforward.models.deep.hack import ConditioningMode
 from pushforward.models.deep.hacks import Hack
 from pushforward.nets.adversaries import Residual
 from pushforward.objectives.games import Relativistic
@@ -63,7 +64,7 @@ class R3GAN(GAN):
         blocks: int = 2,
         gamma: float = 1.0,
         packing: int = 1,
-        conditioning: str = "concatenation",
+        conditioning: ConditioningMode = "concatenation",
         hacks: Sequence[Hack | str] = (),
         critic_augment: Sequence[Augment | str] = (),
     ) -> None:

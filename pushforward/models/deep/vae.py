@@ -33,7 +33,7 @@ from pushforward.fitting.trainer import Trainer
 from pushforward.models.parts.recogniser import RecognisedModel
 from pushforward.nets.architectures import Architecture, mlp
 from pushforward.nets.free_parameters import FreeParameters
-from pushforward.nets.mlp import ShapedHeads, check_activation
+from pushforward.nets.mlp import Activation, ShapedHeads, check_activation
 from pushforward.objectives.bounds import Elbo, ImportanceWeighted, Objective
 
 __all__ = ["VAE"]
@@ -127,7 +127,7 @@ class VAE(RecognisedModel):
         latent: int = 20,
         hidden: Sequence[int] = (400,),
         likelihood: Likelihood | str = "gaussian",
-        activation: str = "relu",
+        activation: Activation = "relu",
         network: Architecture | str | None = None,
         posterior: Posterior | str = "diagonal",
         prior: Prior | str = "normal",

@@ -27,11 +27,23 @@ from pushforward.objectives.games import Game
 __all__ = ["adversarial_vitals", "distances", "overfitting", "slope", "gradient_norm", "symptoms"]
 
 WON = 0.98
+"""Accuracy of a critic from which on the generator is hardly told anything."""
 UNIFORM = 0.05
+"""Distance between samples, in parts of that between rows of data: a twentieth is one sample over
+and over.
+"""
 OVERFITTED = 0.5
+"""Share of the critic's margin that holds for its training rows alone: beyond half, it goes by
+memory.
+"""
 SATURATED = 0.01
+"""Mean slope of the generator's loss below which it stands still."""
 ERRORS = 3.0
+"""Standard errors that chance explains."""
 NARROW = 64
+"""Columns up to which distances are taken by differences; of wider rows products are faster, and
+near pairs rare.
+"""
 
 
 def adversarial_vitals(

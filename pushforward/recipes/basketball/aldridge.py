@@ -33,10 +33,15 @@ from pushforward.recipes.runs import run_folder
 __all__ = ["run", "accuracy", "surprise"]
 
 BANDWIDTHS = (1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
+"""Feet, from an arm's length to half the width of the key."""
 IMAGINED = (1.0, 3.0, 10.0, 30.0)
+"""Numbers of imagined shots, a factor of about 3 apart."""
 FOLDS = 10
+"""As is usual."""
 DEPTH = 35.0
+"""Feet from the baseline that are drawn: farther out there are hardly any shots."""
 CELLS = 200
+"""Of the maps along each side: a quarter of a foot, finer than any bandwidth."""
 
 
 def run(

@@ -24,9 +24,17 @@ __all__ = ["RIM", "lines", "full_lines", "draw_court", "Panel", "trajectories", 
 
 Line = np.ndarray[Any, Any]
 WIDTH, HALF, LENGTH = 50.0, 47.0, 94.0
+"""Feet, by the rules of the NBA, Rule 1
+(https://official.nba.com/rule-no-1-court-dimensions-equipment/): half the length is 47.
+"""
 RIM, RIM_RADIUS = (0.0, 5.25), 0.75
+"""Centre and radius of the rim."""
 ARC, CORNER = 23.75, 22.0
+"""The three-point line: its radius, and how far its straight parts lie from the middle."""
 KEY, FREE_THROW, CIRCLE, RESTRICTED, BOARD = 16.0, 19.0, 6.0, 4.0, 4.0
+"""Width of the key, its depth, the radii of its circle and of the restricted area, and where the
+board hangs.
+"""
 ACROSS = "feet from the middle (+ is the shooter's left)"
 ALONG = "feet from the baseline"
 

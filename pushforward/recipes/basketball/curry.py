@@ -40,7 +40,9 @@ from pushforward.recipes.runs import run_folder
 __all__ = ["run", "density", "folds"]
 
 FOLDS = 5
+"""As is usual."""
 AREA = 50 * HALF
+"""Of half a court, square feet: what a uniform density is one over."""
 
 
 def density() -> KDE:

@@ -36,9 +36,14 @@ from pushforward.recipes.runs import run_folder
 __all__ = ["run", "maps_of", "neighbours", "recognised", "KNOWN"]
 
 CELL, DEPTH, LATENT = 2.0, 36.0, 10
+"""Feet of a cell and of the map, and numbers in a code: cells are as fine as 300 shots allow."""
 LATENTS = (2, LATENT)
+"""Numbers in a code: two can be drawn."""
 GRID = (round(DEPTH / CELL), round(50 / CELL))
 LEAST_SHOTS, HELD_OUT, SPLITS = 300, 0.2, 5
+"""Shots in a season below which a map is noise, the share of players held out, and how often they
+are split anew.
+"""
 KNOWN = (
     "Stephen Curry",
     "LeBron James",

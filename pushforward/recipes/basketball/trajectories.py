@@ -43,6 +43,7 @@ START, SIDE = (30.0, 25.0), 6.0
 and how far apart those that share a line; feet.
 """
 HELD_OUT = 0.3
+"""The share of a single game's end that is held out."""
 
 
 def run(
