@@ -50,8 +50,7 @@ REPORTS = 100
 """Reports per budget, at least one every 100 steps: a smooth curve in a short log."""
 STEPS_UNKNOWN = 10_000
 """Steps assumed for a budget in minutes, to space its reports."""
-CHECK_UPS = 8
-EVALUATIONS = 20
+CHECK_UPS, EVALUATIONS = 8, 20  # per budget: a curve shows by then, and they cost little
 ROLLBACKS = 3
 """Most rollbacks: if a fit diverges again at an eighth of its rates, the rates are not the cause.
 """
@@ -384,13 +383,8 @@ class Loop:
         self.players.backoff, self.rollbacks = backoff, rollbacks
         self.tally.begin(self.step)
         self.watchdog = self._new_watchdog()
-        self.emit(
-            Warned(
-                *self._now(),
-                f"diverged: {error}",
-                f"went back to {self.samples} samples and halved the learning rate",
-            )
-        )
+        back = f"went back to {self.samples} samples and halved the learning rate"
+        self.emit(Warned(*self._now(), f"diverged: {error}", back))
 
     # -------------------------------------------------------------------------- after the last step
 
