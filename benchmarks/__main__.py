@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.timing import machine
 
-MODULES = ("spine", "classical", "kde", "likelihood", "adversarial")
+MODULES = ("spine", "classical", "kde", "likelihood", "adversarial", "releases")
 RESULTS = Path(__file__).parent.parent / "results" / "bench.json"
 
 
