@@ -67,11 +67,11 @@ def work():
 """,
     ),
     "dcgan": (
-        "DCGAN 64x64x3, batch 64, both players, 4 steps, float32",
+        "DCGAN 64x64x3, batch 64, both players, 2 steps, float32",
         """
 x = (256 * torch.rand(256, 3, 64, 64, generator=stream)).byte()
 def work():
-    pf.DCGAN().fit(x, by=pf.Trainer(steps=4, batch=64))
+    pf.DCGAN().fit(x, by=pf.Trainer(steps=2, batch=64))
 """,
     ),
     "help": (
@@ -108,6 +108,7 @@ print(time.process_time() - began); raise SystemExit
 
 def _seconds(tree: Path, code: str) -> float:
     environment = {**os.environ, "PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # modules are compiled once, as installed
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=environment,

@@ -122,7 +122,6 @@ def _model_first(words: list[str]) -> list[str]:
 
 def command_of(name: str, words: Sequence[str] = ()) -> Callable[..., int | None]:
     """The command of one model, whose flags are its settings."""
-    from pushforward.cli.fitting import fit
     from pushforward.core.registry import model_class
     from pushforward.experiments.settings import settings_of, summary_of
 
@@ -132,6 +131,8 @@ def command_of(name: str, words: Sequence[str] = ()) -> Callable[..., int | None
     names = [setting.name for setting in settings]
 
     def run(source: Source = None, /, *, options: Options = UNSET, **flags: Any) -> int | None:
+        from pushforward.cli.fitting import fit
+
         typed = {setting: flags.pop(setting) for setting in names if setting in flags}
         typed = {setting: value for setting, value in typed.items() if value is not None}
         line = shlex.join(["pushforward", "fit", *words]).encode("utf-8", "backslashreplace")

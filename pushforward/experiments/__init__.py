@@ -41,12 +41,33 @@ Modules -------
 `Model.fit` lies below, in `core`, and so cannot make an `Experiment`: it is the step that an
 experiment takes, not the other way round. What both share, the rows' provenance and the manifest,
 therefore lies in `core`, and the fitters write it.
+
+Names load on first use; `__init__.pyi` lists them.
 """
 
 from __future__ import annotations
 
-from pushforward.experiments.experiment import Experiment, Outcome, fit_model
-from pushforward.experiments.opened import OpenedRun, open_run
-from pushforward.experiments.resuming import resume
+import importlib
 
 __all__ = ["Experiment", "OpenedRun", "Outcome", "fit_model", "open_run", "resume"]
+
+_HOMES = {
+    "Experiment": "experiment",
+    "Outcome": "experiment",
+    "fit_model": "experiment",
+    "OpenedRun": "opened",
+    "open_run": "opened",
+    "resume": "resuming",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'pushforward.experiments' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"pushforward.experiments.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

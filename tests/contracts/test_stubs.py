@@ -51,7 +51,9 @@ def test_a_stub_names_what_the_package_offers_and_where_it_is(stub: Path) -> Non
     assert set(homes) <= set(dir(package))
 
 
-@pytest.mark.parametrize("package", ["pushforward", "pushforward.fitting"])
+@pytest.mark.parametrize(
+    "package", ["pushforward", "pushforward.fitting", "pushforward.experiments"]
+)
 def test_importing_the_package_imports_nothing_heavy(package: str) -> None:
     """Names are looked up without torch; NumPy comes with nothing here."""
     code = (

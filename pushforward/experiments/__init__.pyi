@@ -1,0 +1,6 @@
+from pushforward.experiments.experiment import Experiment as Experiment
+from pushforward.experiments.experiment import Outcome as Outcome
+from pushforward.experiments.experiment import fit_model as fit_model
+from pushforward.experiments.opened import OpenedRun as OpenedRun
+from pushforward.experiments.opened import open_run as open_run
+from pushforward.experiments.resuming import resume as resume
