@@ -31,7 +31,7 @@ from pushforward.compat.conventions import (
 from pushforward.core.errors import InvalidValue
 from pushforward.core.random import generator
 from pushforward.models.classical.kmeans import KMeans as Centres
-from pushforward.models.classical.starts import START_ROWS, at_random, plus_plus
+from pushforward.models.classical.starts import START_ROWS, choose_at_random, choose_plus_plus
 
 __all__ = ["KMeans"]
 
@@ -266,7 +266,7 @@ def _sorted_start(
     each = np.ones(len(rows)) if weights is None else weights.numpy()
     found, which = np.unique(rows[each > 0].astype(np.float64), axis=0, return_inverse=True)
     x, total = torch.from_numpy(found), torch.from_numpy(np.bincount(which.ravel(), each[each > 0]))
-    centres: torch.Tensor = (plus_plus if name == "kmeans++" else at_random)(
+    centres: torch.Tensor = (choose_plus_plus if name == "kmeans++" else choose_at_random)(
         x - x[0], k, generator(seed), total
     ) + x[0]
     starts: list[list[float]] = centres.tolist()

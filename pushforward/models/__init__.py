@@ -1,6 +1,4 @@
-"""Models. Importing this package fills the catalogue of names;
-the classes themselves are imported on demand.
-"""
+"""Models. Importing this package registers their names; the classes are imported on demand."""
 
 from pushforward.core.registry import catalogue, unlisted
 
@@ -27,7 +25,7 @@ catalogue.update(
         ),
         "kmeans": (
             "pushforward.models.classical.kmeans",
-            "cluster centres nearest to their rows: clusters",
+            "k cluster centres, each the mean of its rows: clusters",
         ),
         "autoencoder": (
             "pushforward.models.deep.autoencoder",
@@ -37,18 +35,21 @@ catalogue.update(
             "pushforward.models.deep.vae",
             "variational auto-encoder: codes, samples and a bound on the density",
         ),
-        "gan": ("pushforward.models.deep.gan", "two players, any game: samples"),
+        "gan": (
+            "pushforward.models.deep.gan",
+            "a generator against a critic, in any game: samples",
+        ),
         "dcgan": (
             "pushforward.models.deep.dcgan",
-            "two players, strided convolutions with batch norm: images",
+            "a GAN of strided convolutions with batch norm: images",
         ),
         "r3gan": (
             "pushforward.models.deep.r3gan",
-            "two players, regularised relativistic game, residual networks: images",
+            "a GAN of residual networks in the regularised relativistic game: images",
         ),
         "infogan": (
             "pushforward.models.deep.infogan",
-            "two players and a recogniser: samples, and codes of observations",
+            "a GAN with a recogniser: samples, and codes of observations",
         ),
         "ebgan": (
             "pushforward.models.deep.ebgan",

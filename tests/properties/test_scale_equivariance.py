@@ -17,7 +17,7 @@ from torch import Tensor
 
 import pushforward as pf
 from pushforward.core.learner import Learner
-from pushforward.models.classical.dimensionality import evidence
+from pushforward.models.classical.dimensionality import log_evidence
 from tests.small_models import IMAGES, MODELS, NAMES, SMALL
 
 CLASSICAL: dict[str, Callable[[], Any]] = {
@@ -140,8 +140,8 @@ def test_the_ends_of_what_float64_can_square(name: str, power: int) -> None:
 @pytest.mark.parametrize("power", [-996, 0, 988])
 def test_the_evidence_of_a_number_of_components_shifts_with_the_unit(power: int) -> None:
     spectrum = torch.tensor([9.0, 4.0, 1.0, 1e-3, 1e-13], dtype=torch.float64)
-    moved = evidence(spectrum * 2.0**power, 5, 100.0) + 100 / 2 * 5 * power * math.log(2)
-    torch.testing.assert_close(moved, evidence(spectrum, 5, 100.0), rtol=1e-9, atol=0)
+    moved = log_evidence(spectrum * 2.0**power, 5, 100.0) + 100 / 2 * 5 * power * math.log(2)
+    torch.testing.assert_close(moved, log_evidence(spectrum, 5, 100.0), rtol=1e-9, atol=0)
 
 
 @pytest.mark.parametrize("power", [-498, 0, 494])

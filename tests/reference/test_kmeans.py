@@ -18,7 +18,11 @@ from torch import Tensor
 import pushforward as pf
 from pushforward.metrics.clusters import elbow, silhouette
 from pushforward.models.classical.lloyd import ClusterSums
-from pushforward.models.classical.starts import at_random, plus_plus, squared_distances
+from pushforward.models.classical.starts import (
+    choose_at_random,
+    choose_plus_plus,
+    squared_distances,
+)
 
 
 def blobs(n: int = 400, d: int = 3, k: int = 4, seed: int = 0, spread: float = 6.0) -> Tensor:
@@ -103,7 +107,7 @@ def test_a_centre_that_lost_its_rows_stays_where_it_was(left: float) -> None:
 @given(d=st.integers(1, 6), k=st.integers(1, 10), seed=st.integers(0, 10**6))
 def test_agrees_with_scikit_learn(d: int, k: int, seed: int) -> None:
     x = blobs(200, d, 4, seed, 2.0)
-    start = plus_plus(x, k, torch.Generator().manual_seed(seed))
+    start = choose_plus_plus(x, k, torch.Generator().manual_seed(seed))
     theirs = SklearnKMeans(k, init=start.numpy(), n_init=1, tol=0, max_iter=200).fit(x.numpy())
     ours = pf.KMeans(k, start=start, tolerance=0, precision="float64").fit(x)
     assert float(ours.inertia_) == pytest.approx(theirs.inertia_, rel=1e-9)
@@ -172,7 +176,7 @@ def test_plus_plus_finds_separate_clusters() -> None:
     x = blobs(400, 2, 8, 1, 40.0)
     hits = [
         len(
-            squared_distances(x, plus_plus(x, 8, torch.Generator().manual_seed(s)))
+            squared_distances(x, choose_plus_plus(x, 8, torch.Generator().manual_seed(s)))
             .argmin(1)
             .unique()
         )
@@ -190,7 +194,7 @@ def test_plus_plus_finds_separate_clusters() -> None:
 def test_starts_respect_weights() -> None:
     x, w = blobs(100), torch.zeros(100, dtype=torch.float64)
     w[::10] = 1
-    for choose in (plus_plus, at_random):
+    for choose in (choose_plus_plus, choose_at_random):
         centres = choose(x, 5, torch.Generator().manual_seed(0), w)
         assert bool((torch.cdist(centres, x[::10]).amin(1) < 1e-12).all())
 

@@ -130,12 +130,12 @@ def test_minka_agrees_with_scikit_learn(seed: int) -> None:
 def test_evidence_is_that_of_scikit_learn() -> None:
     from sklearn.decomposition._pca import _assess_dimension
 
-    from pushforward.models.classical.dimensionality import evidence
+    from pushforward.models.classical.dimensionality import log_evidence
 
     spectrum = torch.linalg.eigvalsh(torch.cov(cloud(200, 6).T, correction=0)).flip(0)
     expected = [_assess_dimension(spectrum.numpy(), k, 200) for k in range(1, 6)]
     torch.testing.assert_close(
-        evidence(spectrum, 6, 200.0),
+        log_evidence(spectrum, 6, 200.0),
         torch.tensor(expected, dtype=torch.float64),
         rtol=1e-10,
         atol=1e-8,

@@ -1,4 +1,4 @@
-"""Axes of a space as users name them: to take margins of, and to condition on."""
+"""Axes of a space by name or position, for marginals and conditionals."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pushforward.core.errors import InvalidKind, InvalidValue
 from pushforward.core.model import Model
 from pushforward.core.space import Column, Space
 
-__all__ = ["axes_of", "axes_to_keep", "known_values", "subspace", "too_far"]
+__all__ = ["find_axes", "axes_to_keep", "read_known_values", "subspace", "too_far_error"]
 
 SHOWN = 8
-"""Values that an error message shows."""
+"""Most values shown in an error message."""
 
 
-def axes_of(space: Space, axes: object) -> list[int]:
+def find_axes(space: Space, axes: object) -> list[int]:
     """Positions of axes given by name or position; for images, of flattened coordinates."""
     if not isinstance(axes, Iterable):
         raise InvalidKind(f"axes must be a name or position, or several, got {axes!r}")
@@ -42,24 +42,26 @@ def axes_to_keep(space: Space, axes: object) -> list[int]:
     """Positions of the axes of a marginal.
 
     Raises:
-        InvalidValue: If there are none.
+        InvalidValue: If there is none.
     """
-    keep = axes_of(space, [axes] if isinstance(axes, (str, int)) else axes)
+    keep = find_axes(space, [axes] if isinstance(axes, (str, int)) else axes)
     if not keep:
         raise InvalidValue("a marginal needs at least one axis, got none")
     return keep
 
 
-def known_values(model: Model, known: Mapping[Any, Any]) -> tuple[list[int], list[int], Tensor]:
+def read_known_values(
+    model: Model, known: Mapping[Any, Any]
+) -> tuple[list[int], list[int], Tensor]:
     """Positions of the known and of the free axes, and the known values, from {axis: value}.
 
-    Columns of dates take dates, columns of per cent also '40%'.
+    Date columns accept dates, percent columns also '40%'.
 
     Raises:
         InvalidValue: Unless all values are finite and some axis is free.
     """
     space = model.fitted_space()
-    conditioned = axes_of(space, known)
+    conditioned = find_axes(space, known)
     free = [i for i in range(space.size) if i not in conditioned]
     if not free:
         raise InvalidValue("every axis is known; leave at least one free")
@@ -74,11 +76,11 @@ def known_values(model: Model, known: Mapping[Any, Any]) -> tuple[list[int], lis
     return conditioned, free, values.to(model.device)
 
 
-def too_far(values: Tensor) -> InvalidValue:
+def too_far_error(values: Tensor) -> InvalidValue:
     """The error for values at which no conditional distribution can be represented."""
-    shown = [f"{v:g}" for v in values.tolist()[:SHOWN]]
+    texts = [f"{v:g}" for v in values.tolist()[:SHOWN]]
     return InvalidValue(
-        f"the values {shown} are too far from the data to condition on; choose nearer ones"
+        f"the values {texts} are too far from the data to condition on; choose nearer ones"
     )
 
 

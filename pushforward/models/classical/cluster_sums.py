@@ -1,4 +1,4 @@
-"""What rows contribute to the centres of k-means: sums that merge."""
+"""Mergeable sums of rows for the centres of k-means."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-__all__ = ["EMPTY", "ClusterSums", "refilled"]
+__all__ = ["EMPTY", "ClusterSums", "refill"]
 
 EMPTY = 1e-14
-"""Share of all weight at or below which a centre owns nothing: rounding, of rows that left it."""
+"""Share of all weight at or below which a centre counts as empty:
+rounding error of rows that left it.
+"""
 
 
 @dataclass
 class ClusterSums:
-    """What rows contribute to their centres.
+    """The contributions of rows to their centres.
 
     Args:
         count: Σ w of each centre (k,).
@@ -23,9 +25,9 @@ class ClusterSums:
         squares: Σ w |x|², ().
         moved: number of rows that changed their centre, ().
         reach: the largest |x|², ().
-        far: in passes that ask for them, the rows farthest from their centres, each as [distance²,
+        far: in passes that request them, the rows farthest from their centres, each as [distance²,
             weight, centre, x] (m, d+3), falling.
-        inertia: in passes that ask for it, Σ w |x - c|² by differences, ().
+        inertia: in passes that request it, Σ w |x - c|² by differences, ().
     """
 
     count: Tensor
@@ -37,12 +39,12 @@ class ClusterSums:
     inertia: Tensor | None = None
 
     def merge(self, other: ClusterSums) -> ClusterSums:
-        """Of both sets of rows."""
+        """The sums over both sets of rows."""
         reach = far = inertia = None
         if self.reach is not None and other.reach is not None:
             reach = torch.maximum(self.reach, other.reach)
         if self.far is not None and other.far is not None:
-            far = _farthest(torch.cat([self.far, other.far]), len(self.far))
+            far = _take_farthest(torch.cat([self.far, other.far]), len(self.far))
         if self.inertia is not None and other.inertia is not None:
             inertia = self.inertia + other.inertia
         return ClusterSums(
@@ -56,16 +58,16 @@ class ClusterSums:
         )
 
     def spread(self, centres: Tensor) -> Tensor:
-        """Σ w |x - c|² () about centres (k, d), from the sums; rounding may leave it negative."""
+        """Σ w |x - c|² () about centres (k, d), from the sums; it may be negative by rounding."""
         lengths = (self.count * centres.square().sum(1)).sum()
         return self.squares - 2 * (centres * self.sums).sum() + lengths
 
 
-def refilled(sums: ClusterSums, centres: Tensor, empty: Tensor) -> tuple[ClusterSums, Tensor]:
-    """Sums and centres after each empty centre has taken a row far from its own centre.
+def refill(sums: ClusterSums, centres: Tensor, empty: Tensor) -> tuple[ClusterSums, Tensor]:
+    """Move each empty centre to a row far from its own centre; return the new sums and centres.
 
-    As in scikit-learn the row is taken from its owner's sums, so that the inertia falls by all of
-    its distance.
+    As in scikit-learn, the row is removed from its owner's sums,
+    so that the inertia falls by its distance.
     """
     assert sums.far is not None
     count, total, centres = sums.count.clone(), sums.sums.clone(), centres.clone()
@@ -78,6 +80,6 @@ def refilled(sums: ClusterSums, centres: Tensor, empty: Tensor) -> tuple[Cluster
     return replace(sums, count=count, sums=total), centres
 
 
-def _farthest(rows: Tensor, count: int) -> Tensor:
-    """The first `count` of rows [distance², …] by falling distance; of equal ones the earlier."""
+def _take_farthest(rows: Tensor, count: int) -> Tensor:
+    """The first `count` rows [distance², …] by falling distance; ties keep their order."""
     return rows[rows[:, 0].argsort(descending=True, stable=True)[:count]]

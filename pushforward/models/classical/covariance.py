@@ -1,10 +1,10 @@
-r"""Decompositions of covariance matrices that lose no digits to the units of the columns.
+r"""Decompositions of covariance matrices that are accurate whatever the units of the columns.
 
 Matrices are decomposed in the scale of correlations, Σ = D R D with D the standard deviations, so
-that columns in units however different cost no digits: densities are equivariant under a change of
-the unit of any column. Eigenvalues of R are floored, never added to: one below 4 d ε is what
-rounding leaves of zero, and is raised to it. So data that do not vary in some direction keep a
-finite density there, very high on the data and very low off them.
+that columns in very different units cost no digits: densities are equivariant under a change of any
+column's unit. Eigenvalues of R are floored, never shifted: one below 4 d ε is a rounded zero, and
+is raised to it. Data that do not vary in some direction thus keep a finite density there, very high
+on the data and very low elsewhere.
 """
 
 from __future__ import annotations
@@ -17,18 +17,19 @@ from torch import Tensor
 
 from pushforward.core.errors import Diverged
 
-__all__ = ["LEAST", "Correlation", "eigen", "resolution", "root"]
+__all__ = ["LEAST", "Correlation", "decompose", "resolution", "root"]
 
 LEAST = math.ulp(0.0)
-"""The smallest positive number: keeps logarithms and quotients finite, and no variance that
-float64 holds is below it."""
+"""The smallest positive float64: keeps logarithms and quotients
+finite below any representable variance.
+"""
 NUMPY_COLUMNS = 64
 """From this many columns NumPy's LAPACK is half again as fast as torch's on the CPU."""
 CONSTANT = 1e-8
-"""Deviation, as a share of its own size, that a coordinate without any is given: √ε of float64."""
+"""Deviation assigned to a constant coordinate, as a share of its size: √ε of float64."""
 
 
-def eigen(covariance: Tensor) -> tuple[Tensor, Tensor]:
+def decompose(covariance: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues (d,), rising, and eigenvectors in columns (d, d)."""
     if covariance.is_cuda or len(covariance) < NUMPY_COLUMNS:
         values, axes = torch.linalg.eigh(covariance)
@@ -40,10 +41,10 @@ def eigen(covariance: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def resolution(spectrum: Tensor, mean: Tensor) -> float:
-    """The smallest variance that float64 can tell from zero.
+    """The smallest variance that float64 can distinguish from zero.
 
-    It is 4 d ε times the largest of the spectrum, and at least the rounding of the mean. Where
-    nothing varies at all it is (1e-8 |mean|)², or 1e-16 where everything is 0.
+    It is 4 d ε times the largest eigenvalue, and at least the rounding error of the mean. If
+    nothing varies it is (1e-8 |mean|)², or 1e-16 if everything is 0.
     """
     top, size = float(spectrum.max()), float(mean.abs().max())
     eps = torch.finfo(torch.float64).eps
@@ -61,8 +62,7 @@ class Correlation:
         deviations: the diagonal of D, (d,).
         values: eigenvalues of the correlations, floored, rising, (d,).
         axes: eigenvectors A of the correlations, in columns (d, d).
-        still: number of directions in which nothing varies:
-            constant coordinates, and eigenvalues that were floored.
+        still: number of directions without variation: constant coordinates and floored eigenvalues.
     """
 
     deviations: Tensor
@@ -74,9 +74,9 @@ class Correlation:
     def of(cls, covariance: Tensor, mean: Tensor, *, common: bool = False) -> Correlation:
         """Decompose a covariance (d, d).
 
-        The mean (d,) tells which variances are rounding, and gives coordinates that do not vary a
-        scale, a share of their own size. With `common` that is instead the least scale that matters
-        beside the largest deviation.
+        The mean (d,) determines which variances are rounding error, and the scale of constant
+        coordinates, a share of their size. With `common` that scale is instead the least relevant
+        one beside the largest deviation.
         """
         eps, variance = torch.finfo(torch.float64).eps, covariance.diagonal()
         varies = variance > (eps * mean).square()
@@ -89,7 +89,7 @@ class Correlation:
         correlation = covariance / deviations / deviations[:, None]
         both, identity = varies & varies[:, None], torch.eye(len(mean)).to(correlation)
         correlation = torch.where(both, (correlation + correlation.T) / 2, identity)
-        values, axes = eigen(correlation)
+        values, axes = decompose(correlation)
         floor = 4 * len(mean) * eps
         count = int((~varies).sum()) + int((values < floor).sum())
         return cls(deviations, values.clamp_min(floor), axes, count)
@@ -97,8 +97,8 @@ class Correlation:
     def principal(self) -> tuple[Tensor, Tensor]:
         """Eigenvalues (d,) of Σ, falling, and eigenvectors in rows (d, d).
 
-        Jacobi's method on diag(values)^½ Aᵀ D gives each to nearly all of its own digits: unlike
-        others it loses none to the scales of the columns.
+        Jacobi's method on diag(values)^½ Aᵀ D computes each with high relative accuracy, unlike
+        methods that depend on the scales of the columns.
 
         Reference:
             Demmel & Veselić (1992), Jacobi's method is more accurate than QR.
@@ -116,7 +116,7 @@ class Correlation:
         return values.to(self.values), torch.from_numpy(right).T.contiguous().to(self.values)
 
     def whiten(self, centred: Tensor) -> Tensor:
-        """Rows (n, d) about the mean to coordinates whose covariance is I."""
+        """Map centred rows (n, d) to coordinates with covariance I."""
         return (centred / self.deviations) @ self.axes / self.values.sqrt()
 
     @property
@@ -125,7 +125,7 @@ class Correlation:
         return self.values.log().sum() + 2 * self.deviations.log().sum()
 
     def log_density(self, centred: Tensor) -> Tensor:
-        """log N(x; μ, Σ) (n,) in nats of rows x - μ (n, d); -inf where squares leave float64."""
+        """log N(x; μ, Σ) (n,) in nats of rows x - μ (n, d); -inf if squares overflow float64."""
         squares = self.whiten(centred).square().sum(1)
         constant = len(self.values) * math.log(2 * math.pi) + self.log_determinant
         return (-0.5 * (constant + squares)).nan_to_num(nan=-math.inf, neginf=-math.inf)
@@ -136,10 +136,10 @@ class Correlation:
 
 
 def root(covariance: Tensor) -> Tensor:
-    """B (…, d, d) with B Bᵀ = Σ, for sampling; 0 for coordinates that do not vary.
+    """B (…, d, d) with B Bᵀ = Σ, for sampling; 0 for constant coordinates.
 
-    Cholesky's factor of the correlations, which changes as little as Σ does (eigenvectors may
-    rotate); from their eigenvectors where the correlations are singular.
+    The Cholesky factor of the correlations, which is as stable as Σ (eigenvectors may rotate); from
+    eigenvectors if the correlations are singular.
     """
     deviations = covariance.diagonal(dim1=-2, dim2=-1).clamp_min(0).sqrt()
     safe = torch.where(deviations > 0, deviations, 1.0)

@@ -1,4 +1,4 @@
-r"""Covariances of k normal components by kind: what is stored of them, and what follows from it.
+r"""Covariances of k normal components by kind: their storage and derived quantities.
 
 A `spread` holds covariances (k, d, d) of kind 'full', variances (k, d) of kind 'diagonal' or (k,)
 of kind 'spherical', or one covariance (d, d) of kind 'tied'.
@@ -20,8 +20,8 @@ __all__ = [
     "Factors",
     "factors",
     "full_covariances",
-    "given_observed",
-    "spread_from",
+    "condition_on_observed",
+    "initial_spread",
     "variances_of",
 ]
 
@@ -46,14 +46,14 @@ class Factors:
     white: Tensor | None
 
     def whiten(self, k: int, centred: Tensor) -> Tensor:
-        """Rows x - μ_k (n, d) to coordinates whose covariance is I."""
+        """Map rows x - μ_k (n, d) to coordinates with covariance I."""
         if self.white is None:
             return centred / self.deviations[k]
         return centred @ self.white[k if len(self.white) > 1 else 0]
 
 
 def factors(kind: CovarianceKind, spread: Tensor, d: int) -> Factors:
-    """Factors of the covariances: the units of columns cost no digits."""
+    """Factors of the covariances, accurate whatever the units of the columns."""
     if kind in ("diagonal", "spherical"):
         deviations = (spread if kind == "diagonal" else spread[:, None].expand(-1, d)).sqrt()
         log_determinants = 2 * deviations.log().sum(1)
@@ -84,19 +84,19 @@ def variances_of(kind: CovarianceKind, means: Tensor, spread: Tensor) -> Tensor:
     return spread if kind == "diagonal" else spread[:, None].expand(k, d)
 
 
-def given_observed(
+def condition_on_observed(
     gap: Tensor, kind: CovarianceKind, means: Tensor, spread: Tensor
 ) -> Conditional | Independent:
-    """The components where some coordinates are missing (gap (d,)).
+    """The components given that some coordinates are missing (gap (d,)).
 
-    No d × d matrix is made where coordinates are independent.
+    No d × d matrix is built if coordinates are independent.
     """
     if kind in ("full", "tied"):
         return Conditional.of(gap, full_covariances(kind, means, spread))
     return Independent(gap, variances_of(kind, means, spread))
 
 
-def spread_from(variance: Tensor, kind: CovarianceKind, k: int, floor: float | Tensor) -> Tensor:
+def initial_spread(variance: Tensor, kind: CovarianceKind, k: int, floor: float | Tensor) -> Tensor:
     """The spread of k components that all have these variances (d,), floored."""
     least = torch.as_tensor(floor, dtype=variance.dtype, device=variance.device)
     variance = torch.maximum(variance, least)

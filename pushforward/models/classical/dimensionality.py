@@ -1,4 +1,4 @@
-r"""How many principal components the data call for.
+r"""Selection of the number of principal components.
 
 Minka's evidence is Laplace's approximation of p(X | K),
 
@@ -7,7 +7,7 @@ Minka's evidence is Laplace's approximation of p(X | K),
     m = dK - K(K+1)/2,
     ln|A_Z| = Σ_{i≤K} Σ_{j>i} ln[(1/l̂_j - 1/l̂_i)(l_i - l_j) N],   l̂_j = l_j (j ≤ K), σ² (j > K),
 
-and the held-out likelihood needs no more than the covariances of two halves of the rows.
+and the held-out likelihood needs only the covariances of two halves of the rows.
 
 Reference:
     Minka (2000), Automatic choice of dimensionality for PCA, Eq. 76-82.
@@ -23,10 +23,10 @@ from torch import Tensor
 
 from pushforward.models.classical.covariance import resolution
 
-__all__ = ["evidence", "held_out_likelihood"]
+__all__ = ["log_evidence", "held_out_likelihood"]
 
 
-def evidence(spectrum: Tensor, d: int, count: float) -> Tensor:
+def log_evidence(spectrum: Tensor, d: int, count: float) -> Tensor:
     """Minka's log-evidence for K = 1 … (d - 1, or the rank if lower), nats.
 
     Args:
@@ -35,7 +35,7 @@ def evidence(spectrum: Tensor, d: int, count: float) -> Tensor:
         count: N.
     """
     values = torch.zeros(d, dtype=torch.float64, device=spectrum.device)
-    # In units of the largest nothing leaves float64; the evidence then differs by a constant.
+    # In units of the largest eigenvalue nothing overflows; the evidence then differs by a constant.
     top = float(spectrum[0]) or 1.0
     values[: len(spectrum)] = spectrum / top
     floor = 4 * d * torch.finfo(torch.float64).eps
@@ -68,7 +68,7 @@ def held_out_likelihood(
 
     Args:
         mean, covariance: of the rows the components are fitted to, (d,) and (d, d).
-        other_mean, other_covariance: of the rows whose likelihood is asked for.
+        other_mean, other_covariance: of the rows whose likelihood is computed.
     """
     d = len(mean)
     values, axes = torch.linalg.eigh(covariance)
@@ -79,9 +79,9 @@ def held_out_likelihood(
     rest = torch.arange(d, 0, -1, dtype=values.dtype, device=values.device) - 1
     noise = (values.sum() - values.cumsum(0)) / rest.clamp_min(1)
     noise = noise.clamp_min(floor)
-    kept = values.clamp_min(floor)
-    scaled = (spread / kept).cumsum(0) + (spread.sum() - spread.cumsum(0)) / noise
+    floored = values.clamp_min(floor)
+    scaled = (spread / floored).cumsum(0) + (spread.sum() - spread.cumsum(0)) / noise
     constant = d * math.log(2 * math.pi)
-    total = constant + kept.log().cumsum(0) + rest * noise.log() + scaled
+    total = constant + floored.log().cumsum(0) + rest * noise.log() + scaled
     likelihoods: Tensor = -0.5 * total[: max(d - 1, 1)]
     return likelihoods

@@ -1,31 +1,30 @@
 r"""The E step of normal mixtures, as a function of rows and parameters.
 
-r_ik = π_k N(x_i; μ_k, Σ_k) / p(x_i). The log-density of a normal distribution is linear in
-φ(x) = [x xᵀ, x, 1],
+r_ik = π_k N(x_i; μ_k, Σ_k) / p(x_i). The log-density of a normal
+distribution is linear in φ(x) = [x xᵀ, x, 1],
 
     log π_k N(x; μ_k, Σ_k) = -½ <Σ_k⁻¹, x xᵀ> + <Σ_k⁻¹ μ_k, x> + c_k,
 
 so the logits are one matrix product of the features with a table of k rows, and the M step's sums
 Σ_i r_ik φ(x_i) are another. x xᵀ is symmetric: each pair of coordinates is built once, with the
-table's off-diagonal entries doubled. The pairs go round a circle, (i, i), (i + 1, i), (i + 2, i),
-…, so that all are products of one window of x with shifted ones.
+table's off-diagonal entries doubled. The pairs are ordered cyclically, (i, i), (i + 1, i),
+(i + 2, i), …, so that all are products of x with shifted copies.
 
-Both products cancel where a mean is many of its own deviations from the origin, as in clusters far
-apart. There each component works with differences x - μ_k instead, in the scale of its
-correlations, and so do the sums, which are then about the means that the pass began with
-(`NormalComponents.origins`).
+Both products cancel if a mean is many of its deviations from the origin, as with distant clusters.
+Components then use differences x - μ_k instead, in the scale of their correlations, and so do the
+sums, which are about the means at the start of the pass (`NormalComponents.origins`).
 
 Missing values are marginalised exactly. For a row with observed coordinates o, missing m,
 
     r_k ∝ π_k N(x_o; μ_o, Σ_oo),   x̂_m = μ_m + Σ_mo Σ_oo⁻¹ (x_o - μ_o),
     E[x xᵀ] = x̂ x̂ᵀ + [Σ_mm - Σ_mo Σ_oo⁻¹ Σ_om],
 
-computed once a pass for each pattern of missing coordinates.
+computed once per pass for each pattern of missing coordinates.
 
 References:
     Dempster, Laird & Rubin (1977), Maximum likelihood from incomplete data via the EM algorithm.
-    https://doi.org/10.1111/j.2517-6161.1977.tb01600.x
-    Ghahramani & Jordan (1994), Supervised learning from incomplete data via an EM approach.
+    https://doi.org/10.1111/j.2517-6161.1977.tb01600.x Ghahramani & Jordan (1994), Supervised
+    learning from incomplete data via an EM approach.
     https://proceedings.neurips.cc/paper/1993/hash/f2201f5191c4e92cc5af043eebfd0946-Abstract.html
 """
 
@@ -40,8 +39,8 @@ from torch import Tensor
 from pushforward.models.classical.covariance_kinds import (
     CovarianceKind,
     Factors,
+    condition_on_observed,
     factors,
-    given_observed,
 )
 from pushforward.models.classical.missing import LEAST_WEIGHT, Conditional, Independent
 
@@ -56,8 +55,9 @@ __all__ = [
 ]
 
 CAREFUL = {torch.float64: 1e8, torch.float32: 1e5}
-"""Squared means in units of the variance from which products cancel too much: they would cost 1e-8
-nats in float64, 1e-2 in float32."""
+"""Squared means, in units of the variance, above which products cancel too much: an error of 1e-8
+nats in float64, 1e-2 in float32.
+"""
 
 
 @dataclass
@@ -80,7 +80,7 @@ class Expected:
     weight: Tensor
 
     def merge(self, other: Expected) -> Expected:
-        """Of both sets of rows; adds in place."""
+        """The sums over both sets of rows, in place."""
         self.count += other.count
         self.first += other.first
         self.second += other.second
@@ -91,7 +91,7 @@ class Expected:
 
 @dataclass
 class NormalComponents:
-    """k weighted normal distributions in the model's coordinates, with what one pass needs of them.
+    """k weighted normal distributions in the model's coordinates, prepared for one pass.
 
     Args:
         kind: of the covariances.
@@ -99,14 +99,13 @@ class NormalComponents:
         means: (k, d).
         spread: of that kind, see `covariance_kinds`.
         jacobian: log |du/dx| of each coordinate (d,).
-        dtype: in which rows without gaps are worked on.
+        dtype: type for computing with complete rows.
 
     Attributes:
         factors: of the covariances.
         ratio: the largest squared mean in units of the variance.
-        origins: what sums are about (k, d); None for 0.
-        table: (k, p), turns features into logits.
-        root: W (d, d) with W Wᵀ = Σ⁻¹ of a tied covariance, whose squares no table needs.
+        origins: origins of the sums (k, d); None for 0. table: (k, p), maps features to logits.
+        root: W (d, d) with W Wᵀ = Σ⁻¹ of a tied covariance, which needs no table of squares.
         patterns: of missing coordinates, by their bytes.
     """
 
@@ -136,15 +135,15 @@ class NormalComponents:
         gaps = torch.isnan(x)
         incomplete = gaps.any(1)
         total = self.expect_complete(x[~incomplete], None if w is None else w[~incomplete])
-        patterns, which = torch.unique(gaps[incomplete], dim=0, return_inverse=True)
+        patterns, pattern_of = torch.unique(gaps[incomplete], dim=0, return_inverse=True)
         for i, pattern in enumerate(patterns):
-            rows = incomplete.nonzero()[:, 0][which == i]
+            rows = incomplete.nonzero()[:, 0][pattern_of == i]
             part = self.expect_incomplete(x[rows], None if w is None else w[rows], pattern)
             total = total.merge(part)
         return total
 
     def expect_complete(self, x: Tensor, w: Tensor | None) -> Expected:
-        """E step of rows without gaps."""
+        """E step of complete rows."""
         if self.origins is not None:
             wide = None if w is None else w.to(torch.float64)
             return self._expect_carefully(x.to(torch.float64), wide)
@@ -162,7 +161,7 @@ class NormalComponents:
         return sums
 
     def _expect_carefully(self, x: Tensor, w: Tensor | None) -> Expected:
-        """The same by differences from each mean."""
+        """E step of complete rows by differences from each mean."""
         whitened = (self.factors.whiten(k, x - mean) for k, mean in enumerate(self.means))
         squares = torch.stack([u.square().sum(1) for u in whitened])
         volumes = x.shape[1] * math.log(2 * math.pi) + self.factors.log_determinants
@@ -177,7 +176,7 @@ class NormalComponents:
         return sums
 
     def expect_incomplete(self, x: Tensor, w: Tensor | None, gap: Tensor) -> Expected:
-        """E step of rows that lack the same coordinates (gap (d,))."""
+        """E step of rows with the same missing coordinates (gap (d,))."""
         x, conditional = x.to(torch.float64), self._conditional(gap)
         logits, completed = conditional.joint(x, self.weights, self.means)
         r, value = normalise(logits)
@@ -197,14 +196,14 @@ class NormalComponents:
         return Expected(count, first, second, likelihood, weight)
 
     def _conditional(self, gap: Tensor) -> Conditional | Independent:
-        """What the components say for one pattern of missing coordinates."""
+        """The components' conditionals for one pattern of missing coordinates."""
         key = gap.to("cpu").numpy().tobytes()
         if key not in self.patterns:
-            self.patterns[key] = given_observed(gap, self.kind, self.means, self.spread)
+            self.patterns[key] = condition_on_observed(gap, self.kind, self.means, self.spread)
         return self.patterns[key]
 
     def _new_table(self) -> Tensor:
-        """The table (k, p) that turns features into logits."""
+        """The table (k, p) that maps features to logits."""
         d = self.means.shape[1]
         constant = self.weights.clamp_min(LEAST_WEIGHT).log() - 0.5 * d * math.log(2 * math.pi)
         if self.kind in ("diagonal", "spherical"):
@@ -229,7 +228,7 @@ class NormalComponents:
 
 
 def pairs(d: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """The coordinates i, j (d(d+1)/2,) of each pair, by their distance round the circle.
+    """The coordinates i, j (d(d+1)/2,) of each pair, by cyclic distance.
 
     In this order `features` holds their products.
     """
@@ -240,8 +239,8 @@ def pairs(d: int, device: torch.device) -> tuple[Tensor, Tensor]:
 def features(x: Tensor, kind: CovarianceKind) -> Tensor:
     """φ (p, n) of rows x (n, d).
 
-    The products of all pairs for full covariances, the squares for diagonal ones, neither where all
-    components share one; then x and 1.
+    Products of all pairs for full covariances, squares for diagonal ones,
+    neither for a tied one; then x and 1.
     """
     n, d = x.shape
     quadratic = {"full": d * (d + 1) // 2, "tied": 0}.get(kind, d)
@@ -253,7 +252,7 @@ def features(x: Tensor, kind: CovarianceKind) -> Tensor:
         circle = torch.cat([linear, linear[:half]])
         shifted = circle.unfold(0, d, 1)[:turns].mT
         torch.mul(shifted, linear, out=phi[: turns * d].view(turns, d, n))
-        if d % 2 == 0:  # half way round, each pair comes once
+        if d % 2 == 0:  # at half the cycle, each pair occurs once
             torch.mul(linear[half:], linear[:half], out=phi[turns * d : quadratic])
     elif quadratic:
         torch.mul(linear, linear, out=phi[:d])
@@ -263,8 +262,8 @@ def features(x: Tensor, kind: CovarianceKind) -> Tensor:
 def normalise(logits: Tensor) -> tuple[Tensor, Tensor]:
     """Probabilities over k (k, n) of logits (k, n), and log Σ exp (n,).
 
-    One kernel does it all, and the greatest probability p gives log Σ exp = top - log p. (A vector
-    library's exponential of what ends below the least normal number is twelve times as slow.)
+    One kernel computes both: the greatest probability p gives log Σ exp = top - log p. (A vector
+    library's exponential with subnormal results is twelve times slower.)
     """
     r = logits.softmax(0)
     return r, logits.amax(0) - r.amax(0).log()
@@ -281,10 +280,10 @@ def sum_features(
 
     Args:
         x: rows (n, d).
-        r: responsibilities (k, n), weighted already.
+        r: responsibilities (k, n), already weighted.
         kind: of the covariances.
         w: weights (n,), which a tied covariance needs.
-        phi: the features, if they are there.
+        phi: the features, if already computed.
     """
     phi = features(x, kind) if phi is None else phi
     d = x.shape[1]
@@ -299,9 +298,9 @@ def sum_features(
 
 
 def sum_centred(x: Tensor, r: Tensor, kind: CovarianceKind, origins: Tensor) -> Expected:
-    """As `sum_features`, about one origin for each component (k, d).
+    """As `sum_features`, about one origin per component (k, d).
 
-    Rows that give a component nothing are not looked at.
+    Rows without weight in a component are skipped.
     """
     i, j = pairs(x.shape[1], x.device)
     first = torch.zeros_like(origins)

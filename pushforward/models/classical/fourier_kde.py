@@ -1,13 +1,13 @@
-r"""A Gaussian kernel density kept as Fourier coefficients: it keeps no data.
+r"""A Gaussian kernel density stored as Fourier coefficients, without its data.
 
-Its memory does not grow with them:
+Its memory does not grow with the data:
 
     F_k = Σ_i w_i exp(-½ ω_kᵀ H ω_k - i ω_k · x_i),   f(x) = 1 / (V Σ_i w_i) Σ_k F_k exp(i ω_k · x)
 
-on a box that holds the data, in one to three dimensions. F is a sum over rows, so fitting streams,
-and machines add theirs. The marginal over some axes is F at frequency zero of the others; the
-conditional given x_b is the series summed along the axes b. Densities are exact to within
-`absolute_error`: so it knows no far tails, and it has no samples.
+on a box that holds the data, in one to three dimensions. F is a sum over rows, so fitting can
+stream, and machines can add their sums. The marginal over some axes is F at frequency zero of the
+others; the conditional given x_b is the series summed along the axes b. Densities are exact to
+within `absolute_error`: there are neither far tails nor samples.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ from pushforward.core.scan import Facts
 from pushforward.core.source import Source
 from pushforward.densities import FourierState, FrequencyGrid, Scale
 from pushforward.fitting.em import EM
-from pushforward.models.classical.axes import axes_to_keep, known_values, subspace
-from pushforward.models.classical.kde_bandwidth import bandwidth_tensor, checked_bandwidth
+from pushforward.models.classical.axes import axes_to_keep, read_known_values, subspace
+from pushforward.models.classical.kde_bandwidth import bandwidth_tensor, check_bandwidth
 from pushforward.models.classical.refusals import refuse_conditions, refuse_unsquarable
 
 __all__ = ["FourierKDE"]
 
 LARGEST = 2**25
-"""Coefficients: half a gigabyte."""
+"""Most coefficients: half a gigabyte."""
 Box = tuple[tuple[float, ...], ...]
 """The lowest and the highest value of each axis."""
 
 
 @dataclass
 class Coefficients:
-    """What rows contribute to the coefficients.
+    """The contributions of rows to the coefficients.
 
     Args:
         real, imaginary: of F (*modes).
@@ -71,15 +71,15 @@ class Coefficients:
 
 @register("fourier_kde")
 class FourierKDE(Model):
-    """Gaussian kernel density in one to three dimensions as Fourier coefficients; keeps no data.
+    """Gaussian kernel density in one to three dimensions as Fourier coefficients, without its data.
 
     Fitting reads the rows twice: for the box, then for the sums.
 
     Args:
         bandwidth: h in the data's units: a number, one per axis, a matrix H in squared units, or
             'scott', per axis from the variances and the number of rows.
-        box: (lowest, highest), each one number per axis, holding all data to come; None for the
-            range of the data. Models to be merged need one box.
+        box: (lowest, highest), each one number per axis, containing all data; None for the range of
+            the data. Models to be merged need the same box.
         eps: accuracy of the transforms relative to the largest density.
 
     Attributes:
@@ -119,8 +119,8 @@ class FourierKDE(Model):
         self, bandwidth: float | str | Any = "scott", box: object = None, eps: float = 1e-12
     ) -> None:
         super().__init__()
-        self.box = None if box is None else _checked_box(box)
-        self.bandwidth = checked_bandwidth(bandwidth, ("scott",))
+        self.box = None if box is None else _check_box(box)
+        self.bandwidth = check_bandwidth(bandwidth, ("scott",))
         if not 1e-14 <= eps <= 1e-3:
             raise InvalidValue(f"eps must lie between 1e-14 and 1e-3, got {eps}; 1e-12 is usual")
         self.eps = float(eps)
@@ -140,7 +140,7 @@ class FourierKDE(Model):
             self.register_buffer(name, torch.zeros(0, dtype=torch.float64))
 
     def fitted_tensors(self) -> Mapping[str, str]:
-        """What the stored numbers must be like."""
+        """Constraints on the stored tensors."""
         grid = {
             "box_": "ends d",
             "period_": "d positive",
@@ -157,13 +157,15 @@ class FourierKDE(Model):
         }
 
     def default_fitter(self) -> Fitter:
-        """One pass, after the one that finds the box."""
+        """One pass, after one that determines the box."""
         return EM()
 
     # ------------------------------------------------------------------------------------ fitting
 
     def prepare(self, source: Source, facts: Facts) -> None:
-        """Refuse conditions, high dimensions and too large boxes; choose the frequencies."""
+        """Refuse conditions, high dimensions and boxes that are too large;
+        choose the frequencies.
+        """
         refuse_conditions(self, source)
         d = source.space.size
         if d > 3:
@@ -203,7 +205,7 @@ class FourierKDE(Model):
         )
 
     def update(self, statistics: Coefficients) -> bool:
-        """Keep the sums; done."""
+        """Store the sums; one pass suffices."""
         self.real_, self.imaginary_ = statistics.real, statistics.imaginary
         self.mass_, self.count_ = statistics.mass, statistics.count
         if not float(self.mass_) > 0:
@@ -213,7 +215,7 @@ class FourierKDE(Model):
     def merge(self, other: FourierKDE) -> FourierKDE:
         """The model of both data sets.
 
-        InvalidValue unless both have one grid (the same box and bandwidth).
+        Raises InvalidValue unless both have the same grid (box and bandwidth).
         """
         return self._with(self.state().merge(other.state()), list(range(len(self.period_))))
 
@@ -240,9 +242,9 @@ class FourierKDE(Model):
     def condition(self, known: Mapping[Any, Any]) -> FourierKDE:
         """The density of the other axes, given {axis name or position: value}.
 
-        InvalidValue where the density there is not known.
+        Raises InvalidValue if the density there is unknown.
         """
-        b, a, values = known_values(self, known)
+        b, a, values = read_known_values(self, known)
         return self._with(self.state().condition(b, values.tolist()) if b else self.state(), a)
 
     def state(self) -> FourierState:
@@ -295,7 +297,7 @@ class FourierKDE(Model):
         return model.to(self.device)
 
 
-def _checked_box(box: object) -> Box:
+def _check_box(box: object) -> Box:
     """(lowest, highest) as finite numbers, one per axis.
 
     Raises:

@@ -7,7 +7,7 @@ With the axes split into known b and free a (Bishop 2006, Eq. 2.81-2.82),
     x_a | x_b  ~  N( μ_a + Σ_ab Σ_bb⁻¹ (x_b - μ_b),   Σ_aa - Σ_ab Σ_bb⁻¹ Σ_ba ),
     x_a        ~  N( μ_a, Σ_aa ).
 
-Covariances are decomposed as `covariance` says, so that the units of the columns cost no digits.
+Covariances are decomposed as in `covariance`, accurate whatever the units of the columns.
 """
 
 from __future__ import annotations
@@ -31,13 +31,18 @@ from pushforward.core.scan import Facts
 from pushforward.core.source import Source
 from pushforward.core.space import Space
 from pushforward.fitting.em import EM
-from pushforward.models.classical.axes import axes_to_keep, known_values, subspace, too_far
+from pushforward.models.classical.axes import (
+    axes_to_keep,
+    read_known_values,
+    subspace,
+    too_far_error,
+)
 from pushforward.models.classical.covariance import Correlation, root
 from pushforward.models.classical.refusals import (
-    no_variance,
     refuse_conditions,
     refuse_large,
     refuse_unsquarable,
+    variance_symptoms,
 )
 from pushforward.models.classical.scatter import Scatter
 
@@ -48,8 +53,8 @@ __all__ = ["Gaussian"]
 class Gaussian(Model):
     """One normal distribution with a full covariance: N(μ, Σ).
 
-    Made by `Gaussian().fit(x)` (maximum likelihood: Σ is the 1/N covariance), by `Gaussian.of`, or
-    by `condition` and `marginal` of PCA.
+    Created by `Gaussian().fit(x)` (maximum likelihood: Σ is the 1/N covariance), by `Gaussian.of`,
+    or by `condition` and `marginal` of PCA.
 
     Attributes:
         mean_: μ (d,), in the data's units.
@@ -94,7 +99,7 @@ class Gaussian(Model):
         return model
 
     def fitted_tensors(self) -> Mapping[str, str]:
-        """What the stored numbers must be like."""
+        """Constraints on the stored tensors."""
         return {"mean_": "d", "covariance_": "d d covariance"}
 
     def default_fitter(self) -> Fitter:
@@ -104,7 +109,7 @@ class Gaussian(Model):
     # ------------------------------------------------------------------------------------ fitting
 
     def prepare(self, source: Source, facts: Facts) -> None:
-        """Refuse conditions, and what float64 or memory cannot hold; choose the origin of sums."""
+        """Refuse conditions and data beyond float64 or memory; choose the origin of the sums."""
         refuse_conditions(self, source)
         refuse_large(self, source)
         super().prepare(source, facts)
@@ -116,14 +121,14 @@ class Gaussian(Model):
         return Scatter.of(batch.x.flatten(1), batch.weights, self._origin.to(batch.x.device))
 
     def update(self, statistics: Scatter) -> bool:
-        """Mean and covariance; one pass is enough."""
+        """Set mean and covariance; one pass suffices."""
         origin = self._origin.to(statistics.total.device)
         self.mean_, self.covariance_ = statistics.moments(origin)
         return True
 
     def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
         """Directions in which the data do not vary."""
-        return no_variance(self._correlation().still, len(self.mean_))
+        return variance_symptoms(self._correlation().still, len(self.mean_))
 
     # ------------------------------------------------------------------------------------ queries
 
@@ -148,7 +153,7 @@ class Gaussian(Model):
 
     def condition(self, known: Mapping[Any, Any]) -> Gaussian:
         """The distribution of the other axes, given {axis name or position: value}."""
-        b, a, values = known_values(self, known)
+        b, a, values = read_known_values(self, known)
         if not b:
             return self.marginal(a)
         given_axes = Correlation.of(self.covariance_[b][:, b], self.mean_[b])
@@ -157,11 +162,11 @@ class Gaussian(Model):
         mean = self.mean_[a] + gain @ away
         density = given_axes.log_density(away[None])
         if not bool(mean.isfinite().all() and density.isfinite().all()):
-            raise too_far(values)
+            raise too_far_error(values)
         marginal = self.covariance_[a][:, a]
         covariance = marginal - gain @ self.covariance_[b][:, a]
         covariance = (covariance + covariance.T) / 2
-        # What follows from the known axes to the last digit keeps the variance rounding leaves.
+        # Axes determined by the known ones keep the variance left by rounding.
         least = 4 * len(self.mean_) * torch.finfo(torch.float64).eps * marginal.diagonal()
         covariance.diagonal().copy_(torch.maximum(covariance.diagonal(), least))
         return Gaussian.of(mean, covariance, subspace(self.fitted_space(), a))
@@ -174,13 +179,17 @@ class Gaussian(Model):
         return Gaussian.of(self.mean_[keep], covariance, subspace(space, keep))
 
     def _correlation(self) -> Correlation:
-        """The decomposed covariance, kept while the estimates are the same tensors, unchanged."""
+        """The decomposed covariance, cached while the estimates are unchanged."""
         tensors = (self.mean_, self.covariance_)
-        if any(t.is_inference() for t in tensors):  # these count no changes
+        if any(t.is_inference() for t in tensors):  # inference tensors have no version counter
             return Correlation.of(self.covariance_, self.mean_)
         versions = tuple(t._version for t in tensors)
-        kept = self._kept
-        if kept is None or any(a is not b for a, b in zip(kept[0], tensors)) or kept[1] != versions:
-            kept = (tensors, versions, Correlation.of(self.covariance_, self.mean_))
-            self._kept = kept
-        return kept[2]
+        cached = self._kept
+        if (
+            cached is None
+            or any(a is not b for a, b in zip(cached[0], tensors))
+            or cached[1] != versions
+        ):
+            cached = (tensors, versions, Correlation.of(self.covariance_, self.mean_))
+            self._kept = cached
+        return cached[2]

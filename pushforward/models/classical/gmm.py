@@ -2,8 +2,8 @@ r"""Mixtures of normal distributions.
 
     p(x) = Σ_k π_k N(x; μ_k, Σ_k)
 
-They are fitted by expectation maximisation (`mixture_passes`); with Gaussians everything else is
-closed: densities of incomplete rows, conditionals and marginals.
+They are fitted by expectation maximisation (`mixture_passes`); densities of incomplete rows,
+conditionals and marginals have closed forms.
 """
 
 from __future__ import annotations
@@ -26,24 +26,29 @@ from pushforward.core.samplers import Sampler
 from pushforward.core.scaling import ScalingKind
 from pushforward.core.space import Space
 from pushforward.fitting.em import EM
-from pushforward.models.classical.axes import axes_to_keep, known_values, subspace, too_far
+from pushforward.models.classical.axes import (
+    axes_to_keep,
+    read_known_values,
+    subspace,
+    too_far_error,
+)
 from pushforward.models.classical.covariance import root
 from pushforward.models.classical.covariance_kinds import (
     CovarianceKind,
+    condition_on_observed,
     full_covariances,
-    given_observed,
     variances_of,
 )
 from pushforward.models.classical.missing import LEAST_WEIGHT, Conditional, Independent
 from pushforward.models.classical.mixture_passes import MixturePasses
-from pushforward.models.classical.refusals import whole_number
-from pushforward.models.classical.starts import checked_start
+from pushforward.models.classical.refusals import check_whole_number
+from pushforward.models.classical.starts import check_start
 
 __all__ = ["GMM", "choose_components"]
 
 STARTS = ("kmeans", "kmeans++", "random")
 MOST = 1e100
-"""The largest coordinate whose square is far from leaving float64."""
+"""The largest coordinate whose square is far from overflowing float64."""
 
 
 @register("gmm")
@@ -60,10 +65,10 @@ class GMM(MixturePasses):
         start: 'kmeans' (k-means from a k-means++ start, on a seeded sample of rows), 'kmeans++',
             'random' (rows), or means (k, d) in the user's units, with equal weights and the data's
             own variances.
-        starts: how many starts to follow to the end; the likeliest is kept.
+        starts: number of starts, each run to the end; the likeliest is kept.
         floor: the least variance in any direction, as a share of the variance of each coordinate
-            within the clusters of the start (of the data's where that is 0). So neither an outlier
-            nor clusters far apart raise it; where it binds, the fit says so.
+            within the clusters of the start (of the data's where that is 0). Neither outliers nor
+            distant clusters raise it; the fit warns if it binds.
         precision: 'float64', or 'float32' for passes about twice as fast;
             parameters and `log_prob` are in float64.
 
@@ -103,9 +108,9 @@ class GMM(MixturePasses):
         precision: Literal["float32", "float64"] = "float64",
     ) -> None:
         super().__init__()
-        self.components = whole_number("components", components)
-        self.starts = whole_number("starts", starts)
-        self.start = checked_start(start, "means", self.components, STARTS)
+        self.components = check_whole_number("components", components)
+        self.starts = check_whole_number("starts", starts)
+        self.start = check_start(start, "means", self.components, STARTS)
         if isinstance(floor, bool) or not isinstance(floor, (int, float)):
             raise InvalidKind(f"floor must be a number above 0, got {floor!r}")
         if not 0 < floor < 1:
@@ -123,7 +128,7 @@ class GMM(MixturePasses):
         """The mixture with these parameters, in the user's units, on `space`.
 
         Args:
-            weights: (k,); they are normalised.
+            weights: (k,), normalised on input.
             means: (k, d).
             covariances: (k, d, d), or variances (k, d) for a diagonal mixture.
             space: unnamed points if None.
@@ -147,7 +152,7 @@ class GMM(MixturePasses):
         return EM(steps=200, tolerance=1e-6)
 
     def fitted_tensors(self) -> Mapping[str, str]:
-        """What the stored numbers must be like."""
+        """Constraints on the stored tensors."""
         spreads = {
             "full": "components d d definite",
             "diagonal": "components d positive",
@@ -179,7 +184,7 @@ class GMM(MixturePasses):
     def log_prob(self, x: Observations) -> Tensor:
         """Exact log-density of each row (n,), nats, per unit of the user's coordinates.
 
-        Of the observed coordinates where some are NaN.
+        With NaN, the density of the observed coordinates.
         """
         logits, jacobian = self._joint(x)
         return logits.logsumexp(1) + jacobian
@@ -204,19 +209,21 @@ class GMM(MixturePasses):
         self.to_condition(y, n)
         stream = generator(rng)
         weights = self.weights_.to(stream.device)
-        which = torch.multinomial(weights, n, replacement=True, generator=stream).to(self.device)
+        component = torch.multinomial(weights, n, replacement=True, generator=stream).to(
+            self.device
+        )
         noise = normal(n, self.location_.shape[1], rng=stream, like=self.location_)
         roots = root(self._full()) if self._has_matrices else self._variances().sqrt()
         x = torch.empty_like(noise)
-        for k in which.unique().tolist():
-            rows = which == k
+        for k in component.unique().tolist():
+            rows = component == k
             spread = noise[rows] @ roots[k].T if self._has_matrices else noise[rows] * roots[k]
             x[rows] = self.location_[k] + spread
         return self.to_user(x.reshape(n, *map(int, space.shape)))  # type: ignore[arg-type]
 
     def condition(self, known: Mapping[Any, Any]) -> GMM:
         """The mixture of the other axes, given {axis name or position: value}; closed form."""
-        b, a, values = known_values(self, known)
+        b, a, values = read_known_values(self, known)
         d = self.location_.shape[1]
         shift, scale = self._units()
         x = torch.full((1, d), torch.nan, dtype=torch.float64, device=self.device)
@@ -225,7 +232,7 @@ class GMM(MixturePasses):
         logits, completed = conditional.joint((x - shift) / scale, self.weights_, self.location_)
         means = (completed[0] * scale + shift)[:, a]
         if not bool((logits > -math.inf).any() and means.square().isfinite().all()):
-            raise too_far(values)
+            raise too_far_error(values)
         if isinstance(conditional, Conditional):
             covariances = (conditional.rest * torch.outer(scale, scale))[:, a][:, :, a]
         else:
@@ -275,16 +282,16 @@ class GMM(MixturePasses):
         return variances_of(self.covariance, self.location_, self.spread_)
 
     def _given_observed(self, gap: Tensor) -> Conditional | Independent:
-        """The components where some coordinates are missing (gap (d,))."""
-        return given_observed(gap, self.covariance, self.location_, self.spread_)
+        """The components given that some coordinates are missing (gap (d,))."""
+        return condition_on_observed(gap, self.covariance, self.location_, self.spread_)
 
     def _joint(self, x: Observations, *, near: bool = False) -> tuple[Tensor, Tensor]:
         """log π_k N(u; k) of the observed coordinates (n, k), and the rows' log-Jacobians (n,).
 
-        With `near`, rows whose squares would leave float64 are first moved towards the origin,
-        where components compare alike.
+        With `near`, rows whose squares would overflow are first moved towards the origin, where
+        components compare in the same way.
         """
-        rows = self.conform(x).to(torch.float64)  # first: before a fit there is no scaling
+        rows = self.conform(x).to(torch.float64)  # first, because there is no scaling before a fit
         u = self.scaling(rows).flatten(1)
         gaps = torch.isnan(u)
         if near and u.numel():
@@ -293,10 +300,10 @@ class GMM(MixturePasses):
         jacobian = (~gaps).to(torch.float64) @ self._jacobian()
         log_weights = self.weights_.clamp_min(LEAST_WEIGHT).log()
         logits = u.new_empty(len(u), len(self.weights_))
-        patterns, which = torch.unique(gaps, dim=0, return_inverse=True)
+        patterns, pattern_of = torch.unique(gaps, dim=0, return_inverse=True)
         for i, pattern in enumerate(patterns):
             conditional = self._given_observed(pattern)
-            for rows in (which == i).nonzero()[:, 0].split(self.block_rows):
+            for rows in (pattern_of == i).nonzero()[:, 0].split(self.block_rows):
                 logits[rows] = conditional.log_density(u[rows], self.location_).T + log_weights
         return logits, jacobian
 
@@ -311,7 +318,7 @@ def choose_components(
 ) -> tuple[GMM, dict[int, float]]:
     """The mixture with the lowest criterion among numbers of components, and all criteria.
 
-    The same rows serve to fit and to judge, as the criteria mean them to.
+    The same rows are used for fitting and scoring, as the criteria intend.
 
     Args:
         x: rows, as for `fit`.

@@ -16,7 +16,7 @@ and for product kernels, whose bumps are independent over the axes: the points k
 weights v_i ∝ w_i Π_b k((x_b - x_ib) / s_i h_b). Marginals of both drop axes. A radial kernel that
 is not Gaussian has neither.
 
-What happens at the ends of bounded axes is in `kde_boundaries`, the choice of the bandwidth in
+The ends of bounded axes are treated in `kde_boundaries`, the choice of the bandwidth in
 `kernel_passes` and `kde_bandwidth`, integrals in `kde_integrals`.
 """
 
@@ -40,22 +40,26 @@ from pushforward.core.space import Space
 from pushforward.densities import Scale
 from pushforward.densities.kernels import Shape, find_kernel
 from pushforward.fitting.em import EM
-from pushforward.models.classical.axes import axes_to_keep, known_values, subspace, too_far
+from pushforward.models.classical.axes import (
+    axes_to_keep,
+    read_known_values,
+    subspace,
+    too_far_error,
+)
 from pushforward.models.classical.kde_bandwidth import (
     Adaptive,
     Form,
     bandwidth_tensor,
-    checked_bandwidth,
+    check_bandwidth,
 )
-from pushforward.models.classical.kde_boundaries import Boundary, BoundaryName, parsed_bound
+from pushforward.models.classical.kde_boundaries import Boundary, BoundaryName, parse_bound
 from pushforward.models.classical.kde_integrals import Integrals
-from pushforward.models.classical.refusals import whole_number
+from pushforward.models.classical.refusals import check_whole_number
 
 __all__ = ["KDE", "KernelName"]
 
 TRIES = 10_000
-"""Samples of a bump that are tried for one inside its bounds: of one with 1e-3 of its mass there
-as good as none goes without."""
+"""Attempts to sample a bump inside its bounds: enough for bumps with 1e-3 of their mass inside."""
 
 KernelName = Literal[
     "gaussian", "epanechnikov", "tophat", "triangular", "biweight", "exponential", "cosine"
@@ -72,30 +76,30 @@ class KDE(Integrals):
     Args:
         bandwidth: h in the data's units: a number, one per axis, a matrix H (squared units), or a
             rule: 'scott', 'silverman', 'likelihood' (leave one out), 'crossvalidation'
-            (five folds), or a function of the model, which has its `points_`, `weights_` and `neff`
-            by then, that returns one of these numbers. For kernels other than the Gaussian the
+            (five folds), or a function of the model (which already has `points_`, `weights_` and
+            `neff`) that returns a number, (d,) or (d, d). For kernels other than the Gaussian the
             rules divide by the kernel's standard deviation; likelihood scales Scott's bandwidth.
         kernel: 'gaussian', 'epanechnikov', 'tophat', 'triangular',
             'biweight', 'exponential' or 'cosine'.
         shape: 'radial', K a function of the distance, or 'product' over the axes.
-        form: what a rule yields: 'number', 'axes' or 'matrix';
+        form: the form of a rule's result: 'number', 'axes' or 'matrix';
             None for 'axes' on points and 'number' on images.
         adaptive: None; 'abramson', s_i = (f(x_i) / g)^-½ with the fixed estimate as the pilot;
-            'knn', s_i the distance to the k-th nearest neighbour over its geometric mean. So h is
-            the geometric mean of the h_i in either case.
+            'knn', s_i the distance to the k-th nearest neighbour over its geometric mean. In either
+            case h is the geometric mean of the h_i.
         neighbours: k of 'knn'; None for √n.
         boundary: None, 'reflect' or 'renormalise' at the ends of bounded axes; 'periodic' joins the
-            two ends of each into a circle, of which rows outside them are further turns (rules and
-            likelihoods see it cut open opposite the mean direction).
-        bounds: ends of axes, as (axis, lower, upper) or 'axis:lower:upper', None or nothing where
-            an end is open; by default those the space knows.
+            two ends of each into a circle, wrapping rows outside (rules and likelihoods use it cut
+            open opposite the mean direction).
+        bounds: ends of axes, as (axis, lower, upper) or 'axis:lower:upper', None or empty for an
+            open end; the space's known ends by default.
 
     Attributes:
         points_: (n, d), user's units.
         weights_: (n,), summing to one.
         bandwidth_: (), (d,) in the data's units, or (d, d) in their squares.
         local_: the factors s_i (n,).
-        choice: how likelihood chose the bandwidth, if it did.
+        choice: the result of the likelihood search, if there was one.
 
     References:
         Silverman (1986), Density Estimation for Statistics and Data Analysis.
@@ -129,7 +133,7 @@ class KDE(Integrals):
         bounds: Sequence[Any] = (),
     ) -> None:
         super().__init__()
-        self.bandwidth = bandwidth if callable(bandwidth) else checked_bandwidth(bandwidth)
+        self.bandwidth = bandwidth if callable(bandwidth) else check_bandwidth(bandwidth)
         self.kernel, self.shape = find_kernel(kernel).name, shape
         self.form, self.adaptive, self.boundary = form, adaptive, boundary
         if neighbours is not None and adaptive != "knn":
@@ -137,8 +141,10 @@ class KDE(Integrals):
                 f"neighbours={neighbours!r} is for adaptive='knn' alone, "
                 f"got adaptive={adaptive!r}; leave one of them out"
             )
-        self.neighbours = None if neighbours is None else whole_number("neighbours", neighbours)
-        self.bounds = tuple(parsed_bound(b) for b in bounds)
+        self.neighbours = (
+            None if neighbours is None else check_whole_number("neighbours", neighbours)
+        )
+        self.bounds = tuple(parse_bound(b) for b in bounds)
         if boundary == "renormalise" and not self.independent and self.shape != "product":
             raise InvalidValue(
                 "boundary 'renormalise' needs independent axes; "
@@ -184,24 +190,24 @@ class KDE(Integrals):
         return model
 
     def fitted_tensors(self) -> Mapping[str, str]:
-        """What the stored numbers must be like."""
+        """Constraints on the stored tensors."""
         bandwidth = "positive | d positive | d d definite"
         points = {"points_": "n d", "weights_": "n shares", "local_": "n positive"}
         return {**points, "bandwidth_": bandwidth}
 
     def default_fitter(self) -> Fitter:
-        """One pass over the rows, which are kept."""
+        """One pass over the rows, which are stored."""
         return EM()
 
     def set_bandwidth(self, bandwidth: float | str | Any) -> KDE:
-        """Choose the bandwidth anew on the rows kept; returns the model itself.
+        """Choose the bandwidth again for the stored rows; return the model itself.
 
         Args:
             bandwidth: any value that the argument of `KDE` takes.
         """
         self.fitted_space()
         before = self.bandwidth
-        self.bandwidth = bandwidth if callable(bandwidth) else checked_bandwidth(bandwidth)
+        self.bandwidth = bandwidth if callable(bandwidth) else check_bandwidth(bandwidth)
         try:
             if not isinstance(self.bandwidth, str) and not callable(self.bandwidth):
                 Scale.of(bandwidth_tensor(self.bandwidth), self.points_.shape[1])
@@ -212,23 +218,23 @@ class KDE(Integrals):
         return self
 
     def hyperparameters(self) -> dict[str, Any]:
-        """The arguments of `__init__`; for a function that chose the bandwidth, what it chose."""
+        """The arguments of `__init__`; a bandwidth function is replaced by its result."""
         arguments = super().hyperparameters()
         if callable(self.bandwidth) and self.fitted:
-            arguments["bandwidth"] = checked_bandwidth(self.bandwidth_.tolist())
+            arguments["bandwidth"] = check_bandwidth(self.bandwidth_.tolist())
         return arguments
 
     @property
     def independent(self) -> bool:
         """Whether each bump is a product over the axes or normal.
 
-        Then axes can be dropped and fixed.
+        Axes can then be dropped and fixed.
         """
         return self.kernel == "gaussian" or self.shape == "product"
 
     @property
     def lacks(self) -> frozenset[str]:
-        """Conditionals of bumps that are not independent, or dependent ones cut at bounds."""
+        """Conditionals, for bumps that are not independent, or dependent ones cut at bounds."""
         ends = self.boundary not in (None, "periodic")
         bounded = ends and (self.space is None or self._bounds().bounded)
         if self.fitted:
@@ -278,14 +284,14 @@ class KDE(Integrals):
     def _retried(
         self, x: Tensor, index: Tensor, stream: torch.Generator, bounds: Boundary
     ) -> Tensor:
-        """Samples of cut bumps: each is retried until it is inside, so bumps keep their weights."""
+        """Samples of cut bumps, each redrawn until inside, so that bumps keep their weights."""
         for _ in range(TRIES):
             out = ((x < bounds.low) | (x > bounds.high)).any(1).nonzero()[:, 0]
             if not len(out):
                 return x
             x[out] = self._sampled_around(index[out], stream)
         raise InvalidValue(
-            "some bumps hardly reach inside the bounds; "
+            "some bumps barely reach inside the bounds; "
             "use a smaller bandwidth or boundary='reflect'"
         )
 
@@ -296,7 +302,7 @@ class KDE(Integrals):
 
         For Gaussian and product kernels, in closed form.
         """
-        b, a, values = known_values(self, known)
+        b, a, values = read_known_values(self, known)
         if not b:
             return self.marginal(a)
         self._require_axes("condition")
@@ -312,9 +318,9 @@ class KDE(Integrals):
         log_v = self.weights_.log() + self._log_bumps(b, values, bounds)
         if not bool((log_v > -math.inf).any()):
             if self.kernel == "gaussian":
-                raise too_far(values)
+                raise too_far_error(values)
             raise InvalidValue(
-                f"no bump reaches the values given for axes {b}; condition nearer to the data, "
+                f"no bump reaches the values given for axes {b}; condition closer to the data, "
                 "or use the Gaussian kernel"
             )
         points, h = self.points_[:, a], self._bandwidth_of(a)
@@ -322,20 +328,20 @@ class KDE(Integrals):
             gain, h = self._regression(a, b)
             points = points + (values - self.points_[:, b]) @ gain.T
             if not bool(points.isfinite().all()):
-                raise too_far(values)
+                raise too_far_error(values)
         return self._child(points, h, a, (log_v - log_v.max()).exp())
 
     def _condition_on_circles(
         self, a: list[int], b: list[int], values: Tensor, bounds: Boundary
     ) -> KDE:
-        """With a full matrix, by every bump and every image of the values."""
+        """The conditional with a full matrix, by every bump and every image of the values."""
         at = bounds.select(b).images(values[None], self._kernel(), self._reach()[b])[:, 0]
         gain, h = self._regression(a, b)
         log_v = torch.cat([self._log_bumps(b, one, bounds) + self.weights_.log() for one in at])
         points = [self.points_[:, a] + (one - self.points_[:, b]) @ gain.T for one in at]
         x = torch.cat(points)
         if not bool((log_v > -math.inf).any() and x.isfinite().all()):
-            raise too_far(values)
+            raise too_far_error(values)
         return self._child(x, h, a, (log_v - log_v.max()).exp(), self.local_.repeat(len(at)))
 
     def _regression(self, a: list[int], b: list[int]) -> tuple[Tensor, Tensor]:
@@ -390,7 +396,7 @@ class KDE(Integrals):
 
 
 def _on_cpu(stream: torch.Generator) -> torch.Generator:
-    """A stream on the CPU, seeded from one that is not."""
+    """A CPU stream, seeded from one on another device."""
     if stream.device.type == "cpu":
         return stream
     return generator(int(torch.randint(2**62, (), generator=stream, device=stream.device)))

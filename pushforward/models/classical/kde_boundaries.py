@@ -1,20 +1,19 @@
-r"""What kernel densities do at the ends of bounded axes.
+r"""Kernel densities at the ends of bounded axes.
 
-A bump near the end of an axis spills over it. Reflection folds it back, r: R^d → box, so that the
-distribution is the pushforward of f by r,
+A bump near the end of an axis extends beyond it. Reflection folds it back, r: R^d → box, so that
+the distribution is the pushforward of f by r,
 
     f_r(x) = Σ f(x') over all x' with r(x') = x,
 
-which integrates to one for every kernel. A periodic axis (an angle, an hour) wraps instead,
-f_w(x) = Σ_t f(x + t P), P being the distance of its ends. Renormalisation cuts each bump and
-divides it by its mass inside, Π_a [F((u_a - x_ia)/s_i h_a) - F((l_a - x_ia)/s_i h_a)]; it needs
-independent axes, and bends the density less where it slopes.
+which integrates to one for every kernel. A periodic axis (an angle, an hour) wraps instead, f_w(x)
+= Σ_t f(x + t P), P being the distance of its ends. Renormalisation cuts each bump and divides it by
+its mass inside, Π_a [F((u_a - x_ia)/s_i h_a) - F((l_a - x_ia)/s_i h_a)]; it needs independent axes,
+and bends the density less where it slopes.
 
 References:
     Silverman (1986), Density Estimation for Statistics and Data Analysis, section 2.10.
-    https://doi.org/10.1201/9781315140919
-    Jones (1993), Simple boundary correction for kernel density estimation, section 2.
-    https://doi.org/10.1007/BF00147776
+    https://doi.org/10.1201/9781315140919 Jones (1993), Simple boundary correction for kernel
+    density estimation, section 2. https://doi.org/10.1007/BF00147776
 """
 
 from __future__ import annotations
@@ -31,17 +30,17 @@ from pushforward.core.scan import Facts
 from pushforward.core.space import Space
 from pushforward.densities.bounds import FLAT, find_images, find_sources, fold, unroll, wrap
 from pushforward.densities.kernels import Kernel
-from pushforward.models.classical.axes import axes_of
+from pushforward.models.classical.axes import find_axes
 
-__all__ = ["BOUNDARIES", "Bound", "Boundary", "BoundaryName", "boundary_of", "parsed_bound"]
+__all__ = ["BOUNDARIES", "Bound", "Boundary", "BoundaryName", "build_boundary", "parse_bound"]
 
 BoundaryName = Literal["reflect", "renormalise", "periodic"]
 Bound = tuple[object, float | None, float | None]
-"""An axis, its lower and its upper end; None where it is open."""
+"""An axis, its lower and its upper end; None for an open end."""
 
 
 class Boundary:
-    """Ends of axes without any correction there.
+    """Ends of axes, without correction.
 
     Args:
         low: lower ends (d,), -inf where open.
@@ -49,11 +48,11 @@ class Boundary:
     """
 
     circle: ClassVar[bool] = False
-    """Whether the two ends of an axis are one point."""
+    """Whether the two ends of an axis are the same point."""
     folds: ClassVar[bool] = False
-    """Whether what spills over an end comes back, so that densities are sums over images."""
+    """Whether mass beyond an end folds back, so that densities are sums over images."""
     cuts: ClassVar[bool] = False
-    """Whether what spills over an end is cut off, and bumps are divided by their mass inside."""
+    """Whether mass beyond an end is cut off, and bumps are divided by their mass inside."""
 
     def __init__(self, low: Tensor, high: Tensor) -> None:
         self.low, self.high = low, high
@@ -64,7 +63,7 @@ class Boundary:
         return bool(self.low.isfinite().any() or self.high.isfinite().any())
 
     def check(self, facts: Facts) -> None:
-        """BadSource for rows outside."""
+        """Raise BadSource for rows outside."""
         outside = (facts.low < self.low.cpu()) | (facts.high > self.high.cpu())
         if bool(outside.any()):
             axis = int(outside.nonzero()[0])
@@ -73,15 +72,15 @@ class Boundary:
             )
 
     def place(self, x: Tensor) -> Tensor:
-        """Rows (n, d) where they are kept and looked up."""
+        """Rows (n, d) mapped to where they are stored and queried."""
         return x
 
     def straighten(self, x: Tensor, weights: Tensor) -> Tensor:
-        """Rows (n, d) as they lie in a straight space, where spreads can be measured."""
+        """Rows (n, d) unrolled, so that spreads can be measured."""
         return x
 
     def contain(self, x: Tensor) -> Tensor:
-        """Samples (n, d) of bumps without ends, brought back inside."""
+        """Samples (n, d) of unbounded bumps, mapped back inside."""
         return x
 
     def only_inside(self, x: Tensor, log_density: Tensor) -> Tensor:
@@ -90,13 +89,13 @@ class Boundary:
         return torch.where(inside, log_density, -math.inf)
 
     def images(self, x: Tensor, kernel: Kernel, widths: Tensor) -> Tensor:
-        """All points (k, m, d) that come to lie at x (m, d), as far as bumps of `widths` reach."""
+        """All points (k, m, d) that map to x (m, d), within reach of bumps of `widths`."""
         return find_images(x, self.low, self.high, kernel, widths, circle=self.circle)
 
     def intervals(
         self, left: Tensor, right: Tensor, kernel: Kernel, widths: Tensor
     ) -> list[list[tuple[float, float]]]:
-        """For each axis the disjoint intervals that come to lie in [left, right], (d,) each."""
+        """For each axis the disjoint intervals that map to [left, right], (d,) each."""
         ends = (t.tolist() for t in (left, right, self.low, self.high, widths))
         return [
             find_sources(a, b, low, high, kernel, width, circle=self.circle)
@@ -104,9 +103,9 @@ class Boundary:
         ]
 
     def narrowed(self, h: Tensor, local: Tensor, kernel: Kernel) -> Tensor:
-        """The bandwidth, with that of a Gaussian flat within the ends of an axis made smaller.
+        """The bandwidth, reduced for Gaussians that are flat within the ends of an axis.
 
-        It is replaced by the least that is flat, so that there are fewer images.
+        It is replaced by the smallest that is flat, which needs fewer images.
         """
         two = self.low.isfinite() & self.high.isfinite()
         if not self.folds or kernel.name != "gaussian" or h.ndim == 2 or not bool(two.any()):
@@ -116,23 +115,23 @@ class Boundary:
         return torch.where(wide, least, h.expand(len(self.low))) if bool(wide.any()) else h
 
     def refuse_outside(self, axis: int, value: Tensor) -> None:
-        """InvalidValue for a value () of an axis beyond its ends."""
+        """Raise InvalidValue for a value () of an axis beyond its ends."""
         low, high = self.low[axis], self.high[axis]
         if not low <= value <= high:
             raise InvalidValue(f"axis {axis} is bounded to [{low:g}, {high:g}], got {value:g}")
 
     def select(self, axes: list[int]) -> Boundary:
-        """The same for some of the axes."""
+        """The boundary of some of the axes."""
         return type(self)(self.low[axes], self.high[axes])
 
     def bounds(self) -> tuple[Bound, ...]:
-        """The ends as the argument `bounds` takes them."""
+        """The ends in the form of the argument `bounds`."""
         ends = zip(self.low.tolist(), self.high.tolist(), strict=True)
         return tuple((i, _end(low), _end(high)) for i, (low, high) in enumerate(ends))
 
 
 class Reflecting(Boundary):
-    """Bumps fold back at the ends."""
+    """Mass folds back at the ends."""
 
     folds = True
 
@@ -149,18 +148,18 @@ class Renormalised(Boundary):
     def intervals(
         self, left: Tensor, right: Tensor, kernel: Kernel, widths: Tensor
     ) -> list[list[tuple[float, float]]]:
-        """What of [left, right] is inside."""
+        """The part of [left, right] inside the ends."""
         low, high = torch.maximum(left, self.low).tolist(), torch.minimum(right, self.high).tolist()
         return [[(a, b)] if a < b else [] for a, b in zip(low, high, strict=True)]
 
 
 class Periodic(Boundary):
-    """The two ends of an axis are one point; rows outside them are further turns."""
+    """The two ends of an axis are the same point; rows outside are wrapped."""
 
     circle = folds = True
 
     def check(self, facts: Facts) -> None:
-        """InvalidValue for bounds without a circle, and for axes with one end."""
+        """Raise InvalidValue for bounds without a circle, and for axes with one end."""
         first, last = self.low.isfinite(), self.high.isfinite()
         if bool((first != last).any()):
             axis = int((first != last).nonzero()[0])
@@ -178,7 +177,7 @@ class Periodic(Boundary):
         return wrap(x, self.low, self.high)
 
     def straighten(self, x: Tensor, weights: Tensor) -> Tensor:
-        """Circles are cut open opposite the mean direction of the rows."""
+        """Rows on circles cut open opposite their mean direction."""
         return unroll(x, weights, self.low, self.high)
 
     def contain(self, x: Tensor) -> Tensor:
@@ -198,10 +197,10 @@ BOUNDARIES: dict[BoundaryName | None, type[Boundary]] = {
 }
 
 
-def boundary_of(
+def build_boundary(
     name: BoundaryName | None, space: Space, bounds: Sequence[Bound], device: torch.device
 ) -> Boundary:
-    """The ends of a space's axes, with `bounds` in place of those it knows."""
+    """The ends of a space's axes, with `bounds` replacing known ones."""
     ends = torch.full((2, space.size), math.inf, dtype=torch.float64)
     ends[0] = -math.inf
     if name is not None:
@@ -209,7 +208,7 @@ def boundary_of(
             ends[0, i] = -math.inf if column.lower is None else column.lower
             ends[1, i] = math.inf if column.upper is None else column.upper
         for axis, lower, upper in bounds:
-            i = axes_of(space, [axis])[0]
+            i = find_axes(space, [axis])[0]
             ends[0, i] = -math.inf if lower is None else lower
             ends[1, i] = math.inf if upper is None else upper
         if not bool((ends[0] < ends[1]).all()):
@@ -217,7 +216,7 @@ def boundary_of(
     return BOUNDARIES[name](ends[0].to(device), ends[1].to(device))
 
 
-def parsed_bound(bound: object) -> Bound:
+def parse_bound(bound: object) -> Bound:
     """(axis, lower, upper) from itself or from 'axis:lower:upper'.
 
     Raises:

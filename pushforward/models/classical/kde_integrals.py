@@ -1,10 +1,10 @@
 r"""Integrals of kernel densities in closed form.
 
-A box: bumps that are products over the axes have the mass
-Π_a [F((u_a - x_a) / s h_a) - F((l_a - x_a) / s h_a)] in it. On a bounded axis, of everything that
-folds or wraps into it. Normal bumps with a full bandwidth matrix have that of the multivariate
-normal distribution function, which SciPy integrates numerically (exactly in the plane, to about
-1e-5 in more dimensions).
+A box: bumps that are products over the axes have the mass Π_a [F((u_a - x_a) / s h_a) -
+F((l_a - x_a) / s h_a)] in it. On a bounded axis, this includes everything that folds or wraps into
+it. Normal bumps with a full bandwidth matrix have that of the multivariate normal distribution
+function, which SciPy integrates numerically (exactly in the plane, to about 1e-5 in more
+dimensions).
 
 A product of two densities with normal bumps: ∫ N(x; x_i, s² H) N(x; y_j, t² G) dx =
 N(x_i; y_j, s² H + t² G). With H = L Lᵀ and L⁻¹ G L⁻ᵀ = Q Λ Qᵀ, both are diagonal in the coordinates
@@ -28,7 +28,7 @@ from pushforward.models.classical.kernel_density import KernelDensity
 __all__ = ["Integrals"]
 
 PAIRS = 1 << 22
-"""Pairs of bumps times dimensions that are held at a time: 32 megabytes of float64."""
+"""Pairs of bumps times dimensions per block: 32 megabytes of float64."""
 Parts = tuple[Tensor, Tensor, Tensor, Tensor]
 """Points (n, d), weights (n,), factors (n,) and a covariance (d, d)."""
 Interval = tuple[float, float]
@@ -47,10 +47,10 @@ class Integrals(KernelDensity):
         """The probability of the box from `low` to `high`.
 
         For Gaussian and product kernels, and any in one dimension.
-        On a periodic axis an interval may run over the ends.
+        On a periodic axis an interval may cross the ends.
 
         Args:
-            low, high: numbers, or one for each axis; infinite where open.
+            low, high: numbers, or one per axis; infinite for open ends.
         """
         d = self.fitted_space().size
         a, b = _corner("low", low, d, self.points_), _corner("high", high, d, self.points_)
@@ -153,14 +153,14 @@ def _mass(kernel: Kernel, centres: Tensor, widths: Tensor, intervals: list[Inter
     total = torch.zeros_like(centres)
     for left, right in intervals:
         a, b = (left - centres) / widths, (right - centres) / widths
-        upper = a + b > 0  # of the upper tail, the mirror image: nothing cancels there
+        upper = a + b > 0  # use the mirror image in the upper tail, to avoid cancellation
         low, high = torch.where(upper, -b, a), torch.where(upper, -a, b)
         total += kernel.cdf(high) - kernel.cdf(low)
     return total
 
 
 def _normal_mass(model: Integrals, lines: list[list[Interval]]) -> float:
-    """The mass of normal bumps with a full matrix in the boxes that the axes' intervals make."""
+    """The mass of normal bumps with a full matrix in the boxes spanned by the axes' intervals."""
     import numpy as np
     from scipy.stats import multivariate_normal
 
@@ -175,7 +175,7 @@ def _normal_mass(model: Integrals, lines: list[list[Interval]]) -> float:
 
 
 def _corner(name: str, value: object, d: int, like: Tensor) -> Tensor:
-    """A point (d,) from a number, or one for each axis; not NaN."""
+    """A point (d,) from a number, or one per axis; not NaN."""
     point = torch.as_tensor(value, dtype=torch.float64).to(like.device).reshape(-1)
     if point.numel() not in (1, d):
         shape = tuple(torch.as_tensor(value).shape)

@@ -1,4 +1,4 @@
-"""The density of bumps over kept rows, and what its bounds do to it."""
+"""The density of bumps over stored rows, and corrections at bounds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pushforward.models.classical.kernel_passes import KernelPasses
 __all__ = ["KernelDensity"]
 
 IMAGES = 1 << 22
-"""Numbers of images worked on at a time: 32 megabytes of float64."""
+"""Numbers per block of images: 32 megabytes of float64."""
 
 
 class KernelDensity(KernelPasses):
@@ -26,7 +26,7 @@ class KernelDensity(KernelPasses):
     def log_prob(self, x: Observations) -> Tensor:
         """Log-density of each row (n,), nats, per unit of the user's coordinates.
 
-        It is -inf where no bump reaches.
+        It is -inf out of reach of all bumps.
         """
         rows, bounds = self._flat(x), self._bounds()
         if not bounds.bounded:
@@ -52,7 +52,7 @@ class KernelDensity(KernelPasses):
         return torch.cat([log_density(some) for some in rows.split(size)])
 
     def sums(self) -> KernelSums:
-        """The prepared sums over all bumps, without bounds; for plans and leave-one-out."""
+        """The prepared sums over all bumps, without bounds, for plans and leave-one-out."""
         self.fitted_space()
         if self._prepared is None:
             weights, bounds = self.weights_, self._bounds()
@@ -90,14 +90,14 @@ class KernelDensity(KernelPasses):
         if not bool(rows.isfinite().all()):
             raise BadSource(
                 "x holds missing or infinite values; leave those rows out, "
-                "or take the marginal of the axes that are there"
+                "or take the marginal of the observed axes"
             )
         return rows
 
     # ---------------------------------------------------------------------------------- the bumps
 
     def _narrowed_bandwidth(self) -> Tensor:
-        """The bandwidth, narrowed where bumps are flat within their bounds."""
+        """The bandwidth, reduced if bumps are flat within their bounds."""
         return self._bounds().narrowed(self.bandwidth_, self.local_, self._kernel())
 
     def _widths(self, axes: Iterable[int]) -> Tensor:
@@ -111,7 +111,7 @@ class KernelDensity(KernelPasses):
         return self._widths(range(self.fitted_space().size)).amax(0)
 
     def _log_bumps(self, b: list[int], values: Tensor, bounds: Boundary) -> Tensor:
-        """Log-density (n,) of each bump at x_b = values, with that of what folds there."""
+        """Log-density (n,) of each bump at x_b = values, including folded mass."""
         kernel = self._kernel()
         if self.bandwidth_.ndim == 2:
             scale = Scale.of(self.bandwidth_[b][:, b], len(b))

@@ -1,9 +1,9 @@
-r"""k-means: the centres that lie nearest to the rows they own.
+r"""k-means: centres that minimise the squared distances to their rows.
 
     inertia = Σ_i w_i min_k |x_i - c_k|²
 
-The passes that fit it are in `lloyd`, nearest centres in `nearest_centres`, and initial centres in
-`starts`.
+The passes that fit it are in `lloyd`, nearest centres in `nearest_centres`,
+and initial centres in `starts`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from pushforward.core.scaling import ScalingKind
 from pushforward.fitting.em import EM
 from pushforward.models.classical.lloyd import LloydPasses
 from pushforward.models.classical.nearest_centres import EXACT, Plan
-from pushforward.models.classical.refusals import whole_number
-from pushforward.models.classical.starts import checked_start
+from pushforward.models.classical.refusals import check_whole_number
+from pushforward.models.classical.starts import check_start
 
 __all__ = ["KMeans"]
 
@@ -32,26 +32,25 @@ __all__ = ["KMeans"]
 class KMeans(LloydPasses):
     """k centres, each the mean of the rows nearest to it: min Σ_i min_k |x_i - c_k|².
 
-    A centre that owns no row moves to the row farthest from its own centre, unless every row lies
-    on one. Distances are in the user's units: scale the columns first if they are of different
-    kinds.
+    A centre without rows moves to the row farthest from its centre, unless every row coincides with
+    one. Distances are in the user's units: scale columns of different kinds first.
 
     Args:
         clusters: k.
-        start: 'kmeans++', 'random' (rows), or the centres themselves (k, d) in the user's units.
-        starts: how many starts to follow to the end; the lowest inertia is kept.
+        start: 'kmeans++', 'random' (rows), or the centres (k, d) in the user's units.
+        starts: number of starts, each run to the end; the lowest inertia is kept.
         tolerance: stop when the centres' summed squared movement is below this times the mean
             variance of the columns (0: only when no row changes its centre).
-        batch: rows a step for mini-batches, each centre moving by
-            the inverse of what it has seen; None for all rows.
-        precision: 'float32' or 'float64' for distances; sums and close decisions are in float64
-            either way, and so is everything where float32 would not do.
+        batch: rows per step for mini-batches, with steps inverse
+            to the rows each centre has seen; None for all rows.
+        precision: 'float32' or 'float64' for distances; sums and close decisions always use
+            float64, and so does everything if float32 is insufficient.
 
     Attributes:
         centres_: (k, d), user's units.
-        inertia_: when every row goes to the nearest of these centres, user's units squared; with
-            mini-batches of the last batch.
-        count_: the weight each centre owns then (k,); with mini-batches of all rows seen.
+        inertia_: of all rows about their nearest centres, user's units squared;
+            with mini-batches, of the last batch.
+        count_: weight of each centre's rows (k,); with mini-batches, of all rows seen.
 
     References:
         Lloyd (1982), Least squares quantization in PCM. https://doi.org/10.1109/TIT.1982.1056489
@@ -80,15 +79,15 @@ class KMeans(LloydPasses):
         precision: Literal["float32", "float64"] = "float32",
     ) -> None:
         super().__init__()
-        self.clusters = whole_number("clusters", clusters)
-        self.starts = whole_number("starts", starts)
-        self.start = checked_start(start, "centres", self.clusters, ("kmeans++", "random"))
+        self.clusters = check_whole_number("clusters", clusters)
+        self.starts = check_whole_number("starts", starts)
+        self.start = check_start(start, "centres", self.clusters, ("kmeans++", "random"))
         if not tolerance >= 0:
             raise InvalidValue(
                 f"tolerance must not be negative, got {tolerance}; pass 0 to stop when no row moves"
             )
         self.tolerance = float(tolerance)
-        self.batch = None if batch is None else whole_number("batch", batch)
+        self.batch = None if batch is None else check_whole_number("batch", batch)
         self.precision = precision
         self.dtype = getattr(torch, precision)  # type: ignore[misc]
 
@@ -97,12 +96,12 @@ class KMeans(LloydPasses):
         return EM(steps=300 if self.batch is None else 200, tolerance=0)
 
     def fitted_tensors(self) -> Mapping[str, str]:
-        """What the stored numbers must be like."""
+        """Constraints on the stored tensors."""
         centres = {"centres_": "clusters d", "origin_": "d", "count_": "clusters weights"}
         return {**centres, "scale_": "positive", "inertia_": "weights"}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take back what `tensors` gave; models saved before there was a unit have none."""
+        """Load `tensors`; old models have no unit."""
         super().restore({"scale_": torch.ones((), dtype=torch.float64), **tensors})
 
     def assign(self, x: Observations) -> Tensor:

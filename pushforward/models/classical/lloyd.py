@@ -1,27 +1,27 @@
-r"""Lloyd's passes, which look only at rows that may have changed their centre.
+r"""Lloyd's passes, restricted to rows that may change their centre.
 
     a_i = argmin_k |x_i - c_k|,      c_k = Σ_{a_i=k} w_i x_i / Σ_{a_i=k} w_i.
 
-Each row keeps an upper bound u on the distance to its own centre and a lower bound l on that to
-any other; when the centres move by δ_k,
+Each row has an upper bound u on the distance to its centre and a lower bound l on that to any
+other; when the centres move by δ_k,
 
     u ← u + δ_a,      l ← l - max_{k≠a} δ_k,
 
 and u < max(l, ½ min_{k≠a} |c_a - c_k|) proves that a is still the nearest. The sums of each block
-are kept and corrected by the rows that moved. The inertia follows from the sums,
+are cached and corrected for the rows that moved. The inertia follows from the sums,
 
     Σ_i w_i |x_i - c_{a_i}|² = Σ w|x|² - 2 Σ_k c_k·S_k + Σ_k n_k |c_k|²,
 
-and where that cancels, from the differences themselves, in one more pass.
+and if that cancels, from the differences, in one more pass.
 
-Rows are centred on their median and divided by a power of two near their spread, so that no unit
-and no outlier costs digits. Where rounding them to float32 would still move the farthest by more
-than a thousandth of the clusters' own radius, the fit goes on in float64.
+Rows are centred on their median and divided by a power of two near their spread, so that neither
+units nor outliers cost digits. If rounding to float32 would still move the farthest row by more
+than a thousandth of the clusters' radius, the fit continues in float64.
 
 References:
     Lloyd (1982), Least squares quantization in PCM. https://doi.org/10.1109/TIT.1982.1056489
-    Hamerly (2010), Making k-means even faster. https://doi.org/10.1137/1.9781611972801.12
-    Sculley (2010), Web-scale k-means clustering, Algorithm 1, for mini-batches.
+    Hamerly (2010), Making k-means even faster. https://doi.org/10.1137/1.9781611972801.12 Sculley
+    (2010), Web-scale k-means clustering, Algorithm 1, for mini-batches.
     https://doi.org/10.1145/1772690.1772862
 """
 
@@ -42,42 +42,43 @@ from pushforward.core.phase import Batch
 from pushforward.core.scan import Facts
 from pushforward.core.source import Source
 from pushforward.fitting.facts import sample_rows
-from pushforward.models.classical.cluster_sums import EMPTY, ClusterSums, refilled
-from pushforward.models.classical.nearest_centres import Plan, augmented
+from pushforward.models.classical.cluster_sums import EMPTY, ClusterSums, refill
+from pushforward.models.classical.nearest_centres import Plan, augment
 from pushforward.models.classical.refusals import (
     refuse_conditions,
     refuse_many,
     refuse_unsquarable,
 )
-from pushforward.models.classical.starts import START_ROWS, at_random, plus_plus
+from pushforward.models.classical.starts import START_ROWS, choose_at_random, choose_plus_plus
 
 __all__ = ["LloydPasses", "Memory"]
 
 SHORTEST_REST, LONGEST_REST = 3, 24
-"""Passes without bounds before these are tried again: doubled from the first to the second."""
+"""Passes without bounds before they are tried again: doubling from the first number to the second.
+"""
 MOST_ROUNDING = 1e-3
-"""Of the clusters' radius: where float32 moves the farthest row by more, rows are in float64."""
+"""Share of the clusters' radius: if float32 moves the farthest row by more, rows are in float64."""
 CANCELLED = 1e-6
-"""Share of Σw|x|² below which the inertia is no longer read off the sums."""
+"""Share of Σw|x|² below which the inertia is not computed from the sums."""
 MEDIAN_ROWS = 1024
-"""Rows whose median becomes the origin: enough that none of them matters."""
+"""Rows whose median becomes the origin: enough to be robust."""
 SPARED = 3
-"""Bounds pay if they spare two thirds of the rows, so that one in this many is left."""
+"""Bounds pay off if they exclude two thirds of the rows, leaving one in this many."""
 
 
 class Memory:
-    """What is kept beside a resident block between passes.
+    """Data cached with a resident block between passes.
 
-    Its rows with [1, |x|²] appended, their centres and bounds, and the block's sums. While bounds
-    spare less than two thirds of the rows they cost more than they save: then `plain` passes
-    without them follow, more each time (`rest`), before they are tried again.
+    Its rows with [1, |x|²] appended, their centres and bounds, and the block's sums. If bounds
+    exclude less than two thirds of the rows they cost more than they save: `plain` passes without
+    them follow, more each time (`rest`), before they are tried again.
     """
 
     derived: ClassVar = ("x",)
-    """What follows from the rows, and need not be stored with a checkpoint."""
+    """Values derived from the rows, which checkpoints need not store."""
 
     def __init__(self, x: Tensor) -> None:
-        self.x = augmented(x)
+        self.x = augment(x)
         self.owner: Tensor | None = None
         self.upper = self.lower = x.new_zeros(0)
         self.sums: ClusterSums | None = None
@@ -113,19 +114,21 @@ class LloydPasses(Model):
         self._reset()
 
     def _reset(self) -> None:
-        """Forget how far a fit is."""
+        """Reset the progress of a fit."""
         self._wide = self._placed = self.outgrown = self.unsettled = False
         self._far_rows, self._by_differences = 0, False
 
     def prepare(self, source: Source, facts: Facts) -> None:
-        """Refuse conditions; the mean is the origin until there are rows, the spread the unit."""
+        """Refuse conditions; set the origin to the mean until rows
+        are available, and the unit to the spread.
+        """
         refuse_conditions(self, source)
         refuse_many(type(self).__name__, "clusters", self.clusters, len(source))
         super().prepare(source, facts)
         refuse_unsquarable(source, facts)
         self.origin_ = facts.moments.mean.clone()
         spread = float(facts.moments.covariance.mean().sqrt())
-        # A power of two, so that dividing by it rounds nothing.
+        # A power of two, so that division is exact.
         unit = 2.0 ** round(math.log2(spread)) if 0 < spread < math.inf else 1.0
         self.scale_ = torch.tensor(unit, dtype=torch.float64)
         self._reset()
@@ -141,7 +144,7 @@ class LloydPasses(Model):
             batch = sample_rows(source, max(START_ROWS, 64 * self.clusters), rng)
             self._place(batch.x)
             x = self._scaled(batch.x.to(self.device))
-            choose = plus_plus if self.start == "kmeans++" else at_random
+            choose = choose_plus_plus if self.start == "kmeans++" else choose_at_random
             centres = choose(x, self.clusters, rng, batch.weights)
         else:
             self._place(sample_rows(source, MEDIAN_ROWS, rng).x)
@@ -153,7 +156,7 @@ class LloydPasses(Model):
         self._version += 2
 
     def _place(self, rows: Tensor) -> None:
-        """Put the origin at the median of some rows, once, where an outlier cannot move it."""
+        """Set the origin to the median of some rows, once; outliers do not affect it."""
         if not self._placed:
             some = rows[:: max(1, len(rows) // MEDIAN_ROWS)].flatten(1)
             self.origin_ = some.to(torch.float64).median(0).values.to(self.device)
@@ -164,7 +167,7 @@ class LloydPasses(Model):
         return (x.flatten(1) - self.origin_).div_(self.scale_)
 
     def floating(self) -> torch.dtype:
-        """float64 where float32 was asked for and would not do."""
+        """The type of the rows: float64 if float32 was requested but is insufficient."""
         return torch.float64 if self._wide else super().floating()
 
     def coordinates(self, x: Tensor) -> Tensor:
@@ -173,17 +176,17 @@ class LloydPasses(Model):
 
     @property
     def looking(self) -> bool:
-        """Whether the last pass moved nothing, for the next to find what it lacked."""
+        """Whether the last pass updated nothing, because the next must find what it lacked."""
         return self.outgrown or self._far_rows > 0
 
     # ------------------------------------------------------------------------- one block of rows
 
     def remember(self, batch: Batch) -> Memory:
-        """Centres of the rows, bounds and sums, kept beside a resident block."""
+        """Centres of the rows, bounds and sums, cached with a resident block."""
         return Memory(batch.x)
 
     def statistics(self, batch: Batch, memory: Memory | None = None) -> ClusterSums:
-        """What the rows of one block contribute to their nearest centres."""
+        """The contributions of the rows of one block to their nearest centres."""
         memory = memory or Memory(batch.x)
         sums = memory.sums if memory.version == self._version else None
         if sums is None and memory.version != self._version - 1:
@@ -198,7 +201,7 @@ class LloydPasses(Model):
         return sums
 
     def _with_differences(self, batch: Batch, memory: Memory, sums: ClusterSums) -> ClusterSums:
-        """The sums with the farthest rows that are asked for, and the inertia by differences."""
+        """The sums with the requested farthest rows, and the inertia by differences."""
         assert memory.owner is not None
         x = memory.x[:, :-2].to(torch.float64)
         w = x.new_ones(len(x)) if batch.weights is None else batch.weights.to(torch.float64)
@@ -213,7 +216,7 @@ class LloydPasses(Model):
         return replace(sums, far=torch.cat([rows, padding]), inertia=w @ squares)
 
     def _first(self, batch: Batch, memory: Memory) -> ClusterSums:
-        """All rows against all centres."""
+        """Compare all rows with all centres."""
         owner, memory.upper, memory.lower = self._plan.nearest(memory.x)
         memory.owner = owner
         x = memory.x[:, :-2].to(torch.float64)
@@ -227,7 +230,7 @@ class LloydPasses(Model):
         return ClusterSums(count, sums, squares, x.new_tensor(float(len(x))), reach)
 
     def _corrected(self, batch: Batch, memory: Memory) -> ClusterSums:
-        """The sums of the last pass, corrected by the rows that have changed their centre."""
+        """The sums of the last pass, corrected for the rows that changed their centre."""
         owner, sums = memory.owner, memory.sums
         assert owner is not None
         assert sums is not None
@@ -247,9 +250,9 @@ class LloydPasses(Model):
         return replace(sums, count=count, sums=total, moved=x.new_tensor(float(len(moved))))
 
     def _changes(self, memory: Memory, owner: Tensor) -> tuple[Tensor, Tensor, Tensor] | None:
-        """Rows that have changed their centre, and their old and new ones; None if bounds say none.
+        """Rows that changed their centre, with old and new ones; None if bounds exclude changes.
 
-        While bounds rest all rows are compared without making new ones.
+        While bounds are suspended, all rows are compared and no bounds are computed.
         """
         plan = self._plan
         if memory.plain:
@@ -282,13 +285,13 @@ class LloydPasses(Model):
     # ------------------------------------------------------------------------------- after a pass
 
     def complete(self, statistics: ClusterSums) -> bool:
-        """Whether no value was missing or infinite; `update` sees to what overflows float32."""
+        """Whether no value was missing or infinite; `update` handles overflow of float32."""
         if bool(torch.isfinite(statistics.squares)):
             return True
         return self.floating() == torch.float32 and not bool(statistics.squares.isnan())
 
     def update(self, statistics: ClusterSums) -> bool:
-        """Centres at the means of what they own; over when none moved, or hardly."""
+        """Move the centres to the means of their rows; finished if they (almost) did not move."""
         centres, self.outgrown = self._plan.centres, False
         if self._too_narrow(statistics):
             self._wide = self.outgrown = True
@@ -300,14 +303,14 @@ class LloydPasses(Model):
             if statistics.far is None:
                 self._far_rows = int(empty.sum())
                 return False
-            statistics, centres = refilled(statistics, centres, empty)
+            statistics, centres = refill(statistics, centres, empty)
         self._far_rows, count = 0, statistics.count
         self._seen = count if self.batch is None else self._seen + count
-        # All that a centre owns, or with mini-batches a step 1 / (all it has seen) towards what it
-        # owns of this one.
-        seen = self._seen.clamp_min(1e-300)[:, None]
-        step = (statistics.sums - count[:, None] * centres) / seen
-        # A centre that owns nothing stays: what adding and taking away left of it is rounding.
+        # The mean of a centre's rows, or with mini-batches a step
+        # of 1 / (all rows seen) towards the mean of this batch.
+        weight = self._seen.clamp_min(1e-300)[:, None]
+        step = (statistics.sums - count[:, None] * centres) / weight
+        # An empty centre stays: its remaining sums are rounding error.
         owning = (count > EMPTY * count.sum())[:, None]
         new = torch.where(owning, centres + step, centres)
         self._keep(statistics, new, self._seen)
@@ -321,7 +324,7 @@ class LloydPasses(Model):
         return self.batch is None and (still or moved <= self.tolerance * float(variance))
 
     def settle(self, statistics: ClusterSums) -> None:
-        """Inertia and weights of the centres as they are, after one more pass that moved none."""
+        """Set inertia and weights of the final centres after one more pass."""
         self._keep(statistics, self._plan.centres, statistics.count)
         if statistics.inertia is not None:
             self.inertia_ = statistics.inertia * self.scale_.square()
@@ -331,7 +334,7 @@ class LloydPasses(Model):
     def _keep(self, sums: ClusterSums, centres: Tensor, owned: Tensor) -> None:
         """Set centres, their weights and the inertia in the user's units.
 
-        Also whether the inertia cancels so much that it must be taken by differences.
+        Also decide whether the inertia cancels so much that it must be computed by differences.
         """
         spread = sums.spread(centres)
         self._by_differences = float(spread) < CANCELLED * float(sums.squares)
@@ -340,7 +343,9 @@ class LloydPasses(Model):
         self.centres_ = centres * self.scale_ + self.origin_
 
     def _too_narrow(self, sums: ClusterSums) -> bool:
-        """Whether rounding to float32 moves the farthest row too far, in the clusters' radius."""
+        """Whether rounding to float32 moves the farthest row too far,
+        relative to the clusters' radius.
+        """
         if self.floating() != torch.float32 or sums.reach is None:
             return False
         centres = self._plan.centres
@@ -348,7 +353,7 @@ class LloydPasses(Model):
         return not bool(rounding < MOST_ROUNDING**2 * sums.spread(centres) / sums.count.sum())
 
     def objective(self, statistics: ClusterSums) -> float:
-        """Minus the logarithm of the mean squared distance, whose gain is a relative one."""
+        """Minus the logarithm of the mean squared distance, so that gains are relative."""
         return -math.log(max(self._mean_inertia, 1e-300)) - 2 * math.log(float(self.scale_))
 
     def report(self, value: float) -> Mapping[str, float]:
@@ -356,13 +361,13 @@ class LloydPasses(Model):
         return {"squared_distance": math.exp(-value)}
 
     def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
-        """Centres that own nothing, which are left only if rows are too few or too alike."""
+        """Empty centres, which remain only if there are too few distinct rows."""
         owning = int((self.count_ > EMPTY * self.count_.sum()).sum())
         if self.batch is not None or owning >= self.clusters:
             return ()
-        seen = (
+        text = (
             f"only {owning} of {self.clusters} centres own rows: "
-            "fewer rows differ than there are clusters"
+            "there are fewer distinct rows than clusters"
         )
-        advice = f"clusters={owning}, or more rows that differ"
-        return (Symptom("too few distinct rows", seen, advice),)
+        advice = f"clusters={owning}, or more distinct rows"
+        return (Symptom("too few distinct rows", text, advice),)

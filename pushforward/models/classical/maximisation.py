@@ -2,10 +2,9 @@ r"""The M step of normal mixtures, with a floor under variances.
 
     N_k = Σ r,   π_k = N_k / N,   μ_k = Σ r x / N_k,   Σ_k = Σ r x xᵀ / N_k - μ_k μ_kᵀ,
 
-whose eigenvalues below `floor` are raised to it. That is the maximiser under the constraint
-Σ_k ⪰ floor, so the likelihood never falls; adding the floor to the diagonal would not have this
-property. The floor is one variance for each coordinate: Σ_k - diag(floor) has no negative
-eigenvalue.
+whose eigenvalues below `floor` are raised to it. That is the maximiser under the constraint Σ_k ⪰
+floor, so the likelihood never decreases; adding the floor to the diagonal lacks this property. The
+floor is one variance for each coordinate: Σ_k - diag(floor) has no negative eigenvalue.
 """
 
 from __future__ import annotations
@@ -19,9 +18,12 @@ from pushforward.models.classical.expectation import Expected, pairs
 __all__ = ["at_floor", "maximise"]
 
 DEAD = 1e-10
-"""Share of an equal part of the rows at or below which a component owns nothing: rounding."""
+"""Share of an equal part of the rows at or below which a component counts as empty: rounding error.
+"""
 AT_FLOOR = 1 + 1e-6
-"""How near the floor counts as at it: more than rounding, less than anything that matters."""
+"""Relative distance that counts as at the floor:
+above rounding error, below any relevant difference.
+"""
 
 
 def maximise(
@@ -38,8 +40,8 @@ def maximise(
         sums: of the E step.
         kind: of the covariances.
         floor: the least variance, of all coordinates or of each (d,).
-        means, spread: kept by a component that owns nothing; may be empty.
-        origins: what the sums are about (k, d); None for 0.
+        means, spread: kept by empty components; may be empty tensors.
+        origins: origins of the sums (k, d); None for 0.
     """
     count = sums.count
     alive = count > DEAD * count.sum() / len(count)
@@ -53,7 +55,7 @@ def maximise(
         second[:, i, j] = second[:, j, i] = sums.second / n[:, None]
         wide = _clip(second - new[:, :, None] * new[:, None, :], floor)
     elif kind == "tied":
-        # Of components that own nothing, count · mean meanᵀ is nothing.
+        # For empty components, count · mean meanᵀ is 0.
         between = torch.einsum("k,ki,kj->ij", count, new, new)
         wide = _clip((sums.second - between) / count.sum(), floor)
     else:
@@ -72,7 +74,7 @@ def maximise(
 
 
 def at_floor(spread: Tensor, kind: CovarianceKind, floor: Tensor) -> Tensor:
-    """Which components (k,), or one for all (1,), have the least variance in some direction."""
+    """Which components (k,), or one for all (1,), are at the variance floor in some direction."""
     if kind == "spherical":
         return spread <= floor.mean() * AT_FLOOR
     if kind == "diagonal":
@@ -87,7 +89,7 @@ def at_floor(spread: Tensor, kind: CovarianceKind, floor: Tensor) -> Tensor:
 def _units(covariance: Tensor, floor: Tensor) -> Tensor:
     """The least deviations (…, d).
 
-    Of the floor, or what float64 can tell from 0 beside each coordinate's own variance.
+    Those of the floor, or the least that float64 resolves beside each coordinate's variance.
     """
     variance = covariance.diagonal(dim1=-2, dim2=-1)
     return torch.maximum(floor, 8 * covariance.shape[-1] * EPS * variance).sqrt()

@@ -1,12 +1,11 @@
-r"""Normal distributions of which only some coordinates are observed.
+r"""Normal distributions with some coordinates observed.
 
 With coordinates o observed and m missing, for component k,
 
     x_o ~ N(μ_o, Σ_oo),
     x_m | x_o ~ N( μ_m + Σ_mo Σ_oo⁻¹ (x_o - μ_o),  Σ_mm - Σ_mo Σ_oo⁻¹ Σ_om ),
 
-which serves three ends: the E step of a mixture with missing values, its density there, and
-conditioning on what is known.
+used for the E step of a mixture with missing values, its density, and conditioning on known values.
 
 Reference:
     Ghahramani & Jordan (1994), Supervised learning from incomplete data via an EM approach.
@@ -24,7 +23,7 @@ from torch import Tensor
 __all__ = ["Conditional", "Independent"]
 
 LEAST_WEIGHT = 1e-300
-"""In place of a weight of 0, whose logarithm would be infinite."""
+"""Replaces a weight of 0, whose logarithm would be infinite."""
 
 
 @dataclass
@@ -54,11 +53,11 @@ class Conditional:
 
     @classmethod
     def of(cls, gap: Tensor, covariances: Tensor) -> Conditional:
-        """From which coordinates are missing (d,), and covariances (k, d, d)."""
+        """Build from the missing coordinates (d,) and covariances (k, d, d)."""
         o, m = (~gap).nonzero()[:, 0], gap.nonzero()[:, 0]
         inner = covariances[:, o][:, :, o]
         root, failed = torch.linalg.cholesky_ex(inner)
-        if bool(failed.any()):  # correlations that are 1 up to rounding
+        if bool(failed.any()):  # correlations of 1 up to rounding
             least = 32 * len(o) * torch.finfo(inner.dtype).eps
             variances = inner.diagonal(dim1=1, dim2=2)
             root = torch.linalg.cholesky(inner + torch.diag_embed(least * variances))
@@ -99,7 +98,7 @@ class Conditional:
 class Independent:
     """`Conditional` for coordinates that are independent within each component.
 
-    It takes d numbers a component instead of d².
+    It needs d numbers per component instead of d².
 
     Args:
         gap: which coordinates are missing (d,).
@@ -111,7 +110,7 @@ class Independent:
 
     @property
     def variances(self) -> Tensor:
-        """Variances (k, d) of the missing, which the observed do not change; else 0."""
+        """Variances (k, d) of the missing coordinates, independent of the observed; else 0."""
         return self.spread * self.gap
 
     def log_density(self, x: Tensor, means: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Normal mixtures fitted by passes of expectation maximisation.
 
-Rows are standardised first, so that nothing cancels, and the log-Jacobian is added back. The E step
+Rows are standardised first, to avoid cancellation, and the log-Jacobian is added back. The E step
 is in `expectation`, the M step in `maximisation`.
 """
 
@@ -19,7 +19,7 @@ from pushforward.core.phase import Batch
 from pushforward.core.scan import Facts
 from pushforward.core.source import Source
 from pushforward.fitting.facts import sample_rows
-from pushforward.models.classical.covariance_kinds import EPS, CovarianceKind, spread_from
+from pushforward.models.classical.covariance_kinds import EPS, CovarianceKind, initial_spread
 from pushforward.models.classical.expectation import (
     Expected,
     NormalComponents,
@@ -30,23 +30,23 @@ from pushforward.models.classical.maximisation import at_floor, maximise
 from pushforward.models.classical.refusals import refuse_conditions, refuse_large, refuse_many
 from pushforward.models.classical.starts import (
     START_ROWS,
-    at_random,
-    plus_plus,
+    choose_at_random,
+    choose_plus_plus,
     squared_distances,
 )
 
 __all__ = ["MixturePasses"]
 
 WIDE = 1e9
-"""Squared means in units of the variance from which rows in float32 would be too coarse."""
+"""Squared means, in units of the variance, above which float32 rows are too coarse."""
 START_ROWS_EACH = 64
-"""Rows for each component that a start is chosen among, at least."""
+"""Least rows per component in a start's sample."""
 WHOLE_ROWS_EACH = 32
-"""Rows without gaps for each component from which a start does without the others."""
+"""Complete rows per component above which a start ignores incomplete ones."""
 LLOYD_STEPS = 30
-"""Passes of k-means over a start's sample: it need not converge, EM goes on from there."""
+"""Passes of k-means over a start's sample; it need not converge, since EM continues."""
 LONE = 1.5
-"""A component with fewer rows than this owns hardly more than one."""
+"""A component with fewer rows than this has hardly more than one."""
 
 
 class MixturePasses(Model):
@@ -61,7 +61,7 @@ class MixturePasses(Model):
     floor: float
     precision: Literal["float32", "float64"]
     least_variance: float | None
-    """The least variance in the user's units squared, in place of a share of the data's."""
+    """The least variance in the user's units squared, instead of a share of the data's."""
 
     weights_: Tensor
     location_: Tensor
@@ -106,12 +106,12 @@ class MixturePasses(Model):
     def begin(self, source: Source, rng: torch.Generator) -> None:
         """Initial parameters, from a seeded sample of the rows.
 
-        Of those without gaps, if there are enough, else with missing values at the mean.
+        From complete rows if there are enough, else with missing values at the mean.
         """
         self._components = None
         x, w = self._start_rows(source, rng)
         if isinstance(self.start, str):
-            choose = at_random if self.start == "random" else plus_plus
+            choose = choose_at_random if self.start == "random" else choose_plus_plus
             centres = choose(x, self.components, rng, w)
         else:
             shift, scale = self._units()
@@ -121,7 +121,7 @@ class MixturePasses(Model):
             centres = _lloyd(x, w, centres)
         owner = squared_distances(x, centres).argmin(1)
         r = torch.nn.functional.one_hot(owner, self.components).to(x).T * w
-        if not len(self._least):  # of the first start, for all
+        if not len(self._least):  # from the first start, for all starts
             self._least = self._floors(x, r)
         if self.start in ("kmeans", "kmeans++"):
             sums = sum_centred(x, r, self.covariance, centres)
@@ -133,7 +133,7 @@ class MixturePasses(Model):
             variance = _variance(x, w) if isinstance(self.start, str) else torch.ones_like(x[0])
             self.location_ = centres
             self.weights_ = torch.full_like(centres[:, 0], 1 / self.components)
-            self.spread_ = spread_from(variance, self.covariance, self.components, self._least)
+            self.spread_ = initial_spread(variance, self.covariance, self.components, self._least)
 
     def _start_rows(self, source: Source, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Sampled rows (n, d) without gaps, in model coordinates, and their weights (n,)."""
@@ -159,12 +159,12 @@ class MixturePasses(Model):
         return torch.maximum(self.floor * torch.where(within > rounding, within, 1.0), rounding)
 
     def floating(self) -> torch.dtype:
-        """float64 where float32 was asked for and would not do."""
+        """The type of the rows: float64 if float32 was requested but is insufficient."""
         return torch.float64 if self._wide else super().floating()
 
     @property
     def looking(self) -> bool:
-        """Whether the rows must be mapped anew before the next pass counts."""
+        """Whether the rows must be mapped again before the next pass counts."""
         return self.outgrown
 
     def coordinates(self, x: Tensor) -> Tensor:
@@ -191,7 +191,7 @@ class MixturePasses(Model):
         return False
 
     def _current(self) -> NormalComponents:
-        """The components of the present parameters, with what a pass needs of them."""
+        """The components with the present parameters, prepared for a pass."""
         if self._components is None:
             self._components = NormalComponents(
                 self.covariance,
@@ -213,13 +213,13 @@ class MixturePasses(Model):
         return float(statistics.log_likelihood / statistics.weight)
 
     def _held(self, rows: Tensor) -> Tensor:
-        """Which components (k,) that own rows are at the least variance allowed."""
+        """Which non-empty components (k,) are at the least variance allowed."""
         held = at_floor(self.spread_, self.covariance, self._least.to(self.spread_))
         return held.expand(len(rows)) & (rows > 0)
 
     @property
     def collapsed(self) -> bool:
-        """Whether a component that owns more than one row is at the least variance allowed."""
+        """Whether a component with more than one row is at the least variance allowed."""
         rows = self.weights_ * self._rows
         return bool((self._held(rows) & (rows > LONE)).any())
 
@@ -228,24 +228,24 @@ class MixturePasses(Model):
         symptoms, rows = [], self.weights_ * self._rows
         count, held = len(rows), self._held(rows)
         if bool(held.any()):
-            few = float(rows[held].min())
-            seen = (
+            smallest = float(rows[held].min())
+            text = (
                 f"{int(held.sum())} of {count} components are held at the least variance allowed; "
-                f"the smallest owns {few:.3g} of {self._rows} rows"
+                f"the smallest has {smallest:.3g} of {self._rows} rows"
             )
             advice = (
                 "look there for outliers, repeated rows and constant columns; fewer components, "
                 "or a smaller floor"
             )
-            symptoms.append(Symptom("variance floor", seen, advice))
+            symptoms.append(Symptom("variance floor", text, advice))
         alone = (rows > 0) & (rows < LONE) & ~held
         if bool(alone.any()) and self._rows > 2 * count:
-            seen = f"{int(alone.sum())} of {count} components have one row each"
+            text = f"{int(alone.sum())} of {count} components have one row each"
             advice = "look for outliers and leave those rows out, or more components"
-            symptoms.append(Symptom("lone rows", seen, advice))
+            symptoms.append(Symptom("lone rows", text, advice))
         if bool((rows == 0).any()):
-            seen = f"{int((rows == 0).sum())} of {count} components own nothing"
-            symptoms.append(Symptom("empty components", seen, "fewer components, or another start"))
+            text = f"{int((rows == 0).sum())} of {count} components are empty"
+            symptoms.append(Symptom("empty components", text, "fewer components, or another start"))
         return tuple(symptoms)
 
     def _units(self) -> tuple[Tensor, Tensor]:

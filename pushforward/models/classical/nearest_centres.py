@@ -1,9 +1,9 @@
-r"""Nearest centres of many rows, by one matrix product and decided exactly.
+r"""Nearest centres of many rows by one matrix product, with exact decisions.
 
-Squared distances are one product, [x, 1, |x|²] · [-2c, |c|², 1]ᵀ; the nearest centre is read off
-as the smallest integer among the distances' bit patterns with the centre's number in the lowest
-bits, one vector instruction a distance. Where two distances agree to the bits that leaves, the row
-is decided in float64: the result is that of plain distances, only sooner.
+Squared distances are one product, [x, 1, |x|²] · [-2c, |c|², 1]ᵀ; the nearest centre is read off as
+the smallest integer among the distances' bit patterns with the centre's number in the lowest bits,
+one vector instruction a distance. If two distances agree in the remaining bits, the row is decided
+in float64: the result equals that of plain distances, only faster.
 """
 
 from __future__ import annotations
@@ -14,24 +14,25 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Plan", "augmented"]
+__all__ = ["Plan", "augment"]
 
 FAR = 1e8
-"""Rows this many times farther out than any centre are given to centres by their direction: to
-|x - c|² their own length leaves too little."""
+"""Rows this many times farther out than any centre are assigned by direction,
+because their length dominates |x - c|².
+"""
 DISTANCES = 1 << 20
-"""Distances that are decided in float64 at a time: eight megabytes."""
+"""Distances decided in float64 per block: eight megabytes."""
 EXACT = "donot_use_mm_for_euclid_dist"
 
 
-def augmented(x: Tensor) -> Tensor:
+def augment(x: Tensor) -> Tensor:
     """Rows (n, d) as [x, 1, |x|²] (n, d+2)."""
     return torch.cat([x, x.new_ones(len(x), 1), x.square().sum(1, keepdim=True)], 1)
 
 
 @dataclass
 class Plan:
-    """The centres of one pass and what follows from them, once for all blocks.
+    """The centres of one pass and values derived from them, shared by all blocks.
 
     Args:
         centres: (k, d) in float64, about the origin.
@@ -40,7 +41,7 @@ class Plan:
         others: how far any other centre has moved at most (k,), rounded up.
         half: half the distance to the next centre (k,), rounded down.
         norm: the largest |c|².
-        room: working memory for distances, used again by every block.
+        room: working memory for distances, reused by every block.
     """
 
     centres: Tensor
@@ -59,7 +60,7 @@ class Plan:
         dtype: torch.dtype,
         room: Tensor | None = None,
     ) -> Plan:
-        """For centres (k, d) that have moved from `before`, and rows of type `dtype`."""
+        """Build for centres (k, d) that moved from `before`, and rows of type `dtype`."""
         k = len(centres)
         squares = centres.square().sum(1)
         table = torch.cat([-2 * centres.T, squares[None], centres.new_ones(1, k)]).to(dtype)
@@ -67,7 +68,7 @@ class Plan:
             moved = torch.zeros_like(squares)
         else:
             moved = (centres - before).square().sum(1).sqrt()
-        # Bounds are kept in `dtype`: widen every step by more than its rounding.
+        # Bounds are in `dtype`: widen every step by more than its rounding error.
         eps = torch.finfo(dtype).eps
         moved = moved * (1 + 8 * eps) + 2 * eps * squares.max().sqrt()
         top = torch.topk(moved, min(2, k)).values
@@ -79,7 +80,9 @@ class Plan:
         return cls(centres, table, moved.to(dtype), others.to(dtype), half, norm, room)
 
     def owners(self, x: Tensor) -> Tensor:
-        """Nearest centre (n,) of augmented rows (n, d+2), to the bits the numbers leave."""
+        """Nearest centre (n,) of augmented rows (n, d+2),
+        to the precision of the remaining bits.
+        """
         k, n = len(self.centres), len(x)
         if k == 1 or not n:
             return torch.zeros(n, dtype=torch.int64, device=x.device)
@@ -87,7 +90,9 @@ class Plan:
         return bits.amin(1).bitwise_and_(mask).to(torch.int64)
 
     def _bits(self, x: Tensor) -> tuple[Tensor, int]:
-        """Squared distances (n, k) as integers that end in the centre's number, and its bits."""
+        """Squared distances (n, k) as integers ending in the centre's number,
+        and the number of its bits.
+        """
         k, n = len(self.centres), len(x)
         if len(self.room) < n:
             self.room = x.new_empty(n, k)
@@ -99,12 +104,12 @@ class Plan:
 
     def owners_of(self, rows: Tensor, dtype: torch.dtype) -> Tensor:
         """Nearest centre of rows (n, d) in float64, searched in `dtype`, decided in float64."""
-        owner = self.nearest(augmented(rows.to(dtype)), rows)[0]
+        owner = self.nearest(augment(rows.to(dtype)), rows)[0]
         if not rows.numel():
             return owner
         far = (rows.abs().amax(1) > FAR * self.centres.abs().max()).nonzero()[:, 0]
         if len(far):
-            # |x - c|² less |x|² in units of |x|: what is left of it when |x|² itself overflows.
+            # |x - c|² - |x|² in units of |x|, which does not overflow even if |x|² does.
             size = rows[far].abs().amax(1, keepdim=True)
             lengths = self.centres.square().sum(1) / size
             owner[far] = (lengths - 2 * (rows[far] / size) @ self.centres.T).argmin(1)
@@ -115,7 +120,7 @@ class Plan:
 
         Args:
             x: augmented rows (n, d+2).
-            exact: the rows (n, d) before they were rounded, by which close decisions are made.
+            exact: the rows (n, d) before rounding, for close decisions.
 
         Returns:
             The nearest centre (n,), an upper bound on its distance
@@ -138,7 +143,7 @@ class Plan:
         eps = torch.finfo(x.dtype).eps
         coarse = 2 * eps * (mask + 1)
         error = (x[:, -1] + self.norm) * (4 * eps * math.sqrt(x.shape[1]))
-        # Not by <=, which a NaN (of an overflow) would pass by.
+        # Not <=, which is false for NaN (from an overflow).
         apart = next_ - near > next_ * coarse + 2 * error
         close = apart.logical_not_().nonzero()[:, 0]
         near = (near * (1 + coarse) + error).clamp_min_(0).sqrt_()
@@ -148,14 +153,14 @@ class Plan:
         return owner, near, next_
 
     def _decide(self, x: Tensor, close: Tensor, owner: Tensor, near: Tensor, next_: Tensor) -> None:
-        """Decide close rows again, by differences in float64."""
+        """Decide close rows by differences in float64."""
         eps = torch.finfo(near.dtype).eps
         for part in close.split(max(1, DISTANCES // len(self.centres))):
             rows = x[part, : self.centres.shape[1]].to(torch.float64)
             exact = torch.cdist(rows, self.centres, compute_mode=EXACT)
-            values, which = torch.topk(exact, 2, largest=False)
-            # Of equal distances the first centre counts, as argmin would have it.
+            values, order = torch.topk(exact, 2, largest=False)
+            # Ties go to the first centre, as with argmin.
             tie = values[:, 0] == values[:, 1]
-            owner[part] = torch.where(tie, exact.argmin(1), which[:, 0])
+            owner[part] = torch.where(tie, exact.argmin(1), order[:, 0])
             near[part] = (values[:, 0] * (1 + 4 * eps)).to(near.dtype)
             next_[part] = (values[:, 1] * (1 - 4 * eps)).to(near.dtype)

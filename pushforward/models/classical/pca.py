@@ -1,20 +1,20 @@
 r"""Principal components as a probabilistic model.
 
-With the maximum-likelihood covariance S = 1/N Σ (x - μ)(x - μ)ᵀ = U diag(l_1 ≥ … ≥ l_d) Uᵀ and K
-components kept,
+With the maximum-likelihood covariance S = 1/N Σ (x - μ)(x - μ)ᵀ
+= U diag(l_1 ≥ … ≥ l_d) Uᵀ and K components kept,
 
     z = U_Kᵀ (x - μ),     x = μ + U_K z,     σ² = 1/(d-K) Σ_{j>K} l_j,
     C = U_K (L_K - σ² I) U_Kᵀ + σ² I.
 
-C is the maximum-likelihood covariance of probabilistic PCA, x = W z' + μ + σ ε with
-W = U_K (L_K - σ² I)^½, so that
+C is the maximum-likelihood covariance of probabilistic PCA,
+x = W z' + μ + σ ε with W = U_K (L_K - σ² I)^½, so that
 
     log p(x) = -½ [ d ln 2π + Σ_{k≤K} ln l_k + (d-K) ln σ²
                     + Σ_k z_k² / l_k + |x - μ - U_K z|² / σ² ]
 
-is exact. With its codes left in (K < d, or the noise would be 0) it is the latent-variable model of
+is exact. With its codes (for K < d, where the noise is positive) it is the latent-variable model of
 `parts.linear_gaussian`. It is fitted in one pass (`principal`), and the number of components may be
-asked of the data (`dimensionality`).
+chosen from the data (`dimensionality`).
 """
 
 from __future__ import annotations
@@ -37,13 +37,14 @@ from pushforward.core.space import Space
 from pushforward.fitting.em import EM
 from pushforward.models.classical.covariance import LEAST
 from pushforward.models.classical.gaussian import Gaussian
-from pushforward.models.classical.principal import PrincipalPasses, fixed_signs
+from pushforward.models.classical.principal import PrincipalPasses, fix_signs
 
 __all__ = ["PCA"]
 
 GRADED = 1e10
-"""Ratio of the largest variance to the noise from which rounding along the first axis could
-outweigh what is left across."""
+"""Ratio of the largest variance to the noise above which rounding
+along the first axis may exceed the residual.
+"""
 
 
 @register("pca")
@@ -51,18 +52,19 @@ class PCA(PrincipalPasses):
     """Principal component analysis: x ≈ μ + U_K z, with the exact density of probabilistic PCA.
 
     log p(x) = log N(x; μ, U_K (L_K - σ² I) U_Kᵀ + σ² I), and codes z = U_Kᵀ (x - μ). With fewer
-    components than coordinates it is a latent-variable model whose posterior is known: an oracle
-    for whatever bounds or estimates log p(x). Signs are fixed: the largest coefficient of each
-    component is positive. Images and clips are taken flattened and come back in their shape.
+    components than coordinates it is a latent-variable model with a known posterior: an oracle for
+    bounds and estimates of log p(x). Signs are fixed: the largest coefficient of each component is
+    positive. Images and clips are flattened, and results have their shape.
 
     Args:
-        components: how many; None for all; a fraction of the variance in (0, 1); 'minka' for the
-            most evident number; 'heldout' for the number with the highest likelihood of one half of
-            the rows under the other half, both ways.
-        precision: of the products of rows on a CPU: 'float64', or 'float32', summed in float64 all
-            the same, for about .7 of the time; errors are then about 1e-8 of the largest variance,
-            and variances below 1e-7 of it are taken to be that. Data whose largest standard
-            deviation is beyond 1e-12 to 1e12, whose squares it may not hold, are summed in float64.
+        components: number; None for all; a fraction of the variance in (0, 1); 'minka' for the
+            largest evidence; 'heldout' for the highest likelihood of one half of the rows given the
+            other, both ways.
+        precision: of the products of rows on a CPU: 'float64', or 'float32'
+            (still summed in float64), which takes about .7 of the time; errors are then about 1e-8
+            of the largest variance, and smaller variances are raised to 1e-7 of it. Data with a
+            largest standard deviation outside 1e-12 to 1e12, whose squares may overflow, use
+            float64.
 
     Attributes:
         mean_: (d,), in the data's units.
@@ -100,22 +102,22 @@ class PCA(PrincipalPasses):
         precision: Literal["float32", "float64"] = "float64",
     ) -> None:
         super().__init__()
-        self.components = _checked(components)
+        self.components = _check_components(components)
         self.precision = precision
 
     @classmethod
     def of(cls, mean: object, weights: object, sigma: float, space: Space | None = None) -> PCA:
         """The distribution of x = mean + weights z' + sigma ε, z' ~ N(0, I), user's units.
 
-        The codes of the model are z' turned and stretched: along the principal axes of `weights`.
+        The codes of the model are z' rotated and scaled to the principal axes of `weights`.
 
         Args:
             mean: (d,).
             weights: (d, K), K ≤ d.
-            sigma: above 0.
+            sigma: positive.
             space: unnamed points if None.
         """
-        mean, weights = _float64(mean), _float64(weights)
+        mean, weights = _to_float64(mean), _to_float64(weights)
         require_positive(sigma=sigma)
         fits = mean.ndim == 1 and weights.ndim == 2 and len(weights) == len(mean)
         if not fits or not 0 < weights.shape[1] <= len(mean):
@@ -143,7 +145,7 @@ class PCA(PrincipalPasses):
         spectrum = torch.full_like(mean, noise)
         spectrum[:k] += singular.square()
         self.mean_, self.spectrum_ = mean.clone(), spectrum
-        self.components_ = fixed_signs(axes.T)
+        self.components_ = fix_signs(axes.T)
         self.explained_variance_ = spectrum[:k].clone()
         self.explained_variance_ratio_ = self.explained_variance_ / spectrum.sum()
         self.noise_variance_, self.floor_ = mean.new_tensor(noise), mean.new_tensor(LEAST)
@@ -151,14 +153,16 @@ class PCA(PrincipalPasses):
 
     @property
     def lacks(self) -> frozenset[str]:
-        """A latent-variable model needs noise, which is there if some component is not kept."""
+        """Methods of a latent-variable model, unless some component is dropped,
+        which leaves noise.
+        """
         noise = self.components is not None
         if self.fitted:
             noise = bool(self.noise_variance_ > 0)
         return frozenset() if noise else frozenset({"prior", "likelihood", "posterior"})
 
     def fitted_tensors(self) -> Mapping[str, str]:
-        """What the stored numbers must be like."""
+        """Constraints on the stored tensors."""
         return {
             "mean_": "d",
             "components_": "K d",
@@ -170,7 +174,7 @@ class PCA(PrincipalPasses):
         }
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take back what `tensors` gave; models saved without a `floor_` get what it was then."""
+        """Load `tensors`; old models without `floor_` get its former value."""
         stored = dict(tensors)
         if "floor_" not in stored and {"spectrum_", "mean_"} <= set(stored):
             floor = self._floor(stored["spectrum_"], stored["mean_"])
@@ -195,13 +199,15 @@ class PCA(PrincipalPasses):
         k = len(self.components_)
         if z.ndim != 2 or z.shape[1] != k:
             raise InvalidValue(
-                f"codes must have shape (n, {k}), got {tuple(z.shape)}; they are what encode gives"
+                f"codes must have shape (n, {k}), got {tuple(z.shape)}; pass the result of encode"
             )
         x = self.mean_ + z @ self.components_
         return x.reshape(len(z), *map(int, space.shape))  # type: ignore[arg-type]
 
     def whiten(self, x: Observations) -> Tensor:
-        """Codes over their standard deviations (n, K): covariance I over the data fitted to."""
+        """Codes divided by their standard deviations (n, K):
+        covariance I over the training data.
+        """
         return self.encode(x) / self._variances().sqrt()
 
     def log_prob(self, x: Observations) -> Tensor:
@@ -216,9 +222,9 @@ class PCA(PrincipalPasses):
         return (-0.5 * (constant + scaled)).nan_to_num(nan=-math.inf, neginf=-math.inf)
 
     def _across(self, centred: Tensor, z: Tensor) -> Tensor:
-        """What the components leave of centred rows (n, d).
+        """The residual of centred rows (n, d) after projection.
 
-        Taken out twice where rounding along the first could outweigh it.
+        Projected twice if rounding along the first axis may exceed it.
         """
         rest = centred - z @ self.components_
         if bool(self.spectrum_[0] > GRADED * self.noise_variance_):
@@ -251,9 +257,9 @@ class PCA(PrincipalPasses):
         return self.gaussian().marginal(axes)
 
     def keep(self, components: int) -> PCA | Gaussian:
-        """The model with only the first `components`, as if it had been fitted with so many.
+        """The model with only the first `components`, as if fitted with that number.
 
-        With none it is N(μ, σ² I).
+        With 0 it is N(μ, σ² I).
         """
         self.fitted_space()
         d, most = len(self.mean_), len(self.components_)
@@ -289,13 +295,13 @@ class PCA(PrincipalPasses):
         return self.conform(x).to(torch.float64).flatten(1)
 
 
-def _float64(numbers: object) -> Tensor:
-    """A tensor of its own, without gradients."""
+def _to_float64(numbers: object) -> Tensor:
+    """A new tensor without gradients."""
     return torch.as_tensor(numbers, dtype=torch.float64).detach()
 
 
-def _checked(components: object) -> int | float | str | None:
-    """A number of components, a share of the variance, or the name of a way to choose."""
+def _check_components(components: object) -> int | float | str | None:
+    """A number of components, a share of the variance, or the name of a criterion."""
     expected = "components must be a number, a fraction, 'minka', 'heldout' or None"
     if components is None or components in ("minka", "heldout"):
         return components

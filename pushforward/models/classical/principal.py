@@ -1,7 +1,7 @@
-"""One pass of mergeable sums, from which principal components follow.
+"""Principal components from one pass of mergeable sums.
 
-Everything is computed in float64; with fewer rows than coordinates from the singular values of the
-rows themselves. Variances are floored at the resolution of float64 (`covariance.resolution`).
+Everything is computed in float64, with fewer rows than coordinates from the singular values of the
+rows. Variances are floored at the resolution of float64 (`covariance.resolution`).
 """
 
 from __future__ import annotations
@@ -21,31 +21,33 @@ from pushforward.core.moments import Moments, sum_products
 from pushforward.core.phase import Batch
 from pushforward.core.scan import Facts
 from pushforward.core.source import Source
-from pushforward.models.classical.covariance import LEAST, Correlation, eigen, resolution
-from pushforward.models.classical.dimensionality import evidence, held_out_likelihood
+from pushforward.models.classical.covariance import LEAST, Correlation, decompose, resolution
+from pushforward.models.classical.dimensionality import held_out_likelihood, log_evidence
 from pushforward.models.classical.refusals import (
-    no_variance,
     refuse_conditions,
     refuse_large,
     refuse_unsquarable,
+    variance_symptoms,
 )
 from pushforward.models.classical.scatter import Scatter, WeightedRows
 from pushforward.models.parts.linear_gaussian import LinearGaussian
 
-__all__ = ["Halves", "PrincipalPasses", "fixed_signs"]
+__all__ = ["Halves", "PrincipalPasses", "fix_signs"]
 
 BLOCK_NUMBERS, VIEWED_NUMBERS = 1 << 25, 1 << 28
-"""Numbers in a block that is copied (a quarter of a gigabyte), and in one that is only viewed."""
+"""Numbers per block that is copied (a quarter of a gigabyte), and per block that is only viewed."""
 SINGLE = 1e-12, 1e12
-"""Standard deviations between which float32 holds squares."""
+"""Range of standard deviations whose squares float32 holds."""
 SMALL = 1 << 18
-"""Below this many numbers in a block threads cost more than they save."""
+"""Below this many numbers per block, threads cost more than they save."""
 FINE, RESOLVED = 1e-6, 1e4
 """Variances below this share of the largest, or this many times the resolution, are computed in the
-scale of correlations, where the density depends on them."""
+scale of correlations if the density depends on them.
+"""
 NEAR, NEAR_COLUMN = 16, 1e4
-"""Squared means in units of the variance, of all columns and of each, up to which no origin is
-needed: the sums then lose at most four or thirteen bits."""
+"""Largest squared means in units of the variance, of all columns and of each, that need no origin:
+the sums lose at most four or thirteen bits.
+"""
 
 
 @dataclass
@@ -87,7 +89,7 @@ class PrincipalPasses(LinearGaussian):
         self._still = 0
 
     def prepare(self, source: Source, facts: Facts) -> None:
-        """Refuse conditions; choose what is summed, and about which origin."""
+        """Refuse conditions; choose the sums and their origin."""
         refuse_conditions(self, source)
         n, d = len(source), source.space.size
         if isinstance(self.components, int) and self.components > d:
@@ -98,7 +100,7 @@ class PrincipalPasses(LinearGaussian):
         refuse_unsquarable(source, facts)
         deviation = float(facts.moments.covariance.max()) ** 0.5
         self._single = self.precision == "float32" and SINGLE[0] < deviation < SINGLE[1]
-        near = not self._single and _near_zero(facts.moments)
+        near = not self._single and _is_near_zero(facts.moments)
         self._origin = None if near else facts.moments.mean
         self.block_rows = self._rows_at_a_time(source)
         most = self.components if isinstance(self.components, int) else 0
@@ -111,7 +113,7 @@ class PrincipalPasses(LinearGaussian):
             )
 
     def _rows_at_a_time(self, source: Source) -> int:
-        """Rows in a block: large views take no memory, and threads wait less often."""
+        """Rows per block: large views take no memory, and threads wait less often."""
         d = source.space.size
         rows = max(1024, min(1 << 15, BLOCK_NUMBERS // d))
         in_memory = isinstance(source, Arrays) and isinstance(source.x, Tensor)
@@ -121,11 +123,11 @@ class PrincipalPasses(LinearGaussian):
         return rows
 
     def coordinates(self, x: Tensor) -> Tensor:
-        """The rows as they are: they are widened where they are summed, a few at a time."""
+        """The rows unchanged; they are widened when summed, a few at a time."""
         return x
 
     def statistics(self, batch: Batch) -> PrincipalSums:
-        """Count, sum and products of one block, or, where there are few, the rows."""
+        """Count, sum and products of one block, or the rows themselves if there are few."""
         x, w = batch.x.flatten(1), batch.weights
         origin = self._origin_on(x.device)
         if self._few:
@@ -139,7 +141,7 @@ class PrincipalPasses(LinearGaussian):
         return self._sums(x, w, origin)
 
     def _sums(self, x: Tensor, weights: Tensor | None, origin: Tensor | None) -> Scatter:
-        """Sums of one block (n, d); by all threads where there is enough to share."""
+        """Sums of one block (n, d), by all threads if it is large enough."""
         if x.is_cuda or x.numel() < SMALL or x.shape[1] < 8:
             return Scatter.of(x, weights, origin)
         if weights is None:
@@ -158,10 +160,10 @@ class PrincipalPasses(LinearGaussian):
         return bool(torch.isfinite(statistics.total).all() and torch.isfinite(squares).all())
 
     def update(self, statistics: PrincipalSums) -> bool:
-        """Eigenvalues and vectors, the choice of K, signs and noise; one pass is enough."""
-        chosen = None
+        """Compute eigenvalues and vectors, choose K, fix signs and noise; one pass suffices."""
+        held_out_choice = None
         if isinstance(statistics, Halves):
-            chosen = self._choose_held_out(statistics)
+            held_out_choice = self._choose_held_out(statistics)
             statistics = statistics.even.merge(statistics.odd)
         from_rows = isinstance(statistics, WeightedRows)
         if isinstance(statistics, WeightedRows):
@@ -170,7 +172,7 @@ class PrincipalPasses(LinearGaussian):
             mean, spectrum, axes, self.count_ = self._from_sums(statistics)
         d = len(mean)
         floor = self._floor(spectrum, mean)
-        k = chosen or self._how_many(spectrum, d, float(self.count_))
+        k = held_out_choice or self._how_many(spectrum, d, float(self.count_))
         rest = spectrum[k:].sum() / max(d - k, 1)
         still = 0
         least = float(rest if k < d else spectrum[-1])
@@ -189,11 +191,11 @@ class PrincipalPasses(LinearGaussian):
     def _set(
         self, mean: Tensor, spectrum: Tensor, axes: Tensor, floor: float, noise: Tensor
     ) -> None:
-        """Set what is estimated: axes (K, d), and noise, which is 0 where K = d."""
+        """Set the estimates: axes (K, d), and noise, which is 0 if K = d."""
         k, total = len(axes), spectrum.sum()
         self.floor_ = mean.new_tensor(floor)
         self.mean_, self.spectrum_ = mean, spectrum
-        self.components_ = fixed_signs(axes)
+        self.components_ = fix_signs(axes)
         self.explained_variance_ = spectrum[:k].clone()
         self.explained_variance_ratio_ = spectrum[:k] / total.clamp_min(LEAST)
         all_kept = k == len(mean)
@@ -209,30 +211,30 @@ class PrincipalPasses(LinearGaussian):
         return -0.5 * (d * math.log(2 * math.pi) + self._log_determinant() + scaled)
 
     def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
-        """Directions in which the data do not vary, where the density depends on them."""
-        return no_variance(self._still, len(self.mean_))
+        """Directions in which the data do not vary, if the density depends on them."""
+        return variance_symptoms(self._still, len(self.mean_))
 
     def _origin_on(self, device: torch.device) -> Tensor | None:
-        """The origin of the sums (d,), if they have one."""
+        """The origin of the sums (d,), if there is one."""
         return None if self._origin is None else self._origin.to(device)
 
     def _from_sums(self, sums: Scatter) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Mean, eigenvalues, falling, eigenvectors in rows, and Σ w."""
+        """Mean, falling eigenvalues, eigenvectors in rows, and Σ w."""
         mean, covariance = sums.moments(self._origin_on(sums.total.device))
-        values, axes = eigen(covariance)
+        values, axes = decompose(covariance)
         return mean, values.flip(0).clamp_min(0), axes.T.flip(0), sums.count
 
     def _finely(self, sums: Scatter) -> tuple[Tensor, Tensor, int]:
-        """Eigenvalues, falling, eigenvectors in rows, and how many were floored.
+        """Falling eigenvalues, eigenvectors in rows, and the number floored.
 
-        For columns whose scales differ too much for a plain decomposition.
+        For columns whose scales differ too much for a direct decomposition.
         """
         mean, covariance = sums.moments(self._origin_on(sums.total.device))
         correlation = Correlation.of(covariance, mean, common=True)
         return *correlation.principal(), correlation.still
 
     def _from_rows(self, rows: WeightedRows) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """As `_from_sums`, from singular values of the rows."""
+        """The same as `_from_sums`, from singular values of the rows."""
         count = rows.weights.sum()
         shift = rows.weights @ rows.x / count
         centred = (rows.x - shift) * rows.weights.sqrt()[:, None]
@@ -246,14 +248,14 @@ class PrincipalPasses(LinearGaussian):
             share = spectrum.cumsum(0) / spectrum.sum().clamp_min(LEAST)
             return min(int((share < self.components - 1e-12).sum()) + 1, len(spectrum))
         if self.components == "minka":
-            scores = evidence(spectrum, d, count)
+            scores = log_evidence(spectrum, d, count)
             return int(scores.argmax()) + 1 if len(scores) else 1
         if self.components is None:
             return min(len(spectrum), max(1, int(count)), d)
         return int(self.components)
 
     def _choose_held_out(self, halves: Halves) -> int:
-        """K of the highest likelihood of each half under the other."""
+        """K with the highest likelihood of each half given the other."""
         origin = self._origin_on(halves.even.total.device)
         one, two = halves.even.moments(origin), halves.odd.moments(origin)
         odd = held_out_likelihood(*one, *two) * halves.odd.count
@@ -261,16 +263,16 @@ class PrincipalPasses(LinearGaussian):
         return int((odd + even).argmax()) + 1
 
     def _floor(self, spectrum: Tensor, mean: Tensor) -> float:
-        """The least variance that the sums can tell from zero."""
+        """The least variance that the sums distinguish from zero."""
         single = torch.finfo(torch.float32).eps * float(spectrum.max())
         return max(resolution(spectrum, mean), single if self.precision == "float32" else 0.0)
 
 
-def _near_zero(moments: Moments) -> bool:
-    """Whether the mean is so near 0 that sums about 0 lose little.
+def _is_near_zero(moments: Moments) -> bool:
+    """Whether the mean is so close to 0 that sums about 0 lose little precision.
 
-    Within each column, too: a small one may lie far from 0 though the largest, which rules the
-    sum, does not.
+    Also within each column: a small one may be far from 0 although the largest,
+    which dominates the sum, is not.
     """
     squares, variance = moments.mean.square(), moments.covariance
     overall = squares.sum() <= NEAR * variance.sum()
@@ -278,10 +280,10 @@ def _near_zero(moments: Moments) -> bool:
     return bool(overall.all() and each.all())
 
 
-def fixed_signs(axes: Tensor) -> Tensor:
-    """Rows (K, d) turned so that the largest |coefficient| of each is positive.
+def fix_signs(axes: Tensor) -> Tensor:
+    """Rows (K, d) with signs such that the largest |coefficient| of each is positive.
 
-    Of nearly equal ones (to 1e-6) the first counts.
+    Among nearly equal ones (to 1e-6) the first counts.
     """
     size = axes.abs()
     largest = size.amax(1, keepdim=True) * (1 - 1e-6)

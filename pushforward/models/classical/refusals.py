@@ -1,4 +1,4 @@
-"""What the classical models refuse before they are fitted, and what they warn of afterwards."""
+"""Checks of the classical models before a fit, and warnings after it."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from pushforward.core.scan import Facts
 from pushforward.core.source import Source
 
 __all__ = [
-    "no_variance",
+    "variance_symptoms",
     "refuse_conditions",
     "refuse_large",
     "refuse_many",
     "refuse_unsquarable",
-    "whole_number",
+    "check_whole_number",
 ]
 
 SQUARED = 1e-150, 1e150
-"""Ranges between which float64 can square."""
+"""Spans that float64 can square."""
 MOST_SPARE = 4096
-"""Components that may be asked for whatever the number of rows."""
+"""Components allowed for any number of rows."""
 
 
-def whole_number(name: str, value: object, least: int = 1) -> int:
-    """`value` if it is a whole number of at least `least`.
+def check_whole_number(name: str, value: object, least: int = 1) -> int:
+    """Return `value` if it is a whole number of at least `least`.
 
     Raises:
         InvalidKind, InvalidValue: If not.
@@ -40,16 +40,16 @@ def whole_number(name: str, value: object, least: int = 1) -> int:
 
 
 def refuse_conditions(model: Model, source: Source) -> None:
-    """InvalidValue if conditions were asked for."""
+    """Raise InvalidValue if the source has conditions."""
     if source.condition_space is not None:
         raise InvalidValue(
-            f"{type(model).__name__} learns the distribution of x alone, and y was given; "
+            f"{type(model).__name__} models the distribution of x alone, but y was given; "
             "leave y out, or append it to x as columns"
         )
 
 
 def refuse_unsquarable(source: Source, facts: Facts) -> None:
-    """BadSource for a column whose deviations float64 cannot square.
+    """Raise BadSource for a column whose deviations float64 cannot square.
 
     Covariances in its unit would be 0 or infinite.
     """
@@ -67,7 +67,7 @@ def refuse_unsquarable(source: Source, facts: Facts) -> None:
 
 
 def refuse_large(model: Model, source: Source, matrices: int = 1) -> None:
-    """BadSource where d x d matrices of float64 would not fit half the memory."""
+    """Raise BadSource if d x d matrices of float64 would exceed half the memory."""
     d, n = source.space.size, len(source)
     needed = 8.0 * d * d * matrices
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -84,26 +84,28 @@ def refuse_large(model: Model, source: Source, matrices: int = 1) -> None:
         )
 
 
-def refuse_many(model: str, parts: str, asked: int, rows: int) -> None:
-    """BadSource where far more components are asked for than there are rows.
+def refuse_many(model: str, parts: str, requested: int, rows: int) -> None:
+    """Raise BadSource if far more components are requested than there are rows.
 
-    They are of no use, and choosing where they start would take for ever.
+    They would be useless, and choosing their starts would take too long.
     """
-    if asked > max(rows, MOST_SPARE):
+    if requested > max(rows, MOST_SPARE):
         raise BadSource(
-            f"{model} is asked for more {parts} ({quote(asked)}) than there are rows ({rows:,}); "
-            "ask for fewer, or bring more data"
+            f"{model} cannot have more {parts} ({quote(requested)}) than there are rows ({rows:,});"
+            " pass fewer, or bring more data"
         )
 
 
-def no_variance(still: int, d: int) -> Sequence[Symptom]:
-    """The symptom of data that do not vary in `still` of d directions; none if they vary in all."""
+def variance_symptoms(still: int, d: int) -> Sequence[Symptom]:
+    """The symptom of data without variation in `still` of d directions;
+    empty if they vary in all.
+    """
     if not still:
         return ()
-    seen = (
-        f"the data do not vary in {still} of {d} directions, where the variance is the least that "
-        "float64 can tell from 0"
+    text = (
+        f"the data do not vary in {still} of {d} directions, where the variance is at the"
+        " resolution of float64"
     )
-    advice = "drop constant columns and those that follow from others"
+    advice = "drop constant columns and those determined by others"
     advice = f"{advice}: densities are arbitrary there"
-    return (Symptom("no variance", seen, advice),)
+    return (Symptom("no variance", text, advice),)

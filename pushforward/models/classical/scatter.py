@@ -1,4 +1,4 @@
-"""Mergeable sums of rows: what means and covariances are computed from."""
+"""Mergeable sums of rows, for means and covariances."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import Tensor
 __all__ = ["Scatter", "WeightedRows"]
 
 BLAS_COLUMNS = 8
-"""Below this many columns calling BLAS costs more than the half of the products it saves."""
+"""Below this many columns, the call of BLAS costs more than it saves."""
 
 
 @dataclass
 class Scatter:
     """Sums over weighted rows about a common origin o.
 
-    With o near the mean nothing cancels, however far the data lie from 0. Merging adds in place.
+    With o near the mean nothing cancels, however far the data are from 0. Merging is in place.
 
     Args:
         count: Σ w, ().
@@ -31,7 +31,7 @@ class Scatter:
 
     @classmethod
     def of(cls, x: Tensor, weights: Tensor | None, origin: Tensor | None) -> Scatter:
-        """Sums over rows x (n, d) in float64; no origin where shifting by it would gain nothing."""
+        """Sums over rows x (n, d) in float64; no origin if a shift would gain nothing."""
         x = x.to(torch.float64) if origin is None else torch.sub(x, origin)
         if weights is None:
             count = torch.tensor(float(len(x)), dtype=x.dtype, device=x.device)
@@ -64,7 +64,7 @@ class WeightedRows:
     weights: Tensor
 
     def merge(self, other: WeightedRows) -> WeightedRows:
-        """Both sets of rows, one after the other."""
+        """Both sets of rows, concatenated."""
         return WeightedRows(torch.cat([self.x, other.x]), torch.cat([self.weights, other.weights]))
 
 

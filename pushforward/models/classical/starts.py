@@ -1,9 +1,9 @@
-r"""Initial centres chosen among the rows, from rows, weights and a random stream.
+r"""Initial centres chosen among the rows, by weight and a random stream.
 
-k-means++ chooses the first centre by weight, and each next one with probability proportional to
-w_i D(x_i)², D being the distance to the nearest centre so far; then
-E[inertia] ≤ 8 (ln k + 2) inertia* (Theorem 1.1). The greedy form here tries 2 + ln k candidates
-each time and keeps the one that lowers the inertia most (section 5).
+k-means++ chooses the first centre by weight, and each further one with probability proportional to
+w_i D(x_i)², where D is the distance to the nearest centre so far; then E[inertia] ≤ 8 (ln k + 2)
+inertia* (Theorem 1.1). The greedy form here tries 2 + ln k candidates each time and keeps the one
+that lowers the inertia most (section 5).
 
 Reference:
     Arthur & Vassilvitskii (2007), k-means++: the advantages of careful seeding.
@@ -20,27 +20,27 @@ from torch import Tensor
 from pushforward.core.errors import InvalidValue, quote
 from pushforward.core.numbers import to_float64
 
-__all__ = ["START_ROWS", "at_random", "checked_start", "plus_plus", "squared_distances"]
+__all__ = ["START_ROWS", "choose_at_random", "check_start", "choose_plus_plus", "squared_distances"]
 
 START_ROWS = 16_384
-"""Rows a start is chosen among (at least 64 a cluster): starts cannot be merged, so they are chosen
-from a seeded sample."""
+"""Rows in the sample for a start (at least 64 per cluster):
+starts cannot be merged, so they use a seeded sample.
+"""
 CANCELLED = 1e-8
 """Share of |x|² + |c|² below which a squared distance has lost too many digits."""
 DISTANCES = 1 << 20
-"""Distances that are computed by differences at a time: eight megabytes."""
+"""Distances computed by differences per block: eight megabytes."""
 
 
-def checked_start(
+def check_start(
     start: object, what: str, k: int, names: tuple[str, ...]
 ) -> str | tuple[tuple[float, ...], ...]:
     """A start as one of `names`, or as k finite centres (k, d).
 
     Args:
         start: as the user passed it.
-        what: what the centres are called in errors: means or centres.
-        k: how many there must be.
-        names: of the ways to choose them.
+        what: name of the centres in errors: means or centres.
+        k: required number. names: of the methods to choose them.
     """
     choices = ", ".join(map(repr, names))
     if isinstance(start, str):
@@ -63,30 +63,30 @@ def checked_start(
     return tuple(tuple(row) for row in centres.tolist())
 
 
-def plus_plus(
+def choose_plus_plus(
     x: Tensor, clusters: int, rng: torch.Generator, weights: Tensor | None = None
 ) -> Tensor:
     """Centres (clusters, d) among rows x (n, d) by greedy k-means++.
 
-    Rows repeat only where too few differ.
+    Rows repeat only if there are too few distinct ones.
     """
     w = _weights(x, weights)
     trials = 2 + int(math.log(clusters))
-    chosen = [int(_sampled_rows(w, 1, rng))]
-    nearest = squared_distances(x, x[chosen[0]][None])[:, 0]
+    rows = [int(_sampled_rows(w, 1, rng))]
+    nearest = squared_distances(x, x[rows[0]][None])[:, 0]
     for _ in range(1, clusters):
         candidates = _sampled_rows(nearest.to("cpu", torch.float64) * w, trials, rng).to(x.device)
         distances = torch.minimum(nearest[:, None], squared_distances(x, x[candidates]))
         best = int((w.to(distances) @ distances).argmin())
-        chosen.append(int(candidates[best]))
+        rows.append(int(candidates[best]))
         nearest = distances[:, best].contiguous()
-    return x[chosen].clone()
+    return x[rows].clone()
 
 
-def at_random(
+def choose_at_random(
     x: Tensor, clusters: int, rng: torch.Generator, weights: Tensor | None = None
 ) -> Tensor:
-    """Centres (clusters, d): rows sampled by weight, without replacement while there are any."""
+    """Centres (clusters, d): rows sampled by weight, without replacement as far as possible."""
     w = _weights(x, weights)
     possible = int((w > 0).sum())
     rows = torch.multinomial(w, min(clusters, possible), generator=rng)
@@ -98,7 +98,7 @@ def at_random(
 def squared_distances(x: Tensor, centres: Tensor) -> Tensor:
     """|x_i - c_k|² (n, k) as |x|² - 2 x·c + |c|², taken about the first centre; never negative.
 
-    Rows for which that cancels, as beside a far outlier, are done again by differences.
+    Rows for which that cancels, as with a far outlier, are recomputed by differences.
     """
     x, centres = x - centres[0], centres - centres[0]
     size, length = x.square().sum(1, keepdim=True), centres.square().sum(1)
@@ -111,14 +111,14 @@ def squared_distances(x: Tensor, centres: Tensor) -> Tensor:
 
 
 def _weights(x: Tensor, weights: Tensor | None) -> Tensor:
-    """Weights (n,) in float64 on the CPU, where random numbers are made."""
+    """Weights (n,) in float64 on the CPU, where random numbers are generated."""
     if weights is None:
         return torch.ones(len(x), dtype=torch.float64)
     return weights.to("cpu", torch.float64)
 
 
 def _sampled_rows(weights: Tensor, count: int, rng: torch.Generator) -> Tensor:
-    """Row numbers sampled with replacement by weight; uniformly where all weights are zero."""
+    """Row numbers sampled with replacement by weight; uniformly if all weights are zero."""
     total = weights.cumsum(0)
     if not float(total[-1]) > 0:
         return torch.randint(len(weights), (count,), generator=rng)

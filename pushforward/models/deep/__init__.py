@@ -1,1 +1,1 @@
-"""Models that learn by gradients: one paper per file."""
+"""Models trained by gradients, one paper per file."""

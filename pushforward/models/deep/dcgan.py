@@ -1,10 +1,10 @@
-"""Deep convolutional GAN: the original game between strided
-convolutions with batch norm, on images in [-1, 1].
+"""Deep convolutional GAN: the original game with strided convolutions
+and batch norm, on images in [-1, 1].
 
-    g: z -> 512 (4x4) -> 256 -> 128 -> 64 -> image, tanh
-    c: image -> 64 -> 128 -> 256 -> 512 (4x4) -> 1
+    g: z -> 512 (4x4) -> 256 -> 128 -> 64 -> image, tanh c:
+    image -> 64 -> 128 -> 256 -> 512 (4x4) -> 1
 
-at 64x64; other sizes have as many steps as bring the longer side to 4 or less (`nets.dcgan`).
+at 64x64; other sizes use as many steps as reduce the longer side to 4 or less (`nets.dcgan`).
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ __all__ = ["DCGAN"]
 class DCGAN(GAN):
     """Images from strided convolutions with batch norm.
 
-    Reference: Radford, Metz & Chintala (2016, https://arxiv.org/abs/1511.06434), §3 and §4; what
-    differs: codes are normal, theirs uniform, and a size other than 64x64 has more or fewer steps.
-    At 64x64 in colour: 3 576 704 and 2 765 568 parameters.
+    Reference: Radford, Metz & Chintala (2016, https://arxiv.org/abs/1511.06434), §3 and §4.
+    Differences: codes are normal, theirs uniform, and sizes other than 64x64 have more or fewer
+    steps. At 64x64 in colour: 3 576 704 and 2 765 568 parameters.
 
     Args:
         latent: numbers in a noise vector.
@@ -40,11 +40,11 @@ class DCGAN(GAN):
         penalties: on the critic: 'r1(gamma=1.0)', 'gradient_penalty',
             'spectral', …; the paper has none.
         critic_steps: the generator is updated once per `critic_steps` critic updates.
-        packing: samples the critic sees at once, a batch being split into packs.
+        packing: samples the critic sees at once; a batch is split into packs.
         conditioning: how y enters: 'concatenation', 'embedding', 'projection', 'auxiliary'.
-        hacks: switches beside those it has (1, 2, 4, 5 in the critic);
+        hacks: further switches besides the built-in ones (1, 2, 4, 5 in the critic);
             `pushforward hacks` lists them.
-        critic_augment: random changes of all images that the critic is shown, real and generated:
+        critic_augment: random changes of all images shown to the critic, real and generated:
             'flip', 'crop(padding=2)', 'affine'.
 
     Example:
@@ -83,5 +83,5 @@ class DCGAN(GAN):
         self.width = width
 
     def default_fitter(self) -> Trainer:
-        """25 epochs of batches of 128, sampling from the weights themselves, as in the paper."""
+        """25 epochs of batches of 128, without averaged weights, as in the paper."""
         return Trainer(epochs=25)

@@ -1,11 +1,11 @@
-"""EBGAN: the critic is an auto-encoder, and what it cannot restore has a high energy.
+"""EBGAN: the critic is an auto-encoder, whose reconstruction error is the energy.
 
     D(x) = ‖x - g(f(x))‖                                   energy: low on data, high elsewhere
     critic:    D(x) + [m - D(G(z))]₊      samples are pushed away up to the margin m, each by itself
     generator: D(G(z)) + w PT(f(G(z)))       samples of low energy, with codes that are not parallel
 
 At the equilibrium samples have the data's distribution and the
-critic's loss is m in the mean, whatever D is below m there.
+critic's mean loss is m, whatever D is below m.
 """
 
 from __future__ import annotations
@@ -40,31 +40,30 @@ from pushforward.objectives.pull_away import pull_away as parallel
 __all__ = ["EBGAN"]
 
 UNRESTORED = 1.2
-"""Mean energy of the data, in margins, from which on the game is lost; an auto-encoder that has
-learnt nothing begins at about 1.
+"""Mean energy of the data, in margins, above which the game is lost;
+an untrained auto-encoder starts at about 1.
 """
 
 
 @register("ebgan")
 class EBGAN(CodeModel):
-    """A generator against an energy: the error of an auto-encoder
-    that restores data and nothing else.
+    """A generator trained against an energy:
+    the error of an auto-encoder that reconstructs only data.
 
     Reference: Zhao, Mathieu & LeCun (2017, https://arxiv.org/abs/1609.03126), Eqs. 1 and 2 and
-    §2.4; what differs: the networks, the margin's default, and Adam at half their rate with beta1 =
-    .5, since at theirs samples run away from small data.
+    §2.4. Differences: the networks, the margin's default, and Adam at half their rate with beta1 =
+    .5, since at theirs samples diverge from small data sets.
 
     Args:
         latent: numbers in a noise vector.
         code: numbers in the auto-encoder's code.
         hidden: sizes of the auto-encoder's hidden layers, encoder first;
             its decoder and the generator mirror them.
-        margin: m, in the units of `energy`; None for √d, d the numbers in one observation: the
-            energy of restoring nothing but the mean. It must be above the energy the data can be
-            brought to.
+        margin: m, in the units of `energy`; None for √d, with d numbers per observation: the energy
+            of reconstructing only the mean. It must exceed the energy that the data can reach.
         pull_away: w, weight of the pull-away term; 0 for none.
         activation: of the hidden layers.
-        network: in place of hidden and activation, for all three:
+        network: replaces hidden and activation, for all three:
             'conv' or 'conv(width=16)' for images, 'mlp(hidden=(128,))'.
         critic_steps: the generator is updated once per `critic_steps` critic updates.
 
@@ -93,7 +92,7 @@ class EBGAN(CodeModel):
         require_positive(latent=latent, code=code, margin=margin, critic_steps=critic_steps)
         if not pull_away >= 0:
             raise InvalidValue(
-                f"pull_away must not be below 0, got {pull_away}; it is a weight, 0 for none"
+                f"pull_away must not be negative, got {pull_away}; it is a weight, 0 for none"
             )
         self.latent, self.hidden, self.activation, self.critic_steps = (
             latent,
@@ -105,7 +104,7 @@ class EBGAN(CodeModel):
         self.network: Architecture | None = None if network is None else read(Architecture, network)
 
     def build(self, space: Space, condition_space: Space | None = None) -> None:
-        """A generator and an auto-encoder for the space; a margin where none was given."""
+        """A generator and an auto-encoder for the space, and the default margin."""
         event, extra = self.event_shape(), self.conditions.width
         network = self.network or Perceptron(self.hidden, self.activation)
         self.adversary = Adversary(
@@ -138,7 +137,7 @@ class EBGAN(CodeModel):
         ]
 
     def critic_loss(self, batch: Batch, step: Step) -> Terms:
-        """Zhao, Mathieu & LeCun (2017), Eq. 1, on one generated sample a row."""
+        """Zhao, Mathieu & LeCun (2017), Eq. 1, on one generated sample per row."""
         with torch.no_grad():
             fake = Rows(
                 self.push(self.prior(len(batch.x)).rsample(rng=step.rng).to(batch.x), batch.y),
@@ -160,12 +159,12 @@ class EBGAN(CodeModel):
         return terms
 
     def vitals(self, batch: Batch, *, rng: Rng = None) -> dict[str, float]:
-        """Those of a GAN, and mean energies in units of the margin:
-        of held-out rows (energy_data), of samples (energy_samples).
+        """The vitals of a GAN, and mean energies in margins,
+        of held-out rows (energy_data) and samples (energy_samples).
         """
         stream = generator(rng, batch.x.device)
-        fake, seen = self.generate(batch, stream), self.recent.held()
-        vitals = adversarial_vitals(self.adversary, self.critic, batch, fake, seen, lambda x: x)
+        fake, training = self.generate(batch, stream), self.recent.held()
+        vitals = adversarial_vitals(self.adversary, self.critic, batch, fake, training, lambda x: x)
         networks = (
             {"critic": self.critic, "generator": self.generator}
             if self.critic_steps == 1
@@ -184,8 +183,8 @@ class EBGAN(CodeModel):
         return self.adversary.judge(self.critic, u, y).output
 
     def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
-        """Samples that are all alike, a critic that overfits,
-        data that cannot be restored to below the margin.
+        """Collapsed samples, an overfitting critic,
+        and data whose energy stays above the margin.
         """
         cures = {
             "collapse": (
@@ -196,23 +195,23 @@ class EBGAN(CodeModel):
                 "more data, augment=['flip', 'crop(padding=2)'], or a smaller code"
             ),
         }
-        found = [replace(s, advice=cures[s.name]) for s in symptoms(vitals) if s.name in cures]
+        results = [replace(s, advice=cures[s.name]) for s in symptoms(vitals) if s.name in cures]
         if vitals["energy_data"] > UNRESTORED:
-            seen = f"the data's energy is {vitals['energy_data']:.1f} times the margin"
-            found.append(
+            text = f"the data's energy is {vitals['energy_data']:.1f} times the margin"
+            results.append(
                 Symptom(
-                    "the margin is too small", seen, "a larger margin, or a larger code or network"
+                    "the margin is too small", text, "a larger margin, or a larger code or network"
                 )
             )
-        return found
+        return results
 
     def energy(self, x: Observations, y: Conditioning = None) -> Tensor:
         """‖x - g(f(x))‖ of observations x (n, *shape) in the user's units:
         (n,), from 0 (restored exactly) upwards.
 
-        In the model's coordinates: each number counts in standard deviations of its column, a
-        category as a one-hot vector, so that an observation of which the mean alone is restored has
-        about √d. Samples were pushed up to the margin.
+        In the model's coordinates: numbers in standard deviations of their column, categories as
+        one-hot vectors, so that reconstructing only the mean gives about √d. Samples were pushed up
+        to the margin.
         """
         u = self.to_model(x)
         return self.blockwise(lambda u, y: -self._output(u, y), u, self.to_condition(y, len(u)))

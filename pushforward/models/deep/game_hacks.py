@@ -1,4 +1,4 @@
-"""Hacks of the game: the loss, labels, conditions, and what the critic is shown."""
+"""Hacks of the game: the loss, labels, conditions, and the critic's inputs."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ __all__ = []
 
 @dataclass(frozen=True)
 class ModifiedLoss(Hack, name="modified_loss"):
-    """The generator maximises log D(g) in place of minimising log(1 - D(g))."""
+    """The generator maximises log D(g) instead of minimising log(1 - D(g))."""
 
     number: ClassVar[int] = 2
     does: ClassVar[str] = (
-        "the generator maximises log D, which has a slope where it loses, instead of minimising"
+        "the generator maximises log D, which has a gradient where it loses, instead of minimising"
         " log(1 - D)"
     )
     applies: ClassVar[str] = "minimax and f-GAN games (the default game has it already)"
@@ -32,7 +32,7 @@ class ModifiedLoss(Hack, name="modified_loss"):
         """The non-saturating form of the game.
 
         Raises:
-            InvalidValue: If there is none.
+            InvalidValue: If the game has none.
         """
         if isinstance(game, SoftLabelled):
             return replace(game, game=self.game(game.game))  # type: ignore[arg-type]
@@ -50,17 +50,17 @@ class ModifiedLoss(Hack, name="modified_loss"):
 
 @dataclass(frozen=True)
 class SoftLabels(Hack, name="soft_labels"):
-    """The critic's labels are soft, and now and then exchanged.
+    """The critic's labels are soft and occasionally flipped.
 
     Args:
         real: range of the labels of real samples.
         fake: range of the labels of generated ones.
-        flip: share of samples whose label is the other kind's.
+        flip: share of samples with the opposite label.
     """
 
     number: ClassVar[int] = 6
     does: ClassVar[str] = (
-        "the critic's labels are U[.7, 1.2] for real and U[0, .3] for generated, a few exchanged"
+        "the critic's labels are U[.7, 1.2] for real and U[0, .3] for generated, a few flipped"
     )
     applies: ClassVar[str] = "games with labels: non_saturating, minimax, least_squares"
     real: tuple[float, float] = (0.7, 1.2)
@@ -70,14 +70,14 @@ class SoftLabels(Hack, name="soft_labels"):
     def __post_init__(self) -> None:
         if not 0 <= self.flip < 0.5:
             raise InvalidValue(
-                f"flip is the share of labels exchanged, from 0 to below 0.5, got {self.flip}"
+                f"flip is the share of flipped labels, from 0 to below 0.5, got {self.flip}"
             )
 
     def game(self, game: Game) -> Game:
-        """The game with one label a sample.
+        """The game with a random label per sample.
 
         Raises:
-            InvalidValue: If it has no labels.
+            InvalidValue: If the game has no labels.
         """
         if not isinstance(game, Labelled):
             able = [name for name, kind in Game.members.items() if issubclass(kind, Labelled)]
@@ -89,11 +89,11 @@ class SoftLabels(Hack, name="soft_labels"):
 
 @dataclass(frozen=True)
 class Replay(Hack, name="replay"):
-    """A share of the generated samples the critic sees are old ones.
+    """A share of the generated samples shown to the critic are old ones.
 
     Args:
         capacity: samples kept.
-        share: of the batch.
+        share: share of old samples in the batch.
     """
 
     number: ClassVar[int] = 8
@@ -117,14 +117,14 @@ class Replay(Hack, name="replay"):
 
 @dataclass(frozen=True)
 class Labels(Hack, name="labels"):
-    """Known labels are learnt too: the critic classifies, the generator is asked for a class."""
+    """Labels are used for training: the critic classifies them, the generator receives one."""
 
     number: ClassVar[int] = 12
     does: ClassVar[str] = "labels are used: conditioning='auxiliary', a critic that also classifies"
     applies: ClassVar[str] = "data fitted with labels y"
 
     def check(self, space: Space, condition_space: Space | None) -> None:
-        """There must be labels."""
+        """Require labels."""
         if condition_space is None or not condition_space.is_label:
             raise InvalidValue(
                 "the hack 'labels' needs data with labels; fit with y, or leave it out"
@@ -137,7 +137,7 @@ class Labels(Hack, name="labels"):
 
 @dataclass(frozen=True)
 class InputNoise(Hack, name="input_noise"):
-    """Normal noise on what the critic sees, falling to zero over the budget.
+    """Normal noise on the critic's inputs, decreasing to zero over the budget.
 
     Args:
         sigma: at the start, in the players' coordinates.
@@ -145,7 +145,7 @@ class InputNoise(Hack, name="input_noise"):
 
     number: ClassVar[int] = 13
     does: ClassVar[str] = (
-        "noise on the critic's inputs, real and generated, falling to zero over the budget"
+        "noise on the critic's inputs, real and generated, decreasing to zero over the budget"
     )
     sigma: float = 0.1
 
@@ -168,7 +168,7 @@ class EmbeddedConditions(Hack, name="embedded_conditions"):
     applies: ClassVar[str] = "images fitted with labels y; n/a on points, which have no channels"
 
     def check(self, space: Space, condition_space: Space | None) -> None:
-        """Images with labels."""
+        """Require images with labels."""
         if space.kind != "images":
             raise InvalidValue(
                 f"the hack 'embedded_conditions' is n/a on {space.kind}: no channels; use"

@@ -1,13 +1,13 @@
 """Generative adversarial networks: a generator g pushes noise z ~ N(0, I) forward, a critic c
 distinguishes it from the data.
 
-Original Algorithm 1: the critic moves first, then the generator. Which losses they minimise is a
-`Game`, what keeps the critic in check is a `Penalty`, how the networks are built are `Adversaries`,
-what else is tried are `Hack`s: all are values, so any two-player game is a `GAN(game=…,
-penalties=…, network=…, hacks=…)`.
+As in the original Algorithm 1, the critic is updated first, then the generator. The losses are a
+`Game`, constraints on the critic are `Penalty` values, the networks are built by `Adversaries`,
+further tricks are `Hack`s: all are values, so any two-player game is a `GAN(game=…, penalties=…,
+network=…, hacks=…)`.
 
-A model of its own is composed of the same two parts: `CodeModel` (codes and how they are decoded)
-and `Adversary` (a critic and its game); see `ebgan.py` and `infogan.py`.
+Other models are composed of the same two parts: `CodeModel` (codes and how they are decoded) and
+`Adversary` (a critic and its game); see `ebgan.py` and `infogan.py`.
 """
 
 from __future__ import annotations
@@ -42,13 +42,11 @@ __all__ = ["GAN", "CONDITIONING"]
 
 CONDITIONING: tuple[ConditioningMode, ...] = get_args(ConditioningMode)
 EMBEDDED = 8
-"""Numbers in the embedding of a condition; labels are few, so a short embedding separates them."""
+"""Size of the embedding of a condition; labels are few, so a short embedding separates them."""
 RECENT = 256
-"""Training rows remembered, with which the vital signs ask whether the critic overfits."""
+"""Training rows remembered for the vital sign of an overfitting critic."""
 RECORDED = 8
-"""The training rows of every eighth step are remembered:
-often enough to be recent, too rarely to cost anything.
-"""
+"""Training rows are remembered every eighth step: often enough to be recent, at negligible cost."""
 
 
 @register("gan")
@@ -56,8 +54,8 @@ class GAN(CodeModel):
     """Two players: a generator of samples and a critic that distinguishes them from the data.
 
     Reference: Goodfellow et al. (2014, https://arxiv.org/abs/1406.2661), Algorithm 1; the default
-    game is their §3 (-log D), with R1 (Mescheder et al. 2018) because the unpenalised game does not
-    converge.
+    game is their §3 (-log D), with R1 (Mescheder et al. 2018, https://arxiv.org/abs/1801.04406)
+    because the unpenalised game does not converge.
 
     Args:
         latent: numbers in a noise vector.
@@ -68,20 +66,20 @@ class GAN(CodeModel):
             'gradient_penalty', 'clip(limit=0.01)' (its weights), 'spectral'.
         activation: of the hidden layers.
         critic_steps: the generator is updated once per `critic_steps` critic updates.
-        network: in place of hidden and activation: 'dcgan', 'dcgan(width=32)' or 'r3gan' for
-            images, 'veegan' for points in the plane, 'mlp(hidden=(128, 128))'.
-        packing: samples the critic sees at once (Lin et al. 2018, PacGAN); a batch is split into
-            packs, so the critic judges batch / packing of them.
-        conditioning: how y enters: 'concatenation', 'embedding' (learnt), 'projection' (Miyato &
+        network: replaces hidden and activation: 'dcgan', 'dcgan(width=32)' or 'r3gan' for images,
+            'veegan' for points in the plane, 'mlp(hidden=(128, 128))'.
+        packing: samples the critic sees at once (Lin et al. 2018, PacGAN,
+            https://arxiv.org/abs/1712.04086); a batch is split into batch / packing packs.
+        conditioning: how y enters: 'concatenation', 'embedding' (trained), 'projection' (Miyato &
             Koyama 2018, https://arxiv.org/abs/1802.05637), 'auxiliary' (a critic that also
-            classifies labels, Odena et al. 2017).
-        single_step: both players move by gradients taken at the
-            same parameters (Nowozin et al. 2016, Algorithm 1).
+            classifies labels, Odena et al. 2017, https://arxiv.org/abs/1610.09585).
+        single_step: both players use gradients at the same parameters (Nowozin et al. 2016,
+            Algorithm 1, https://arxiv.org/abs/1606.00709).
         hacks: switches, off by default: 'soft_labels', 'input_noise(sigma=0.1)', …;
             `pushforward hacks` lists them.
-        critic_augment: random changes of all images that the critic is shown, real and generated,
-            which the generator learns through: 'flip', 'crop(padding=2)', 'affine'; samples are not
-            changed (Zhao et al. 2020, DiffAugment).
+        critic_augment: differentiable random changes of all images shown to the critic, real and
+            generated: 'flip', 'crop(padding=2)', 'affine'; samples are not changed (Zhao et al.
+            2020, DiffAugment, https://arxiv.org/abs/2006.10738).
 
     Example:
         >>> import torch, pushforward as pf
@@ -93,7 +91,7 @@ class GAN(CodeModel):
 
     accepts: ClassVar[frozenset[str]] = frozenset({"constant", "categorical"})
     optimizer: ClassVar[Optimizer] = adam(2e-4, beta1=0.5)
-    """What moves either player."""
+    """The optimiser of both players."""
 
     def __init__(
         self,
@@ -144,12 +142,12 @@ class GAN(CodeModel):
             )
         if packing > 1 and self.conditioning in ("projection", "auxiliary"):
             raise InvalidValue(
-                f"a pack has no one condition for conditioning={self.conditioning!r}; use packing=1"
-                " or 'concatenation'"
+                f"a pack has no single condition for conditioning={self.conditioning!r}; use"
+                " packing=1 or 'concatenation'"
             )
         if single_step and self.critic_steps > 1:
             raise InvalidValue(
-                "single_step moves both players at every step, got"
+                "single_step updates both players at every step, got"
                 f" critic_steps={self.critic_steps}; use 1"
             )
         self.adversary = self._adversary()
@@ -165,7 +163,7 @@ class GAN(CodeModel):
         )
 
     def _augment(self, x: Tensor, step: Step) -> Tensor:
-        """Images as `critic_augment` changes them for the critic."""
+        """Images changed by `critic_augment`, for the critic."""
         for augment in self.critic_augment:
             x = augment.apply(x, self.fitted_space(), generator(step.rng, x.device))
         return x
@@ -174,12 +172,12 @@ class GAN(CodeModel):
 
     @property
     def builder(self) -> Adversaries:
-        """What builds both networks: `network`, or else perceptrons of `hidden`."""
+        """The builder of both networks: `network`, or perceptrons of `hidden`."""
         return self.network or Dense(self.hidden, self.activation)
 
     def build(self, space: Space, condition_space: Space | None = None) -> None:
         """A generator and a critic for the space,
-        as the hacks and penalties want them, and what has to be remembered.
+        with hacks and penalties applied, and the memories.
         """
         self._check(space, condition_space)
         event, extra = self.event_shape(), self.conditions.width
@@ -196,7 +194,7 @@ class GAN(CodeModel):
             self.old, self.share = Memory(capacity, event, condition), share
 
     def _check(self, space: Space, condition_space: Space | None) -> None:
-        """Raise InvalidValue where networks, conditioning or hacks do not fit the data."""
+        """Raise InvalidValue if networks, conditioning or hacks do not fit the data."""
         self.builder.check(self.event_shape())
         for hack in self.hacks:
             hack.check(space, condition_space)
@@ -257,20 +255,20 @@ class GAN(CodeModel):
         )
 
     def heads(self, width: int) -> list[nn.Module]:
-        """What else is read off the critic's features (n, width):
+        """Further heads on the critic's features (n, width):
         the label, with an auxiliary classifier.
         """
         classifies = self.conditioning == "auxiliary" and self.conditions
         return [nn.Linear(width, self.conditions.width)] if classifies else []
 
     def transform_codes(self, z: Tensor) -> Tensor:
-        """As the hacks want them."""
+        """Codes changed by the hacks."""
         for hack in self.hacks:
             z = hack.codes(z)
         return z
 
     def squash(self, u: Tensor) -> Tensor:
-        """As the hacks want it, unless the network's own last layer is bounded."""
+        """Outputs changed by the hacks, unless the network's last layer is bounded."""
         for hack in () if self.builder.bounded else self.hacks:
             u = hack.squash(u)
         return u
@@ -304,22 +302,22 @@ class GAN(CodeModel):
         return play_together(critic, player) if self.single_step else [critic, player]
 
     def critic_loss(self, batch: Batch, step: Step) -> Terms:
-        """What the adversary's critic minimises, on one generated sample a row."""
+        """The adversary's critic terms, on one generated sample per row."""
         fake = self.fake_rows(batch, step)
         return self.adversary.critic_terms(
             self.critic, self.adversary.compare(self.critic, _real(batch), fake, step), step
         )
 
     def generator_loss(self, batch: Batch, step: Step) -> Terms:
-        """What the adversary has the generator minimise."""
+        """The adversary's generator terms."""
         z = self.prior(len(batch.x)).rsample(rng=step.rng).to(batch.x)
         fake = Rows(self.push(z, batch.y), batch.y, z)
         return self.adversary.generator_terms(self.critic, fake, step, real=_real(batch))[0]
 
     @torch.no_grad()
     def fake_rows(self, batch: Batch, step: Step) -> Rows:
-        """A sample for every row, some of them old if old ones are kept; rows of data are
-        remembered for the vital signs.
+        """A sample for every row, some of them old if stored;
+        rows of data are remembered for the vital signs.
         """
         z = self.prior(len(batch.x)).rsample(rng=step.rng).to(batch.x)
         x = self.push(z, batch.y)
@@ -340,10 +338,10 @@ class GAN(CodeModel):
     # ---------------------------------------------------------------------------------- how it goes
 
     def vitals(self, batch: Batch, *, rng: Rng = None) -> dict[str, float]:
-        """What `vital_signs` explains: accuracy, overfitting,
-        slope, distances and, while it is fitted, norms of gradients.
+        """The quantities of `vital_signs`: accuracy, overfitting,
+        slope, distances and, during a fit, gradient norms.
 
-        The critic judges images as `critic_augment` shows them to it.
+        The critic judges images changed by `critic_augment`.
         """
         stream = generator(rng, batch.x.device)
         fake = self.generate(batch, stream)
@@ -362,8 +360,8 @@ class GAN(CodeModel):
         }
 
     def _gradient_norms(self) -> dict[str, float | None]:
-        """Of the latest gradients; of the critic alone where the
-        generator's are of an earlier step.
+        """Norms of the latest gradients;
+        only the critic's if the generator's are from an earlier step.
         """
         networks = (
             {"critic": self.critic, "generator": self.generator}
@@ -373,7 +371,7 @@ class GAN(CodeModel):
         return {name: gradient_norm(network.parameters()) for name, network in networks.items()}
 
     def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
-        """A critic that has won or overfits, saturation, identical samples."""
+        """A critic that has won or overfits, saturation, collapsed samples."""
         return symptoms(vitals)
 
 

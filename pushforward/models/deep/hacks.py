@@ -1,7 +1,7 @@
 """The 17 hacks for training GANs as values that can be switched on one by one.
 
-Each value overrides the one place where it acts and leaves all others as they are; a GAN asks all
-of its hacks in turn. Four of the list are no switches, and say why (`NOT_SWITCHES`).
+Each value overrides the place where it acts; a GAN applies all of its hacks in turn. Four entries
+of the list are not switches (`NOT_SWITCHES` gives the reasons).
 
 Reference:
     Chintala, Denton, Arjovsky & Mathieu (2016), How to train a GAN? Tips and tricks to make GANs
@@ -20,7 +20,7 @@ from pushforward.models.deep.hack import Hack
 __all__ = ["Hack", "NOT_SWITCHES", "list_hacks", "read_hacks"]
 
 MODULES = (game_hacks, player_hacks)
-"""Where the switches are; each names itself when its module is imported."""
+"""The modules of the switches, which register on import."""
 NOT_SWITCHES: dict[int, tuple[str, str, str]] = {
     7: (
         "dcgan",
@@ -35,16 +35,16 @@ NOT_SWITCHES: dict[int, tuple[str, str, str]] = {
     11: (
         "no_balancing",
         "do not balance the players by their losses",
-        "n/a: nothing here does; critic_steps is fixed in advance",
+        "n/a: never done here; critic_steps is fixed in advance",
     ),
 }
-"""Of the list, what is not a switch: number -> (name, what it does, why not)."""
+"""Entries of the list that are not switches: number -> (name, effect, reason)."""
 
 
 def read_hacks(hacks: Sequence[Hack | str]) -> tuple[Hack, ...]:
-    """The hacks that are named.
+    """The named hacks.
 
-    InvalidValue for one that is no switch, is named twice, or contradicts another.
+    Raises InvalidValue for one that is not a switch, is named twice, or contradicts another.
     """
     for hack in hacks:
         for number, (name, _, why) in NOT_SWITCHES.items():
@@ -57,12 +57,12 @@ def read_hacks(hacks: Sequence[Hack | str]) -> tuple[Hack, ...]:
         raise InvalidValue(f"the hack {twice!r} is given twice; give it once")
     if {"labels", "embedded_conditions"} <= set(names):
         raise InvalidValue(
-            "the hacks 'labels' and 'embedded_conditions' both say how conditions enter; choose one"
+            "the hacks 'labels' and 'embedded_conditions' both set how conditions enter; choose one"
         )
     return switches
 
 
 def list_hacks() -> list[tuple[int, str, str, str]]:
-    """All 17 in order: number, name, what it does, applies to what."""
+    """All 17 in order: number, name, effect, where it applies."""
     switches = [(h.number, h.name, h.does, h.applies) for h in Hack.members.values()]  # type: ignore[attr-defined]
     return sorted([*switches, *((number, *text) for number, text in NOT_SWITCHES.items())])

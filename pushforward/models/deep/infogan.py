@@ -1,5 +1,5 @@
-"""InfoGAN: a GAN part of whose code can be read off its samples, because a recogniser Q on the
-critic's features is taught to.
+"""InfoGAN: a GAN whose recogniser Q, on the critic's features,
+recovers part of the code from samples.
 
     z = [ε | c | u]: noise, one-hot categories, numbers in [-1, 1]  (`densities.codes`)
     L_I = E log Q(c|g(z)) + H(c) ≤ I(c; g(z)),  H(c) = Σ ln K       categories, from below
@@ -7,9 +7,9 @@ critic's features is taught to.
 
     critic: its loss - λ L_I        generator: its loss - λ L_I
 
-The critic's own step teaches Q and the shared features, the generator's makes samples from which
-the code can be read. L_I of the categories is at most Σ ln K, where every code is read without
-error; that of numbers, a density, has no such end.
+The critic's step trains Q and the shared features, the generator's makes the code recoverable from
+samples. L_I of the categories is at most Σ ln K, reached if every code is recovered without error;
+that of numbers, a density, is unbounded.
 """
 
 from __future__ import annotations
@@ -46,57 +46,57 @@ from pushforward.objectives.views import shared_information
 __all__ = ["InfoGAN"]
 
 RECOGNISER = 128
-"""Units of Q's own hidden layer."""
+"""Units of Q's hidden layer."""
 UNREAD = 0.1
-"""The share of H(c) below which the categories count as not used."""
+"""The share of H(c) below which the categories count as unused."""
 REFUSED = {
-    "replay": "old samples come without the codes they were made from",
+    "replay": "old samples are stored without their codes",
     "spherical_z": "categories and bounded numbers do not lie on a sphere",
-    "batch_norm": "with it the code read off one row would depend on the rows beside it",
-    "batch_discrimination": "with it the code read off one row would depend on the rows beside it",
+    "batch_norm": "it would make the code of one row depend on the rest of its batch",
+    "batch_discrimination": "it would make the code of one row depend on the rest of its batch",
 }
-"""Hacks that cannot be switched on here, and why."""
+"""Hacks that InfoGAN does not support, with reasons."""
 
 
 @register("infogan")
 class InfoGAN(GAN):
-    """Two players and a recogniser: codes that mean something, learnt without labels.
+    """A GAN with a recogniser: meaningful codes without labels.
 
     Reference: Chen, Duan, Houthooft, Schulman, Sutskever & Abbeel (2016,
-    https://arxiv.org/abs/1606.03657), Eqs. 5 and 6. What differs: R1 on the critic, a learnt
-    variance in Q, and group norm in critics that would have batch norm, so that a row's code is its
-    own.
+    https://arxiv.org/abs/1606.03657), Eqs. 5 and 6. Differences: R1 on the critic, a fitted
+    variance in Q, and group norm in critics that would have batch norm, so that rows have
+    independent codes.
 
     A code z has latent + sum(categories) + continuous numbers: noise, then a one-hot block for each
-    entry of categories, then numbers in [-1, 1]. `encode` gives the same layout: 0 (the mean) for
-    the noise, which is not read; Q's probabilities for each block; Q's means for the numbers.
-    `parts` takes either apart.
+    entry of categories, then numbers in [-1, 1]. `encode` returns the same layout: 0 (the mean) for
+    the noise, which is not recovered; Q's probabilities for each block; Q's means for the numbers.
+    `parts` splits either.
 
     Args:
         latent: numbers in the noise.
         categories: sizes of the categorical codes: (10,), or (10, 3) for two; () for none.
         continuous: numbers of the code that are uniform on [-1, 1].
-        weight: λ of the categories' information; 0 switches it off.
-        continuous_weight: λ of the numbers' information; less, because it is of densities.
-        view_weight: λ of what two views of the same real image, differently changed by
-            critic_augment, jointly tell about its category; then categories of real images are
-            those that no such change touches (0 switches it off). Rows are compared with the others
-            of their piece of the batch, in their process: pieces should have 16 rows or more.
-        noise_scale: standard deviation of the noise; the less, the more of a sample its category
-            decides (Mukherjee et al. 2019, ClusterGAN, §3, take .1), but too little makes samples
-            of a category alike.
+        weight: λ of the categories' information; 0 disables it.
+        continuous_weight: λ of the numbers' information; smaller, because densities are unbounded.
+        view_weight: λ of the mutual information of the categories of two views of the same real
+            image, changed by critic_augment, which makes categories invariant to such changes
+            (0 disables it). Rows are compared with the others of their piece of the batch, in their
+            process: pieces should have 16 rows or more.
+        noise_scale: standard deviation of the noise; the smaller, the more the category determines
+            a sample (Mukherjee et al. 2019, ClusterGAN, §3, https://arxiv.org/abs/1809.03627, use
+            .1), but too little makes samples of a category alike.
         hidden: sizes of the hidden layers of both networks.
         game: 'non_saturating', 'minimax', 'least_squares', 'hinge',
             'wasserstein', 'relativistic', …
         penalties: on the critic: 'r1(gamma=1.0)', 'gradient_penalty', 'spectral', ….
         activation: of the hidden layers.
         critic_steps: the generator is updated once per `critic_steps` critic updates.
-        network: in place of hidden and activation: 'infogan' (the paper's), 'dcgan' or 'r3gan' for
+        network: replaces hidden and activation: 'infogan' (the paper's), 'dcgan' or 'r3gan' for
             images, 'mlp(hidden=(128, 128))'.
         conditioning: how y enters: 'concatenation', 'embedding', 'projection', 'auxiliary'.
         hacks: switches, off by default; 'replay', 'spherical_z', 'batch_norm' and
-            'batch_discrimination' cannot be.
-        critic_augment: random changes of all images that the critic is shown, real and generated:
+            'batch_discrimination' are not supported.
+        critic_augment: random changes of all images shown to the critic, real and generated:
             'flip', 'crop(padding=2)', 'affine'.
 
     Example:
@@ -155,12 +155,12 @@ class InfoGAN(GAN):
         ):
             if not 0 <= value < math.inf:
                 raise InvalidValue(
-                    f"{name} must be finite and not below 0, got {value}; 0 switches it off"
+                    f"{name} must be finite and not negative, got {value}; 0 disables it"
                 )
         if view_weight and not (self.critic_augment and self.categories):
             raise InvalidValue(
-                f"view_weight={view_weight} compares two views of an image by their categories,"
-                f" which takes both; got critic_augment={list(critic_augment)},"
+                f"view_weight={view_weight} compares the categories of two views of an image, so it"
+                f" needs both; got critic_augment={list(critic_augment)},"
                 f" categories={list(categories)}; pass critic_augment=['affine'], say"
             )
         for hack in self.hacks:
@@ -178,8 +178,8 @@ class InfoGAN(GAN):
         return self.latent + sum(self.categories) + self.continuous
 
     def heads(self, width: int) -> list[nn.Module]:
-        """Q last: for each category code its logits,
-        for the numbers means and log-scales, (n, Σ K + 2 continuous).
+        """Q as the last head: logits of each category code,
+        means and log-scales of the numbers, (n, Σ K + 2 continuous).
         """
         return [
             *super().heads(width),
@@ -187,8 +187,8 @@ class InfoGAN(GAN):
         ]
 
     def make_critic(self, event: Sequence[int], extra: int) -> nn.Module:
-        """Packs (n, *event), conditions -> (n, 1) and the outputs of the heads;
-        every row by itself.
+        """Packs (n, *event), conditions -> (n, 1) and the outputs of the heads,
+        independent between rows.
         """
         critic = super().make_critic(event, extra)
         replace_batch_norm(critic)
@@ -201,7 +201,7 @@ class InfoGAN(GAN):
 
     def critic_loss(self, batch: Batch, step: Step) -> Terms:
         """The game's critic loss, the penalties,
-        -λ L_I and -λ of what two views of real images share; L_I itself is logged.
+        -λ L_I and -λ of the information shared by views; L_I is logged.
         """
         real, fake = Rows(batch.x, batch.y), self.fake_rows(batch, step)
         comparison = self.adversary.compare(self.critic, real, fake, step)
@@ -213,7 +213,7 @@ class InfoGAN(GAN):
         return self._logged(terms)
 
     def generator_loss(self, batch: Batch, step: Step) -> Terms:
-        """The game's generator loss and -λ L_I; L_I itself is logged."""
+        """The game's generator loss and -λ L_I; L_I is logged."""
         z = self.prior(len(batch.x)).rsample(rng=step.rng).to(batch.x)
         fake = Rows(self.push(z, batch.y), batch.y, z)
         terms, verdict = self.adversary.generator_terms(
@@ -224,37 +224,37 @@ class InfoGAN(GAN):
 
     # ---------------------------------------------------------------------------------- information
 
-    def recognised(self, said: Tensor) -> tuple[tuple[OneHot, ...], Normal]:
+    def recognise(self, output: Tensor) -> tuple[tuple[OneHot, ...], Normal]:
         """Q(c|x) and Q(u|x) from the output of its head."""
-        *logits, mean, log_scale = said.split(
+        *logits, mean, log_scale = output.split(
             [*self.categories, self.continuous, self.continuous], 1
         )
         return tuple(OneHot(each) for each in logits), Normal(mean, bound_log_scale(log_scale))
 
-    def information(self, said: Tensor, z: Tensor) -> dict[str, Tensor]:
+    def information(self, output: Tensor, z: Tensor) -> dict[str, Tensor]:
         """log Q + H, whose mean is L_I, by kind of code ('categories',
         'continuous'), each (n,), nats; z (n, code_width).
         """
-        distributions, normal = self.recognised(said)
-        given, found = self.parts(z), {}
+        distributions, normal = self.recognise(output)
+        codes, terms = self.parts(z), {}
         of_categories, of_numbers = self._distribution(z).entropies
         if self.categories:
-            found["categories"] = sum(
+            terms["categories"] = sum(
                 (
                     distribution.log_prob(c)
-                    for distribution, c in zip(distributions, given.categories)
+                    for distribution, c in zip(distributions, codes.categories)
                 ),
                 of_categories,
             )
         if self.continuous:
-            found["continuous"] = normal.log_prob(given.continuous) + of_numbers
-        return found  # type: ignore[return-value]
+            terms["continuous"] = normal.log_prob(codes.continuous) + of_numbers
+        return terms  # type: ignore[return-value]
 
     def shared(self, one: Verdict, two: Verdict) -> Tensor:
-        """What two views of the same rows jointly tell about their categories (n,), nats;
-        at most Σ ln K on average.
+        """The information that two views of the same rows share
+        about their categories (n,), nats, on average at most Σ ln K.
         """
-        pairs = zip(self.recognised(one.heads[-1])[0], self.recognised(two.heads[-1])[0])
+        pairs = zip(self.recognise(one.heads[-1])[0], self.recognise(two.heads[-1])[0])
         return torch.stack([shared_information(a.logits, b.logits) for a, b in pairs]).sum(0)
 
     def _weights(self) -> dict[str, float]:
@@ -280,47 +280,47 @@ class InfoGAN(GAN):
 
     @torch.no_grad()
     def vitals(self, batch: Batch, *, rng: Rng = None) -> dict[str, float]:
-        """Those of a GAN, and in nats L_I and what views share.
+        """The vitals of a GAN, and in nats L_I and the information shared by views.
 
         information_categories (at most Σ ln K), its share of that (information_share),
         information_continuous, and, with a view_weight, information_views of the given rows
         (at most Σ ln K).
         """
         stream = generator(rng, batch.x.device)
-        found = super().vitals(batch, rng=stream)
+        results = super().vitals(batch, rng=stream)
         z = self.prior(len(batch.x)).rsample(rng=stream).to(batch.x)
         fake = self.adversary.judge(self.critic, self.push(z, batch.y, rng=stream), batch.y)
         for name, value in self.information(fake.heads[-1], z).items():
-            found[f"information_{name}"] = float(value.mean())
+            results[f"information_{name}"] = float(value.mean())
         if self.view_weight:
             rows, step = Rows(batch.x, batch.y), Step(0, 1.0, stream)
             views = [self.adversary.look(self.critic, rows, step) for _ in range(2)]
-            found["information_views"] = float(self.shared(*views).mean())
+            results["information_views"] = float(self.shared(*views).mean())
         if self.categories:
-            found["information_share"] = (
-                found["information_categories"] / self._distribution(z).entropies[0]
+            results["information_share"] = (
+                results["information_categories"] / self._distribution(z).entropies[0]
             )
-        return found
+        return results
 
     def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
-        """Those of a GAN, with advice that applies here,
-        and categories that cannot be read off the samples.
+        """The symptoms of a GAN, with adapted advice,
+        and categories that cannot be recovered from samples.
         """
         cure = f"weight={2 * self.weight:g}, a larger network, or fewer categories"
-        found = [
+        results = [
             replace(s, advice=COLLAPSE) if s.name == "collapse" else s
             for s in super().symptoms(vitals)
         ]
         share = vitals.get("information_share", 1.0)
         if self.weight and share < UNREAD:
-            found.append(
+            results.append(
                 Symptom(
                     "the categories are not used",
-                    f"samples tell {max(share, 0):.0%} of their entropy",
+                    f"samples reveal {max(share, 0):.0%} of their entropy",
                     cure,
                 )
             )
-        return found
+        return results
 
     # ------------------------------------------------------------------------------------ the model
 
@@ -334,8 +334,8 @@ class InfoGAN(GAN):
         return self._distribution(next(self.generator.parameters()), n)
 
     def parts(self, z: Tensor) -> Parts:
-        """A code (n, code_width) taken apart: noise (n, latent), a block (n, K) for each category
-        code, numbers (n, continuous).
+        """Split a code (n, code_width): noise (n, latent),
+        a block (n, K) for each category code, numbers (n, continuous).
         """
         if z.ndim != 2 or z.shape[1] != self.code_width:
             parts = (
@@ -357,14 +357,14 @@ class InfoGAN(GAN):
         return super().decode(z, y, rng=rng)
 
     def encode(self, x: Observations, y: Conditioning = None) -> Tensor:
-        """Codes (n, code_width) as Q reads them: 0 for the noise,
-        probabilities of the categories, means of the numbers.
+        """Codes (n, code_width) recovered by Q: 0 for the noise,
+        category probabilities, means of the numbers.
         """
         u = self.to_model(x)
         return self.blockwise(self._read, u, self.to_condition(y, len(u)))
 
     def _read(self, u: Tensor, y: Tensor | None) -> Tensor:
-        distributions, normal = self.recognised(self.adversary.judge(self.critic, u, y).heads[-1])
+        distributions, normal = self.recognise(self.adversary.judge(self.critic, u, y).heads[-1])
         return torch.cat(
             [
                 u.new_zeros(len(u), self.latent),

@@ -1,12 +1,12 @@
-"""A generator with an observation noise: x = g(z) + sigma·ε, so that it has a likelihood at all.
+"""A generator with observation noise, x = g(z) + sigma·ε, which gives it a likelihood.
 
-What a generator g makes of z lies on a surface with no density.
-Blurred by normal noise it is a latent-variable model,
+The outputs of a generator g lie on a surface without a density.
+With normal noise it is a latent-variable model,
 
     p(x) = ∫ p(z) N(x; g(z), sigma² I) dz,
 
-and every estimator of likelihoods takes it. The number depends on sigma as much as on the
-generator: state it, and compare models at the same one (Wu, Burda, Salakhutdinov & Grosse 2017,
+which every likelihood estimator accepts. The result depends on sigma as much as on the generator:
+report it, and compare models at the same sigma (Wu, Burda, Salakhutdinov & Grosse 2017,
 https://arxiv.org/abs/1611.04273, §5).
 """
 
@@ -32,19 +32,19 @@ __all__ = ["Observed"]
 
 @runtime_checkable
 class Decodable(Decodes, HasPrior, Protocol):
-    """What noise can be added to."""
+    """A model that noise can be added to."""
 
     @property
     def device(self) -> torch.device:
-        """Where the model lives."""
+        """The model's device."""
         ...
 
     def floating(self) -> torch.dtype:
-        """The floating type the model computes in."""
+        """The float type the model computes in."""
         ...
 
     def fitted_space(self) -> Space:
-        """The space of what it decodes to."""
+        """The space of decoded observations."""
         ...
 
     def to_condition(self, y: Conditioning, n: int) -> Tensor | None:
@@ -56,10 +56,10 @@ class Observed(nn.Module):
     """p(x|z) = N(decode(z), sigma² I) for a model that decodes and has a prior p(z).
 
     Reference: Wu, Burda, Salakhutdinov & Grosse (2017), On the quantitative analysis of
-    decoder-based generative models.
+    decoder-based generative models. https://arxiv.org/abs/1611.04273
 
-    Its coordinates are the user's units: sigma is a standard deviation there,
-    and densities need no Jacobian.
+    Its coordinates are the user's units:
+    sigma is a standard deviation in them, and densities need no Jacobian.
 
     Args:
         model: the generator, fitted; its parameters are not changed.
@@ -89,7 +89,7 @@ class Observed(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the generator lives."""
+        """The generator's device."""
         where: torch.device = self.model.device
         return where
 
@@ -99,8 +99,8 @@ class Observed(nn.Module):
         return codes
 
     def likelihood(self, z: Tensor, y: Tensor | None = None) -> Normal:
-        """p(x|z) for codes z (n, latent) and conditions as
-        `to_condition` gives them, in the user's units.
+        """p(x|z) for codes z (n, latent) and conditions from `to_condition`,
+        in the user's units.
         """
         return Normal(self.model.decode(z, y), self.log_sigma)
 
@@ -108,12 +108,12 @@ class Observed(nn.Module):
         """The user's data as a tensor on the generator's device,
         checked against its space, in the same units.
         """
-        given: Tensor = self.model.fitted_space().conform(x, missing=False).to(self.device)
-        return given.to(self.log_sigma.dtype)
+        rows: Tensor = self.model.fitted_space().conform(x, missing=False).to(self.device)
+        return rows.to(self.log_sigma.dtype)
 
     def to_condition(self, y: Conditioning, n: int) -> Tensor | None:
-        """Conditions for n rows, as the generator's `decode` takes them.
-        InvalidValue as for the generator.
+        """Conditions for n rows, in the form that the generator's `decode` accepts;
+        raises as the generator does.
         """
         if self.model.to_condition(y, n) is None:
             return None
@@ -128,7 +128,7 @@ class Observed(nn.Module):
         return 0.0
 
     def decode(self, z: Tensor, y: Conditioning = None, *, rng: Rng = None) -> Tensor:
-        """What the generator makes of z (n, *shape); with `rng`, with noise."""
+        """The generator's output (n, *shape) for z, with noise if `rng` is given."""
         distribution = self.likelihood(z, self.to_condition(y, len(z)))
         return distribution.mean if rng is None else distribution.rsample(rng=rng)
 
@@ -148,7 +148,7 @@ def _dtype(model: Decodable) -> torch.dtype:
 
 
 def _refuse(model: Decodable, sigma: float | Tensor) -> None:
-    """Raise for a model that is no generator of numbers, and for a noise that is none."""
+    """Raise if the model is not a generator of numbers, or the noise is not positive."""
     if not (callable(getattr(model, "decode", None)) and callable(getattr(model, "prior", None))):
         raise InvalidKind(
             f"{type(model).__name__} has no decode and prior; pass a generator with both, a GAN say"

@@ -53,7 +53,7 @@ class SphericalCodes(Hack, name="spherical_z"):
 
 @dataclass(frozen=True)
 class BatchNorm(Hack, name="batch_norm"):
-    """Batch norm in both players; real and generated samples are always in separate batches."""
+    """Batch norm in both players, with real and generated samples in separate batches."""
 
     number: ClassVar[int] = 4
     does: ClassVar[str] = (
@@ -72,10 +72,10 @@ class BatchNorm(Hack, name="batch_norm"):
 
 @dataclass(frozen=True)
 class NoSparseGradients(Hack, name="no_sparse_gradients"):
-    """Leaky ReLU in place of ReLU, and means in place of maxima when pooling.
+    """Leaky ReLU instead of ReLU, and mean pooling instead of max pooling.
 
     Args:
-        slope: below zero.
+        slope: slope for negative inputs.
     """
 
     number: ClassVar[int] = 5
@@ -118,14 +118,14 @@ class SGDCritic(Hack, name="sgd_critic"):
 
 @dataclass(frozen=True)
 class MoreCriticSteps(Hack, name="more_critic_steps"):
-    """Several moves of the critic to one of the generator.
+    """Several critic updates per generator update.
 
     Args:
-        steps: how many.
+        steps: number of critic updates.
     """
 
     number: ClassVar[int] = 14
-    does: ClassVar[str] = "the critic is trained more: five moves to one of the generator"
+    does: ClassVar[str] = "the critic is trained more: five updates per generator update"
     steps: int = 5
 
     def __post_init__(self) -> None:
@@ -138,11 +138,11 @@ class MoreCriticSteps(Hack, name="more_critic_steps"):
 
 @dataclass(frozen=True)
 class BatchDiscriminator(Hack, name="batch_discrimination"):
-    """The critic sees how close each sample is to the others of its batch.
+    """The critic receives the closeness of each sample to the rest of its batch.
 
     Args:
         kernels: numbers added to the features.
-        size: numbers compared for each.
+        size: numbers compared per kernel.
 
     Reference:
         Salimans et al. (2016), Improved techniques for training GANs, §3.2.
@@ -164,7 +164,7 @@ class BatchDiscriminator(Hack, name="batch_discrimination"):
 
 @dataclass(frozen=True)
 class Dropout(Hack, name="dropout"):
-    """Dropout in the generator, when sampling too: noise beside the code.
+    """Dropout in the generator, also when sampling: noise in addition to the code.
 
     Args:
         share: of units dropped.
@@ -177,7 +177,9 @@ class Dropout(Hack, name="dropout"):
 
     def __post_init__(self) -> None:
         if not 0 < self.share < 1:
-            raise InvalidValue(f"share is that of units dropped, between 0 and 1, got {self.share}")
+            raise InvalidValue(
+                f"share is the share of dropped units, between 0 and 1, got {self.share}"
+            )
 
     def generator(self, network: nn.Module) -> None:
         """After every activation."""

@@ -3,8 +3,8 @@
     critic:    E softplus(c(g) - c(x)) + γ/2 E‖∇c(x)‖² + γ/2 E‖∇c(g)‖²
     generator: E softplus(c(x) - c(g))
 
-Every sample is judged beside a row, so that no mode can be left out at no cost, and both penalties
-together make the game converge locally. The baseline to start with.
+Every sample is judged against a row, so that dropping a mode has a cost, and both penalties
+together make the game converge locally. A good baseline to start with.
 """
 
 from __future__ import annotations
@@ -31,19 +31,18 @@ class R3GAN(GAN):
     """Images from a regularised relativistic game between residual networks.
 
     Reference: Huang, Gokaslan, Kuleshov & Tompkin (2024, https://arxiv.org/abs/2501.05441), Eq. 2
-    and Config E; what differs: the size of the networks follows from `width`, and gamma and the
-    rates stay as they are instead of falling (`schedule='cosine'` lets the rates fall).
+    and Config E. Differences: the size of the networks follows from `width`, and gamma and the
+    rates are constant instead of decreasing (`schedule='cosine'` decreases the rates).
 
     Args:
         latent: numbers in a noise vector.
         width: channels at the image's own size, a multiple of 8.
         blocks: residual blocks at every size.
-        gamma: weight of R1 and of R2: from .05 for small images
-            of many kinds to 2 or more for faces.
-        packing: samples the critic sees at once, a batch being split into packs.
+        gamma: weight of R1 and of R2: from .05 for small, diverse images to 2 or more for faces.
+        packing: samples the critic sees at once; a batch is split into packs.
         conditioning: how y enters: 'concatenation', 'embedding', 'projection', 'auxiliary'.
         hacks: switches, off by default; `pushforward hacks` lists them.
-        critic_augment: random changes of all images that the critic is shown, real and generated:
+        critic_augment: random changes of all images shown to the critic, real and generated:
             'flip', 'crop(padding=2)', 'affine'.
 
     Example:

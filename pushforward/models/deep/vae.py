@@ -1,12 +1,12 @@
-"""Variational auto-encoders: p(x) = ∫ p(x|z) p(z) dz, learnt through a bound.
+"""Variational auto-encoders: p(x) = ∫ p(x|z) p(z) dz, trained through a bound.
 
-With codes z ~ p(z), a decoder that gives p(x|z) and an encoder that gives q(z|x),
+With codes z ~ p(z), a decoder for p(x|z) and an encoder for q(z|x),
 
     log p(x) ≥ E_q log p(x|z) - KL(q(z|x) ‖ p(z)),
 
-maximised over both by reparametrisation, z = μ(x) + s(x)·ε. The gap is KL(q(z|x) ‖ p(z|x)). What
-p(x|z), q and p(z) are, and which bound is maximised, are values: a VAE is its likelihood, its
-posterior, its prior, its objective and two networks.
+maximised over both by reparametrisation, z = μ(x) + s(x)·ε. The gap is KL(q(z|x) ‖ p(z|x)). p(x|z),
+q, p(z) and the bound are values: a VAE is a likelihood, a posterior, a prior, an objective and two
+networks.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ from pushforward.objectives.bounds import Elbo, ImportanceWeighted, Objective
 __all__ = ["VAE"]
 
 DEAD = 0.01
-"""A unit whose posterior mean varies less than this over the data
-carries nothing (Burda et al. 2016, §5.2).
+"""A unit whose posterior mean varies less than this over the data is inactive (Burda et al. 2016,
+§5.2, https://arxiv.org/abs/1509.00519).
 """
 
 
 AVERAGED = 4096
-"""Rows whose mean a fit begins at."""
+"""Rows whose mean initialises a fit."""
 
 
 class Encoder(nn.Module):
-    """x, y -> the posterior's heads, of x less a centre (*event) that is the data's mean, or 0:
-    steps are longer about the mean.
+    """x, y -> the posterior's heads, of x minus a centre (*event),
+    the data's mean or 0: training is faster about the mean.
     """
 
     centre: Tensor
@@ -66,8 +66,8 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """z, y -> the likelihood's heads (n, *shape), …, and the tensors all codes share, which are
-    learnt and so live in the network.
+    """z, y -> the likelihood's heads (n, *shape), …,
+    and the trainable tensors shared by all codes.
     """
 
     def __init__(self, network: nn.Module, shared: Sequence[Tensor]) -> None:
@@ -76,8 +76,8 @@ class Decoder(nn.Module):
 
     @torch.no_grad()
     def begin_at(self, head: Tensor) -> None:
-        """Have the first head give this (*shape) where the last
-        layer's input is 0, if a unit of it has a bias of its own.
+        """Initialise the first head's output to `head` (*shape) at zero input,
+        if every unit has its own bias.
         """
         if isinstance(self.network, ShapedHeads):
             self.network.heads.bias[: head.numel()].copy_(head.flatten())
@@ -89,21 +89,21 @@ class Decoder(nn.Module):
 
 @register("vae")
 class VAE(RecognisedModel):
-    """A latent-variable model with a learnt decoder and a recogniser
+    """A latent-variable model with a trained decoder and a recogniser
     network that bounds its likelihood.
 
     Reference: Kingma & Welling (2014, https://arxiv.org/abs/1312.6114), Eq. 10, with the analytic
-    KL of their Appendix B; Rezende et al. (2014).
+    KL of their Appendix B; Rezende et al. (2014, https://arxiv.org/abs/1401.4082).
 
     Args:
         latent: numbers in a code.
         hidden: sizes of the encoder's hidden layers; the decoder mirrors them.
-        likelihood: p(x|z). 'gaussian' (sigma learnt), 'gaussian(sigma=0.1)',
+        likelihood: p(x|z). 'gaussian' (sigma fitted), 'gaussian(sigma=0.1)',
             'gaussian(per_dimension=True)', 'gaussian(predicted=True)', 'bernoulli',
             'continuous_bernoulli', 'discretised_logistic' (integer levels), 'columns'
             (tables with categories).
         activation: 'relu', 'tanh', 'softplus', …
-        network: in place of hidden and activation: 'conv' for images, 'conv(width=64)', 'plane' or
+        network: replaces hidden and activation: 'conv' for images, 'conv(width=64)', 'plane' or
             'burda' (two published networks), 'mlp(hidden=(400,))'.
         posterior: q(z|x), 'diagonal' or 'full'.
         prior: p(z), 'normal', 'mixture(components=10)' or 'vamp(components=50)'.
@@ -160,21 +160,21 @@ class VAE(RecognisedModel):
 
     def hyperparameters(self) -> dict[str, Any]:
         """The arguments of `__init__`; some are also names of methods."""
-        own = {
+        settings = {
             "likelihood": self.likelihood_kind,
             "posterior": self.posterior_kind,
             "prior": self.prior_kind,
         }
-        return {name: own.get(name, getattr(self, name)) for name in super().hyperparameters()}
+        return {name: settings.get(name, getattr(self, name)) for name in super().hyperparameters()}
 
     def refuse(self, source: Source, facts: Facts) -> None:
-        """What the likelihood cannot describe, too."""
+        """Also refuse data that the likelihood cannot describe."""
         self.likelihood_kind.refuse(source.space)
         super().refuse(source, facts)
 
     def build(self, space: Space, condition_space: Space | None = None) -> None:
         """An encoder with the posterior's heads,
-        a decoder with the likelihood's, and the prior's tensors if it learns any.
+        a decoder with the likelihood's, and the prior's trainable tensors.
         """
         network = self.network or mlp(self.hidden, self.activation)
         event, extra = self.event_shape(), self.conditions.width
@@ -185,17 +185,17 @@ class VAE(RecognisedModel):
         self.decoder = Decoder(
             network.decoder(self.latent, heads, extra), self.likelihood_kind.free(self.scaling)
         )
-        learnt = self.prior_kind.initial_parameters(self.latent, event)
-        if learnt and condition_space is not None and self.prior_kind.name == "vamp":
+        prior_parameters = self.prior_kind.initial_parameters(self.latent, event)
+        if prior_parameters and condition_space is not None and self.prior_kind.name == "vamp":
             raise InvalidValue(
                 "a vamp prior's inputs have no conditions; fit without y, or use prior='mixture'"
             )
-        if learnt:
-            self.codes = FreeParameters(*learnt)
+        if prior_parameters:
+            self.codes = FreeParameters(*prior_parameters)
 
     def prepare(self, source: Source, facts: Facts) -> None:
-        """Begin about the data's mean where the scaling has not put it at 0: the encoder sees x
-        less it, the decoder starts there.
+        """Start at the data's mean unless the scaling has set it to 0:
+        the encoder subtracts it, the decoder starts there.
         """
         super().prepare(source, facts)
         if self.scaling_kind == "standardised":
@@ -215,13 +215,13 @@ class VAE(RecognisedModel):
         return self.latent
 
     def has_unit_density(self) -> bool:
-        """The likelihood's: a density per unit, or a mass."""
+        """As the likelihood: a density per unit, or a mass."""
         return self.likelihood_kind.measure.startswith("density")
 
     # ------------------------------------------------------------------------------------- learning
 
     def phases(self) -> list[Phase]:
-        """One player."""
+        """One phase, for both networks."""
         loss = (
             self.importance_weighted
             if isinstance(self.objective, ImportanceWeighted)
@@ -233,18 +233,21 @@ class VAE(RecognisedModel):
         return [Phase("vae", networks, loss, adam(1e-3))]
 
     def vitals(self, batch: Batch, *, rng: Rng = None) -> dict[str, float]:
-        """Units whose code depends on x, the rate in nats,
+        """The number of active units, the rate in nats,
         and the likelihood's sigma if it has one.
         """
         q = self.posterior(batch.x, batch.y)
         spent = rate(
             q, self.prior(len(batch.x)), q.rsample(rng=generator(rng, batch.x.device))
         ).mean()
-        found = {"active": float((q.mean.var(0, correction=0) > DEAD).sum()), "rate": float(spent)}
+        results = {
+            "active": float((q.mean.var(0, correction=0) > DEAD).sum()),
+            "rate": float(spent),
+        }
         sigma = self.likelihood_kind.fitted_sigma(
             self.decoder(q.mean[:1], None if batch.y is None else batch.y[:1])
         )
-        return found if sigma is None else {**found, "sigma": float(sigma)}
+        return results if sigma is None else {**results, "sigma": float(sigma)}
 
     def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
         """Dead posterior dimensions."""
@@ -257,18 +260,18 @@ class VAE(RecognisedModel):
             return [
                 Symptom(
                     "posterior collapse",
-                    "no latent dimension carries anything about the data",
+                    "no latent dimension depends on the data",
                     cure,
                 )
             ]
         if active <= self.latent // 4:
-            seen = f"{self.latent - active} of {self.latent} latent dimensions are dead"
+            text = f"{self.latent - active} of {self.latent} latent dimensions are dead"
             return [
                 Symptom(
                     "dead dimensions",
-                    seen,
-                    f"harmless if the bound is good; otherwise latent={max(active, 1)} says the"
-                    " same",
+                    text,
+                    f"harmless if the bound is good; otherwise latent={max(active, 1)} is"
+                    " equivalent",
                 )
             ]
         return []
@@ -292,9 +295,11 @@ class VAE(RecognisedModel):
         return self.posterior_kind.distribution(self.encoder(x, y))
 
     def centred(self, u: Tensor) -> Tensor:
-        """As the encoder sees them."""
+        """Observations as the encoder sees them."""
         return u - self.encoder.centre
 
     def log_jacobian(self, u: Tensor) -> float:
-        """What turns a likelihood in model coordinates into the user's units; 0 for masses."""
+        """The term that converts a log-likelihood from model
+        coordinates to the user's units; 0 for masses.
+        """
         return self.likelihood_kind.log_jacobian(self.scaling, u)

@@ -1,11 +1,10 @@
-"""Vital signs of two players, as functions of samples and of the critic's outputs;
-and what is wrong, judged by them.
+"""Vital signs of adversarial training, from samples and critic outputs, and their diagnosis.
 
 accuracy        the critic's accuracy at distinguishing samples from data
 overfitting     (E c(seen) - E c(unseen)) / (E c(seen) - E c(g)): the share of the critic's margin
-                over samples that only its training rows have (Karras et al. 2020,
-                https://arxiv.org/abs/2006.06676, Eq. 1); 0 where chance explains it
-slope           E|∂L/∂c(g)| of the generator's loss: where it is 0 the game is saturated
+                over samples that is specific to its training rows (Karras et al. 2020,
+                https://arxiv.org/abs/2006.06676, Eq. 1); 0 if explained by chance
+slope           E|∂L/∂c(g)| of the generator's loss: at 0 the game is saturated
 diversity       mean distance between samples, over that between rows of data
 nearest_row     median distance of a sample to its nearest row, over that of a row to its nearest
                 other row
@@ -51,25 +50,27 @@ def adversarial_vitals(
     critic: nn.Module,
     batch: Batch,
     fake: Tensor,
-    seen: tuple[Tensor, Tensor | None],
+    training: tuple[Tensor, Tensor | None],
     display: Callable[[Tensor], Tensor],
 ) -> dict[str, float]:
     """Accuracy, overfitting, slope and distances, from held-out rows,
     as many samples, and training rows.
 
     Args:
-        adversary, critic: whose verdicts are asked.
+        adversary, critic: of the verdicts.
         batch: rows (n, *event) the critic has not seen, with conditions.
         fake: samples (n, *event) under the same conditions.
-        seen: training rows, with conditions; possibly none.
-        display: what is done to rows before the critic sees them.
+        training: training rows, with conditions; possibly empty.
+        display: transform of rows before the critic.
     """
 
     def outputs(x: Tensor, y: Tensor | None) -> Tensor:
         return adversary.look_at_all(critic, display(x) if len(x) else x, y)
 
     on_real, on_fake = outputs(batch.x, batch.y), outputs(fake, batch.y)
-    on_seen = outputs(seen[0].to(batch.x), None if seen[1] is None else seen[1].to(batch.x))
+    on_seen = outputs(
+        training[0].to(batch.x), None if training[1] is None else training[1].to(batch.x)
+    )
     vitals = {
         "accuracy": float(adversary.game.right(on_real, on_fake).mean()),
         **distances(fake, batch.x),
@@ -82,7 +83,11 @@ def adversarial_vitals(
 def distances(fake: Tensor, real: Tensor) -> dict[str, float]:
     """Diversity, nearest_row and nearest_sample, from generated and real rows (n, …) and (m, …)."""
     fake, real = fake.flatten(1), real.flatten(1)
-    among_real, among_fake, across = _apart(real, real), _apart(fake, fake), _apart(fake, real)
+    among_real, among_fake, across = (
+        _distances(real, real),
+        _distances(fake, fake),
+        _distances(fake, real),
+    )
     n, m = len(fake), len(real)
     alike = among_real.sum() / max(1, m * (m - 1))
     usual = (
@@ -98,12 +103,12 @@ def distances(fake: Tensor, real: Tensor) -> dict[str, float]:
     }
 
 
-def overfitting(seen: Tensor, unseen: Tensor, fake: Tensor) -> float:
-    """From the critic's outputs on training rows, on held-out rows, and on samples."""
-    if min(len(seen), len(unseen)) < 2:
+def overfitting(training: Tensor, unseen: Tensor, fake: Tensor) -> float:
+    """The overfitting of a critic from its outputs on training rows, held-out rows and samples."""
+    if min(len(training), len(unseen)) < 2:
         return 0.0
-    gap, margin = seen.mean() - unseen.mean(), seen.mean() - fake.mean()
-    error = (seen.var() / len(seen) + unseen.var() / len(unseen)).sqrt()
+    gap, margin = training.mean() - unseen.mean(), training.mean() - fake.mean()
+    error = (training.var() / len(training) + unseen.var() / len(unseen)).sqrt()
     return (
         float(gap / margin)
         if bool((gap > ERRORS * error) & (margin > gap.clamp_min(0)))
@@ -122,23 +127,21 @@ def slope(game: Game, fake: Tensor, real: Tensor) -> float:
 
 
 def gradient_norm(parameters: Iterable[nn.Parameter]) -> float | None:
-    """The norm of the latest gradient; None where there is none."""
+    """The norm of the latest gradient; None if there is none."""
     gradients = [p.grad for p in parameters if p.grad is not None]
     return float(torch.stack(torch._foreach_norm(gradients)).norm()) if gradients else None
 
 
 def symptoms(vitals: Mapping[str, float]) -> list[Symptom]:
-    """A critic that has won or memorised its rows,
-    a generator without a gradient, identical samples.
-    """
-    found = []
+    """A critic that has won or overfits, a generator without a gradient, collapsed samples."""
+    results = []
     if vitals["accuracy"] > WON:
         cure = (
             "penalties=['r1(gamma=10)'], a lower rate for the critic than for the generator"
             " (optimizers={'critic': 'adam(rate=5e-5, beta1=0.5)'}), or noise on its inputs"
             " (hacks=['input_noise'])"
         )
-        found.append(
+        results.append(
             Symptom(
                 "the critic has won", f"it recognises {vitals['accuracy']:.0%} of samples", cure
             )
@@ -148,7 +151,7 @@ def symptoms(vitals: Mapping[str, float]) -> list[Symptom]:
             "penalties=['r1(gamma=10)'], packing=2, game='relativistic', a lower rate for the"
             " generator (two time scales), or old samples for the critic (hacks=['replay'])"
         )
-        found.append(
+        results.append(
             Symptom(
                 "collapse", f"samples are {vitals['diversity']:.0%} as far apart as the data", cure
             )
@@ -158,24 +161,24 @@ def symptoms(vitals: Mapping[str, float]) -> list[Symptom]:
             "more data, augment=['flip', 'crop(padding=2)'], penalties=['r1(gamma=10)'], or a"
             " smaller critic"
         )
-        seen = (
-            f"{vitals['overfitting']:.0%} of its margin over samples is for rows it has seen, and"
-            " held-out rows lack it"
+        text = (
+            f"{vitals['overfitting']:.0%} of its margin over samples is specific to rows it has"
+            " seen"
         )
-        found.append(Symptom("the critic overfits", seen, cure))
+        results.append(Symptom("the critic overfits", text, cure))
     if vitals["slope"] < SATURATED and vitals["accuracy"] > 0.9:
         cure = "game='non_saturating' (or hacks=['modified_loss']), or a lower rate for the critic"
-        found.append(
+        results.append(
             Symptom(
                 "saturation", f"the generator's loss has a slope of {vitals['slope']:.1g}", cure
             )
         )
-    return found
+    return results
 
 
-def _apart(a: Tensor, b: Tensor) -> Tensor:
-    """Distances (n, m), in single precision at least;
-    of narrow rows by differences, which are exact for near ones.
+def _distances(a: Tensor, b: Tensor) -> Tensor:
+    """Distances (n, m), at least in single precision;
+    for narrow rows by differences, accurate for near ones.
     """
     a, b = (rows.to(torch.promote_types(rows.dtype, torch.float32)) for rows in (a, b))
     mode = (

@@ -1,1 +1,1 @@
-"""Parts that models are composed of."""
+"""Parts from which models are composed."""

@@ -1,9 +1,8 @@
-"""A critic and the game it plays, as a part of a model:
-what it is shown, in which packs, and what either side minimises.
+"""A critic and its game as a part of a model: what the critic is shown, packing, and the losses.
 
-A model owns one adversary or several, and a critic network for each; the network is passed to every
-call, so that the same adversary serves a list of levels, a critic of pairs, or one whose output is
-a map of patches. A whole critic step:
+A model owns one or several adversaries, and a critic network for each; the network is passed to
+every call, so that an adversary supports lists of levels, critics of pairs, and critics of patches.
+A critic step:
 
     comparison = adversary.compare(self.critic, Rows(batch.x, batch.y), Rows(fake, batch.y), step)
     terms = adversary.critic_terms(self.critic, comparison, step)
@@ -26,15 +25,13 @@ from pushforward.objectives.penalties import Penalty
 __all__ = ["Adversary", "Comparison", "Rows", "Verdict"]
 
 Display = Callable[[Tensor, Step], Tensor]
-"""What is done to samples, real and generated, before a critic sees them:
-(n, *event) -> (n, *event).
-"""
+"""A transform of samples, real and generated, before a critic: (n, *event) -> (n, *event)."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Samples x (n, *event), their conditions y (n, …) and, of generated ones, the codes z
-    (n, latent) they were made from.
+    """Samples x (n, *event), their conditions y (n, …) and,
+    for generated ones, their codes z (n, latent).
     """
 
     x: Tensor
@@ -47,10 +44,10 @@ class Verdict:
     """A critic's outputs on samples.
 
     Args:
-        output: c, one number a pack (n,), or a map of them (n, …).
+        output: c, one number per pack (n,), or a map of them (n, …).
         heads: the outputs of its further heads.
         y: the conditions of the packs, in model coordinates.
-        z: the codes of generated samples; None of real ones, and where some of the samples are old.
+        z: the codes of generated samples; None for real ones, and if some of the samples are old.
     """
 
     output: Tensor
@@ -67,8 +64,8 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The verdicts on real and on generated samples,
-    and both as the critic saw them (packs (n, …)).
+    """The verdicts on real and generated samples,
+    and both as shown to the critic (packs (n, …)).
     """
 
     real: Verdict
@@ -82,12 +79,10 @@ class Adversary:
     """One critic's side of adversarial training.
 
     Args:
-        game: what the players minimise.
-        penalties: keep the critic in check.
+        game: the players' losses. penalties: constraints on the critic.
         packing: samples the critic sees at once (Lin et al. 2018, PacGAN,
             https://arxiv.org/abs/1712.04086).
-        display: transforms of everything the critic is shown,
-            real and generated; the generator learns through them.
+        display: differentiable transforms of everything shown to the critic, real and generated.
         classifies: the critic's first head classifies the condition, a label (Odena et al. 2017,
             Eq. 3, https://arxiv.org/abs/1610.09585).
     """
@@ -101,16 +96,16 @@ class Adversary:
     # --------------------------------------------------------------------------------------- seeing
 
     def show(self, x: Tensor, step: Step) -> Tensor:
-        """Samples (n, *event) as the critic is shown them."""
+        """Samples (n, *event) as shown to the critic."""
         for transform in self.display:
             x = transform(x, step)
         return x
 
     def pack(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Neighbouring rows side by side: (n, c, …) -> (n / packing, packing c, …).
+        """Concatenate neighbouring rows: (n, c, …) -> (n / packing, packing c, …).
 
         Raises:
-            InvalidValue: If rows are left over.
+            InvalidValue: If the rows do not divide into packs.
         """
         m = self.packing
         if m == 1:
@@ -126,31 +121,31 @@ class Adversary:
     def judge(
         self, critic: nn.Module, x: Tensor, y: Tensor | None = None, z: Tensor | None = None
     ) -> Verdict:
-        """The critic's verdict on packs that are shown as they are."""
+        """The critic's verdict on packs, without transforms."""
         answer = critic(x, y)
         output, *heads = answer if isinstance(answer, (tuple, list)) else (answer,)
         return Verdict(output.squeeze(1) if output.ndim > 1 else output, tuple(heads), y, z)
 
     def look(self, critic: nn.Module, rows: Rows, step: Step) -> Verdict:
-        """The critic's verdict on samples, shown and packed."""
+        """The critic's verdict on samples, transformed and packed."""
         return self.judge(critic, *self.pack(self.show(rows.x, step), rows.y), rows.z)
 
     def look_at_all(self, critic: nn.Module, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """The critic's outputs on as many rows as fill packs;
-        batch norm, which takes two, sees a single one twice.
+        """The critic's outputs on all rows that fill packs;
+        a single row is duplicated for batch norm.
         """
-        kept = len(x) - len(x) % self.packing
-        if not kept:
+        count = len(x) - len(x) % self.packing
+        if not count:
             return x.new_zeros(0)
-        packs, conditions = self.pack(x[:kept], None if y is None else y[:kept])
+        packs, conditions = self.pack(x[:count], None if y is None else y[:count])
         if len(packs) > 1:
             return self.judge(critic, packs, conditions).output
         twice = None if conditions is None else torch.cat([conditions, conditions])
         return self.judge(critic, torch.cat([packs, packs]), twice).output[:1]
 
     def compare(self, critic: nn.Module, real: Rows, fake: Rows, step: Step) -> Comparison:
-        """The verdicts on real and generated samples:
-        in one call where the critic judges every row by itself, else in two.
+        """The verdicts on real and generated samples,
+        in one call if the critic judges rows independently, else in two.
         """
         real_packs, real_y = self.pack(self.show(real.x, step), real.y)
         fake_packs, fake_y = self.pack(self.show(fake.x, step), fake.y)
@@ -168,7 +163,7 @@ class Adversary:
     # ----------------------------------------------------------------------------------- minimising
 
     def critic_terms(self, critic: nn.Module, comparison: Comparison, step: Step) -> Terms:
-        """What the critic minimises: the game, the penalties and,
+        """The critic's loss terms: the game, the penalties and,
         if it classifies, the surprise at the labels.
         """
         real, fake = comparison.real, comparison.fake
@@ -189,11 +184,11 @@ class Adversary:
     def generator_terms(
         self, critic: nn.Module, fake: Rows, step: Step, real: Rows | None = None
     ) -> tuple[Terms, Verdict]:
-        """What the generator minimises, and the verdict on its samples;
-        `real` is looked at where the game is `paired`.
+        """The generator's loss terms, and the verdict on its samples;
+        `real` is used if the game is `paired`.
         """
         verdict = self.look(critic, fake, step)
-        # a stand-in, where the game does not look at real samples
+        # a placeholder if the game ignores real samples
         reference = verdict.output.detach()
         if self.game.paired:
             if real is None:
@@ -209,12 +204,12 @@ class Adversary:
         return self._per_sample(terms), verdict
 
     def install(self, critic: nn.Module) -> None:
-        """Prepare a critic that was just built for the penalties; in place."""
+        """Prepare a new critic for the penalties, in place."""
         for penalty in self.penalties:
             penalty.install(critic)
 
     def constrain(self, critic: nn.Module) -> None:
-        """What is done to the critic's parameters after each of its steps; in place."""
+        """Apply the penalties' constraints to the critic's parameters after a step, in place."""
         for penalty in self.penalties:
             penalty.constrain(critic)
 
@@ -224,7 +219,7 @@ class Adversary:
         return not all(penalty.term for penalty in self.penalties)
 
     def _per_sample(self, terms: Mapping[str, Tensor], **logged: Tensor) -> Terms:
-        """A term of one number a pack counts for every sample of the pack,
+        """Repeat terms with one number per pack for every sample,
         so that weights and means are over samples.
         """
         result = Terms(logged=logged)
@@ -236,7 +231,5 @@ class Adversary:
 
 
 def surprise(logits: Tensor, y: Tensor) -> Tensor:
-    """-log of the probability that a classifier gives the one-hot label y (n, labels):
-    (n,), nats.
-    """
+    """-log of a classifier's probability of the one-hot label y (n, labels): (n,), nats."""
     return -(y * logits.log_softmax(1)).sum(1)

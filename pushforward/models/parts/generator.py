@@ -1,6 +1,4 @@
-"""Models that push codes z ~ p(z) through a generator:
-how they draw, decode and are measured by their samples.
-"""
+"""Models that push codes z ~ p(z) through a generator: sampling, decoding and quality."""
 
 from __future__ import annotations
 
@@ -45,18 +43,18 @@ class CodeModel(Learner):
         return Normal.standard(n, self.latent, like=next(self.generator.parameters()))
 
     def transform_codes(self, z: Tensor) -> Tensor:
-        """What is done to codes before the generator sees them."""
+        """Transform codes before the generator."""
         return z
 
     def squash(self, u: Tensor) -> Tensor:
-        """What is done to the generator's numbers; categories go through a softmax instead."""
+        """Transform the generator's numeric outputs; categories go through a softmax instead."""
         return u
 
     def push(self, z: Tensor, y: Tensor | None = None, *, rng: Rng = None) -> Tensor:
         """Codes, conditions -> samples, in model coordinates;
-        `rng` for what is random beside the code (dropout).
+        `rng` for randomness besides the code (dropout).
         """
-        with _units_dropped(self.generator, rng):
+        with _active_dropout(self.generator, rng):
             u = self.generator(self.transform_codes(z), y)
         columns = _columns(self.fitted_space())
         if not columns:
@@ -83,8 +81,7 @@ class CodeModel(Learner):
     def decode(self, z: Tensor, y: Conditioning = None, *, rng: Rng = None) -> Tensor:
         """Observations (n, *shape) for codes z (n, code_width), user's units, differentiable in z.
 
-        With `rng`, what is random beside the code is drawn too (the hack 'dropout');
-        without, it is left out.
+        With `rng`, randomness besides the code is included (the hack 'dropout').
         """
         stream = None if rng is None else generator(rng, z.device)
         return self.blockwise(
@@ -101,7 +98,7 @@ class CodeModel(Learner):
 
 
 def _columns(space: Space) -> tuple[tuple[int, bool], ...]:
-    """Widths of the columns in model coordinates, and which are categories; empty where none is."""
+    """Widths of the columns in model coordinates, and which are categories; empty if none is."""
     if not space.categorical:
         return ()
     return tuple(
@@ -110,9 +107,9 @@ def _columns(space: Space) -> tuple[tuple[int, bool], ...]:
 
 
 @contextmanager
-def _units_dropped(network: nn.Module, rng: Rng) -> Iterator[None]:
-    """Within, of a network in evaluation mode: dropout is on,
-    its draws from `rng`; nothing where `rng` is None.
+def _active_dropout(network: nn.Module, rng: Rng) -> Iterator[None]:
+    """Context manager: activate dropout, from `rng`, in a network in evaluation mode;
+    no effect if `rng` is None.
     """
     dropped = (
         []

@@ -31,7 +31,7 @@ __all__ = ["LinearGaussian"]
 
 
 class LinearGaussian(Model):
-    """A model with axes, variances along them, and noise of one variance across."""
+    """A model with axes, variances along them, and isotropic noise across."""
 
     mean_: Tensor
     """μ (d,)."""
@@ -40,9 +40,9 @@ class LinearGaussian(Model):
     explained_variance_: Tensor
     """l_k (K,), falling."""
     noise_variance_: Tensor
-    """σ² (); 0 where K = d."""
+    """σ² (); 0 if K = d."""
     floor_: Tensor
-    """The least variance that counts ()."""
+    """The variance floor ()."""
 
     @abstractmethod
     def decode(self, z: Tensor, y: Conditioning = None, *, rng: Rng = None) -> Tensor:
@@ -74,7 +74,7 @@ class LinearGaussian(Model):
         """σ².
 
         Raises:
-            InvalidValue: If every component is kept, which leaves none.
+            InvalidValue: If every component is kept, which leaves no noise.
         """
         self.fitted_space()
         if not bool(self.noise_variance_ > 0):
@@ -89,15 +89,13 @@ class LinearGaussian(Model):
         return torch.maximum(self.explained_variance_, self.floor_)
 
     def _signal(self) -> Tensor:
-        """Prior variances l_k - σ² (K,);
-        the least that matters beside l_k if rounding leaves none.
-        """
+        """Prior variances l_k - σ² (K,), floored at the resolution of l_k."""
         variances = self._variances()
         least = torch.finfo(variances.dtype).eps * variances
         return torch.maximum(variances - self.noise_variance_, least)
 
     def _log_determinant(self) -> Tensor:
         """log |U_K (L_K - σ² I) U_Kᵀ + σ² I|, ()."""
-        kept = self._variances().log().sum()
+        along = self._variances().log().sum()
         rest = len(self.mean_) - len(self.components_)
-        return kept + rest * self.noise_variance_.log() if rest else kept
+        return along + rest * self.noise_variance_.log() if rest else along

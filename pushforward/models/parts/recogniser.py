@@ -1,8 +1,7 @@
-"""Latent-variable models p(x) = ∫ p(x|z) p(z) dz with a recogniser q(z|x):
-what follows from the three distributions alone.
+"""Latent-variable models p(x) = ∫ p(x|z) p(z) dz with a recogniser q(z|x).
 
-Bounds on the likelihood and their gradients, codes, decoded codes and samples are the same for
-every such model; a subclass defines p(z), p(x|z) and q(z|x), and the networks they are made of.
+Bounds on the likelihood and their gradients, codes, decoded codes and samples follow from the three
+distributions; a subclass defines p(z), p(x|z) and q(z|x), and their networks.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ from pushforward.objectives.bounds import Elbo, ImportanceWeighted, Objective, i
 __all__ = ["RecognisedModel"]
 
 FAR = 10.0
-"""Rows further than this from the middle of the data,
-in the model's coordinates, may have bounds that are no numbers.
+"""Rows farther than this from the centre of the data,
+in the model's coordinates, may have NaN bounds.
 """
 
 
@@ -58,13 +57,15 @@ class RecognisedModel(Learner):
     # ------------------------------------------------------------------------------------- learning
 
     def negative_elbo(self, batch: Batch, step: Step) -> Terms:
-        """Kingma & Welling (2014), Eq. 10, one draw."""
+        """Kingma & Welling (2014, https://arxiv.org/abs/1312.6114), Eq.
+        10, with one posterior sample.
+        """
         assert isinstance(self.objective, Elbo)
         q, prior = self.posterior(batch.x, batch.y), self.prior(len(batch.x))
         z = q.rsample(rng=step.rng)
         distortion = -self.likelihood(z, batch.y).log_prob(batch.x)
         if self.objective.free_bits:
-            # models refuse other codes with free bits
+            # models refuse other posteriors with free bits
             assert isinstance(q, Normal)
             assert isinstance(prior, Normal)
             spent = kl_per_dimension(q, prior)
@@ -73,7 +74,7 @@ class RecognisedModel(Learner):
         return self.objective.terms(distortion, spent, step.fraction)
 
     def importance_weighted(self, batch: Batch, step: Step) -> Terms:
-        """Burda, Grosse & Salakhutdinov (2016), Eq. 8."""
+        """Burda, Grosse & Salakhutdinov (2016, https://arxiv.org/abs/1509.00519), Eq. 8."""
         assert isinstance(self.objective, ImportanceWeighted)
         log_weight, z = self.log_weights(
             batch, self.objective.k, step.rng, freeze=self.objective.doubly
@@ -87,11 +88,11 @@ class RecognisedModel(Learner):
     def log_weights(
         self, batch: Batch, k: int, rng: Rng, *, freeze: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """log p(x, z_i) - log q(z_i|x) of k posterior draws a row (k, n),
-        and the draws (k n, latent).
+        """log p(x, z_i) - log q(z_i|x) of k posterior samples per row (k, n),
+        and the samples (k n, latent).
 
-        With `detach` the density of q is taken at fixed parameters,
-        so that they move through the draws alone.
+        With `freeze` the density of q has fixed parameters,
+        so that gradients flow through the samples alone.
         """
         q = repeat(self.posterior(batch.x, batch.y), k)
         z = q.rsample(rng=rng)
@@ -100,16 +101,14 @@ class RecognisedModel(Learner):
         return (log_joint - (detach(q) if freeze else q).log_prob(z)).reshape(k, -1), z
 
     def quality(self, batch: Batch, *, rng: Rng = None) -> Tensor:
-        """The bound that is maximised (n,), nats, model coordinates;
-        at beta = 1 and without free bits.
-        """
+        """The training bound (n,), nats, model coordinates, at beta = 1 and without free bits."""
         stream = generator(rng, batch.x.device)
         if isinstance(self.objective, ImportanceWeighted):
             return importance_bound(self.log_weights(batch, self.objective.k, stream)[0])
         return self.bound(batch, stream)
 
     def bound(self, batch: Batch, rng: Rng = None) -> Tensor:
-        """The ELBO (n,), nats, model coordinates, one draw."""
+        """The ELBO (n,), nats, model coordinates, with one posterior sample."""
         q = self.posterior(batch.x, batch.y)
         z = q.rsample(rng=generator(rng, batch.x.device))
         fit: Tensor = self.likelihood(z, batch.y).log_prob(batch.x)
@@ -118,8 +117,8 @@ class RecognisedModel(Learner):
     # ------------------------------------------------------------------------------- what users ask
 
     def elbo(self, x: Observations, y: Conditioning = None, *, rng: Rng = None) -> Tensor:
-        """A lower bound on log p(x) (n,), nats per observation in the user's units;
-        one draw of the posterior.
+        """A lower bound on log p(x) (n,), nats per observation in
+        the user's units, with one posterior sample.
         """
         u = self.to_model(x)
         stream = generator(rng, u.device)
@@ -131,15 +130,15 @@ class RecognisedModel(Learner):
         return bounds + self.log_jacobian(u)
 
     def centred(self, u: Tensor) -> Tensor:
-        """Observations in model coordinates about the middle of the data, which is 0 in these."""
+        """Observations in model coordinates, centred on the data."""
         return u
 
     def _is_far(self, u: Tensor) -> Tensor:
-        """Rows (n,) so far out that rate and distortion may both be infinite, and NaN their
-        difference: none, if the network is broken.
+        """Rows (n,) so far out that rate and distortion may both be infinite,
+        with NaN as difference.
 
-        A network that gives NaN near the data, or holds NaN itself,
-        is not to pass for one that finds rows unlikely.
+        Empty if the network yields NaN near the data or holds NaN itself,
+        which must not pass for unlikely rows.
         """
         if not all(
             bool(t.isfinite().all())
@@ -157,7 +156,7 @@ class RecognisedModel(Learner):
         )
 
     def decode(self, z: Tensor, y: Conditioning = None, *, rng: Rng = None) -> Tensor:
-        """The likelihood's mean (n, *shape), user's units; with `rng`, a draw from it instead."""
+        """The likelihood's mean (n, *shape), user's units; with `rng`, a sample from it instead."""
         stream = None if rng is None else generator(rng, z.device)
 
         def observed(z: Tensor, y: Tensor | None) -> Tensor:
@@ -170,7 +169,7 @@ class RecognisedModel(Learner):
     def sample(
         self, n: int, y: Conditioning = None, rng: Rng = None, using: Sampler | str | None = None
     ) -> Tensor:
-        """n observations (n, *shape), user's units: of images the mean of p(x|z), otherwise
+        """n observations (n, *shape), user's units: for images the mean of p(x|z), otherwise
         samples; `using` overrides this.
         """
         stream = generator(rng, self.device)
@@ -178,5 +177,5 @@ class RecognisedModel(Learner):
 
     @property
     def default_sampler(self) -> str:
-        """Images are shown without the noise of their numbers."""
+        """'mean' for images, to omit pixel noise; else 'ancestral'."""
         return "ancestral" if self.fitted_space().kind == "points" else "mean"

@@ -12,7 +12,7 @@ from pushforward import BadSource, InvalidValue, Space
 from pushforward.core.phase import Batch
 from pushforward.core.scan import Facts
 from pushforward.densities.kernels import find_kernel
-from pushforward.models.classical.kde_boundaries import BOUNDARIES, boundary_of, parsed_bound
+from pushforward.models.classical.kde_boundaries import BOUNDARIES, build_boundary, parse_bound
 
 KERNEL = find_kernel("epanechnikov")
 LOW, HIGH = torch.tensor([0.0, -math.inf]).double(), torch.tensor([2.0, math.inf]).double()
@@ -63,14 +63,14 @@ def test_some_axes_of_a_boundary_are_a_boundary() -> None:
 def test_bounds_are_read_from_texts_and_from_what_the_space_knows() -> None:
     space = Space.infer(ROWS)
     device = torch.device("cpu")
-    ends = boundary_of(
-        "reflect", space, [parsed_bound("0::3"), parsed_bound((1, -1, None))], device
+    ends = build_boundary(
+        "reflect", space, [parse_bound("0::3"), parse_bound((1, -1, None))], device
     )
     assert ends.low.tolist() == [-math.inf, -1]
     assert ends.high.tolist() == [3, math.inf]
-    assert not boundary_of(None, space, [parsed_bound("0:0:1")], device).bounded
+    assert not build_boundary(None, space, [parse_bound("0:0:1")], device).bounded
     with pytest.raises(InvalidValue, match="lower < upper on every axis"):
-        boundary_of("reflect", space, [parsed_bound("0:3:1")], device)
+        build_boundary("reflect", space, [parse_bound("0:3:1")], device)
 
 
 def test_rows_outside_are_refused_but_on_circles() -> None:
