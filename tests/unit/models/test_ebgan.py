@@ -104,7 +104,7 @@ def test_conditions_reach_both_halves_of_the_critic() -> None:
     [
         ({"margin": 0.0}, "margin must be above 0"),
         ({"code": 0}, "code must be above 0"),
-        ({"pull_away": -0.1}, "pull_away must not be below 0, got -0.1"),
+        ({"pull_away": -0.1}, "pull_away must not be negative, got -0.1"),
         ({"network": "dcgan"}, "unknown network 'dcgan'"),
     ],
 )

@@ -181,7 +181,7 @@ def test_a_batch_that_fills_no_packs_is_refused() -> None:
     ):
         fitted(packing=3)
     for mode in ("projection", "auxiliary"):
-        with pytest.raises(pf.InvalidValue, match="a pack has no one condition"):
+        with pytest.raises(pf.InvalidValue, match="a pack has no single condition"):
             pf.GAN(packing=2, conditioning=mode)
 
 
@@ -443,7 +443,7 @@ def test_a_critic_that_learns_its_rows_by_heart_is_found_out() -> None:
 def test_single_step_takes_both_gradients_at_the_same_parameters() -> None:
     assert [p.simultaneous for p in fitted(single_step=True).phases()] == [False, True]
     assert [p.simultaneous for p in fitted().phases()] == [False, False]
-    with pytest.raises(pf.InvalidValue, match="single_step moves both players at every step"):
+    with pytest.raises(pf.InvalidValue, match="single_step updates both players at every step"):
         pf.GAN(single_step=True, critic_steps=2)
     with pytest.raises(pf.InvalidValue, match="single_step"):
         pf.GAN(single_step=True, hacks=["more_critic_steps"])

@@ -103,7 +103,7 @@ def test_views_take_changes_and_categories(given: dict[str, Any]) -> None:
     with pytest.raises(
         pf.InvalidValue,
         match=(
-            r"view_weight=0.5 compares two views of an image by their categories, which takes both"
+            r"view_weight=0.5 compares the categories of two views of an image, so it needs both"
         ),
     ):
         pf.InfoGAN(view_weight=0.5, **given)
@@ -233,14 +233,14 @@ def test_either_kind_of_code_may_be_left_out(kinds: dict[str, Any]) -> None:
         ({"categories": (), "continuous": 0}, "got neither; use GAN"),
         ({"categories": (1,)}, "each of categories must be a whole number, 2 or more, got 1"),
         ({"continuous": -1}, "continuous must not be below 0, got -1"),
-        ({"weight": -1.0}, "weight must be finite and not below 0, got -1.0"),
+        ({"weight": -1.0}, "weight must be finite and not negative, got -1.0"),
         (
             {"hacks": ["replay"]},
-            "'replay' does not go with InfoGAN: old samples come without the codes",
+            "'replay' does not go with InfoGAN: old samples are stored without their codes",
         ),
         ({"hacks": ["spherical_z"]}, "do not lie on a sphere"),
-        ({"hacks": ["batch_discrimination"]}, "would depend on the rows beside it"),
-        ({"hacks": ["batch_norm"]}, "would depend on the rows beside it"),
+        ({"hacks": ["batch_discrimination"]}, "depend on the rest of its batch"),
+        ({"hacks": ["batch_norm"]}, "depend on the rest of its batch"),
     ],
 )
 def test_what_cannot_be_is_refused(given: dict[str, Any], says: str) -> None:
