@@ -197,7 +197,11 @@ T = TypeVar("T")
 
 
 def one_of(name: str, value: object, choices: Sequence[T]) -> T:
-    """The choice that a value is; InvalidValue where it is none of them."""
+    """The choice that a value is.
+
+    Raises:
+        InvalidValue: If it is none of them.
+    """
     for choice in choices:
         if value == choice:
             return choice

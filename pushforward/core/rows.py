@@ -72,6 +72,8 @@ def check_conditions(y: Conditioning, space: Space | None) -> tuple[Tensor, Spac
 
     Text, booleans and whole numbers on one axis are labels, whose categories are those present.
 
+    Text, booleans and whole numbers on one axis are labels, whose categories are those present.
+
     Texts, truth values and whole numbers on one axis are labels,
     whose categories are those present.
     """

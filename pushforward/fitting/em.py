@@ -54,6 +54,7 @@ class EM(ExplicitSettings):
     algorithm. https://doi.org/10.1111/j.2517-6161.1977.tb01600.x
     https://doi.org/10.1111/j.2517-6161.1977.tb01600.x
     https://doi.org/10.1111/j.2517-6161.1977.tb01600.x
+    https://doi.org/10.1111/j.2517-6161.1977.tb01600.x
 
     Args:
         steps: the most passes per start.

@@ -67,7 +67,7 @@ class Archive:
             return zipfile.ZipFile(self.path)
         except Exception as error:
             # a damaged directory raises many kinds of error of
-            # error of error of error of error of error
+            # error of error of error of error of error of error
             text = (
                 "is not a zip archive that can be read; the file is damaged or cut short: fetch it"
                 " again"

@@ -215,7 +215,8 @@ class FourierKDE(Model):
     def merge(self, other: FourierKDE) -> FourierKDE:
         """The model of both data sets.
 
-        Raises InvalidValue unless both have the same grid (box and bandwidth).
+        Raises:
+            InvalidValue: Unless both have the same grid (box and bandwidth).
         """
         return self._with(self.state().merge(other.state()), list(range(len(self.period_))))
 
@@ -242,7 +243,8 @@ class FourierKDE(Model):
     def condition(self, known: Mapping[Any, Any]) -> FourierKDE:
         """The density of the other axes, given {axis name or position: value}.
 
-        Raises InvalidValue if the density there is unknown.
+        Raises:
+            InvalidValue: If the density there is unknown.
         """
         b, a, values = read_known_values(self, known)
         return self._with(self.state().condition(b, values.tolist()) if b else self.state(), a)

@@ -1,4 +1,4 @@
-"""Bandwidths of kernel densities: as users give them, and as they are chosen from the data.
+"""Bandwidths of kernel densities: validation of given ones, and selection from data.
 
 Rules of thumb, likelihood and factors are in `densities.bandwidths`.
 """
@@ -32,12 +32,12 @@ __all__ = [
     "BandwidthRule",
     "Form",
     "bandwidth_tensor",
-    "checked_bandwidth",
+    "check_bandwidth",
     "is_searched",
     "likeliest_bandwidth",
     "local_factors",
-    "one_of",
-    "ruled_bandwidth",
+    "check_option",
+    "rule_bandwidth",
 ]
 
 T = TypeVar("T")
@@ -48,34 +48,34 @@ Adaptive = Literal["abramson", "knn"]
 Bandwidth = float | tuple[float, ...] | tuple[tuple[float, ...], ...] | str
 """A number, one per axis, a matrix, or the name of a rule."""
 FOLDS = 5
-"""Of cross-validation, as is usual."""
+"""Folds of cross-validation, the usual number."""
 
 
-def one_of(name: str, value: object, options: tuple[T, ...]) -> T:
-    """`value` if it is among the options, InvalidValue otherwise."""
+def check_option(name: str, value: object, options: tuple[T, ...]) -> T:
+    """Return `value` if it is among the options, else raise InvalidValue."""
     if value not in options:
         choices = ", ".join(map(repr, options))
         raise InvalidValue(f"{name} must be one of {choices}, got {value!r}; pass one of these")
     return value
 
 
-def checked_bandwidth(bandwidth: object, rules: tuple[str, ...] = RULES) -> Bandwidth:
+def check_bandwidth(bandwidth: object, rules: tuple[str, ...] = RULES) -> Bandwidth:
     """A rule's name, a number, or nested tuples of numbers.
 
     Raises:
         InvalidKind, InvalidValue: If not.
     """
     if isinstance(bandwidth, str):
-        return one_of("bandwidth", bandwidth, rules)
-    named = ", ".join(map(repr, rules))
-    wanted = f"a number, one per axis, a matrix or one of {named}"
+        return check_option("bandwidth", bandwidth, rules)
+    names = ", ".join(map(repr, rules))
+    expected = f"a number, one per axis, a matrix or one of {names}"
     if isinstance(bandwidth, bool) or bandwidth is None:
-        raise InvalidKind(f"bandwidth must be {wanted}, got {bandwidth!r}")
-    h = to_float64(bandwidth, "bandwidth", wanted)
+        raise InvalidKind(f"bandwidth must be {expected}, got {bandwidth!r}")
+    h = to_float64(bandwidth, "bandwidth", expected)
     finite = h.ndim <= 2 and h.numel() and bool(h.isfinite().all())
     if not finite or (h.ndim < 2 and not bool((h > 0).all())):
         raise InvalidValue(
-            f"bandwidth must be positive, got {bandwidth!r}; pass a number or one of {named}"
+            f"bandwidth must be positive, got {bandwidth!r}; pass a number or one of {names}"
         )
     if h.ndim == 2:
         Scale.of(h, len(h))
@@ -84,11 +84,11 @@ def checked_bandwidth(bandwidth: object, rules: tuple[str, ...] = RULES) -> Band
 
 
 def is_searched(bandwidth: object) -> bool:
-    """Whether a bandwidth is the name of a search for the likeliest."""
+    """Whether a bandwidth is the name of a likelihood search."""
     return bandwidth in ("likelihood", "crossvalidation")
 
 
-def ruled_bandwidth(
+def rule_bandwidth(
     rule: str, x: Tensor, weights: Tensor, *, form: Form, kernel: str, shape: Shape
 ) -> Tensor:
     """The bandwidth (), (d,) or (d, d) of a rule of thumb for rows (n, d); Scott's for searches."""
@@ -106,7 +106,7 @@ def likeliest_bandwidth(
     kernel: str,
     shape: Shape,
 ) -> tuple[Tensor, Choice]:
-    """The multiple of h with the largest held-out likelihood, and how it was chosen."""
+    """The multiple of h with the largest held-out likelihood, and the search's result."""
     choice = likelihood_bandwidth(
         x,
         h,
@@ -140,5 +140,5 @@ def local_factors(
 
 
 def bandwidth_tensor(bandwidth: object) -> Tensor:
-    """A bandwidth in numbers as a float64 tensor."""
+    """A numeric bandwidth as a float64 tensor."""
     return torch.tensor(bandwidth, dtype=torch.float64)

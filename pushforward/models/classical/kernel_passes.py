@@ -1,4 +1,4 @@
-"""Kernel densities fitted in one pass: rows are kept, then the bandwidth is chosen from them."""
+"""Kernel densities fitted in one pass: the rows are stored, then the bandwidth is chosen."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from pushforward.models.classical.kde_bandwidth import (
     Bandwidth,
     Form,
     bandwidth_tensor,
-    checked_bandwidth,
+    check_bandwidth,
     is_searched,
     likeliest_bandwidth,
     local_factors,
-    ruled_bandwidth,
+    rule_bandwidth,
 )
 from pushforward.models.classical.kde_boundaries import (
     Bound,
     Boundary,
     BoundaryName,
-    boundary_of,
+    build_boundary,
 )
 from pushforward.models.classical.refusals import (
     refuse_conditions,
@@ -44,7 +44,9 @@ from pushforward.models.classical.scatter import WeightedRows
 __all__ = ["KernelPasses"]
 
 MANY_COLUMNS, MORE_THAN_ROWS = 1000, 10
-"""A table of more columns than the first, and than the second times its rows, may be transposed."""
+"""A table with more columns than the first number,
+and than the second times its rows, may be transposed.
+"""
 
 
 class KernelPasses(Model):
@@ -61,7 +63,7 @@ class KernelPasses(Model):
     boundary: BoundaryName | None
     bounds: tuple[Bound, ...]
     choice: Choice | None
-    """How likelihood chose the bandwidth, if it did."""
+    """The result of the likelihood search, if there was one."""
 
     points_: Tensor
     weights_: Tensor
@@ -94,53 +96,56 @@ class KernelPasses(Model):
         return WeightedRows(x, w)
 
     def update(self, statistics: WeightedRows) -> bool:
-        """Keep the rows, choose the bandwidth and the factors; one pass is enough."""
+        """Store the rows, choose the bandwidth and the factors; one pass suffices."""
         x, w = statistics.x, statistics.weights
         self._set_points(x, w, torch.ones_like(w))
         self._choose()
         return True
 
     def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
-        """A bandwidth at the end of those searched, and tables that may be transposed."""
+        """A bandwidth at the edge of the search, and tables that may be transposed."""
         symptoms, (n, d) = [], self.points_.shape
         if self.choice is not None and self.choice.at_edge:
-            seen = (
+            text = (
                 "the likeliest bandwidth is at an end of the range, "
                 f"{self.choice.factor:.3g} times the rule's"
             )
             advice = "remove repeated or rounded rows, or bandwidth='scott'"
-            symptoms.append(Symptom("bandwidth at the edge", seen, advice))
+            symptoms.append(Symptom("bandwidth at the edge", text, advice))
         if self.fitted_space().kind == "points" and d > max(MANY_COLUMNS, MORE_THAN_ROWS * n):
-            seen = f"{n} rows of {d} columns: is the table transposed?"
+            text = f"{n} rows of {d} columns: is the table transposed?"
             advice = (
-                "transpose it if its rows are columns; a kernel density of so few rows says little"
+                "transpose it if its rows are columns; a kernel density of so few rows is not"
+                " informative"
             )
-            symptoms.append(Symptom("more columns than rows", seen, advice))
+            symptoms.append(Symptom("more columns than rows", text, advice))
         return tuple(symptoms)
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take back what `tensors` gave."""
+        """Load `tensors`."""
         super().restore(tensors)
         self._prepared = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """What pickle and deepcopy take: the prepared sums are made again on first use."""
+        """The state for pickle and deepcopy, without the prepared sums,
+        which are rebuilt on first use.
+        """
         return {**self.__dict__, "_prepared": None}
 
     # ------------------------------------------------------------------- the bandwidth and factors
 
     def _set_points(self, x: Tensor, weights: Tensor, local: Tensor) -> None:
-        """Keep the rows (n, d) that weigh something, with weights (n,) and factors (n,)."""
-        kept = weights > 0
-        if not bool(kept.any()):
+        """Store the rows (n, d) with positive weight, with weights (n,) and factors (n,)."""
+        positive = weights > 0
+        if not bool(positive.any()):
             raise BadSource("all weights are zero; give at least one row a positive weight")
         x = self._bounds().place(x)
-        self.points_, self.local_ = x[kept], local[kept]
-        self.weights_ = weights[kept] / weights[kept].sum()
+        self.points_, self.local_ = x[positive], local[positive]
+        self.weights_ = weights[positive] / weights[positive].sum()
         self._prepared = None
 
     def _choose(self) -> None:
-        """The bandwidth and the factors, from the rows kept."""
+        """Choose the bandwidth and the factors from the stored rows."""
         x, w = self.points_, self.weights_
         self._refuse_few(len(x))
         x = self._bounds().straighten(x, w)
@@ -157,7 +162,7 @@ class KernelPasses(Model):
         self.bandwidth_ = h.to(x)
 
     def _refuse_few(self, n: int) -> None:
-        """InvalidValue where n weighted rows are too few for the nearest neighbours of each."""
+        """Raise InvalidValue if n weighted rows are too few for the nearest neighbours."""
         least = self.neighbours or 1
         if self.adaptive == "knn" and n <= least:
             cure = f"pass neighbours={n - 1} or fewer" if n > 1 else "pass adaptive=None"
@@ -168,14 +173,14 @@ class KernelPasses(Model):
     def _fixed(self, x: Tensor, w: Tensor) -> Tensor:
         """The bandwidth before any factors, (), (d,) or (d, d)."""
         if callable(self.bandwidth):
-            h = bandwidth_tensor(checked_bandwidth(self.bandwidth(self), ()))
+            h = bandwidth_tensor(check_bandwidth(self.bandwidth(self), ()))
             Scale.of(h, x.shape[1])
             return h
         if not isinstance(self.bandwidth, str):
             return bandwidth_tensor(self.bandwidth)
         points = self.fitted_space().kind == "points"
         form = self.form or ("axes" if points else "number")
-        h = ruled_bandwidth(self.bandwidth, x, w, form=form, kernel=self.kernel, shape=self.shape)
+        h = rule_bandwidth(self.bandwidth, x, w, form=form, kernel=self.kernel, shape=self.shape)
         return self._likeliest(x, w, h, None) if is_searched(self.bandwidth) else h
 
     def _likeliest(self, x: Tensor, w: Tensor, h: Tensor, local: Tensor | None) -> Tensor:
@@ -189,5 +194,5 @@ class KernelPasses(Model):
         return find_kernel(self.kernel)
 
     def _bounds(self) -> Boundary:
-        """The ends of the axes, open where no correction is asked for."""
-        return boundary_of(self.boundary, self.fitted_space(), self.bounds, self.device)
+        """The ends of the axes, open if there is no correction."""
+        return build_boundary(self.boundary, self.fitted_space(), self.bounds, self.device)

@@ -1,10 +1,11 @@
 """Auto-encoders: min Σ ‖x - g(f(x))‖², with a code f(x) smaller than x.
 
-With linear f and g the optimum spans the subspace of the principal components
-(Baldi & Hornik 1989); hidden layers bend it. The model has codes and reconstructions, and neither
-samples nor a density. Two ways to keep it from copying when the code is not small:
+With linear f and g the optimum spans the subspace of the principal components (Baldi & Hornik 1989,
+https://doi.org/10.1016/0893-6080(89)90014-2); hidden layers make it nonlinear. The model has codes
+and reconstructions, but neither samples nor a density. Two ways to prevent copying with a large
+code:
 
-    denoising: min Σ ‖x - g(f(x̃))‖², x̃ a spoilt x
+    denoising: min Σ ‖x - g(f(x̃))‖², x̃ a corrupted x
     sparse:    min Σ ‖x - g(f(x))‖² + Ω(f(x)), Ω small when few units are active
 """
 
@@ -36,11 +37,11 @@ __all__ = ["Autoencoder", "Noise", "GaussianNoise", "Masking", "Sparsity", "L1",
 
 
 class Noise(Value, family="noise"):
-    """How data are spoilt before they are encoded, in the model's coordinates."""
+    """A corruption of the data before encoding, in the model's coordinates."""
 
     @abstractmethod
     def __call__(self, x: Tensor, *, rng: Rng = None) -> Tensor:
-        """A spoilt copy of x (n, *event)."""
+        """A corrupted copy of x (n, *event)."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,11 @@ class GaussianNoise(Noise, name="gaussian"):
 
 @dataclass(frozen=True)
 class Masking(Noise, name="masking"):
-    """Every number is replaced by the data's mean (0 in the model's
+    """Replaces every value by the data's mean (0 in the model's
     coordinates) with probability `share`.
 
-    Vincent et al. (2010, §3.3) mask the same count in every row;
-    here the count varies, its mean is the same.
+    Vincent et al. (2010, §3.3, https://jmlr.org/papers/v11/vincent10a.html) mask the same number in
+    every row; here it varies around the same mean.
     """
 
     share: float = 0.3
@@ -71,8 +72,8 @@ class Masking(Noise, name="masking"):
     def __post_init__(self) -> None:
         if not 0 < self.share < 1:
             raise InvalidValue(
-                f"share must lie between 0 and 1, got {self.share}; it is the part of the numbers"
-                " that is masked"
+                f"share must lie between 0 and 1, got {self.share}; it is the share of masked"
+                " values"
             )
 
     def __call__(self, x: Tensor, *, rng: Rng = None) -> Tensor:
@@ -84,20 +85,20 @@ class Masking(Noise, name="masking"):
 
 
 class Sparsity(Value, family="sparsity"):
-    """The penalty on codes with many active units."""
+    """A penalty on codes with many active units."""
 
     def refuse(self, squash: Activation) -> None:
-        """InvalidValue where codes through the activation `squash` are outside its range."""
+        """Raise InvalidValue if codes with the activation `squash` are outside its range."""
 
     @abstractmethod
     def __call__(self, z: Tensor, weights: Tensor | None = None) -> Tensor:
-        """The cost of codes z (n, latent): (n,), or a scalar where it is the batch's as a whole."""
+        """The cost of codes z (n, latent): (n,), or a scalar for a cost of the whole batch."""
 
 
 @dataclass(frozen=True)
 class L1(Sparsity, name="l1"):
-    """weight · Σ_j |z_j|. Large decoder weights can make any code small:
-    use it with weight decay (adamw).
+    """weight · Σ_j |z_j|. Large decoder weights can compensate for small codes:
+    use weight decay (adamw).
     """
 
     weight: float = 1.0
@@ -115,8 +116,9 @@ class KL(Sparsity, name="kl"):
     """weight · Σ_j [t ln(t/a_j) + (1 - t) ln((1 - t)/(1 - a_j))],
     a_j the batch's mean activation of unit j, t the target.
 
-    The reference's "Sparse autoencoder" (Ng 2011, CS294A notes, §3).
-    The batch stands for the data: take it large.
+    Reference: Ng (2011), Sparse autoencoder, CS294A notes, §3,
+    https://web.stanford.edu/class/cs294a/sparseAutoencoder.pdf. The batch represents the data, so
+    it should be large.
     """
 
     target: float = 0.05
@@ -131,7 +133,7 @@ class KL(Sparsity, name="kl"):
             )
 
     def refuse(self, squash: Activation) -> None:
-        """Activations between 0 and 1 only."""
+        """Refuse activations other than those between 0 and 1."""
         if squash != "sigmoid":
             raise InvalidValue(
                 f"sparsity='kl' needs activations between 0 and 1, got squash={squash!r}; pass"
@@ -154,20 +156,21 @@ class KL(Sparsity, name="kl"):
 
 @register("autoencoder")
 class Autoencoder(Learner):
-    """An encoder and a decoder that restore the data from a short code.
+    """An encoder and a decoder that reconstruct the data from a short code.
 
     Reference: Hinton & Salakhutdinov (2006, https://doi.org/10.1126/science.1127647), trained here
-    end to end, without pre-training; denoising: Vincent et al. (2010), with the squared error of
-    all numbers, spoilt or not; sparse: Ng (2011).
+    end to end, without pre-training; denoising: Vincent et al. (2010,
+    https://jmlr.org/papers/v11/vincent10a.html), with the squared error of all values, corrupted or
+    not; sparse: Ng (2011, https://web.stanford.edu/class/cs294a/sparseAutoencoder.pdf).
 
     Args:
         latent: numbers in a code.
         hidden: sizes of the encoder's hidden layers; the decoder mirrors them.
         activation: 'relu', 'tanh', …
-        network: in place of hidden and activation:
+        network: replaces hidden and activation:
             'conv', 'conv(width=16)', 'hinton' (1000, 500, 250, logistic), …
-        noise: spoils what is encoded while learning: 'gaussian(0.3)', 'masking(0.3)'.
-        sparsity: what codes cost: 'l1(0.1)',
+        noise: corruption of the encoder's input during training: 'gaussian(0.3)', 'masking(0.3)'.
+        sparsity: penalty on codes: 'l1(0.1)',
             or 'kl(target=0.05, weight=3.0)' with squash='sigmoid'.
         squash: activation of the codes: 'identity', 'sigmoid', 'relu', …
 
@@ -219,7 +222,7 @@ class Autoencoder(Learner):
             self.encoder = SingleHead(self.network.encoder(event, (self.latent,), extra))
             self.decoder = SingleHead(self.network.decoder(self.latent, (event,), extra))
         if self.squash != "identity":
-            self.encoder = Squashed(self.encoder, self.squash)
+            self.encoder = Activated(self.encoder, self.squash)
 
     def default_fitter(self) -> Trainer:
         """100 epochs of Adam."""
@@ -230,13 +233,15 @@ class Autoencoder(Learner):
         return self.latent
 
     def phases(self) -> list[Phase]:
-        """One player."""
+        """One phase, for both networks."""
         return [Phase("autoencoder", ("encoder", "decoder"), self.squared_error, adam(1e-3))]
 
     def squared_error(self, batch: Batch, step: Step) -> Terms:
-        """‖x - g(f(x̃))‖², summed over the event, in model coordinates, and what the codes cost."""
-        given = batch.x if self.noise is None else self.noise(batch.x, rng=step.rng)
-        codes = self.encoder(given, batch.y)
+        """‖x - g(f(x̃))‖², summed over the event, in model coordinates,
+        and the penalty on codes.
+        """
+        inputs = batch.x if self.noise is None else self.noise(batch.x, rng=step.rng)
+        codes = self.encoder(inputs, batch.y)
         error = (self.decoder(codes, batch.y) - batch.x).square().flatten(1).sum(1)
         return (
             Terms(error=error)
@@ -245,7 +250,7 @@ class Autoencoder(Learner):
         )
 
     def quality(self, batch: Batch, *, rng: Rng = None) -> Tensor:
-        """Minus the squared error (n,) of restoring data that are not spoilt."""
+        """Minus the squared reconstruction error (n,) of uncorrupted data."""
         restored = self.decoder(self.encoder(batch.x, batch.y), batch.y)
         quality: Tensor = -(restored - batch.x).square().flatten(1).sum(1)
         return quality
@@ -262,8 +267,8 @@ class Autoencoder(Learner):
         )
 
 
-class Squashed(nn.Module):
-    """A network with an activation after it."""
+class Activated(nn.Module):
+    """A network followed by an activation."""
 
     def __init__(self, network: nn.Module, activation: Activation) -> None:
         super().__init__()

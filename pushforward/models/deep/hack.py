@@ -1,4 +1,4 @@
-"""The base class of hacks for training GANs: the places where one can act."""
+"""The base class of hacks for training GANs: the places where a hack can act."""
 
 from __future__ import annotations
 
@@ -19,14 +19,12 @@ ConditioningMode: TypeAlias = Literal["concatenation", "embedding", "projection"
 
 
 class Hack(Value, family="hack"):
-    """One switch.
+    """One hack.
 
-    Every method is one place where a hack can act; what is not overridden changes nothing.
+    Every method is one place where a hack can act; by default it changes nothing.
 
     Attributes:
-        number: in the original list.
-        does: one line.
-        applies: to what.
+        number: in the original list. does: its effect, in one line. applies: where it applies.
     """
 
     number: ClassVar[int] = 0
@@ -34,14 +32,14 @@ class Hack(Value, family="hack"):
     applies: ClassVar[str] = "anything"
 
     def check(self, space: Space, condition_space: Space | None) -> None:
-        """Raise InvalidValue where the data leave it nothing to act on."""
+        """Raise InvalidValue if the hack does not apply to the data."""
 
     def scaling(self, kind: ScalingKind) -> ScalingKind:
-        """The coordinates the players work in."""
+        """The coordinates of the players."""
         return kind
 
     def squash(self, u: Tensor) -> Tensor:
-        """What is done to the generator's output."""
+        """Transform the generator's output."""
         return u
 
     def game(self, game: Game) -> Game:
@@ -49,35 +47,35 @@ class Hack(Value, family="hack"):
         return game
 
     def codes(self, z: Tensor) -> Tensor:
-        """What is done to noise vectors before the generator sees them."""
+        """Transform noise vectors before the generator."""
         return z
 
     def generator(self, network: nn.Module) -> None:
-        """What is done to the generator's network when it is built."""
+        """Change the generator's network when it is built."""
 
     def trunk(self, width: int) -> tuple[list[nn.Module], int]:
-        """Layers added at the end of the critic's features, and the features' width then."""
+        """Layers to add to the critic's features, and the resulting width."""
         return [], width
 
     def critic(self, network: nn.Module) -> None:
-        """What is done to the critic's network when it is built."""
+        """Change the critic's network when it is built."""
 
     def old(self) -> tuple[int, float] | None:
-        """How many old samples are kept, and their share of the critic's batch; None for none."""
+        """Number of old samples stored, and their share of the critic's batch; None for none."""
         return None
 
     def show(self, x: Tensor, step: Step) -> Tensor:
-        """What the critic sees of samples, real and generated, while the players learn."""
+        """Transform samples, real and generated, shown to the critic during training."""
         return x
 
     def critic_optimizer(self, optimizer: Optimizer) -> Optimizer:
-        """What moves the critic."""
+        """The critic's optimiser."""
         return optimizer
 
     def critic_steps(self, steps: int) -> int:
-        """Moves of the critic to one of the generator."""
+        """Critic updates per generator update."""
         return steps
 
     def conditioning(self, mode: ConditioningMode) -> ConditioningMode:
-        """How the condition enters."""
+        """The mode of conditioning."""
         return mode

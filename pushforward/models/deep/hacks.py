@@ -44,7 +44,8 @@ NOT_SWITCHES: dict[int, tuple[str, str, str]] = {
 def read_hacks(hacks: Sequence[Hack | str]) -> tuple[Hack, ...]:
     """The named hacks.
 
-    Raises InvalidValue for one that is not a switch, is named twice, or contradicts another.
+    Raises:
+        InvalidValue: For one that is not a switch, is named twice, or contradicts another.
     """
     for hack in hacks:
         for number, (name, _, why) in NOT_SWITCHES.items():
