@@ -200,27 +200,6 @@ def check_place(path: PathText, *, overwrite: bool = False) -> list[str]:
 
     A folder that does not exist, is empty or was left by a killed fit may be used. An older run may
     be replaced with `overwrite`; any other folder may not.
-
-    A folder that does not exist, is empty or was left by a killed fit may be used. An older run may
-    be replaced with `overwrite`; any other folder may not.
-
-    A folder that does not exist, is empty or was left by a killed fit may be used. An older run may
-    be replaced with `overwrite`; any other folder may not.
-
-    A folder that does not exist, is empty or was left by a killed fit may be used. An older run may
-    be replaced with `overwrite`; any other folder may not.
-
-    A folder that does not exist, is empty or was left by a killed fit may be used. An older run may
-    be replaced with `overwrite`; any other folder may not.
-
-    A folder that does not exist, is empty or was left by a killed fit may be used. An older run may
-    be replaced with `overwrite`; any other folder may not.
-
-    A folder that does not exist, is empty or was left by a killed fit may be used. An older run may
-    be replaced with `overwrite`; any other folder may not.
-
-    A folder that does not exist, is empty, or was left by a start that was killed may be used. An
-    older run may with `overwrite`; a folder that is none may not.
     """
     try:
         folder = _resolve(path)

@@ -28,34 +28,6 @@ def fits(value: object, hint: object, *, instances: bool = False) -> bool:
     A list matches any sequence, an integer that float64 can hold matches a number, and a text
     matches a registered value. Annotations of any other kind match every value or, with
     `instances`, instances of the class (functions, for a function).
-
-    A list matches any sequence, an integer that float64 can hold matches a number, and a text
-    matches a registered value. Annotations of any other kind match every value or, with
-    `instances`, instances of the class (functions, for a function).
-
-    A list matches any sequence, an integer that float64 can hold matches a number, and a text
-    matches a registered value. Annotations of any other kind match every value or, with
-    `instances`, instances of the class (functions, for a function).
-
-    A list matches any sequence, an integer that float64 can hold matches a number, and a text
-    matches a registered value. Annotations of any other kind match every value or, with
-    `instances`, instances of the class (functions, for a function).
-
-    A list matches any sequence, an integer that float64 can hold matches a number, and a text
-    matches a registered value. Annotations of any other kind match every value or, with
-    `instances`, instances of the class (functions, for a function).
-
-    A list matches any sequence, an integer that float64 can hold matches a number, and a text
-    matches a registered value. Annotations of any other kind match every value or, with
-    `instances`, instances of the class (functions, for a function).
-
-    A list matches any sequence, an integer that float64 can hold matches a number, and a text
-    matches a registered value. Annotations of any other kind match every value or, with
-    `instances`, instances of the class (functions, for a function).
-
-    A list stands for any sequence, a whole number that float64 can hold for a number and a text for
-    a registered value. Annotations of any other kind take every value or, with `instances`,
-    instances of the class (functions, for a function).
     """
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (typing.Union, types.UnionType):

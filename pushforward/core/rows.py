@@ -61,21 +61,6 @@ def check_conditions(y: Conditioning, space: Space | None) -> tuple[Tensor, Spac
     """Conditions as a tensor, with their space; with a label space given, numbers are its codes.
 
     Text, booleans and whole numbers on one axis are labels, whose categories are those present.
-
-    Text, booleans and whole numbers on one axis are labels, whose categories are those present.
-
-    Text, booleans and whole numbers on one axis are labels, whose categories are those present.
-
-    Text, booleans and whole numbers on one axis are labels, whose categories are those present.
-
-    Text, booleans and whole numbers on one axis are labels, whose categories are those present.
-
-    Text, booleans and whole numbers on one axis are labels, whose categories are those present.
-
-    Text, booleans and whole numbers on one axis are labels, whose categories are those present.
-
-    Texts, truth values and whole numbers on one axis are labels,
-    whose categories are those present.
     """
     if space is not None:
         return (_check_codes(y, space) if space.is_label else space.conform(y, what="y")), space

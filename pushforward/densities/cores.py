@@ -35,12 +35,7 @@ __all__ = ["Core", "Group", "split_cores", "fourier_bytes", "fourier_seconds"]
 
 MARGIN = 6.0  # queries up to this many bandwidths outside a core belong to it
 SMALLEST = 256  # fewest points in a core
-SHARES = (
-    0.0,
-    0.0005,
-    0.005,
-    0.03,
-)  # shares shares shares shares shares shares set aside at one end
+SHARES = (0.0, 0.0005, 0.005, 0.03)  # shares of the points set aside at one end
 MOST = 32  # most cores
 
 

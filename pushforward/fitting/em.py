@@ -52,9 +52,6 @@ class EM(ExplicitSettings):
 
     **Reference** Dempster, Laird & Rubin (1977), Maximum likelihood from incomplete data via the EM
     algorithm. https://doi.org/10.1111/j.2517-6161.1977.tb01600.x
-    https://doi.org/10.1111/j.2517-6161.1977.tb01600.x
-    https://doi.org/10.1111/j.2517-6161.1977.tb01600.x
-    https://doi.org/10.1111/j.2517-6161.1977.tb01600.x
 
     Args:
         steps: the most passes per start.

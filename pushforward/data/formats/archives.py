@@ -66,8 +66,7 @@ class Archive:
         try:
             return zipfile.ZipFile(self.path)
         except Exception as error:
-            # a damaged directory raises many kinds of error of
-            # error of error of error of error of error of error
+            # a damaged directory raises many kinds of error
             text = (
                 "is not a zip archive that can be read; the file is damaged or cut short: fetch it"
                 " again"

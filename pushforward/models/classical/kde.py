@@ -16,8 +16,8 @@ and for product kernels, whose bumps are independent over the axes: the points k
 weights v_i ∝ w_i Π_b k((x_b - x_ib) / s_i h_b). Marginals of both drop axes. A radial kernel that
 is not Gaussian has neither.
 
-The ends of bounded axes are treated in `kde_boundaries`, the choice of the bandwidth in
-`kernel_passes` and `kde_bandwidth`, integrals in `kde_integrals`.
+Bounded axes are in `kde_boundaries`, choices of the bandwidth in `kde_bandwidth`, integrals in
+`kde_integrals`.
 """
 
 from __future__ import annotations
@@ -58,8 +58,7 @@ from pushforward.models.classical.refusals import check_whole_number
 
 __all__ = ["KDE", "KernelName"]
 
-TRIES = 10_000
-"""Attempts to sample a bump inside its bounds: enough for bumps with 1e-3 of their mass inside."""
+TRIES = 10_000  # attempts to sample inside the bounds: enough with 1e-3 of a bump's mass inside
 
 KernelName = Literal[
     "gaussian", "epanechnikov", "tophat", "triangular", "biweight", "exponential", "cosine"
@@ -79,8 +78,7 @@ class KDE(Integrals):
             (five folds), or a function of the model (which already has `points_`, `weights_` and
             `neff`) that returns a number, (d,) or (d, d). For kernels other than the Gaussian the
             rules divide by the kernel's standard deviation; likelihood scales Scott's bandwidth.
-        kernel: 'gaussian', 'epanechnikov', 'tophat', 'triangular',
-            'biweight', 'exponential' or 'cosine'.
+        kernel: the bump K, by its name.
         shape: 'radial', K a function of the distance, or 'product' over the axes.
         form: the form of a rule's result: 'number', 'axes' or 'matrix';
             None for 'axes' on points and 'number' on images.
@@ -102,10 +100,9 @@ class KDE(Integrals):
         choice: the result of the likelihood search, if there was one.
 
     References:
-        Silverman (1986), Density Estimation for Statistics and Data Analysis.
-        https://doi.org/10.1201/9781315140919 Abramson (1982), On bandwidth variation in kernel
-        estimates. https://doi.org/10.1214/aos/1176345986 Jones (1993), Simple boundary correction
-        for kernel density estimation, section 2. https://doi.org/10.1007/BF00147776
+        Silverman (1986), Density Estimation for Statistics. https://doi.org/10.1201/9781315140919
+        Abramson (1982), On bandwidth variation. https://doi.org/10.1214/aos/1176345986
+        Jones (1993), Simple boundary correction, section 2. https://doi.org/10.1007/BF00147776
 
     Example:
         >>> import torch

@@ -63,7 +63,7 @@ class Boundary:
         return bool(self.low.isfinite().any() or self.high.isfinite().any())
 
     def check(self, facts: Facts) -> None:
-        """Raise Raise BadSource for rows outside."""
+        """Raise BadSource for rows outside."""
         outside = (facts.low < self.low.cpu()) | (facts.high > self.high.cpu())
         if bool(outside.any()):
             axis = int(outside.nonzero()[0])
@@ -115,7 +115,7 @@ class Boundary:
         return torch.where(wide, least, h.expand(len(self.low))) if bool(wide.any()) else h
 
     def refuse_outside(self, axis: int, value: Tensor) -> None:
-        """Raise Raise InvalidValue for a value () of an axis beyond its ends."""
+        """Raise InvalidValue for a value () of an axis beyond its ends."""
         low, high = self.low[axis], self.high[axis]
         if not low <= value <= high:
             raise InvalidValue(f"axis {axis} is bounded to [{low:g}, {high:g}], got {value:g}")
@@ -159,7 +159,7 @@ class Periodic(Boundary):
     circle = folds = True
 
     def check(self, facts: Facts) -> None:
-        """Raise Raise InvalidValue for bounds without a circle, and for axes with one end."""
+        """Raise InvalidValue for bounds without a circle, and for axes with one end."""
         first, last = self.low.isfinite(), self.high.isfinite()
         if bool((first != last).any()):
             axis = int((first != last).nonzero()[0])

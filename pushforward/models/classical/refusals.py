@@ -27,7 +27,7 @@ MOST_SPARE = 4096
 
 
 def check_whole_number(name: str, value: object, least: int = 1) -> int:
-    """Return Return `value` if it is a whole number of at least `least`.
+    """Return `value` if it is a whole number of at least `least`.
 
     Raises:
         InvalidKind, InvalidValue: If not.
@@ -49,7 +49,7 @@ def refuse_conditions(model: Model, source: Source) -> None:
 
 
 def refuse_unsquarable(source: Source, facts: Facts) -> None:
-    """Raise Raise BadSource for a column whose deviations float64 cannot square.
+    """Raise BadSource for a column whose deviations float64 cannot square.
 
     Covariances in its unit would be 0 or infinite.
     """

@@ -57,7 +57,6 @@ class Observed(nn.Module):
 
     Reference: Wu, Burda, Salakhutdinov & Grosse (2017), On the quantitative analysis of
     decoder-based generative models. https://arxiv.org/abs/1611.04273
-    https://arxiv.org/abs/1611.04273
 
     Its coordinates are the user's units:
     sigma is a standard deviation in them, and densities need no Jacobian.
