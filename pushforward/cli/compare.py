@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -55,7 +54,7 @@ def compare(
         json: one record a line, as JSON.
     """
     from pushforward.cli.records import samples_table
-    from pushforward.experiments.compare import Comparison
+    from pushforward.experiments.compare import Comparison, by_feature_space
     from pushforward.experiments.compare import compare as measure
 
     voice = Voice(quiet, json)
@@ -77,20 +76,10 @@ def compare(
     )
     measured, samples = measure(comparison, say=voice.say, warn=voice.warn)
     if json:
-        for records, other in zip(measured, samples):
-            for record in records:
-                details = {**record.details, "compared": other.description}
-                voice.result(replace(record, details=details).as_dict())
+        for record in (record for records in measured for record in records):
+            voice.result(record.as_dict())
         return
     first = measured[0]
     voice.say(f"compared with {first[0].data}" if first else "nothing could be measured")
-    spaces = [
-        [str(r.details.get("feature_space", r.details["features"])) for r in records]
-        for records in measured
-    ]
-    for space in dict.fromkeys(name for names in spaces for name in names):
-        parts = [
-            [record for record, name in zip(records, names) if name == space]
-            for records, names in zip(measured, spaces)
-        ]
-        stdout().print(samples_table(space, parts, samples))
+    for space, sets in by_feature_space(measured).items():
+        stdout().print(samples_table(space, sets, samples))

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from pushforward.cli import arguments
 from pushforward.cli.console import Voice, stdout
-from pushforward.core.errors import InvalidValue
+from pushforward.core.argument_names import arguments_named, flags
 
 __all__ = ["evaluate"]
+
+NAMES = {
+    "most": "rows",
+    "estimators": "also",
+    "annealing.rows": "few",
+    "annealing.temperatures": "temperatures",
+    "annealing.chains": "chains",
+}
+"""What arguments of the library are called here."""
 
 
 def evaluate(
@@ -49,43 +59,38 @@ def evaluate(
     """
     from pushforward.cli.progress import Counted
     from pushforward.cli.records import bounds_table, samples_table
-    from pushforward.experiments.evaluation import UNMEASURABLE, evaluate_runs
+    from pushforward.experiments.evaluation import evaluate_runs
     from pushforward.experiments.measure import Annealing
 
     voice = Voice(quiet, json)
-    evaluation = evaluate_runs(
-        runs,
-        data=data,
-        source=source,
-        draws=draws,
-        most=rows,
-        estimators=[name.strip() for name in also.split(",") if name.strip()],
-        annealing=Annealing(temperatures, chains, few),
-        table=arguments.table_settings(table),
-        device=device,
-        listener=lambda name: (lambda event: None) if quiet or json else Counted(voice, name),
-    )
+    with arguments_named(flags(**NAMES)):
+        evaluation = evaluate_runs(
+            runs, data=data, source=source, draws=draws, most=rows, estimators=_split(also),
+            annealing=Annealing(temperatures, chains, few), device=device,
+            table=arguments.table_settings(table),
+            listener=lambda name: (lambda event: None) if quiet or json else Counted(voice, name),
+        )  # fmt: skip
     for measured in (evaluation.measured, evaluation.estimated):
-        if json:
-            continue
-        if any(measured):
+        if any(measured) and not json:
             heading, shown, note = bounds_table(evaluation.runs, measured)
             voice.say(heading)
             stdout().print(shown)
             voice.say(note) if note else None
-    if json:
-        for pair in zip(evaluation.measured, evaluation.estimated):
-            for record in (record for records in pair for record in records):
-                voice.result(record.as_dict())
-    named = [name.strip() for name in (features or "").split(",") if name.strip()]
-    spaces = named or evaluation.default_spaces
-    if not spaces and not any(evaluation.measured):
-        raise InvalidValue(UNMEASURABLE)
-    for space in spaces:
+    _write(voice, evaluation.records)
+    for space in evaluation.sample_spaces(_split(features)):
         sampled = evaluation.sample(space, voice.warn)
-        if json:
-            for record in (record for records in sampled.records for record in records):
-                voice.result(record.as_dict())
-        else:
+        _write(voice, [record for records in sampled.records for record in records])
+        if not json:
             voice.say(f"samples, as many as rows: {len(sampled.samples[0].x)}")
             stdout().print(samples_table(sampled.space, sampled.records, sampled.samples))
+
+
+def _split(text: str | None) -> list[str]:
+    """Names with commas between; there may be none."""
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
+
+
+def _write(voice: Voice, records: Sequence[Any]) -> None:
+    """Records as JSON, if that was asked for."""
+    for record in records if voice.as_json else ():
+        voice.result(record.as_dict())

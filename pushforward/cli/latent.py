@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from pushforward.cli import arguments
 from pushforward.cli.console import Voice
-from pushforward.cli.sample import parsed_conditions
+from pushforward.cli.sample import parse_conditions
 from pushforward.core.argument_names import arguments_named, flags
 
 __all__ = ["latent"]
@@ -73,7 +73,7 @@ def latent(
             data=data,
             label=label,
             positive=chosen,
-            y=parsed_conditions(y, opened.model.condition_space),
+            y=parse_conditions(y, opened.model.condition_space),
             seed=seed,
             title=title,
             table=arguments.table_settings(table),

@@ -10,14 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from pushforward.cli.console import Voice
-from pushforward.core.column_values import as_values
 from pushforward.core.errors import InvalidValue
-from pushforward.core.json_values import finite
 from pushforward.core.space import Space
 from pushforward.core.storage import write_text
 from pushforward.data import write
-from pushforward.data.export.columns import format_columns
-from pushforward.data.export.writing import _beside, check_target, write_csv
+from pushforward.data.export.columns import column_values, format_columns
+from pushforward.data.export.writing import check_target, further_columns, write_csv
 from pushforward.experiments.images import write_over
 
 __all__ = ["check_out", "check_table_out", "deliver", "deliver_table"]
@@ -75,19 +73,13 @@ def on_stdout(
     condition_space: Any = None,
 ) -> None:
     """Points as CSV, or as JSON lines of named values."""
-    more = _beside(y, condition_space, extra or {})
+    more = further_columns(y, condition_space, extra or {})
     if not voice.as_json:
         write_csv(x.detach().cpu(), space, sys.stdout, extra=more)
         return
-    values = x.detach().cpu().numpy()
-    columns = {
-        name: as_values(values[:, j], column)
-        for j, (name, column) in enumerate(zip(space.names, space.columns))
-    }
-    for i in range(len(values)):
-        voice.result(
-            finite({**{k: v[i] for k, v in columns.items()}, **{k: v[i] for k, v in more.items()}})
-        )
+    columns = {**column_values(x, space), **more}
+    for row in zip(*columns.values()):
+        voice.result(dict(zip(columns, row)))
 
 
 def deliver_table(

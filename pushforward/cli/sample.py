@@ -12,7 +12,7 @@ from pushforward.cli import arguments
 from pushforward.cli.console import Voice
 from pushforward.core.errors import InvalidValue
 
-__all__ = ["sample", "parsed_conditions"]
+__all__ = ["sample", "parse_conditions"]
 
 
 def sample(
@@ -45,7 +45,7 @@ def sample(
 
     opened = open_run(run, device)
     check_out(out, opened.model.fitted_space())
-    given = parsed_conditions(y, opened.model.condition_space)
+    given = parse_conditions(y, opened.model.condition_space)
     settings = arguments.table_settings(table)
     samples = draw(opened, n, y=given, using=using, seed=seed, table=settings)
     beside = {}
@@ -58,7 +58,7 @@ def sample(
     )
 
 
-def parsed_conditions(text: str | None, space: Any) -> Any:
+def parse_conditions(text: str | None, space: Any) -> Any:
     """What --y gives: labels by name, numbers, or the path of a file; None without --y."""
     if text is None or space is None:
         return text

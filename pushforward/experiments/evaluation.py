@@ -69,9 +69,16 @@ class Evaluation:
         object.__setattr__(self, "_sampling", able)
 
     @property
-    def default_spaces(self) -> list[str]:
-        """Where to compare samples unless told otherwise: nowhere if all runs have a measure."""
-        return [] if all(self.measured) else ["raw"]
+    def records(self) -> list[Record]:
+        """All records, run by run."""
+        pairs = zip(self.measured, self.estimated)
+        return [record for pair in pairs for records in pair for record in records]
+
+    def sample_spaces(self, names: Sequence[str] = ()) -> list[str]:
+        """Where to compare samples with rows: in the feature spaces that are named, else nowhere if
+        all runs have a measure, else in the coordinates of the data.
+        """
+        return list(names) or ([] if all(self.measured) else ["raw"])
 
     def sample(self, space: str, warn: Callable[[str], None] = lambda text: None) -> SampledRuns:
         """As many samples of each run as there are rows, beside them in a feature space.
@@ -152,15 +159,16 @@ def evaluate_runs(
 def _check(draws: int, most: int, annealing: Annealing, estimators: Sequence[str]) -> None:
     temperatures, chains, few = annealing.temperatures, annealing.chains, annealing.rows
     if min(most, few, temperatures, chains) < 1 or draws < 0:
-        names = ", ".join(argument(name) for name in ("rows", "few", "temperatures"))
+        others = ("most", "annealing.rows", "annealing.temperatures")
+        names = ", ".join(argument(name) for name in others)
         raise InvalidValue(
-            f"{argument('draws')} must not be negative; {names} and {argument('chains')} at least"
-            f" 1; got {draws}, {most}, {few}, {temperatures} and {chains}"
+            f"{argument('draws')} must not be negative; {names} and {argument('annealing.chains')}"
+            f" at least 1; got {draws}, {most}, {few}, {temperatures} and {chains}"
         )
     for name in estimators:
         if name not in ESTIMATORS:
             raise InvalidValue(
-                f"{argument('also')} takes {', '.join(ESTIMATORS)}, got {name!r};"
+                f"{argument('estimators')} takes {', '.join(ESTIMATORS)}, got {name!r};"
                 f" {suggest(name, ESTIMATORS)}"
             )
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 from pushforward.core.argument_names import argument
 from pushforward.core.errors import InvalidValue
 from pushforward.core.storage import write_text
+from pushforward.data.export.columns import format_columns
 from pushforward.experiments.opened import OpenedRun
 from pushforward.plots.matplotlib_types import Figure
 
@@ -52,12 +51,8 @@ class View:
         image = write(self.figure, path)
         if not self.codes:
             return image, None
-        stream = io.StringIO()
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(self.codes)
-        writer.writerows(zip(*self.codes.values()))
         table = image.with_suffix(".csv")
-        write_text(table, stream.getvalue())
+        write_text(table, format_columns(self.codes, ".csv"))
         return image, table
 
 

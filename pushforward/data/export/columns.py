@@ -7,9 +7,22 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 
-from pushforward.core.json_values import finite
+from torch import Tensor
 
-__all__ = ["format_columns"]
+from pushforward.core.column_values import as_values
+from pushforward.core.json_values import finite
+from pushforward.core.space import Space
+
+__all__ = ["column_values", "format_columns"]
+
+
+def column_values(x: Tensor, space: Space) -> dict[str, list[object]]:
+    """The columns of points (n, d) by name, as Python's values: categories and dates as texts."""
+    values = x.detach().cpu().numpy()
+    return {
+        str(name): list(as_values(values[:, j], column))
+        for j, (name, column) in enumerate(zip(space.names, space.columns))
+    }
 
 
 def format_columns(columns: Mapping[str, Sequence[object]], suffix: str) -> str:

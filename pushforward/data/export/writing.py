@@ -46,7 +46,7 @@ from pushforward.data.export.grids import (
     write_animation,
 )
 
-__all__ = ["check_target", "write", "write_csv", "text_columns"]
+__all__ = ["check_target", "further_columns", "text_columns", "write", "write_csv"]
 
 _OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
 _BLOCK = 65536
@@ -80,8 +80,6 @@ def write(
         extra: more columns by name, each of length n (tables and .npz only).
         columns: images per row of the grid.
 
-
-
     Raises:
         BadRun: If it exists or cannot be written.
         InvalidValue: For a form that does not suit the space.
@@ -90,7 +88,7 @@ def write(
     x = x.detach().to("cpu")
     _check_rows(x, space, y, extra or {})
     form = check_target(path, space)
-    beside = _beside(y, condition_space, extra or {})
+    beside = further_columns(y, condition_space, extra or {})
     with _replacing(target) as part:
         if form == "grid":
             (clip_grid(x, space) if space.kind == "clips" else image_grid(x, space, columns)).save(
@@ -110,9 +108,8 @@ def write(
 
 
 def check_target(path: str | os.PathLike[str], space: Space) -> str:
-    """The form in which `write` would write observations of a space to a path, checked in advance.
-
-    to be asked before the work.
+    """The form in which `write` would write observations of a space to a path, to be asked before
+    the work.
 
     Raises:
         BadRun: If the path exists.
@@ -181,7 +178,7 @@ def _form(text: str, path: Path, space: Space) -> str:
     return form
 
 
-def _beside(
+def further_columns(
     y: Tensor | None, space: Space | None, extra: Mapping[str, Any]
 ) -> dict[str, list[str]]:
     """Further columns as text: labels by name, numbers in their shortest form."""

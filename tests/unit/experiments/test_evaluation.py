@@ -1,0 +1,91 @@
+"""Runs side by side from Python: the records that the command writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pushforward as pf
+from pushforward.experiments import OpenedRun
+from pushforward.experiments.evaluation import evaluate_runs
+from pushforward.experiments.measure import Annealing
+
+
+def without_times(record: dict[str, Any]) -> dict[str, Any]:
+    """A record but for the time that measuring it took."""
+    details = {name: value for name, value in record["details"].items() if name != "seconds"}
+    return {**record, "details": details}
+
+
+@pytest.mark.parametrize(
+    ("names", "arguments", "flags"),
+    [
+        (["pca", "gmm"], {"most": 7}, ["--rows", 7]),
+        (["vae"], {"draws": 3, "estimators": ["naive"]}, ["--draws", 3, "--also", "naive"]),
+    ],
+)
+def test_the_command_writes_what_python_gets(
+    place: Path,
+    command: Callable[..., str],
+    names: list[str],
+    arguments: dict[str, Any],
+    flags: list[object],
+) -> None:
+    folders = [place / name for name in names]
+    evaluation = evaluate_runs(folders, **arguments)
+    written = command("evaluate", *folders, *flags, "--json")
+    lines = [json.loads(line) for line in written.splitlines()]
+    expected = json.loads(json.dumps([record.as_dict() for record in evaluation.records]))
+    assert [without_times(r) for r in lines] == [without_times(r) for r in expected]
+    assert evaluation.sample_spaces() == []
+
+
+def test_samples_are_compared_where_a_run_has_no_measure(
+    opened: Callable[[str], OpenedRun], command: Callable[..., str], place: Path
+) -> None:
+    evaluation = evaluate_runs([opened("gan"), opened("gmm")])
+    assert [bool(records) for records in evaluation.measured] == [False, True]
+    assert evaluation.sample_spaces() == ["raw"]
+    assert evaluation.sample_spaces(["scaled"]) == ["scaled"]
+    left_out: list[str] = []
+    sampled = evaluation.sample("raw", left_out.append)
+    assert [len(rows.x) for rows in sampled.samples] == [12, 12]
+    assert {r.details["run"] for records in sampled.records for r in records} == {
+        str(place / name) for name in ("gan", "gmm")
+    }
+
+
+def test_other_rows_may_be_measured(place: Path) -> None:
+    evaluation = evaluate_runs([place / "gmm"], data=str(place / "people.csv"))
+    assert evaluation.records[0].n == 60
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"most": 0}, "most, annealing.rows, annealing.temperatures and annealing.chains at least"),
+        ({"annealing": Annealing(rows=0)}, "got 100, 10000, 0, 1000 and 16"),
+        ({"draws": -1}, "draws must not be negative"),
+        ({"estimators": ["nope"]}, "estimators takes naive, ais, bdmc, got 'nope'"),
+        ({"data": "ring:9", "source": "ring:9"}, "data gives other rows to measure on, source"),
+    ],
+)
+def test_settings_out_of_range_are_refused_by_the_names_of_arguments(
+    place: Path, arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(pf.InvalidValue, match=message):
+        evaluate_runs([place / "gmm"], **arguments)
+
+
+def test_runs_on_different_rows_are_not_compared(place: Path) -> None:
+    with pytest.raises(pf.InvalidValue, match="evaluate them apart, or on the same data"):
+        evaluate_runs([place / "codes", place / "vae"])
+
+
+def test_clusters_alone_cannot_be_measured(place: Path) -> None:
+    with pytest.raises(pf.InvalidValue, match="none of these runs has a density"):
+        evaluate_runs([place / "kmeans"]).sample("raw")
