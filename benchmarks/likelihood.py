@@ -23,7 +23,7 @@ from torch import Tensor
 
 import pushforward as pf
 from benchmarks.timing import median, ratio, seconds, side_by_side
-from pushforward.metrics.annealing import ais, schedule
+from pushforward.metrics.annealing import ais, temperature_schedule
 from pushforward.metrics.likelihood import iwae
 
 Row = dict[str, Any]
@@ -141,7 +141,7 @@ def annealing(
     model, test = briefly(train, 500), test[:rows]
     for parameter in model.parameters():
         parameter.requires_grad_(False)
-    u, betas, leapfrogs = model.to_model(test), schedule(temperatures), 10
+    u, betas, leapfrogs = model.to_model(test), temperature_schedule(temperatures), 10
     stream = torch.Generator().manual_seed(0)
     last: dict[str, Any] = {}
 

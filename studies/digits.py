@@ -23,7 +23,7 @@ from torch import Tensor
 import pushforward as pf
 from pushforward.core.random import derive, generator, integers
 from pushforward.experiments import fit_model
-from pushforward.metrics.classifiers import Classifier, learn
+from pushforward.metrics.classifiers import Classifier, train_classifier
 from pushforward.metrics.modes import label_modes
 from pushforward.models.deep.infogan import InfoGAN
 from pushforward.recipes import codes as recipe
@@ -75,7 +75,7 @@ def judge_of_digits() -> tuple[Classifier, float]:
     """A classifier of MNIST's digits, and the share of the test digits it knows."""
     x, labels = digits_of("mnist")
     test, truth = digits_of("mnist:test")
-    network = learn(x, labels.long(), 10, steps=3000, rng=0)
+    network = train_classifier(x, labels.long(), 10, steps=3000, rng=0)
     return network, float((network.classes(test.float()) == truth).double().mean())
 
 

@@ -18,15 +18,15 @@ from pushforward.compat.conventions import (
     Adapter,
     RandomState,
     Rows,
-    array,
-    by_blocks,
-    dense,
-    number,
-    one_of,
-    passes,
-    seed_of,
-    weights_of,
-    whole,
+    check_number,
+    check_option,
+    check_weights,
+    check_whole,
+    draw_seed,
+    fit_by_passes,
+    map_blocks,
+    to_array,
+    to_dense,
 )
 from pushforward.core.errors import InvalidValue
 from pushforward.core.random import generator
@@ -98,8 +98,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
     def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn from rows X (n, d), sparse ones too, with weights (n,)."""
         rows = self._rows(X, reset=True, sparse=True)
-        n, k = rows.shape[0], whole("n_clusters", self.n_clusters)
-        if one_of("algorithm", self.algorithm, ("lloyd", "elkan")) == "elkan" and k == 1:
+        n, k = rows.shape[0], check_whole("n_clusters", self.n_clusters)
+        if check_option("algorithm", self.algorithm, ("lloyd", "elkan")) == "elkan" and k == 1:
             warnings.warn(
                 "algorithm 'elkan' has nothing to save with one cluster; 'lloyd' is meant",
                 RuntimeWarning,
@@ -109,32 +109,32 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
             raise InvalidValue(f"n_samples={n} should be >= n_clusters={k}")
         source, state = self._source(rows, sample_weight), check_random_state(self.random_state)
         weights = source.weights
-        most, tolerance = whole("max_iter", self.max_iter), number("tol", self.tol)
+        most, tolerance = check_whole("max_iter", self.max_iter), check_number("tol", self.tol)
         best = np.inf
-        for _ in range(self._starts()):
-            seed = seed_of(state)
+        for _ in range(self._start_count()):
+            seed = draw_seed(state)
             model = Centres(
                 k,
                 self._start(rows, weights, seed),
                 tolerance=tolerance,
                 precision="float32" if rows.dtype == np.float32 else "float64",
             )
-            told = self._printed(n if weights is None else float(weights.sum()))
-            taken, _values, done = passes(
-                model, source, steps=most, tolerance=0, seed=seed, after=told
+            on_pass = self._make_printer(n if weights is None else float(weights.sum()))
+            count, _values, converged = fit_by_passes(
+                model, source, steps=most, tolerance=0, seed=seed, on_pass=on_pass
             )
-            if self.verbose and done:
+            if self.verbose and converged:
                 reason = (
                     f"center shift is within tolerance {tolerance}"
                     if tolerance
                     else "strict convergence"
                 )
-                print(f"Converged at iteration {taken - 1}: {reason}.")
+                print(f"Converged at iteration {count - 1}: {reason}.")
             inertia = _inertia(model, rows, weights)
             if inertia < best:
-                best, self.model_, self.n_iter_ = inertia, model, taken
+                best, self.model_, self.n_iter_ = inertia, model, count
         self.inertia_ = best
-        self.cluster_centers_ = array(self.model_.centres_).astype(rows.dtype)
+        self.cluster_centers_ = to_array(self.model_.centres_).astype(rows.dtype)
         self.labels_ = self._labels(rows)
         distinct = len(np.unique(self.labels_))
         if distinct < k:
@@ -159,7 +159,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
     def transform(self, X: ArrayLike) -> NDArray[Any]:
         """Distance of each row to each centre (n, k), in the type of X."""
         rows = self._rows(X, reset=False, sparse=True)
-        return by_blocks(self.model_.distances, rows).astype(rows.dtype)
+        return map_blocks(self.model_.distances, rows).astype(rows.dtype)
 
     def score(
         self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None
@@ -169,7 +169,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
         weights = (
             None
             if sample_weight is None
-            else torch.from_numpy(weights_of(sample_weight, rows.shape[0]))
+            else torch.from_numpy(check_weights(sample_weight, rows.shape[0]))
         )
         return -_inertia(self.model_, rows, weights)
 
@@ -178,9 +178,9 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
         return len(self.cluster_centers_)
 
     def _labels(self, rows: Rows) -> NDArray[Any]:
-        return by_blocks(self.model_.assign, rows).astype(np.int32)
+        return map_blocks(self.model_.assign, rows).astype(np.int32)
 
-    def _printed(self, weight: float) -> Callable[[int, float], bool] | None:
+    def _make_printer(self, weight: float) -> Callable[[int, float], bool] | None:
         """What prints a pass, if `verbose` asks for it:
         the model's objective is -ln(inertia / weight).
         """
@@ -194,14 +194,14 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
 
         return told
 
-    def _starts(self) -> int:
+    def _start_count(self) -> int:
         if self.n_init == "auto":
             return (
                 RANDOM_STARTS
                 if callable(self.init) or (isinstance(self.init, str) and self.init == "random")
                 else 1
             )
-        count = whole("n_init", self.n_init)
+        count = check_whole("n_init", self.n_init)
         if callable(self.init) or isinstance(self.init, str):
             return count
         if count > 1:
@@ -219,10 +219,10 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
         k = int(self.n_clusters)
         if isinstance(self.init, str):
             name = {"k-means++": "kmeans++", "random": "random"}[
-                one_of("init", self.init, ("k-means++", "random"))
+                check_option("init", self.init, ("k-means++", "random"))
             ]
             return (
-                _sorted_start(name, dense(rows), k, weights, seed)
+                _sorted_start(name, to_dense(rows), k, weights, seed)
                 if rows.shape[0] <= START_ROWS
                 else name
             )
@@ -253,8 +253,8 @@ def _inertia(model: Centres, rows: Rows, weights: torch.Tensor | None) -> float:
     def squares(x: torch.Tensor) -> torch.Tensor:
         return (x.to(model.centres_) - model.centres_[model.assign(x)]).square().sum(1)
 
-    found = by_blocks(squares, rows)
-    return float(found.sum() if weights is None else weights.numpy() @ found)
+    distances = map_blocks(squares, rows)
+    return float(distances.sum() if weights is None else weights.numpy() @ distances)
 
 
 def _sorted_start(
@@ -264,8 +264,11 @@ def _sorted_start(
     whole weights are repetitions, and the order of the rows does not matter.
     """
     each = np.ones(len(rows)) if weights is None else weights.numpy()
-    found, which = np.unique(rows[each > 0].astype(np.float64), axis=0, return_inverse=True)
-    x, total = torch.from_numpy(found), torch.from_numpy(np.bincount(which.ravel(), each[each > 0]))
+    distinct, index = np.unique(rows[each > 0].astype(np.float64), axis=0, return_inverse=True)
+    x, total = (
+        torch.from_numpy(distinct),
+        torch.from_numpy(np.bincount(index.ravel(), each[each > 0])),
+    )
     centres: torch.Tensor = (choose_plus_plus if name == "kmeans++" else choose_at_random)(
         x - x[0], k, generator(seed), total
     ) + x[0]

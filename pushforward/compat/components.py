@@ -24,12 +24,12 @@ from pushforward.compat.conventions import (
     FLOATS,
     Adapter,
     RandomState,
-    array,
-    by_blocks,
-    one_of,
-    quietly,
-    seed_of,
-    whole,
+    check_option,
+    check_whole,
+    draw_seed,
+    ignore_symptoms,
+    map_blocks,
+    to_array,
 )
 from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch
 from pushforward.fitting.em import EM
@@ -99,30 +99,30 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
     def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Learn from rows X (n, d), sparse ones too, at least two."""
         rows = self._rows(X, reset=True, least=2, sparse=True)
-        solver = one_of("svd_solver", self.svd_solver, SOLVERS)
+        solver = check_option("svd_solver", self.svd_solver, SOLVERS)
         if issparse(rows) and solver in ("full", "randomized"):
             raise InvalidKind(
                 f"svd_solver {solver!r} does not take sparse rows; pass 'arpack', 'covariance_eigh'"
                 " or 'auto'"
             )
         n, most = rows.shape[0], min(rows.shape)
-        wanted = _components(self.n_components, solver, *rows.shape)
+        components = _translate_components(self.n_components, solver, *rows.shape)
         # A share, and no component at all, are made from the whole:
         # the model has neither a strict share nor K = 0.
-        part = wanted == 0 or isinstance(wanted, float)
+        part = components == 0 or isinstance(components, float)
         model: Any = (
-            pca.PCA(most if part else wanted)
-            .fit(self._source(rows), by=EM(listeners=[quietly], quiet=True))
+            pca.PCA(most if part else components)
+            .fit(self._source(rows), by=EM(listeners=[ignore_symptoms], quiet=True))
             .to("cpu")
         )
         if part:
-            ratios = array(model.explained_variance_ratio_)
-            kept = (
-                min(int(np.searchsorted(ratios.cumsum(), wanted, side="right")) + 1, most)
-                if wanted
+            ratios = to_array(model.explained_variance_ratio_)
+            count = (
+                min(int(np.searchsorted(ratios.cumsum(), components, side="right")) + 1, most)
+                if components
                 else 0
             )
-            model = model.keep(kept)
+            model = model.keep(count)
         self._unbiased, self.n_samples_ = n / (n - 1), n
         self._publish(model, most, rows.dtype)
         return self
@@ -132,16 +132,16 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         self.model_ = model
         d = len(model.mean_)
         none = not isinstance(model, pca.PCA)
-        self._axes = np.zeros((0, d)) if none else array(model.components_)
-        variances = np.zeros(0) if none else array(model.explained_variance_) * self._unbiased
-        ratios = np.zeros(0) if none else array(model.explained_variance_ratio_)
+        self._axes = np.zeros((0, d)) if none else to_array(model.components_)
+        variances = np.zeros(0) if none else to_array(model.explained_variance_) * self._unbiased
+        ratios = np.zeros(0) if none else to_array(model.explained_variance_ratio_)
         self._noise = (
             float(model.covariance_[0, 0] if none else model.noise_variance_) * self._unbiased
         )
         # None below what float64 can tell from zero.
         least = 0.0 if none else float(model.floor_) * self._unbiased
         self._deviations = np.sqrt(np.maximum(variances, least))
-        self.mean_, self.components_ = array(model.mean_).astype(dtype), self._axes.astype(dtype)
+        self.mean_, self.components_ = to_array(model.mean_).astype(dtype), self._axes.astype(dtype)
         self.explained_variance_, self.explained_variance_ratio_ = (
             variances.astype(dtype),
             ratios.astype(dtype),
@@ -154,7 +154,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         """Codes (n, K) in the type of X."""
         rows = self._rows(X, reset=False, sparse=True)
         axes = torch.from_numpy(self._axes.T)
-        codes = by_blocks(lambda x: (x.to(torch.float64) - self.model_.mean_) @ axes, rows)
+        codes = map_blocks(lambda x: (x.to(torch.float64) - self.model_.mean_) @ axes, rows)
         return (codes / self._deviations if self.whiten else codes).astype(rows.dtype)
 
     def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
@@ -167,7 +167,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
                 " transform gives"
             )
         wide = codes * self._deviations if self.whiten else codes
-        rows: NDArray[Any] = (array(self.model_.mean_) + wide @ self._axes).astype(codes.dtype)
+        rows: NDArray[Any] = (to_array(self.model_.mean_) + wide @ self._axes).astype(codes.dtype)
         return rows
 
     def score_samples(self, X: ArrayLike) -> NDArray[Any]:
@@ -177,7 +177,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         rows = self._rows(X, reset=False, sparse=True)
         top = self.model_.log_prob(self.model_.mean_[None])
         rest, c = self.n_features_in_ / 2 * math.log(self._unbiased), self._unbiased
-        return by_blocks(lambda x: top - rest + (self.model_.log_prob(x) - top) / c, rows).astype(
+        return map_blocks(lambda x: top - rest + (self.model_.log_prob(x) - top) / c, rows).astype(
             rows.dtype
         )
 
@@ -189,14 +189,14 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         """n_samples draws (n, d) from the distribution whose density `score_samples` gives."""
         check_is_fitted(self)
         model: Any = self.model_
-        drawn = model.sample(whole("n_samples", n_samples), rng=seed_of(random_state))
-        return array(model.mean_ + (drawn - model.mean_) * math.sqrt(self._unbiased))
+        samples = model.sample(check_whole("n_samples", n_samples), rng=draw_seed(random_state))
+        return to_array(model.mean_ + (samples - model.mean_) * math.sqrt(self._unbiased))
 
     def get_covariance(self) -> NDArray[Any]:
         """(d, d): U_Kᵀ (L_K - σ² I) U_K + σ² I, in the type of the rows."""
         check_is_fitted(self)
         distribution = self.model_.gaussian() if isinstance(self.model_, pca.PCA) else self.model_
-        scaled = array(distribution.covariance_) * self._unbiased
+        scaled = to_array(distribution.covariance_) * self._unbiased
         covariance: NDArray[Any] = scaled.astype(self.mean_.dtype)
         return covariance
 
@@ -220,13 +220,15 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         return tags
 
 
-def _components(given: object, solver: str, n: int, d: int) -> int | float | str | None:
+def _translate_components(
+    components: object, solver: str, n: int, d: int
+) -> int | float | str | None:
     """The model's argument for scikit-learn's; a float is a share of the variance."""
     most = min(n, d)
-    if given is None:
+    if components is None:
         return most - 1 if solver == "arpack" else most
     exact = solver in ("auto", "full", "covariance_eigh")
-    if isinstance(given, str) and given == "mle":
+    if isinstance(components, str) and components == "mle":
         if not exact:
             raise InvalidValue(
                 f"n_components='mle' needs all variances, got svd_solver={solver!r}; pass 'full' or"
@@ -238,31 +240,32 @@ def _components(given: object, solver: str, n: int, d: int) -> int | float | str
                 " a number"
             )
         return "minka"
-    if isinstance(given, bool) or not isinstance(given, Real):
+    if isinstance(components, bool) or not isinstance(components, Real):
         raise InvalidKind(
-            f"n_components must be a number, a share of the variance, 'mle' or None, got {given!r}"
+            "n_components must be a number, a share of the variance, 'mle' or None, got"
+            f" {components!r}"
         )
-    if isinstance(given, Integral):
+    if isinstance(components, Integral):
         least, top = (0 if exact else 1), (most - 1 if solver == "arpack" else most)
-        if not least <= int(given) <= top:
+        if not least <= int(components) <= top:
             limit = (
                 "min(n_samples, n_features) - 1"
                 if solver == "arpack"
                 else "min(n_samples, n_features)"
             )
             raise InvalidValue(
-                f"n_components={given} must lie between {least} and {limit}={top} with"
+                f"n_components={components} must lie between {least} and {limit}={top} with"
                 f" svd_solver={solver!r}"
             )
-        return int(given)
-    if not 0 < float(given) < 1:
+        return int(components)
+    if not 0 < float(components) < 1:
         raise InvalidValue(
-            f"n_components as a share of the variance must lie in (0, 1), got {given}; a count is a"
-            " whole number"
+            f"n_components as a share of the variance must lie in (0, 1), got {components}; a count"
+            " is a whole number"
         )
     if not exact:
         raise InvalidValue(
-            f"n_components={given} as a share needs all variances, got svd_solver={solver!r}; pass"
-            " 'full'"
+            f"n_components={components} as a share needs all variances, got svd_solver={solver!r};"
+            " pass 'full'"
         )
-    return float(given)
+    return float(components)

@@ -32,8 +32,8 @@ from pushforward.fitting.protocols import Iterative, Statistics
 
 __all__ = [
     "Adapter", "Passes", "RandomState",
-    "Rows", "SparseRows", "array", "by_blocks", "dense", "number", "one_of", "passes",
-    "quietly", "seed_of", "tensor", "weights_of", "whole",
+    "Rows", "SparseRows", "to_array", "map_blocks", "to_dense", "check_number", "check_option",
+    "fit_by_passes", "ignore_symptoms", "draw_seed", "to_tensor", "check_weights", "check_whole",
 ]  # fmt: skip
 
 RandomState: TypeAlias = int | np.random.RandomState | None
@@ -90,18 +90,18 @@ class Adapter(BaseEstimator):
         """Rows as a source that knows the columns' names;
         with `shape`, each row as one image or clip.
         """
-        given = None if weights is None else weights_of(weights, rows.shape[0])
+        sample_weights = None if weights is None else check_weights(weights, rows.shape[0])
         if sparse.issparse(rows):
-            return SparseRows(rows, given)
+            return SparseRows(rows, sample_weights)
         names = getattr(self, "feature_names_in_", None)
-        x = tensor(dense(rows))
+        x = to_tensor(to_dense(rows))
         x = x if shape is None else x.reshape(len(x), *shape)
         space = Space.infer(x)
         if names is not None and shape is None:
             space = replace(
                 space, columns=tuple(replace(c, name=str(n)) for c, n in zip(space.columns, names))
             )
-        return Arrays(x, weights=given, space=space)
+        return Arrays(x, weights=sample_weights, space=space)
 
 
 class SparseRows:
@@ -119,7 +119,7 @@ class SparseRows:
     def __init__(self, matrix: Rows, weights: NDArray[Any] | None = None) -> None:
         self.matrix = matrix
         self.weights = None if weights is None else torch.as_tensor(weights, dtype=torch.float64)
-        low, high = (_flat(getattr(matrix, side)(axis=0)) for side in ("min", "max"))
+        low, high = (_flatten_row(getattr(matrix, side)(axis=0)) for side in ("min", "max"))
         columns = tuple(
             Column("", "continuous", float(a), float(b)) for a, b in zip(low, high, strict=True)
         )
@@ -139,7 +139,7 @@ class SparseRows:
     def take(self, rows: torch.Tensor) -> Batch:
         """The given rows, dense."""
         return Batch(
-            tensor(dense(self.matrix[rows.numpy()])),
+            to_tensor(to_dense(self.matrix[rows.numpy()])),
             None,
             None if self.weights is None else self.weights[rows],
         )
@@ -149,25 +149,28 @@ BLOCK_NUMBERS = 1 << 22
 """Numbers of a sparse matrix that are dense at a time: 32 MB of float64."""
 
 
-def by_blocks(verb: Callable[[torch.Tensor], torch.Tensor], rows: Rows) -> NDArray[Any]:
+def map_blocks(verb: Callable[[torch.Tensor], torch.Tensor], rows: Rows) -> NDArray[Any]:
     """verb(rows) as an array of its own; of sparse rows a block at a time, each dense."""
     if not sparse.issparse(rows):
-        return array(verb(tensor(dense(rows))))
+        return to_array(verb(to_tensor(to_dense(rows))))
     size = max(1, BLOCK_NUMBERS // rows.shape[1])
     return np.concatenate(
-        [array(verb(tensor(dense(rows[i : i + size])))) for i in range(0, rows.shape[0], size)]
+        [
+            to_array(verb(to_tensor(to_dense(rows[i : i + size]))))
+            for i in range(0, rows.shape[0], size)
+        ]
     )
 
 
-def dense(rows: Rows) -> NDArray[Any]:
+def to_dense(rows: Rows) -> NDArray[Any]:
     """Rows (n, d) as an ordinary array."""
     return rows if isinstance(rows, np.ndarray) else rows.toarray()
 
 
-def _flat(row: Rows) -> NDArray[Any]:
+def _flatten_row(row: Rows) -> NDArray[Any]:
     """One row of a sparse matrix or array (d,)."""
-    found: NDArray[Any] = np.asarray(dense(row)).reshape(-1)
-    return found
+    values: NDArray[Any] = np.asarray(to_dense(row)).reshape(-1)
+    return values
 
 
 class Passes(NamedTuple):
@@ -189,9 +192,9 @@ class Passes(NamedTuple):
         return self.values[-1] if self.values else -np.inf
 
 
-def passes(
-    model: Model, source: Source, *, steps: int, begun: Callable[[], None] | None = None,
-    after: Callable[[int, float], bool] | None = None, **settings: Any,
+def fit_by_passes(
+    model: Model, source: Source, *, steps: int, on_start: Callable[[], None] | None = None,
+    on_pass: Callable[[int, float], bool] | None = None, **settings: Any,
 ) -> Passes:  # fmt: skip
     """Fit by EM, with at most `steps` passes; with none, the model keeps what it begins from.
 
@@ -210,17 +213,17 @@ def passes(
             values.extend(event.terms.values())
 
     def update(statistics: Statistics) -> bool:
-        done = not steps or bool(own_update(statistics))
+        converged = not steps or bool(own_update(statistics))
         return (
             steps > 0
-            and after is not None
-            and after(len(values) + 1, float(fitted.objective(statistics)))
-        ) or done
+            and on_pass is not None
+            and on_pass(len(values) + 1, float(fitted.objective(statistics)))
+        ) or converged
 
     def begin(source: Source, rng: torch.Generator) -> None:
         own_begin(source, rng)
-        if begun is not None:
-            begun()
+        if on_start is not None:
+            on_start()
         model.__dict__["update"] = update  # not before: a model may begin with an update of its own
 
     hear.shows_warnings = True  # type: ignore[attr-defined]  # of the start that is kept alone, by the caller
@@ -234,32 +237,32 @@ def passes(
     return Passes(len(values), values, reasons == ["converged"]) if steps else Passes(0, [], False)
 
 
-def quietly(event: Event) -> None:
+def ignore_symptoms(event: Event) -> None:
     """A listener for fits whose symptoms are no news:
     a transformer of data that do not vary in every direction, say.
     """
 
 
-quietly.shows_warnings = True  # type: ignore[attr-defined]
+ignore_symptoms.shows_warnings = True  # type: ignore[attr-defined]
 
 
-def tensor(x: ArrayLike) -> torch.Tensor:
+def to_tensor(x: ArrayLike) -> torch.Tensor:
     """An array as a tensor; what may not be written to is copied first."""
     rows = np.ascontiguousarray(x)
     return torch.from_numpy(rows if rows.flags.writeable else rows.copy())
 
 
-def array(x: torch.Tensor) -> NDArray[Any]:
+def to_array(x: torch.Tensor) -> NDArray[Any]:
     """A tensor as an array of its own."""
     return np.array(x.detach().to("cpu").numpy())
 
 
-def seed_of(random_state: RandomState) -> int:
+def draw_seed(random_state: RandomState) -> int:
     """A seed drawn from an integer, a RandomState or None (numpy's global one)."""
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
-def whole(name: str, value: object, least: int = 1) -> int:
+def check_whole(name: str, value: object, least: int = 1) -> int:
     """A whole number, numpy's too, of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise InvalidKind(f"{name} must be a whole number, got {value!r}")
@@ -268,7 +271,7 @@ def whole(name: str, value: object, least: int = 1) -> int:
     return int(value)
 
 
-def number(name: str, value: object) -> float:
+def check_number(name: str, value: object) -> float:
     """A finite number, not negative."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise InvalidKind(f"{name} must be a number, got {value!r}")
@@ -277,21 +280,21 @@ def number(name: str, value: object) -> float:
     return float(value)
 
 
-def one_of(name: str, value: object, known: Sequence[str]) -> str:
+def check_option(name: str, value: object, options: Sequence[str]) -> str:
     """One of the known words."""
-    if not isinstance(value, str) or value not in known:
+    if not isinstance(value, str) or value not in options:
         raise InvalidValue(
-            f"{name} must be one of {', '.join(map(repr, known))}, got {value!r};"
-            f" {suggest(str(value), known)}"
+            f"{name} must be one of {', '.join(map(repr, options))}, got {value!r};"
+            f" {suggest(str(value), options)}"
         )
     return value
 
 
-def weights_of(weights: object, n: int) -> NDArray[Any]:
+def check_weights(weights: object, n: int) -> NDArray[Any]:
     """Weights (n,) from themselves or one number for all."""
     if isinstance(weights, Real):
         return np.full(n, float(weights))
-    found = np.array(weights, dtype=np.float64)
-    if found.shape != (n,):
-        raise ShapeMismatch(f"sample_weight must have shape ({n},), got {found.shape}")
-    return found
+    array = np.array(weights, dtype=np.float64)
+    if array.shape != (n,):
+        raise ShapeMismatch(f"sample_weight must have shape ({n},), got {array.shape}")
+    return array

@@ -112,12 +112,12 @@ class Sphere:
         return math.log(
             2
             * math.pi
-            * quad(slice_, 0, self._end(kernel, h), epsabs=0, epsrel=1e-10, limit=200)[0]
+            * quad(slice_, 0, self._reach(kernel, h), epsabs=0, epsrel=1e-10, limit=200)[0]
         )
 
     def move(self, x: Tensor, kernel: Kernel, h: float, rng: np.random.Generator) -> Tensor:
         """An angle, and a bearing in which to go so far."""
-        grid = torch.linspace(0, self._end(kernel, h), GRID, dtype=torch.float64)
+        grid = torch.linspace(0, self._reach(kernel, h), GRID, dtype=torch.float64)
         density = kernel.profile(grid / h) * grid.sin()
         mass = np.concatenate([[0.0], ((density[1:] + density[:-1]) / 2).cumsum(0).numpy()])
         theta = torch.from_numpy(np.interp(rng.uniform(0, mass[-1], len(x)), mass, grid.numpy()))
@@ -132,7 +132,7 @@ class Sphere:
         )
 
     @staticmethod
-    def _end(kernel: Kernel, h: float) -> float:
+    def _reach(kernel: Kernel, h: float) -> float:
         """The angle beyond which a bump is nothing."""
         return min(math.pi, h * REACH.get(kernel.name, 1.0))
 
@@ -165,8 +165,11 @@ class DistanceKDE:
             raise InvalidValue(
                 "sample_weight must not be negative, and at least one weight must be above 0"
             )
-        kept = w > 0
-        self.points, self.log_weights = points[kept].to(torch.float64), (w[kept] / w.sum()).log()
+        positive = w > 0
+        self.points, self.log_weights = (
+            points[positive].to(torch.float64),
+            (w[positive] / w.sum()).log(),
+        )
         self.bandwidth, self.kernel, self.distance = bandwidth, kernel, distance
         self.log_mass = distance.log_mass(find_kernel(kernel), bandwidth, points.shape[1])
 
@@ -187,9 +190,9 @@ class DistanceKDE:
         """n draws (n, d)."""
         stream = np.random.default_rng(rng)
         total = self.log_weights.exp().cumsum(0).numpy()
-        which = np.searchsorted(total, stream.uniform(0, total[-1], n), side="right").clip(
+        index = np.searchsorted(total, stream.uniform(0, total[-1], n), side="right").clip(
             max=len(total) - 1
         )
         return self.distance.move(
-            self.points[torch.from_numpy(which)], find_kernel(self.kernel), self.bandwidth, stream
+            self.points[torch.from_numpy(index)], find_kernel(self.kernel), self.bandwidth, stream
         )

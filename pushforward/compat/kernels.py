@@ -15,12 +15,12 @@ from sklearn.utils.validation import check_is_fitted
 from pushforward.compat.conventions import (
     Adapter,
     RandomState,
-    array,
-    number,
-    one_of,
-    seed_of,
-    tensor,
-    whole,
+    check_number,
+    check_option,
+    check_whole,
+    draw_seed,
+    to_array,
+    to_tensor,
 )
 from pushforward.compat.distances import Distance, DistanceKDE, Norm, Sphere
 from pushforward.core.errors import InvalidValue
@@ -105,10 +105,10 @@ class KernelDensity(Adapter):
     def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Keep rows X (n, d) with weights (n,)."""
         rows = self._rows(X, reset=True)
-        one_of("algorithm", self.algorithm, ALGORITHMS)
-        one_of("kernel", self.kernel, tuple(KERNELS))
-        number("atol", self.atol)
-        number("rtol", self.rtol)
+        check_option("algorithm", self.algorithm, ALGORITHMS)
+        check_option("kernel", self.kernel, tuple(KERNELS))
+        check_number("atol", self.atol)
+        check_number("rtol", self.rtol)
         distance = self._distance()
         self.bandwidth_ = self._bandwidth(*rows.shape)
         kernel = KERNELS[self.kernel]
@@ -116,13 +116,13 @@ class KernelDensity(Adapter):
         self.model_: Any = (
             KDE(self.bandwidth_, kernel).fit(source).to("cpu")
             if distance is None
-            else DistanceKDE(tensor(rows), source.weights, self.bandwidth_, kernel, distance)
+            else DistanceKDE(to_tensor(rows), source.weights, self.bandwidth_, kernel, distance)
         )
         return self
 
     def _distance(self) -> Distance | None:
         """The distance asked for; None for the Euclidean."""
-        name = one_of("metric", self.metric, METRICS)
+        name = check_option("metric", self.metric, METRICS)
         params = dict(self.metric_params or {})
         if name == "haversine":
             if self.algorithm == "kd_tree":
@@ -151,7 +151,7 @@ class KernelDensity(Adapter):
     def score_samples(self, X: ArrayLike) -> NDArray[Any]:
         """Log-density of each row (n,), nats; -inf where no bump reaches."""
         rows = self._rows(X, reset=False)
-        return array(self.model_.log_prob(tensor(rows)))
+        return to_array(self.model_.log_prob(to_tensor(rows)))
 
     def score(self, X: ArrayLike, y: object = None) -> float:
         """Sum (not mean) of the rows' log-densities, nats."""
@@ -160,7 +160,9 @@ class KernelDensity(Adapter):
     def sample(self, n_samples: int = 1, random_state: RandomState = None) -> NDArray[Any]:
         """n_samples draws (n, d)."""
         check_is_fitted(self)
-        return array(self.model_.sample(whole("n_samples", n_samples), rng=seed_of(random_state)))
+        return to_array(
+            self.model_.sample(check_whole("n_samples", n_samples), rng=draw_seed(random_state))
+        )
 
     def _bandwidth(self, n: int, d: int) -> float:
         if self.bandwidth == "scott":
@@ -172,7 +174,7 @@ class KernelDensity(Adapter):
                 "bandwidth must be a number above 0, 'scott' or 'silverman', got"
                 f" {self.bandwidth!r}"
             )
-        h = number("bandwidth", self.bandwidth)
+        h = check_number("bandwidth", self.bandwidth)
         if not h:
             raise InvalidValue("bandwidth must be above 0, got 0; pass a positive number")
         return h

@@ -31,11 +31,11 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from pushforward.compat.conventions import (
     Adapter,
     RandomState,
-    array,
-    number,
-    seed_of,
-    tensor,
-    whole,
+    check_number,
+    check_whole,
+    draw_seed,
+    to_array,
+    to_tensor,
 )
 from pushforward.core.array_source import Arrays
 from pushforward.core.capabilities import Decodes, Encodes, HasBound, HasDensity, Samples
@@ -70,25 +70,27 @@ SETTINGS = (
 )
 
 
-def _only_where(keeps: Mapping[str, Callable[[Any], bool]]) -> Callable[[type], type]:
+def _require_capability(keeps: Mapping[str, Callable[[Any], bool]]) -> Callable[[type], type]:
     """Methods that exist only on estimators whose model keeps the promise behind them.
 
     Put on the finished class, because scikit-learn has wrapped `transform` by then.
     """
 
     def restrict(cls: type) -> type:
-        for name, kept in keeps.items():
+        for name, has_capability in keeps.items():
             setattr(
                 cls,
                 name,
-                available_if(lambda self, kept=kept: kept(self._template()))(getattr(cls, name)),
+                available_if(
+                    lambda self, has_capability=has_capability: has_capability(self._template())
+                )(getattr(cls, name)),
             )
         return cls
 
     return restrict
 
 
-@_only_where(
+@_require_capability(
     {
         "transform": lambda model: isinstance(model, Encodes),
         "fit_transform": lambda model: isinstance(model, Encodes),
@@ -171,14 +173,14 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The arguments; `deep` adds the model's own as model__name."""
-        found: dict[str, Any] = super().get_params(deep=False)
+        params: dict[str, Any] = super().get_params(deep=False)
         if deep:
             with suppress(PushforwardError):  # a wrong model is refused by fit, not here
-                found |= {
+                params |= {
                     f"model__{name}": value
                     for name, value in self._template().hyperparameters().items()
                 }
-        return found
+        return params
 
     def set_params(self, **params: Any) -> Self:
         """Change arguments; model__name replaces the model by one
@@ -203,7 +205,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
             self.model = type(now)(
                 **{
                     **now.hyperparameters(),
-                    **{name: _plain(value) for name, value in changes.items()},
+                    **{name: _to_python(value) for name, value in changes.items()},
                 }
             )
         return self
@@ -220,21 +222,25 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
 
     def _trainer(self, model: Learner, n: int) -> Trainer:
         """The model's own fitter with what was set here in place of its settings."""
-        given: dict[str, Any] = {
+        settings: dict[str, Any] = {
             name: getattr(self, name) for name in SETTINGS if getattr(self, name) is not None
         }
         budget = {name: getattr(self, name) for name in BUDGETS if getattr(self, name) is not None}
-        own = model.default_fitter()
-        if not isinstance(own, Trainer):
+        default = model.default_fitter()
+        if not isinstance(default, Trainer):
             raise InvalidKind(
-                f"{type(model).__name__} is not learnt by a Trainer, but by {type(own).__name__};"
-                " fit it directly"
+                f"{type(model).__name__} is not learnt by a Trainer, but by"
+                f" {type(default).__name__}; fit it directly"
             )
         if budget:
-            given |= dict.fromkeys((*BUDGETS, "samples")) | budget
-        rest = n - math.ceil(number("held_out", self.held_out or 0) * n)
-        given["batch"] = min(whole("batch", self.batch or own.batch or BATCH), max(1, rest))
-        return dataclasses.replace(own, seed=seed_of(self.random_state), quiet=True, **given)
+            settings |= dict.fromkeys((*BUDGETS, "samples")) | budget
+        rest = n - math.ceil(check_number("held_out", self.held_out or 0) * n)
+        settings["batch"] = min(
+            check_whole("batch", self.batch or default.batch or BATCH), max(1, rest)
+        )
+        return dataclasses.replace(
+            default, seed=draw_seed(self.random_state), quiet=True, **settings
+        )
 
     # -------------------------------------------------------------------------------------- fitting
 
@@ -249,7 +255,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         # In float64 a row's code does not depend on which rows it is asked with.
         self.model_: Any = model.to("cpu").double().eval()
         if isinstance(template, Encodes):
-            self._n_features_out = self._encoded(source.x[:1].to(torch.float64)).shape[1]
+            self._n_features_out = self._encode(source.x[:1].to(torch.float64)).shape[1]
         return self
 
     # ----------------------------------------------------------------------------------- being used
@@ -257,43 +263,45 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
     @torch.no_grad()
     def transform(self, X: ArrayLike) -> NDArray[Any]:
         """Codes (n, latent), float64."""
-        return array(self._encoded(self._asked(X)))
+        return to_array(self._encode(self._check_rows(X)))
 
     @torch.no_grad()
     def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
         """Rows (n, d) for codes X (n, latent)."""
         check_is_fitted(self)
         codes = check_array(X, input_name="X", dtype=np.float64)
-        return array(self.model_.decode(tensor(codes)).flatten(1))
+        return to_array(self.model_.decode(to_tensor(codes)).flatten(1))
 
     @torch.no_grad()
     def sample(self, n_samples: int = 1, random_state: RandomState = None) -> NDArray[Any]:
         """n_samples draws (n, d)."""
         check_is_fitted(self)
-        return array(
-            self.model_.sample(whole("n_samples", n_samples), rng=seed_of(random_state)).flatten(1)
+        return to_array(
+            self.model_.sample(
+                check_whole("n_samples", n_samples), rng=draw_seed(random_state)
+            ).flatten(1)
         )
 
     @torch.no_grad()
     def score_samples(self, X: ArrayLike) -> NDArray[Any]:
         """Exact log-density of each row (n,), nats."""
-        x = self._asked(X)
-        return array(_by_blocks(self.model_.log_prob, x))
+        x = self._check_rows(X)
+        return to_array(_map_blocks(self.model_.log_prob, x))
 
     @torch.no_grad()
     def score(self, X: ArrayLike, y: ArrayLike | None = None) -> float:
         """Mean log-density, mean bound (nats), minus the mean squared error,
         or minus the energy distance; see the module.
         """
-        x = self._asked(X)
+        x = self._check_rows(X)
         model, stream = self.model_, generator(0)
         if isinstance(model, HasDensity):
-            return float(_by_blocks(model.log_prob, x).mean())
+            return float(_map_blocks(model.log_prob, x).mean())
         if isinstance(model, HasBound):
-            return float(_by_blocks(lambda rows: model.elbo(rows, rng=stream), x).mean())
+            return float(_map_blocks(lambda rows: model.elbo(rows, rng=stream), x).mean())
         if isinstance(model, Encodes) and isinstance(model, Decodes):
             return -float(
-                _by_blocks(
+                _map_blocks(
                     lambda rows: (reconstruct(model, rows) - rows).square().flatten(1).sum(1), x
                 ).mean()
             )
@@ -304,11 +312,11 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         return float(torch.stack(parts).sum() / len(x))
 
     @torch.no_grad()
-    def _encoded(self, x: torch.Tensor) -> torch.Tensor:
-        return _by_blocks(self.model_.encode, x).flatten(1)
+    def _encode(self, x: torch.Tensor) -> torch.Tensor:
+        return _map_blocks(self.model_.encode, x).flatten(1)
 
-    def _asked(self, X: ArrayLike) -> torch.Tensor:
-        rows = tensor(self._rows(X, reset=False)).to(torch.float64)
+    def _check_rows(self, X: ArrayLike) -> torch.Tensor:
+        rows = to_tensor(self._rows(X, reset=False)).to(torch.float64)
         return rows if self.shape is None else rows.reshape(len(rows), *self.shape)
 
     def __sklearn_tags__(self) -> Tags:
@@ -318,17 +326,17 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         return tags
 
 
-def _by_blocks(verb: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+def _map_blocks(verb: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
     """verb(x), some thousand rows at a time."""
     return torch.cat([verb(rows) for rows in x.split(BLOCK)])
 
 
-def _plain(value: object) -> object:
+def _to_python(value: object) -> object:
     """numpy's numbers, which searches hand over, as Python's."""
     if isinstance(value, np.generic):
         return value.item()
     return (
-        tuple(_plain(v) for v in value)
+        tuple(_to_python(v) for v in value)
         if isinstance(value, Sequence) and not isinstance(value, str)
         else value
     )

@@ -21,13 +21,13 @@ from pushforward.compat.conventions import (
     Adapter,
     Passes,
     RandomState,
-    array,
-    number,
-    one_of,
-    passes,
-    seed_of,
-    tensor,
-    whole,
+    check_number,
+    check_option,
+    check_whole,
+    draw_seed,
+    fit_by_passes,
+    to_array,
+    to_tensor,
 )
 from pushforward.core.errors import FitWarning, InvalidValue
 from pushforward.models.classical.covariance_kinds import CovarianceKind
@@ -122,40 +122,45 @@ class GaussianMixture(DensityMixin, Adapter):
     def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Learn from rows X (n, d), at least two; NaN where a value is missing."""
         rows = self._rows(X, reset=True, least=2, gaps=True)
-        k = whole("n_components", self.n_components)
+        k = check_whole("n_components", self.n_components)
         if len(rows) < k:
             raise InvalidValue(
                 f"Expected n_samples >= n_components but got n_components = {k}, n_samples ="
                 f" {len(rows)}"
             )
-        one_of("covariance_type", self.covariance_type, tuple(COVARIANCES))
-        one_of("init_params", self.init_params, tuple(STARTS))
+        check_option("covariance_type", self.covariance_type, tuple(COVARIANCES))
+        check_option("init_params", self.init_params, tuple(STARTS))
         settings: dict[str, Any] = {
-            "steps": whole("max_iter", self.max_iter, 0),
-            "tolerance": number("tol", self.tol),
+            "steps": check_whole("max_iter", self.max_iter, 0),
+            "tolerance": check_number("tol", self.tol),
         }
-        source, least, given = (
+        source, least, initial = (
             self._source(rows),
-            number("reg_covar", self.reg_covar),
-            self._given(k, rows.shape[1]),
+            check_number("reg_covar", self.reg_covar),
+            self._initial_parameters(k, rows.shape[1]),
         )
-        warm, state = self._warm(rows.shape[1]), check_random_state(self.random_state)
+        warm, state = (
+            self._previous_parameters(rows.shape[1]),
+            check_random_state(self.random_state),
+        )
         before: float = getattr(self, "lower_bound_", -np.inf) if warm else -np.inf
         best: Passes | None = None
-        for attempt in range(1 if warm else whole("n_init", self.n_init)):
+        for attempt in range(1 if warm else check_whole("n_init", self.n_init)):
             model = GMM(k, COVARIANCES[self.covariance_type], STARTS[self.init_params])
             model.least_variance = least
-            told = self._told(attempt, before)
-            begun = partial(_begin, model, warm or given)
-            found = passes(model, source, begun=begun, after=told, seed=seed_of(state), **settings)
+            on_pass = self._make_listener(attempt, before)
+            on_start = partial(_initialise, model, warm or initial)
+            passes = fit_by_passes(
+                model, source, on_start=on_start, on_pass=on_pass, seed=draw_seed(state), **settings
+            )
             if self.verbose:
                 print(
                     "Initialization converged."
-                    if found.converged
+                    if passes.converged
                     else "Initialization did not converge."
                 )
-            if best is None or found.last > best.last:
-                best, self.model_ = found, model
+            if best is None or passes.last > best.last:
+                best, self.model_ = passes, model
         assert best is not None
         self.n_iter_, self.lower_bounds_, self.converged_ = best
         self.lower_bound_ = best.last
@@ -185,18 +190,18 @@ class GaussianMixture(DensityMixin, Adapter):
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """The most probable component of each row (n,)."""
-        rows = self._asked(X)
-        return array(self.model_.assign(rows))
+        rows = self._check_rows(X)
+        return to_array(self.model_.assign(rows))
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """The probability of each component for each row (n, k), in the type of X."""
-        rows = self._asked(X)
-        return array(self.model_.responsibilities(rows)).astype(_type(rows))
+        rows = self._check_rows(X)
+        return to_array(self.model_.responsibilities(rows)).astype(_numpy_dtype(rows))
 
     def score_samples(self, X: ArrayLike) -> NDArray[Any]:
         """Log-density of each row (n,), nats, in the type of X."""
-        rows = self._asked(X)
-        return array(self.model_.log_prob(rows)).astype(_type(rows))
+        rows = self._check_rows(X)
+        return to_array(self.model_.log_prob(rows)).astype(_numpy_dtype(rows))
 
     def score(self, X: ArrayLike, y: object = None) -> float:
         """Mean log-density of the rows, nats."""
@@ -204,28 +209,30 @@ class GaussianMixture(DensityMixin, Adapter):
 
     def bic(self, X: ArrayLike) -> float:
         """Schwarz's criterion on rows X; lower is better."""
-        rows = self._asked(X)
+        rows = self._check_rows(X)
         return self.model_.bic(rows)
 
     def aic(self, X: ArrayLike) -> float:
         """Akaike's criterion on rows X; lower is better."""
-        rows = self._asked(X)
+        rows = self._check_rows(X)
         return self.model_.aic(rows)
 
     def sample(self, n_samples: int = 1) -> tuple[NDArray[Any], NDArray[Any]]:
         """n_samples draws (n, d) and their components (n,), sorted by component."""
         check_is_fitted(self)
-        stream = torch.Generator().manual_seed(seed_of(self.random_state))
-        drawn = self.model_.sample(whole("n_samples", n_samples), rng=stream)
+        stream = torch.Generator().manual_seed(draw_seed(self.random_state))
+        samples = self.model_.sample(check_whole("n_samples", n_samples), rng=stream)
         # A component drawn by p(k | x) for x from p(x) is one of the pair's joint distribution.
-        which = torch.multinomial(self.model_.responsibilities(drawn), 1, generator=stream)[:, 0]
-        order = which.argsort(stable=True)
-        return array(drawn[order]), array(which[order])
+        components = torch.multinomial(self.model_.responsibilities(samples), 1, generator=stream)[
+            :, 0
+        ]
+        order = components.argsort(stable=True)
+        return to_array(samples[order]), to_array(components[order])
 
-    def _asked(self, X: ArrayLike) -> torch.Tensor:
-        return tensor(self._rows(X, reset=False, gaps=True))
+    def _check_rows(self, X: ArrayLike) -> torch.Tensor:
+        return to_tensor(self._rows(X, reset=False, gaps=True))
 
-    def _told(self, attempt: int, before: float) -> Callable[[int, float], bool]:
+    def _make_listener(self, attempt: int, before: float) -> Callable[[int, float], bool]:
         """Called after every pass: prints what `verbose` asks for; with a warm start the bound
         reached `before` counts as a pass.
         """
@@ -236,7 +243,7 @@ class GaussianMixture(DensityMixin, Adapter):
         def told(count: int, bound: float) -> bool:
             nonlocal last
             gain, last = bound - last, bound
-            if self.verbose and count % whole("verbose_interval", self.verbose_interval) == 0:
+            if self.verbose and count % check_whole("verbose_interval", self.verbose_interval) == 0:
                 more = (
                     f", mean log-likelihood {bound:.6f}, gain {gain:.6f}"
                     if self.verbose > 1
@@ -247,54 +254,61 @@ class GaussianMixture(DensityMixin, Adapter):
 
         return told
 
-    def _given(self, k: int, d: int) -> dict[str, NDArray[Any]]:
+    def _initial_parameters(self, k: int, d: int) -> dict[str, NDArray[Any]]:
         """Weights, means and covariances to begin from, those that were given."""
         shapes = {
             "weights": (k,),
             "means": (k, d),
-            "precisions": _shape(self.covariance_type, k, d),
+            "precisions": _covariance_shape(self.covariance_type, k, d),
         }
-        found = {}
+        parameters = {}
         for name, shape in shapes.items():
             value = getattr(self, f"{name}_init")
             if value is None:
                 continue
-            found[name] = np.asarray(value, dtype=np.float64)
-            if found[name].shape != shape:
-                raise InvalidValue(f"{name}_init must have shape {shape}, got {found[name].shape}")
-        if "weights" in found and not (
-            np.all(found["weights"] >= 0) and np.isclose(found["weights"].sum(), 1)
+            parameters[name] = np.asarray(value, dtype=np.float64)
+            if parameters[name].shape != shape:
+                raise InvalidValue(
+                    f"{name}_init must have shape {shape}, got {parameters[name].shape}"
+                )
+        if "weights" in parameters and not (
+            np.all(parameters["weights"] >= 0) and np.isclose(parameters["weights"].sum(), 1)
         ):
             raise InvalidValue(
-                f"weights_init must not be negative and must sum to 1, got {found['weights']}"
+                f"weights_init must not be negative and must sum to 1, got {parameters['weights']}"
             )
-        if "precisions" in found:
-            _check_precisions(found["precisions"], self.covariance_type)
-            found["covariances"] = _inverse(found.pop("precisions"), self.covariance_type)
-        return found
+        if "precisions" in parameters:
+            _check_precisions(parameters["precisions"], self.covariance_type)
+            parameters["covariances"] = _invert(parameters.pop("precisions"), self.covariance_type)
+        return parameters
 
-    def _warm(self, d: int) -> dict[str, NDArray[Any]]:
+    def _previous_parameters(self, d: int) -> dict[str, NDArray[Any]]:
         """What was learnt before, if the next fit is to begin from it."""
         same = hasattr(self, "means_") and self.means_.shape == (self.n_components, d)
         if not (
             self.warm_start
             and same
-            and self.covariances_.shape == _shape(self.covariance_type, self.n_components, d)
+            and self.covariances_.shape
+            == _covariance_shape(self.covariance_type, self.n_components, d)
         ):
             return {}
-        learnt = {"weights": self.weights_, "means": self.means_, "covariances": self.covariances_}
-        return {name: value.astype(np.float64) for name, value in learnt.items()}
+        parameters = {
+            "weights": self.weights_,
+            "means": self.means_,
+            "covariances": self.covariances_,
+        }
+        return {name: value.astype(np.float64) for name, value in parameters.items()}
 
     def _publish(self, dtype: np.dtype[Any]) -> None:
         """What was learnt, in scikit-learn's shapes and in the type of the rows."""
         matrices = self.covariance_type in ("full", "tied")
-        spread = array(self.model_.covariances_ if matrices else self.model_.variances_)
-        self.weights_, self.means_ = array(self.model_.weights_), array(self.model_.means_)
+        spread = to_array(self.model_.covariances_ if matrices else self.model_.variances_)
+        self.weights_, self.means_ = to_array(self.model_.weights_), to_array(self.model_.means_)
         self.covariances_ = {"tied": spread[0], "spherical": spread.T[0]}.get(
             self.covariance_type, spread
         ).copy()
-        self.precisions_ = _inverse(self.covariances_, self.covariance_type)
-        self.precisions_cholesky_ = _root(self.precisions_, self.covariance_type)
+        self.precisions_ = _invert(self.covariances_, self.covariance_type)
+        self.precisions_cholesky_ = _upper_root(self.precisions_, self.covariance_type)
         for name in ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_"):
             setattr(self, name, getattr(self, name).astype(dtype))
 
@@ -304,9 +318,9 @@ class GaussianMixture(DensityMixin, Adapter):
         return tags
 
 
-def _begin(model: GMM, given: dict[str, NDArray[Any]]) -> None:
+def _initialise(model: GMM, parameters: dict[str, NDArray[Any]]) -> None:
     """Put what was given in the place of the model's own beginning."""
-    values = {name: torch.from_numpy(value).to(model.device) for name, value in given.items()}
+    values = {name: torch.from_numpy(value).to(model.device) for name, value in parameters.items()}
     if "weights" in values:
         model.weights_ = values["weights"]
     if "means" in values:
@@ -319,17 +333,17 @@ def _begin(model: GMM, given: dict[str, NDArray[Any]]) -> None:
         model.spread_ = values["covariances"] / by
 
 
-def _type(rows: torch.Tensor) -> np.dtype[Any]:
+def _numpy_dtype(rows: torch.Tensor) -> np.dtype[Any]:
     """numpy's name for the type of a tensor."""
     return rows.numpy().dtype
 
 
-def _shape(kind: str, k: int, d: int) -> tuple[int, ...]:
+def _covariance_shape(kind: str, k: int, d: int) -> tuple[int, ...]:
     """Of covariances and precisions."""
     return {"full": (k, d, d), "tied": (d, d), "diag": (k, d), "spherical": (k,)}[kind]
 
 
-def _inverse(matrices: NDArray[Any], kind: str) -> NDArray[Any]:
+def _invert(matrices: NDArray[Any], kind: str) -> NDArray[Any]:
     """Precisions from covariances, or the other way round."""
     if kind in ("diag", "spherical"):
         return 1 / matrices
@@ -338,29 +352,29 @@ def _inverse(matrices: NDArray[Any], kind: str) -> NDArray[Any]:
     return inverse
 
 
-def _check_precisions(given: NDArray[Any], kind: str) -> None:
+def _check_precisions(precisions: NDArray[Any], kind: str) -> None:
     """Refuse precisions that are not those of a normal distribution: positive numbers, or symmetric
     matrices with such eigenvalues.
     """
     if kind in ("diag", "spherical"):
-        if not np.all((given > 0) & np.isfinite(given)):
+        if not np.all((precisions > 0) & np.isfinite(precisions)):
             raise InvalidValue(
                 f"precisions_init must be positive and finite for covariance_type={kind!r}, got"
-                f" {given.min():g}"
+                f" {precisions.min():g}"
             )
         return
-    finite = bool(np.isfinite(given).all())
+    finite = bool(np.isfinite(precisions).all())
     if (
         not finite
-        or not np.allclose(given, np.swapaxes(given, -1, -2))
-        or not np.linalg.eigvalsh(given).min() > 0
+        or not np.allclose(precisions, np.swapaxes(precisions, -1, -2))
+        or not np.linalg.eigvalsh(precisions).min() > 0
     ):
         raise InvalidValue(
             f"precisions_init must be symmetric and positive-definite for covariance_type={kind!r}"
         )
 
 
-def _root(precisions: NDArray[Any], kind: str) -> NDArray[Any]:
+def _upper_root(precisions: NDArray[Any], kind: str) -> NDArray[Any]:
     """Upper triangular U with U Uᵀ = precision; square roots where there are no matrices."""
     if kind in ("diag", "spherical"):
         roots: NDArray[Any] = np.sqrt(precisions)

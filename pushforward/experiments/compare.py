@@ -27,7 +27,7 @@ from pushforward.experiments.opened import (
     table_settings,
 )
 from pushforward.experiments.sample import Rows, as_numbers, measure_samples, sample_run
-from pushforward.metrics.feature_names import named
+from pushforward.metrics.feature_names import find_features
 from pushforward.metrics.modes import modes
 from pushforward.metrics.scores import PAIRED, USUAL, scores
 
@@ -107,7 +107,7 @@ def compare(
     results: list[list[Record]] = [[] for _ in others]
     for name in comparison.spaces if any(metric != "modes" for metric in metrics) else ():
         device = find_device(comparison.device)
-        space = named(
+        space = find_features(
             name, truth.x, truth.labels, low=low, high=high, device=device, rng=comparison.seed
         )
         if space.facts:

@@ -22,7 +22,7 @@ from pushforward.core.source_views import Subset
 from pushforward.experiments.opened import OpenedRun, file_names, labels_of, read_under
 from pushforward.experiments.view import Table
 from pushforward.metrics import likelihood
-from pushforward.metrics.preparation import prepared
+from pushforward.metrics.preparation import prepare_rows
 
 __all__ = ["DRAWS", "Densities", "densities"]
 
@@ -123,7 +123,7 @@ def densities(
         incomplete.append(torch.isnan(batch.x).flatten(1).any(1))
         if run.model.preparation.binarise:
             rows = torch.arange(i * ROWS, i * ROWS + len(batch))
-            batch = prepared(run.model, Subset(source, rows))
+            batch = prepare_rows(run.model, Subset(source, rows))
         values.append(_values(run.model, batch, draws, exact, seed=i * ROWS))
     return Densities(
         "log_density" if exact else "log_density_bound",

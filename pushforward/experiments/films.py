@@ -17,7 +17,7 @@ from pushforward.data.export.grids import frame_space
 from pushforward.experiments.labelled_rows import LabelledRows, if_available
 from pushforward.experiments.opened import OpenedRun
 from pushforward.fitting.film import film_folder, read_frames
-from pushforward.plots import films, write
+from pushforward.plots import films, write_figure
 from pushforward.plots.matplotlib_types import Figure
 
 __all__ = ["RunFilm", "run_film"]
@@ -51,7 +51,7 @@ class RunFilm:
 
     def write(self, folder: str | Path) -> tuple[Path, Path]:
         """Write film.png and film.gif into a folder, replacing older ones; return their paths."""
-        strip = write(self.strip, Path(folder) / "film.png")
+        strip = write_figure(self.strip, Path(folder) / "film.png")
         path = Path(folder) / "film.gif"
         film = films.write_film(self.frames(), path, seconds=self.seconds, colours=self.colours)
         return strip, film
@@ -79,7 +79,7 @@ def run_film(
     require_positive(frames=frames, codes=codes, seconds=seconds)
     recorded = read_frames(film_folder(run.folder))
     samples = [frame.samples for frame in recorded]
-    indices, times = films.some_of(samples, frames), [f"{n:,}" for n in samples]
+    indices, times = films.choose_frames(samples, frames), [f"{n:,}" for n in samples]
     x, space, title = _observations(run, [frame.seen["x"] for frame in recorded])
     headings = [f"{time} observations seen" for time in times]
     if space.kind == "images":

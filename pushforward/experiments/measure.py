@@ -17,7 +17,7 @@ from pushforward.experiments.opened import MEASURED_ROWS, OpenedRun, labels_of
 from pushforward.metrics import likelihood
 from pushforward.metrics.annealing import WideBracket, ais, bdmc
 from pushforward.metrics.likelihood import naive
-from pushforward.metrics.preparation import prepared
+from pushforward.metrics.preparation import prepare_rows
 from pushforward.metrics.reconstruction import squared_error
 
 __all__ = ["ESTIMATORS", "Annealing", "measure_run", "describe_data", "refuse_unlike"]
@@ -51,7 +51,7 @@ def measure_run(
 ) -> list[Record]:
     """Log-density or bounds, and reconstruction error, as available, on at most `most` rows."""
     model, data = run.model, describe_data(held_out)
-    batch = prepared(model, held_out, most)
+    batch = prepare_rows(model, held_out, most)
     x, y = batch.x, labels_of(model, batch)
     results = []
     with torch.no_grad():
@@ -80,7 +80,7 @@ def estimates(
         return []
     limit = min(how.rows, len(held_out))
     model = run.model
-    batch = prepared(model, held_out, limit)
+    batch = prepare_rows(model, held_out, limit)
     data = f"the first {limit} of {describe_data(held_out)}"
     y = labels_of(model, batch)
     annealing = {"temperatures": how.temperatures, "chains": how.chains}

@@ -17,7 +17,7 @@ from pushforward.core.source import Source
 from pushforward.core.space import Space
 from pushforward.experiments.measure import describe_data
 from pushforward.experiments.opened import OpenedRun, rows_of
-from pushforward.metrics.feature_names import named
+from pushforward.metrics.feature_names import find_features
 from pushforward.metrics.features import Features
 from pushforward.metrics.pairs import FewRows
 from pushforward.metrics.scores import scores
@@ -131,7 +131,7 @@ def measure_samples(
                     records += scores(
                         real,
                         generated,
-                        space.computed(),
+                        space.precomputed(),
                         metrics=[metric],
                         train=train,
                         names=names,
@@ -170,7 +170,9 @@ def compare_with_data(
     x = sample_run(run, len(real.x), y, derive(0, "draws"))
     samples = as_numbers(folder, x, run.model.fitted_space(), f"{len(x)} draws of {folder}", y)
     low, high = real.ends
-    space = named(name, real.x, real.labels, low=low, high=high, device=run.model.device, rng=0)
+    space = find_features(
+        name, real.x, real.labels, low=low, high=high, device=run.model.device, rng=0
+    )
     columns = real.names if name in ("raw", "scaled") else ()
     (records,) = measure_samples(space, real, [samples], None, SAMPLED, False, columns, 0, warn)
     return [of_run(record, run) for record in records], samples

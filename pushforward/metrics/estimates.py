@@ -35,7 +35,16 @@ from pushforward.core.records import Bound, Record  # noqa: F401 - a field of re
 from pushforward.core.units import TakesConditions
 from pushforward.densities.repeats import repeat
 
-__all__ = ["Estimate", "Bracket", "LogMean", "Joint", "Reporter", "at_rest", "groups", "block_rows"]
+__all__ = [
+    "Estimate",
+    "Bracket",
+    "LogMean",
+    "Joint",
+    "Reporter",
+    "evaluation_mode",
+    "plan_blocks",
+    "rows_per_block",
+]
 
 BLOCK_NUMBERS = 1 << 21
 """Numbers decoded at a time on a CPU: what stays in its last cache, and enough to keep its cores
@@ -119,7 +128,7 @@ class LogMean:
         return self.total - self.count.log()
 
     @property
-    def effective(self) -> Tensor:
+    def effective_draws(self) -> Tensor:
         """(Σ w)² / Σ w²: how many of the draws carry the sum (n,)."""
         return torch.exp(2 * self.total - self.squares)
 
@@ -128,8 +137,8 @@ class LogMean:
         """Standard error of each value (n,) by the delta method;
         NaN where too few draws carry the sum.
         """
-        relative = (self.count / self.effective - 1).clamp_min(0) / (self.count - 1)
-        return torch.where(self.effective >= TRUSTED, relative.sqrt(), math.nan)
+        relative = (self.count / self.effective_draws - 1).clamp_min(0) / (self.count - 1)
+        return torch.where(self.effective_draws >= TRUSTED, relative.sqrt(), math.nan)
 
 
 @runtime_checkable
@@ -177,7 +186,7 @@ class Joint:
         """
         latent = require_latent(model, purpose)
         u = latent.to_model(x)
-        return cls(latent, u, condition_of(model, y, len(u)), latent.prior())
+        return cls(latent, u, encode_condition(model, y, len(u)), latent.prior())
 
     def part(self, rows: slice) -> Joint:
         """Some of the observations."""
@@ -245,14 +254,20 @@ class Reporter:
         for listener in self.listeners:
             listener(event)
 
-    def progress(self, done: float, **terms: float) -> None:
-        """`done` of the n observations are behind us."""
-        if not self.listeners or time.monotonic() - self.told < 0.5 or done <= 0:
+    def progress(self, completed: float, **terms: float) -> None:
+        """`completed` of the n observations are behind us."""
+        if not self.listeners or time.monotonic() - self.told < 0.5 or completed <= 0:
             return
         self.told = time.monotonic()
-        rate = done / self.seconds
+        rate = completed / self.seconds
         self.emit(
-            Progress(int(done), self.seconds, rate=rate, left=(self.n - done) / rate, terms=terms)
+            Progress(
+                int(completed),
+                self.seconds,
+                rate=rate,
+                left=(self.n - completed) / rate,
+                terms=terms,
+            )
         )
 
     def finish(self) -> float:
@@ -275,7 +290,7 @@ def require_latent(model: object, purpose: str) -> LatentVariables:
     return cast(LatentVariables, model)
 
 
-def condition_of(model: object, y: Conditioning, n: int) -> Tensor | None:
+def encode_condition(model: object, y: Conditioning, n: int) -> Tensor | None:
     """Conditions for n rows in the model's coordinates; None for a model that knows none."""
     if not hasattr(model, "to_condition") and y is None:
         return None
@@ -283,7 +298,7 @@ def condition_of(model: object, y: Conditioning, n: int) -> Tensor | None:
 
 
 @contextmanager
-def at_rest(model: object) -> Iterator[None]:
+def evaluation_mode(model: object) -> Iterator[None]:
     """The model as it is used: no dropout, and parameters that gradients in z pass by;
     all is put back afterwards.
     """
@@ -303,13 +318,13 @@ def at_rest(model: object) -> Iterator[None]:
             module.training = mode
 
 
-def block_rows(u: Tensor) -> int:
+def rows_per_block(u: Tensor) -> int:
     """How many codes to decode at a time for observations like these."""
     factor = 1 if u.device.type == "cpu" else DEVICE_FACTOR
     return min(MOST_ROWS * factor, max(FEWEST_ROWS, BLOCK_NUMBERS * factor // max(1, u[0].numel())))
 
 
-def groups(n: int, draws: int, rows: int) -> Iterator[tuple[slice, list[int]]]:
+def plan_blocks(n: int, draws: int, rows: int) -> Iterator[tuple[slice, list[int]]]:
     """Observations to take together, and the parts in which their draws come,
     no more than about `rows` codes at once.
     """

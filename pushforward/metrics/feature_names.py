@@ -17,7 +17,7 @@ from pushforward.metrics.feature_spaces import pca, raw, scaled
 from pushforward.metrics.features import Features
 from pushforward.metrics.samples import rows
 
-__all__ = ["NAMES", "named", "register_features"]
+__all__ = ["NAMES", "find_features", "register_features"]
 
 NAMES = ("raw", "scaled", "pca", "classifier", "efficientnet")
 Maker = Callable[..., Features]
@@ -42,7 +42,7 @@ def register_features(name: str) -> Callable[[Maker], Maker]:
     return accept
 
 
-def named(
+def find_features(
     text: str,
     real: Observations,
     labels: Observations | None = None,
@@ -84,4 +84,4 @@ def named(
         )
     if name == "scaled":
         return scaled(real, low=low, high=high)
-    return raw().about(rows(real)) if name == "raw" else pca(real, int(number or 50))
+    return raw().with_origin(rows(real)) if name == "raw" else pca(real, int(number or 50))

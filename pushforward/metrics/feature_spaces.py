@@ -14,9 +14,9 @@ from pushforward.core.errors import (
     require_positive,
 )
 from pushforward.metrics.features import ROUNDING, Features, digest, flatten
-from pushforward.metrics.gauge import standard
+from pushforward.metrics.gauge import mean_and_deviation
 from pushforward.metrics.samples import rows
-from pushforward.metrics.whole_numbers import less, origin_of
+from pushforward.metrics.whole_numbers import find_origin, subtract_origin
 from pushforward.models.classical.pca import PCA
 
 __all__ = ["raw", "scaled", "pca", "module"]
@@ -35,21 +35,21 @@ def scaled(x: Observations, *, low: float | None = None, high: float | None = No
     coordinates are measured in the mean standard deviation of the others.
     """
     x = rows(x)
-    origin = origin_of(x) if x.ndim == 2 else None
-    x = less(x, origin)
+    origin = find_origin(x) if x.ndim == 2 else None
+    x = subtract_origin(x, origin)
     if x.ndim == 2:
-        shift, scale = standard(x)
-        said = "each coordinate standardised"
+        shift, scale = mean_and_deviation(x)
+        preparation = "each coordinate standardised"
     else:
         shift = x.min() if low is None else torch.tensor(low, dtype=torch.float64)
         scale = (x.max() if high is None else torch.tensor(high, dtype=torch.float64)) - shift
-        said = f"[{float(shift):g}, {float(shift + scale):g}] to [0, 1]"
+        preparation = f"[{float(shift):g}, {float(shift + scale):g}] to [0, 1]"
         scale = torch.where(scale > 0, scale, 1.0)
     return Features(
         "scaled",
-        digest(_known(origin, shift, scale)),
+        digest(_drop_none(origin, shift, scale)),
         lambda u: ((u - shift) / scale).flatten(1),
-        said,
+        preparation,
         origin=origin,
     )
 
@@ -60,20 +60,20 @@ def pca(x: Observations, k: int = 50) -> Features:
     """
     require_positive(k=k)
     x = rows(x)
-    origin = origin_of(x)
-    flat = less(x, origin).flatten(1)
-    kept = min(k, flat.shape[1], len(flat) - 1)
-    if kept < 1:
+    origin = find_origin(x)
+    flat = subtract_origin(x, origin).flatten(1)
+    count = min(k, flat.shape[1], len(flat) - 1)
+    if count < 1:
         raise ShapeMismatch(
             f"components need at least two rows of the real data, got {len(flat)}; bring more"
         )
-    model = PCA(kept).fit(flat)
+    model = PCA(count).fit(flat)
     mean, axes = model.mean_, model.components_
     share = float(model.explained_variance_ratio_.sum())
-    made = digest(_known(origin, mean, axes))
+    fingerprint = digest(_drop_none(origin, mean, axes))
     return Features(
-        f"pca({kept})",
-        made,
+        f"pca({count})",
+        fingerprint,
         lambda u: (u.flatten(1) - mean) @ axes.T,
         facts={"explained": share},
         rounding=8 * ROUNDING,
@@ -111,8 +111,8 @@ def module(
         was = network.training
         network.eval()
         try:
-            given = (u if prepare is None else prepare(u)).to(first.device, dtype or first.dtype)
-            outputs: Tensor = network(given)
+            inputs = (u if prepare is None else prepare(u)).to(first.device, dtype or first.dtype)
+            outputs: Tensor = network(inputs)
             return outputs
         finally:
             network.train(was)
@@ -125,15 +125,15 @@ def module(
         features,
         preparation,
         block=256,
-        rounding=_rounding(first),
+        rounding=_rounding_share(first),
     )
 
 
-def _known(origin: Tensor | None, *rest: Tensor) -> tuple[Tensor, ...]:
+def _drop_none(origin: Tensor | None, *rest: Tensor) -> tuple[Tensor, ...]:
     return rest if origin is None else (origin, *rest)
 
 
-def _rounding(weights: Tensor) -> float:
+def _rounding_share(weights: Tensor) -> float:
     """The share that a network's outputs may be off by, where its weights are such."""
     return (
         max(ROUNDING, 8 * torch.finfo(weights.dtype).eps)

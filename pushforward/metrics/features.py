@@ -28,7 +28,7 @@ from torch import Tensor
 
 from pushforward.core.data_types import Observations
 from pushforward.metrics.samples import rows
-from pushforward.metrics.whole_numbers import less, origin_of
+from pushforward.metrics.whole_numbers import find_origin, subtract_origin
 
 __all__ = ["Features", "digest", "flatten"]
 
@@ -83,22 +83,25 @@ class Features:
         """x (n, *shape) to features (n, d), float64 on the CPU."""
         x = rows(x)
         parts = [
-            self.function(less(part, self.origin)).detach().to("cpu", torch.float64).flatten(1)
+            self.function(subtract_origin(part, self.origin))
+            .detach()
+            .to("cpu", torch.float64)
+            .flatten(1)
             for part in x.split(self.block)
         ]
         return torch.cat(parts)
 
-    def computed(self) -> Features:
+    def precomputed(self) -> Features:
         """The same space for rows that are features already."""
         return replace(self, function=flatten, origin=None)
 
-    def about(self, *sets: Tensor) -> Features:
+    def with_origin(self, *sets: Tensor) -> Features:
         """The same space with the origin of sets of rows (n, *shape), where it has the coordinates
         as they are and no origin yet.
         """
         if self.function is not flatten or self.offset is not None:
             return self
-        origin = origin_of(*sets)
+        origin = find_origin(*sets)
         return (
             self
             if origin is None
@@ -108,12 +111,12 @@ class Features:
 
 def digest(tensors: Iterable[Tensor]) -> str:
     """A short hash of numbers, dtypes and shapes."""
-    found = hashlib.blake2b(digest_size=5)
+    state = hashlib.blake2b(digest_size=5)
     for tensor in tensors:
         value = tensor.detach().cpu().contiguous()
-        found.update(f"{value.dtype}{tuple(value.shape)}".encode())
-        found.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return found.hexdigest()
+        state.update(f"{value.dtype}{tuple(value.shape)}".encode())
+        state.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return state.hexdigest()
 
 
 def flatten(u: Tensor) -> Tensor:

@@ -32,8 +32,8 @@ from pushforward.core.errors import ShapeMismatch
 from pushforward.core.random import Rng, generator, permutation
 from pushforward.core.records import Record
 from pushforward.metrics.features import Features
-from pushforward.metrics.gauge import exponent_of, in_units, power_of_two
-from pushforward.metrics.pairs import Pair, seed_of, warn_of_few_rows
+from pushforward.metrics.gauge import exponent_of, power_of_two, restore_units
+from pushforward.metrics.pairs import Pair, known_seed, warn_few_rows
 
 __all__ = ["fid", "frechet_distance"]
 
@@ -61,14 +61,14 @@ def fid(
             " covariances are singular and the distance is too large, its error bar rough; bring"
             f" more than {d} rows, or use fewer features: pca({max(1, fewest // 10)})"
         )
-        warn_of_few_rows("fid", note)
+        warn_few_rows("fid", note)
         details = {"note": note}
     one, two = pair.centred()
     value = _distance(one, two)
-    found = [value, _error(one, two), _bias(one, two, value, rng)]
-    value, error, bias = in_units("fid", found, 2 * exponent_of(pair.gauge.scale)).tolist()
+    numbers = [value, _error(one, two), _bias(one, two, value, rng)]
+    value, error, bias = restore_units("fid", numbers, 2 * exponent_of(pair.gauge.scale)).tolist()
     return pair.record(
-        "fid", value, error, bias=bias, without_bias=value - bias, seed=seed_of(rng), **details
+        "fid", value, error, bias=bias, without_bias=value - bias, seed=known_seed(rng), **details
     )
 
 
@@ -105,10 +105,10 @@ def frechet_distance(
     )
     # whose products are representable at any scale
     gap, s, other_s = gap / unit, s / unit / unit, other_s / unit / unit
-    root = _root(s)
-    trace = torch.linalg.eigvalsh(_symmetric(root @ other_s @ root)).clamp_min(0).sqrt().sum()
+    root = _matrix_root(s)
+    trace = torch.linalg.eigvalsh(_symmetrise(root @ other_s @ root)).clamp_min(0).sqrt().sum()
     value = max(0.0, float(gap.square().sum() + s.trace() + other_s.trace() - 2 * trace))
-    return float(in_units("the Fréchet distance", [value], 2 * exponent_of(unit))[0])
+    return float(restore_units("the Fréchet distance", [value], 2 * exponent_of(unit))[0])
 
 
 def _distance(x: Tensor, other: Tensor) -> float:
@@ -148,23 +148,23 @@ def _transport(s: Tensor, other: Tensor) -> Tensor:
     """T = S^½ (S^½ S' S^½)^-½ S^½, which carries N(0, S') to N(0, S);
     singular directions are left out.
     """
-    root = _root(s)
-    values, axes = torch.linalg.eigh(_symmetric(root @ other @ root))
-    kept = values > values.amax() * len(values) * torch.finfo(values.dtype).eps
-    inverse = torch.where(kept, values.clamp_min(torch.finfo(values.dtype).tiny).rsqrt(), 0.0)
+    root = _matrix_root(s)
+    values, axes = torch.linalg.eigh(_symmetrise(root @ other @ root))
+    regular = values > values.amax() * len(values) * torch.finfo(values.dtype).eps
+    inverse = torch.where(regular, values.clamp_min(torch.finfo(values.dtype).tiny).rsqrt(), 0.0)
     half = root @ axes
     transport: Tensor = (half * inverse) @ half.T
     return transport
 
 
-def _root(s: Tensor) -> Tensor:
+def _matrix_root(s: Tensor) -> Tensor:
     """The symmetric square root of a covariance; rounding below zero is cut."""
-    values, axes = torch.linalg.eigh(_symmetric(s))
+    values, axes = torch.linalg.eigh(_symmetrise(s))
     root: Tensor = (axes * values.clamp_min(0).sqrt()) @ axes.T
     return root
 
 
-def _symmetric(s: Tensor) -> Tensor:
+def _symmetrise(s: Tensor) -> Tensor:
     return (s + s.T) / 2
 
 

@@ -10,8 +10,8 @@ rest divided by a common scale before anything else is done with them:
 * The scale is a power of two, so that dividing by it rounds nothing.
   All numbers then lie in [-1, 1].
 
-Metrics in units of the features are multiplied back (`in_units`), or refused where float64 cannot
-hold them. Nothing here is compared with an absolute number.
+Metrics in units of the features are multiplied back (`restore_units`), or refused where float64
+cannot hold them. Nothing here is compared with an absolute number.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from torch import Tensor
 
 from pushforward.core.errors import InvalidValue
 
-__all__ = ["Gauge", "in_units", "power_of_two", "exponent_of", "standard"]
+__all__ = ["Gauge", "restore_units", "power_of_two", "exponent_of", "mean_and_deviation"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ class Gauge:
         Coordinates that are whole numbers in every row,
         which float64 holds exactly up to 2^53, are not off at all.
         """
-        noise: Tensor = torch.where(_exact(x), 0.0, x / self.scale).norm(dim=1) * rounding
+        noise: Tensor = torch.where(_exact_columns(x), 0.0, x / self.scale).norm(dim=1) * rounding
         return noise
 
     def unit(self, *sets: Tensor) -> float:
@@ -77,10 +77,10 @@ class Gauge:
         Small enough for the sums of squares of their differences to have 116 bits.
         """
         small = 1 <= self.scale <= 2**53 and self.scale * self.scale * len(self.centre) <= 2**114
-        return self.scale if small and all(bool(_exact(x).all()) for x in sets) else 0.0
+        return self.scale if small and all(bool(_exact_columns(x).all()) for x in sets) else 0.0
 
 
-def _exact(x: Tensor) -> Tensor:
+def _exact_columns(x: Tensor) -> Tensor:
     """Which coordinates (d,) are whole numbers in every row, up to 2^53."""
     return (
         ((x == x.round()) & (x.abs() <= 2**53)).all(0)
@@ -99,30 +99,30 @@ def exponent_of(power: float) -> int:
     return math.frexp(power)[1] - 1
 
 
-def in_units(quantity: str, values: Sequence[float] | Tensor, exponent: int) -> Tensor:
+def restore_units(quantity: str, values: Sequence[float] | Tensor, exponent: int) -> Tensor:
     """Values of a metric (a number and its error bar,
     say) times 2^exponent, float64, NaN staying NaN.
 
     Raises:
         InvalidValue: If one is beyond float64, or all that are not 0 are below it.
     """
-    given = torch.as_tensor(values, dtype=torch.float64).cpu()
+    unscaled = torch.as_tensor(values, dtype=torch.float64).cpu()
     with np.errstate(over="ignore", under="ignore"):
-        found = torch.from_numpy(np.ldexp(given.numpy(), exponent))
-    largest = float(given.nan_to_num(0.0, math.inf, math.inf).abs().max())
-    most = float(found.nan_to_num(0.0, math.inf, math.inf).abs().max())
+        scaled = torch.from_numpy(np.ldexp(unscaled.numpy(), exponent))
+    largest = float(unscaled.nan_to_num(0.0, math.inf, math.inf).abs().max())
+    most = float(scaled.nan_to_num(0.0, math.inf, math.inf).abs().max())
     if math.isinf(most) or (largest > 0 and most < torch.finfo(torch.float64).tiny):
         size = (
             f" (about 1e{math.log10(largest) + exponent * math.log10(2):+.0f})"
             if math.isfinite(largest)
             else ""
         )
-        which = "large" if math.isinf(most) else "small"
+        size_word = "large" if math.isinf(most) else "small"
         raise InvalidValue(
-            f"{quantity} of these features is too {which} for float64{size}; change their units, or"
-            " pass features=scaled(real)"
+            f"{quantity} of these features is too {size_word} for float64{size}; change their"
+            " units, or pass features=scaled(real)"
         )
-    return found
+    return scaled
 
 
 def _require_span(*reaches: float) -> None:
@@ -133,7 +133,7 @@ def _require_span(*reaches: float) -> None:
         )
 
 
-def standard(x: Tensor) -> tuple[Tensor, Tensor]:
+def mean_and_deviation(x: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation (d,) of every coordinate of x (n, d),
     float64, at any offset and in any unit.
 

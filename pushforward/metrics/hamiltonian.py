@@ -28,7 +28,7 @@ from pushforward.core.random import normal, uniform
 from pushforward.densities.normals import Normal
 from pushforward.metrics.estimates import Joint
 
-__all__ = ["Chains", "Point", "Watch", "anneal", "begin_chains"]
+__all__ = ["Chains", "Point", "Watch", "anneal", "start_chains"]
 
 ACCEPTANCE = 0.65
 """Mean probability of acceptance at which moves go farthest for their cost (Neal 2011, §4.4)."""
@@ -76,10 +76,10 @@ class Point:
         """Its gradient in z."""
         return self.prior_slope + beta * self.likelihood_slope
 
-    def where(self, chosen: Tensor, other: Point) -> Point:
+    def where(self, mask: Tensor, other: Point) -> Point:
         """This point in the chosen rows, the other in the rest."""
         pairs = zip(vars(self).values(), vars(other).values())
-        masks = {1: chosen, 2: chosen[:, None]}
+        masks = {1: mask, 2: mask[:, None]}
         return Point(*(torch.where(masks[a.ndim], a, b) for a, b in pairs))
 
 
@@ -125,7 +125,7 @@ class Chains:
         turn = torch.arange(self.chains, device=self.z.device) % max(1, self.pilots)
         return torch.cat([self.log_step[turn], self.log_step]).exp().flatten()
 
-    def counted(self, values: Tensor) -> Tensor:
+    def without_pilots(self, values: Tensor) -> Tensor:
         """Of values ((chains + pilots) n,) those of the chains that count (chains, n)."""
         return values.reshape(self.chains + self.pilots, -1)[: self.chains]
 
@@ -135,7 +135,7 @@ class Chains:
         self.log_step = self.log_step + GAIN * (mine - ACCEPTANCE)
 
 
-def begin_chains(
+def start_chains(
     joint: Joint,
     chains: int,
     moving: bool,
@@ -166,10 +166,12 @@ def anneal(
     """Log-weights (chains, n) of the chains that count, and their mean acceptance."""
     joint, moves = joint.times(group.chains + group.pilots), len(betas) - 2
     point = Point.at(joint, group.z)
-    log_weight = torch.zeros_like(group.counted(point.likelihood), dtype=_summing_dtype(point.z))
+    log_weight = torch.zeros_like(
+        group.without_pilots(point.likelihood), dtype=_summing_dtype(point.z)
+    )
     accepted = point.likelihood.new_zeros(())
     for t, (now, then) in enumerate(pairwise(betas), 1):
-        likelihood = group.counted(point.likelihood).to(log_weight)
+        likelihood = group.without_pilots(point.likelihood).to(log_weight)
         log_weight = log_weight + (then - now) * likelihood
         if watch is not None:
             watch(t, log_weight, likelihood)
@@ -177,7 +179,7 @@ def anneal(
             break
         point, chance = _move(joint, point, then, group.steps(), leapfrogs, rng)
         group.adapt(chance)
-        accepted = accepted + group.counted(chance).mean()
+        accepted = accepted + group.without_pilots(chance).mean()
         if t % TOLD == 0:
             tell(t / moves, float(accepted) / t)
     return log_weight, float(accepted) / max(1, moves)

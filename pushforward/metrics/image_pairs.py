@@ -16,8 +16,8 @@ from torch import Tensor
 from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch, printable, quote
 from pushforward.core.numbers import require_whole, to_python
 from pushforward.core.records import Record
-from pushforward.metrics.layouts import require_alike
-from pushforward.metrics.pairs import described
+from pushforward.metrics.layouts import require_one_layout
+from pushforward.metrics.pairs import describe_rows
 from pushforward.metrics.samples import rows
 
 __all__ = ["ImagePairs"]
@@ -56,9 +56,9 @@ class ImagePairs:
         data: object,
     ) -> ImagePairs:
         crop = _require_kinds(channel, crop, data)
-        low, high = _end("low", low), _end("high", high)
+        low, high = _check_end("low", low), _check_end("high", high)
         x, y = rows(real), rows(generated)
-        require_alike(x, y)
+        require_one_layout(x, y)
         x, y = (each[:, None] if each.ndim == 3 else each for each in (x, y))
         if x.ndim != 4 or x.shape[1] not in (1, 3, 4):
             raise ShapeMismatch(
@@ -83,10 +83,12 @@ class ImagePairs:
         for name, each in (("real", x), ("generated", y)):
             if not bool(each.isfinite().all()):
                 raise InvalidValue(f"the {name} images hold NaN or infinity; drop these rows")
-        ends = _ends(x, low, high)
-        return cls(x, y, *ends, channel == "y" and x.shape[1] == 3, crop, str(data or described(x)))
+        ends = _find_range(x, low, high)
+        return cls(
+            x, y, *ends, channel == "y" and x.shape[1] == 3, crop, str(data or describe_rows(x))
+        )
 
-    def require(self, side: int, what: str, instead: str) -> None:
+    def require_side(self, side: int, what: str, instead: str) -> None:
         """InvalidValue for images smaller than `side` after cropping."""
         height, width = (length - 2 * self.crop for length in self.real.shape[2:])
         if min(height, width) < side:
@@ -95,13 +97,13 @@ class ImagePairs:
                 f" {instead}"
             )
 
-    def each(self, measure: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    def map_pairs(self, measure: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         """One number a pair (n,), a block of pairs at a time."""
         size = max(1, BLOCK_NUMBERS // max(1, self.real[0].numel()))
         blocks = zip(self.real.split(size), self.generated.split(size))
-        return torch.cat([measure(self._prepared(x), self._prepared(y)) for x, y in blocks])
+        return torch.cat([measure(self._prepare(x), self._prepare(y)) for x, y in blocks])
 
-    def _prepared(self, x: Tensor) -> Tensor:
+    def _prepare(self, x: Tensor) -> Tensor:
         """Images (b, c, h, w) in [0, 1], float64, cropped, of the channels wanted."""
         _, _, h, w = x.shape
         x = x[:, :, self.crop : h - self.crop, self.crop : w - self.crop].to("cpu", torch.float64)
@@ -123,9 +125,9 @@ class ImagePairs:
             "generated": len(self.generated),
             **details,
         }
-        found = Record.of(quantity, values, bound="estimate", data=self.data)
+        record = Record.of(quantity, values, bound="estimate", data=self.data)
         return replace(
-            found, details={"features": f"{space}; {settings}" if settings else space, **facts}
+            record, details={"features": f"{space}; {settings}" if settings else space, **facts}
         )
 
 
@@ -147,7 +149,7 @@ def _require_kinds(channel: object, crop: object, data: object) -> int:
     return require_whole(crop, "crop")
 
 
-def _end(name: str, value: object) -> float | None:
+def _check_end(name: str, value: object) -> float | None:
     """An end of the range of values as a number.
 
     Raises:
@@ -165,7 +167,7 @@ def _end(name: str, value: object) -> float | None:
     return float(number)
 
 
-def _ends(x: Tensor, low: float | None, high: float | None) -> tuple[float, float]:
+def _find_range(x: Tensor, low: float | None, high: float | None) -> tuple[float, float]:
     """The ends of the range of values: those given,
     or the usual ones that the originals lie between.
     """

@@ -36,7 +36,7 @@ __all__ = ["psnr", "ssim", "ssim_daala", "ms_ssim"]
 
 @runtime_checkable
 class PairedMetric(Protocol):
-    """A metric of images row by row, whatever the features: see `paired`."""
+    """A metric of images row by row, whatever the features: see `paired_metric`."""
 
     __name__: str
 
@@ -70,7 +70,7 @@ ARGUMENTS = """
     """
 
 
-def paired(measure: Callable[[ImagePairs], Record]) -> PairedMetric:
+def paired_metric(measure: Callable[[ImagePairs], Record]) -> PairedMetric:
     """A metric of images row by row from what it makes of the pairs; the arguments and their
     description are those of all of them.
     """
@@ -97,21 +97,21 @@ def paired(measure: Callable[[ImagePairs], Record]) -> PairedMetric:
     return metric
 
 
-@paired
+@paired_metric
 def psnr(pair: ImagePairs) -> Record:
     """Peak signal-to-noise ratio, dB."""
-    errors = pair.each(lambda x, y: (x - y).square().flatten(1).mean(1))
+    errors = pair.map_pairs(lambda x, y: (x - y).square().flatten(1).mean(1))
     values = -10 * errors.log10()
     return replace(pair.record("psnr", values, "", identical=int((errors == 0).sum())), unit="dB")
 
 
-@paired
+@paired_metric
 def ssim(pair: ImagePairs) -> Record:
     """Structural similarity as Wang et al. (2004) have it,
     of images of 11×11 pixels at least; 1 is best.
     """
-    pair.require(SIDE, "SSIM's window", "psnr or ssim_daala")
-    values = pair.each(lambda x, y: wang_similarity(x, y)[0])
+    pair.require_side(SIDE, "SSIM's window", "psnr or ssim_daala")
+    values = pair.map_pairs(lambda x, y: wang_similarity(x, y)[0])
     return pair.record(
         "ssim",
         values,
@@ -120,27 +120,29 @@ def ssim(pair: ImagePairs) -> Record:
     )
 
 
-@paired
+@paired_metric
 def ssim_daala(pair: ImagePairs) -> Record:
     """Structural similarity as daala's `dump_ssim` has it:
     a window that grows with the image; 1 is best.
     """
     return pair.record(
         "ssim_daala",
-        pair.each(daala_similarity),
+        pair.map_pairs(daala_similarity),
         "daala: Gaussian, sigma 1.5 H/256, cut at borders, K = .01, .03",
         ideal=1.0,
     )
 
 
-@paired
+@paired_metric
 def ms_ssim(pair: ImagePairs) -> Record:
     """Multi-scale structural similarity of images of 161×161 pixels at least; 1 is best."""
-    pair.require((SIDE - 1) * 2 ** (len(SCALES) - 1) + 1, "the window at the fifth scale", "ssim")
+    pair.require_side(
+        (SIDE - 1) * 2 ** (len(SCALES) - 1) + 1, "the window at the fifth scale", "ssim"
+    )
     weights = " ".join(f"{w:g}" for w in SCALES)
     return pair.record(
         "ms_ssim",
-        pair.each(multi_scale_similarity),
+        pair.map_pairs(multi_scale_similarity),
         f"Wang et al. 2003: five scales, weights {weights}, 2×2 means",
         ideal=1.0,
     )

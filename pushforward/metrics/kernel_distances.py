@@ -27,9 +27,9 @@ from pushforward.core.numbers import require_whole
 from pushforward.core.random import Rng, generator, permutation
 from pushforward.core.records import Record
 from pushforward.metrics.features import Features
-from pushforward.metrics.gauge import exponent_of, in_units, power_of_two
+from pushforward.metrics.gauge import exponent_of, power_of_two, restore_units
 from pushforward.metrics.neighbours import BLOCK_NUMBERS
-from pushforward.metrics.pairs import Pair, seed_of, warn_of_few_rows
+from pushforward.metrics.pairs import Pair, known_seed, warn_few_rows
 
 __all__ = ["kid", "mmd", "median_distance"]
 
@@ -71,7 +71,7 @@ def kid(
             f"only {fewest} rows: the kernel distance and its error bar are rough; bring"
             f" {2 * LEAST_BLOCKS} or more"
         )
-        warn_of_few_rows("kid", note)
+        warn_few_rows("kid", note)
         together = torch.cat([one, two])
         k = kernel(together, together)
         mean = float(
@@ -79,15 +79,15 @@ def kid(
                 k[: len(one), : len(one)], k[len(one) :, len(one) :], k[: len(one), len(one) :]
             )
         )
-        value, error = in_units("kid", [mean, _error(k, len(one))], kernel.exponent).tolist()
-        return pair.record("kid", value, error, blocks=1, seed=seed_of(rng), note=note)
+        value, error = restore_units("kid", [mean, _error(k, len(one))], kernel.exponent).tolist()
+        return pair.record("kid", value, error, blocks=1, seed=known_seed(rng), note=note)
     count = max(LEAST_BLOCKS, fewest // block)
     parts = zip(*(x.tensor_split(count) for x in (one, two)))
     values = torch.stack(
         [_unbiased(*(kernel(u, v) for u, v in ((a, a), (b, b), (a, b)))) for a, b in parts]
     )
     return pair.mean(
-        "kid", in_units("kid", values, kernel.exponent), blocks=count, seed=seed_of(rng)
+        "kid", restore_units("kid", values, kernel.exponent), blocks=count, seed=known_seed(rng)
     )
 
 
@@ -123,22 +123,26 @@ def mmd(
     if not width > 0:
         raise InvalidValue("the median distance between real rows is 0; pass a bandwidth")
     together, h = torch.cat([one, two]), width * scale
-    kernel = torch.exp(_squares(together) / (-2 * width * width))
-    seen = _split(kernel, _signs(torch.arange(len(together)), len(one))[:, None])
-    drawn = torch.stack(
-        [_signs(permutation(len(together), rng=stream), len(one)) for _ in range(permutations)], 1
+    kernel = torch.exp(_squared_distances(together) / (-2 * width * width))
+    observed = _mmd_of_splits(kernel, _memberships(torch.arange(len(together)), len(one))[:, None])
+    permuted = torch.stack(
+        [
+            _memberships(permutation(len(together), rng=stream), len(one))
+            for _ in range(permutations)
+        ],
+        1,
     )
-    p = (1 + int((_split(kernel, drawn) >= seen).sum())) / (1 + permutations)
+    p = (1 + int((_mmd_of_splits(kernel, permuted) >= observed).sum())) / (1 + permutations)
     details = {
         "p": p,
         "permutations": permutations,
         "bandwidth": h,
         "used": (len(one), len(two)),
-        "seed": seed_of(rng),
+        "seed": known_seed(rng),
     }
     return pair.record(
         "mmd²",
-        float(seen),
+        float(observed),
         _error(kernel, len(one)),
         settings=f"Gaussian kernel, h = {h:.6g}",
         **details,
@@ -148,7 +152,7 @@ def mmd(
 def median_distance(x: Tensor, most: int = 1000) -> float:
     """The median distance between different rows, of the first `most`."""
     some = x[:most]
-    squares = _squares(some)
+    squares = _squared_distances(some)
     above = torch.triu_indices(len(some), len(some), 1)
     return float(squares[above[0], above[1]].sqrt().median()) if len(some) > 1 else 0.0
 
@@ -214,7 +218,7 @@ def _unbiased(xx: Tensor, yy: Tensor, xy: Tensor) -> Tensor:
     )
 
 
-def _squares(x: Tensor) -> Tensor:
+def _squared_distances(x: Tensor) -> Tensor:
     """Squared distances between all rows (n, n);
     those that cancel are formed again from differences.
     """
@@ -226,29 +230,29 @@ def _squares(x: Tensor) -> Tensor:
     return found
 
 
-def _signs(order: Tensor, n: int) -> Tensor:
+def _memberships(order: Tensor, n: int) -> Tensor:
     """1.0 for the first n of an order, 0.0 for the rest."""
     return torch.zeros(len(order), dtype=torch.float64).index_fill_(0, order[:n], 1.0)
 
 
-def _split(kernel: Tensor, first: Tensor) -> Tensor:
+def _mmd_of_splits(kernel: Tensor, first: Tensor) -> Tensor:
     """MMD² (p,) between the rows marked 1 and those marked 0, for every column of `first`
     (n + m, p); two matrix products.
     """
     second = 1 - first
     n, m = first.sum(0), second.sum(0)
     to_first = kernel @ first
-    own = (first * to_first).sum(0) - n  # the diagonal is 1
+    within = (first * to_first).sum(0) - n  # the diagonal is 1
     cross = (second * to_first).sum(0)
-    rest = kernel.sum() - len(kernel) - own - 2 * cross
-    return own / (n * (n - 1)) + rest / (m * (m - 1)) - 2 * cross / (n * m)
+    rest = kernel.sum() - len(kernel) - within - 2 * cross
+    return within / (n * (n - 1)) + rest / (m * (m - 1)) - 2 * cross / (n * m)
 
 
 def _error(kernel: Tensor, n: int) -> float:
     """The standard error of MMD², from how far each row moves it (first order)."""
     m = len(kernel) - n
     to_real, to_other = kernel[:, :n].sum(1), kernel[:, n:].sum(1)
-    own = kernel.diagonal()
-    real = (to_real[:n] - own[:n]) / (n - 1) - to_other[:n] / m
-    other = (to_other[n:] - own[n:]) / (m - 1) - to_real[n:] / n
+    diagonal = kernel.diagonal()
+    real = (to_real[:n] - diagonal[:n]) / (n - 1) - to_other[:n] / m
+    other = (to_other[n:] - diagonal[n:]) / (m - 1) - to_real[n:] / n
     return 2 * math.sqrt(float(real.var() / n + other.var() / m))

@@ -30,7 +30,7 @@ from pushforward.core.errors import InvalidKind, InvalidValue
 from pushforward.core.random import Rng, generator
 from pushforward.core.records import Record
 from pushforward.densities.normals import Normal
-from pushforward.metrics.estimates import Bracket, Joint, at_rest
+from pushforward.metrics.estimates import Bracket, Joint, evaluation_mode
 
 __all__ = ["ACTIVE", "Aggregate", "active_units", "aggregate"]
 
@@ -64,9 +64,9 @@ def active_units(
     """How many latent dimensions have a posterior mean whose
     variance over x is above `above`; details hold all variances.
     """
-    with at_rest(model):
-        joint = _with_posterior(model, x, y, "active_units")
-        means = _posterior_of(joint, "mean").to("cpu", torch.float64)
+    with evaluation_mode(model):
+        joint = _require_posterior(model, x, y, "active_units")
+        means = _encode_blocks(joint, "mean").to("cpu", torch.float64)
     variances = means.var(0, correction=1)
     count = float((variances > above).sum())
     details = {"variances": variances.tolist(), "above": above, "units": means.shape[1]}
@@ -88,11 +88,11 @@ def aggregate(
     """The rate, the information and the mismatch of the codes of
     x (n, *shape), n at least 2: n² densities of codes.
     """
-    with at_rest(model):
-        joint = _with_posterior(model, x, y, "aggregate")
+    with evaluation_mode(model):
+        joint = _require_posterior(model, x, y, "aggregate")
         q = joint.posterior()
         z = q.rsample(rng=generator(rng, joint.u.device))
-        prior, own = (
+        prior, posterior = (
             joint.log_prior(z).cpu().to(torch.float64),
             q.log_prob(z).cpu().to(torch.float64),
         )
@@ -104,13 +104,13 @@ def aggregate(
         return Bracket(lower, Record.of(quantity, high, bound="upper bound", **facts))
 
     return Aggregate(
-        Record.of("rate", own - prior, bound="estimate", **facts),
-        bracket("information", own - everyone, own - others),
+        Record.of("rate", posterior - prior, bound="estimate", **facts),
+        bracket("information", posterior - everyone, posterior - others),
         bracket("mismatch", others - prior, everyone - prior),
     )
 
 
-def _with_posterior(model: object, x: Observations, y: Conditioning, purpose: str) -> Joint:
+def _require_posterior(model: object, x: Observations, y: Conditioning, purpose: str) -> Joint:
     """The joint distribution with at least two observations, for a model that has a posterior."""
     joint = Joint.of(model, x, y, purpose)
     if not callable(getattr(model, "posterior", None)):
@@ -123,7 +123,7 @@ def _with_posterior(model: object, x: Observations, y: Conditioning, purpose: st
     return joint
 
 
-def _posterior_of(joint: Joint, name: str) -> Tensor:
+def _encode_blocks(joint: Joint, name: str) -> Tensor:
     """One tensor of q(z|x) for all observations, encoded in blocks."""
     rows = max(1, BLOCK // joint.u[0].numel())
     starts = range(0, len(joint.u), rows)
@@ -135,7 +135,7 @@ def _posterior_of(joint: Joint, name: str) -> Tensor:
 def _aggregate(joint: Joint, q: HasMean, z: Tensor) -> tuple[Tensor, Tensor]:
     """log of the mean of q(z_i|x_j) over all j, and over all j but i: (n,) each."""
     n = len(z)
-    pairs = _normal_pairs(q) if isinstance(q, Normal) else _pairs(joint)
+    pairs = _normal_pair_density(q) if isinstance(q, Normal) else _pair_density(joint)
     everyone, others, rows = [], [], max(1, BLOCK // n)
     for start in range(0, n, rows):
         logs = pairs(z[start : start + rows])
@@ -146,7 +146,7 @@ def _aggregate(joint: Joint, q: HasMean, z: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat(everyone).cpu(), torch.cat(others).cpu()
 
 
-def _normal_pairs(q: Normal) -> Callable[[Tensor], Tensor]:
+def _normal_pair_density(q: Normal) -> Callable[[Tensor], Tensor]:
     """log q(z_i|x_j) of diagonal normals by matrix products, in float64: the squares cancel."""
     mean, log_scale = (t.cpu().to(torch.float64).expand_as(q.mean) for t in (q.mean, q.log_scale))
     precision = torch.exp(-2 * log_scale)
@@ -163,7 +163,7 @@ def _normal_pairs(q: Normal) -> Callable[[Tensor], Tensor]:
     return pairs
 
 
-def _pairs(joint: Joint) -> Callable[[Tensor], Tensor]:
+def _pair_density(joint: Joint) -> Callable[[Tensor], Tensor]:
     """log q(z_i|x_j) of any posterior, one observation at a time."""
 
     def pairs(z: Tensor) -> Tensor:

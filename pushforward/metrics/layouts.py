@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pushforward.core.errors import ShapeMismatch
 
-__all__ = ["require_alike"]
+__all__ = ["require_one_layout"]
 
 HALF = 0.5
 """Half of the range 0..1: values further below 0 cannot be rounding of that range, and images that
@@ -16,7 +16,7 @@ span less may be either.
 """
 
 
-def require_alike(
+def require_one_layout(
     real: Tensor, generated: Tensor, names: tuple[str, str] = ("real", "generated")
 ) -> None:
     """Raise ShapeMismatch for images or clips (n, *shape) with their axes in another order, or of
@@ -30,24 +30,24 @@ def require_alike(
         )
     if max(len(one), len(two)) < 2 or not real.numel() or not generated.numel():
         return
-    scales = [_scales(real), _scales(generated)]
+    scales = [_guess_scales(real), _guess_scales(generated)]
     ends = [f"{float(x.min()):g}..{float(x.max()):g}" for x in (real, generated)]
-    said = f"{names[0]} images have values {ends[0]}, {names[1]} ones {ends[1]}"
+    ranges = f"{names[0]} images have values {ends[0]}, {names[1]} ones {ends[1]}"
     for i in (0, 1):
-        here, there = scales[i], scales[1 - i]
-        if "levels" in here and "fractions" in there:
+        scale, other_scale = scales[i], scales[1 - i]
+        if "levels" in scale and "fractions" in other_scale:
             seem = "divided" if i == 0 else "not divided"
             raise ShapeMismatch(
-                f"{said}, which look {seem} by the highest level; bring both to one range"
+                f"{ranges}, which look {seem} by the highest level; bring both to one range"
             )
-        if "signed" in here and "unsigned" in there:
+        if "signed" in scale and "unsigned" in other_scale:
             raise ShapeMismatch(
-                f"{said}, one range -1..1 and the other 0..1; bring both to one range: (x + 1) / 2"
-                " makes 0..1 of -1..1"
+                f"{ranges}, one range -1..1 and the other 0..1; bring both to one range: (x + 1) /"
+                " 2 makes 0..1 of -1..1"
             )
 
 
-def _scales(x: Tensor) -> set[str]:
+def _guess_scales(x: Tensor) -> set[str]:
     """Which of these the values of images look like; none where it cannot be told.
 
     'levels': whole numbers, some above 2. 'fractions': broken numbers in -1..1. 'signed': -1..1
@@ -59,9 +59,9 @@ def _scales(x: Tensor) -> set[str]:
     whole = not x.is_floating_point() or bool((x == x.round()).all())
     if not (low >= -1 and high <= 1):
         return {"levels"} if low >= 0 and high > 2 and whole else set()
-    found = set() if whole else {"fractions"}
+    scales = set() if whole else {"fractions"}
     if low < -HALF and (not whole or bool((x.abs() == 1).all())):
-        found.add("signed")
+        scales.add("signed")
     elif low >= 0 and high - low > HALF:
-        found.add("unsigned")
-    return found
+        scales.add("unsigned")
+    return scales

@@ -43,12 +43,12 @@ from pushforward.metrics.estimates import (
     LatentVariables,
     LogMean,
     Reporter,
-    at_rest,
-    block_rows,
-    groups,
+    evaluation_mode,
+    plan_blocks,
+    rows_per_block,
 )
 
-__all__ = ["naive", "elbo", "iwae", "log_prob", "best_known", "measure_of"]
+__all__ = ["naive", "elbo", "iwae", "log_prob", "best_known", "density_unit"]
 
 
 def log_prob(model: object, x: Observations, *, data: str = "") -> Record:
@@ -58,7 +58,7 @@ def log_prob(model: object, x: Observations, *, data: str = "") -> Record:
     with torch.no_grad():
         values = model.log_prob(x)
     return Record.of(
-        "log_prob", values, unit="nats", measure=measure_of(model), bound="exact", data=data
+        "log_prob", values, unit="nats", measure=density_unit(model), bound="exact", data=data
     )
 
 
@@ -70,10 +70,10 @@ def elbo(
         raise InvalidKind(
             f"{type(model).__name__} has no bound; a model with a density has log_prob"
         )
-    with torch.no_grad(), at_rest(model):
+    with torch.no_grad(), evaluation_mode(model):
         values = model.elbo(x, y, rng=rng)
     return Record.of(
-        "elbo", values, unit="nats", measure=measure_of(model), bound="lower bound", data=data
+        "elbo", values, unit="nats", measure=density_unit(model), bound="lower bound", data=data
     )
 
 
@@ -98,11 +98,11 @@ def naive(
             else fresh ones for each, whose errors are independent.
     """
     require_positive(samples=samples)
-    with at_rest(model):
+    with evaluation_mode(model):
         joint = Joint.of(model, x, y, "naive")
         stream, mean = generator(rng, joint.u.device), LogMean(len(joint.u))
         report = Reporter(listeners, len(joint.u), type(model).__name__)
-        (_shared if shared else _fresh)(joint, samples, stream, mean, report)
+        (_add_shared_codes if shared else _add_separate_codes)(joint, samples, stream, mean, report)
     return estimate(
         "naive",
         joint.model,
@@ -135,11 +135,11 @@ def iwae(
             f"{type(model).__name__} has no posterior and likelihood; iwae needs a latent-variable"
             " model"
         )
-    with at_rest(model):
+    with evaluation_mode(model):
         joint = Joint.of(model, x, y, "iwae")
         stream, mean = generator(rng, joint.u.device), LogMean(len(joint.u))
         report = Reporter(listeners, len(joint.u), type(model).__name__)
-        for rows, sizes in groups(len(joint.u), k, block_rows(joint.u)):
+        for rows, sizes in plan_blocks(len(joint.u), k, rows_per_block(joint.u)):
             part = joint.part(rows)
             q = part.posterior()
             for m in sizes:
@@ -159,7 +159,7 @@ def best_known(
     )
 
 
-def measure_of(model: object) -> str:
+def density_unit(model: object) -> str:
     """What the model's likelihood is a density or mass of."""
     kind = getattr(model, "likelihood_kind", None)
     return "density per unit" if kind is None else str(kind.measure)
@@ -174,13 +174,13 @@ def estimate(
     details = {
         **details,
         "holds": "in expectation",
-        "effective draws": float(mean.effective.median()),
+        "effective draws": float(mean.effective_draws.median()),
     }
     return Estimate.of(  # type: ignore[return-value]
         quantity,
         mean.values + model.log_jacobian(u),
         unit="nats",
-        measure=measure_of(model),
+        measure=density_unit(model),
         bound="lower bound",
         data=data,
         details=details,
@@ -196,11 +196,11 @@ def _log_weights(joint: Joint, q: HasMean, m: int, rng: torch.Generator) -> Tens
     return log_weights
 
 
-def _fresh(
+def _add_separate_codes(
     joint: Joint, samples: int, rng: torch.Generator, mean: LogMean, report: Reporter
 ) -> None:
     """Codes of its own for every observation."""
-    for rows, sizes in groups(len(joint.u), samples, block_rows(joint.u)):
+    for rows, sizes in plan_blocks(len(joint.u), samples, rows_per_block(joint.u)):
         part = joint.part(rows)
         for m in sizes:
             z = part.codes(m * len(part.u), rng)
@@ -208,12 +208,12 @@ def _fresh(
         report.progress(rows.stop)
 
 
-def _shared(
+def _add_shared_codes(
     joint: Joint, samples: int, rng: torch.Generator, mean: LogMean, report: Reporter
 ) -> None:
     """The same codes for all observations; without conditions they are decoded once."""
-    n, done = len(joint.u), 0
-    _, sizes = next(groups(1, samples, block_rows(joint.u)))
+    n, count = len(joint.u), 0
+    _, sizes = next(plan_blocks(1, samples, rows_per_block(joint.u)))
     for m in sizes:
         z = joint.codes(m, rng)
         distribution = joint.distribution(z) if joint.condition is None else None
@@ -223,5 +223,5 @@ def _shared(
                 part.log_likelihood(z) if distribution is None else distribution.log_prob(part.u)
             )
             mean.add(slice(i, i + 1), log_weight.reshape(m, 1))
-        done += m
-        report.progress(n * done / samples)
+        count += m
+        report.progress(n * count / samples)

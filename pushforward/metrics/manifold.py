@@ -65,11 +65,13 @@ def prdc(
     )
     covered = torch.zeros_like(inside)
     for rows, squares in squared_distances(two.x, one.x):
-        held = around_real.hold(two.part(rows), squares)
-        count[rows] = torch.count_nonzero(held, 1).to(count)
-        covered |= held.view(torch.uint8).amax(0).to(torch.bool)  # `any` takes 40 times as long
+        inside_balls = around_real.contain(two.part(rows), squares)
+        count[rows] = torch.count_nonzero(inside_balls, 1).to(count)
+        covered |= (
+            inside_balls.view(torch.uint8).amax(0).to(torch.bool)
+        )  # `any` takes 40 times as long
         inside |= (
-            around_own.part(rows).hold(one, squares.T).view(torch.uint8).amax(1).to(torch.bool)
+            around_own.part(rows).contain(one, squares.T).view(torch.uint8).amax(1).to(torch.bool)
         )
     found = {"precision": count > 0, "recall": inside, "density": count / k, "coverage": covered}
     ideal = {"density": 1.0, "coverage": _ideal_coverage(len(one), len(two), k)}

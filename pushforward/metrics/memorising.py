@@ -28,7 +28,7 @@ from pushforward.core.numbers import require_whole
 from pushforward.core.random import Rng
 from pushforward.core.records import Record
 from pushforward.metrics.features import Features
-from pushforward.metrics.neighbours import Points, Whole, merged, nearest, nearest_whole
+from pushforward.metrics.neighbours import ExactSquares, Points, merge_ties, nearest, nearest_whole
 from pushforward.metrics.pairs import Pair
 
 __all__ = ["memorising"]
@@ -62,73 +62,78 @@ def memorising(
     if not quantile < 1:
         raise InvalidValue(f"quantile must lie between 0 and 1, got {quantile}; 0.01 say")
     pair = Pair.of(train, generated, features, data)
-    fresh = pair.more(held_out, train, ("training", "held-out"))
-    learnt, drawn, unseen = pair.points(pair.real, pair.generated, fresh)
-    found, usual, index, ranks = _distances(drawn, unseen, learnt)
-    found, usual = found * pair.gauge.scale, usual * pair.gauge.scale
-    limit = float(usual.quantile(quantile))
-    closest = found.argsort()[:pairs]
-    named = [(int(i), int(index[i]), float(found[i])) for i in closest]
+    fresh = pair.transform_third(held_out, train, ("training", "held-out"))
+    training, samples, held = pair.points(pair.real, pair.generated, fresh)
+    distances, reference, index, ranks = _distances(samples, held, training)
+    distances, reference = distances * pair.gauge.scale, reference * pair.gauge.scale
+    limit = float(reference.quantile(quantile))
+    closest = distances.argsort()[:pairs]
+    closest_pairs = [(int(i), int(index[i]), float(distances[i])) for i in closest]
     facts = {
         "held_out": len(fresh),
-        "median": float(found.median()),
-        "median_held_out": float(usual.median()),
+        "median": float(distances.median()),
+        "median_held_out": float(reference.median()),
     }
-    near = (found < limit).to(torch.float64)
-    said = f"nearest training row, {len(fresh)} held-out rows"
+    near = (distances < limit).to(torch.float64)
+    settings = f"nearest training row, {len(fresh)} held-out rows"
     suspicious = pair.mean(
         "suspicious",
         near,
-        settings=f"{said}, q = {quantile:g}",
+        settings=f"{settings}, q = {quantile:g}",
         ideal=quantile,
         limit=limit,
-        pairs=named,
+        pairs=closest_pairs,
         **facts,
     )
-    value, error = _closer(*ranks)
-    return [pair.record("closer", value, error, settings=said, ideal=0.5, **facts), suspicious]
+    value, error = _closeness(*ranks)
+    return [pair.record("closer", value, error, settings=settings, ideal=0.5, **facts), suspicious]
 
 
 def _distances(
-    drawn: Points, unseen: Points, learnt: Points
+    samples: Points, held: Points, training: Points
 ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor]]:
     """Distances of drawn and of unseen rows to the nearest learnt one, which that is of the drawn
     ones, and numbers to rank them by.
 
     Whole numbers are ranked exactly; of others those that differ by rounding alone are equal.
     """
-    sizes = [len(drawn), len(unseen)]
-    if drawn.unit:
-        (found, index, exact), (usual, _, others) = (
-            nearest_whole(drawn, learnt),
-            nearest_whole(unseen, learnt),
+    sizes = [len(samples), len(held)]
+    if samples.unit:
+        (distances, index, exact), (reference, _, others) = (
+            nearest_whole(samples, training),
+            nearest_whole(held, training),
         )
         first, second = (
-            Whole(torch.cat([exact.high, others.high]), torch.cat([exact.low, others.low]))
+            ExactSquares(torch.cat([exact.high, others.high]), torch.cat([exact.low, others.low]))
             .ranks()
             .split(sizes)
         )
-        return found, usual, index, (first, second)
-    (usual, near_usual), (found, index) = nearest(unseen.x, learnt.x), nearest(drawn.x, learnt.x)
-    noise = torch.cat([drawn.noise + learnt.noise[index], unseen.noise + learnt.noise[near_usual]])
-    found, usual = merged(torch.cat([found, usual]), noise).split(sizes)
-    return found, usual, index, (found, usual)
+        return distances, reference, index, (first, second)
+    (reference, near_usual), (distances, index) = (
+        nearest(held.x, training.x),
+        nearest(samples.x, training.x),
+    )
+    noise = torch.cat(
+        [samples.noise + training.noise[index], held.noise + training.noise[near_usual]]
+    )
+    distances, reference = merge_ties(torch.cat([distances, reference]), noise).split(sizes)
+    return distances, reference, index, (distances, reference)
 
 
-def _closer(found: Tensor, usual: Tensor) -> tuple[float, float]:
+def _closeness(distances: Tensor, reference: Tensor) -> tuple[float, float]:
     """P(found < usual) with ties counted half, and its standard
     error from both sets' influences.
     """
-    ordered, others = usual.sort().values, found.sort().values
-    above = _above(found, ordered)
-    below = 1 - _above(usual, others)
+    ordered, others = reference.sort().values, distances.sort().values
+    above = _share_above(distances, ordered)
+    below = 1 - _share_above(reference, others)
     return float(above.mean()), math.sqrt(
         float(above.var() / len(above) + below.var() / len(below)) if len(below) > 1 else math.nan
     )
 
 
-def _above(x: Tensor, ordered: Tensor) -> Tensor:
+def _share_above(x: Tensor, ordered: Tensor) -> Tensor:
     """The share of sorted values above each of x, ties counted half."""
-    left = torch.searchsorted(ordered, x).to(torch.float64)
+    first = torch.searchsorted(ordered, x).to(torch.float64)
     right = torch.searchsorted(ordered, x, right=True).to(torch.float64)
-    return 1 - (left + right) / (2 * len(ordered))
+    return 1 - (first + right) / (2 * len(ordered))

@@ -32,11 +32,11 @@ from pushforward.core.numbers import require_whole, to_numeric, view_as_tensor
 from pushforward.core.random import Rng, generator, permutation
 from pushforward.core.records import Record
 from pushforward.metrics.features import ROUNDING, Features, digest
-from pushforward.metrics.gauge import Gauge, exponent_of, in_units
+from pushforward.metrics.gauge import Gauge, exponent_of, restore_units
 from pushforward.metrics.neighbours import nearest
-from pushforward.metrics.pairs import Pair, seed_of
+from pushforward.metrics.pairs import Pair, known_seed
 from pushforward.metrics.samples import rows
-from pushforward.metrics.whole_numbers import beside
+from pushforward.metrics.whole_numbers import subtract_common_origin
 
 __all__ = ["modes", "label_modes", "diversity"]
 
@@ -74,21 +74,23 @@ def modes(
         )
     if not bool(x.isfinite().all()):
         raise InvalidValue("the samples hold NaN or infinity; drop these rows")
-    q = _weights(weights, len(c))
-    n, share = len(x), _inside(x.shape[1], within)
-    made, known = beside(x, c)
-    index, good = _belonging(made, known, within * sd)
-    how: dict[str, Any] = {
+    q = _check_weights(weights, len(c))
+    n, share = len(x), _mass_within(x.shape[1], within)
+    samples, means = subtract_common_origin(x, c)
+    index, good = _assign(samples, means, within * sd)
+    options: dict[str, Any] = {
         "bound": "exact",
         "data": data or f"{len(c)} centres #{digest([c.to(torch.float64), q])}",
     }
     facts = {"features": f"raw; s = {sd:g}, within {within:g} s", "modes": len(c)}
     divergence, error, counts = _reverse_kl(index, q)
-    found = len(index[good].unique())
+    count = len(index[good].unique())
     ideal_found = float((1 - (1 - q * share) ** n).sum())
     return [
-        Record("modes", float(found), n=n, details={**facts, "ideal": ideal_found}, **how),
-        Record.of("high_quality", good.to(torch.float64), details={**facts, "ideal": share}, **how),
+        Record("modes", float(count), n=n, details={**facts, "ideal": ideal_found}, **options),
+        Record.of(
+            "high_quality", good.to(torch.float64), details={**facts, "ideal": share}, **options
+        ),
         Record(
             "reverse_kl",
             divergence,
@@ -96,7 +98,7 @@ def modes(
             "nats",
             n=n,
             details={**facts, "ideal": (len(c) - 1) / (2 * n), "counts": counts},
-            **how,
+            **options,
         ),
     ]
 
@@ -130,23 +132,25 @@ def label_modes(
             " of several digits"
         )
     if index.is_floating_point() or not 0 <= int(index.min()) <= int(index.max()) < kinds:
-        seen = f"{index.min().item():g} to {index.max().item():g}" + (
+        extent = f"{index.min().item():g} to {index.max().item():g}" + (
             " (floats)" if index.is_floating_point() else ""
         )
         raise InvalidValue(
-            f"labels must be whole numbers from 0 to {kinds - 1}, got {seen}; give kinds={kinds}"
+            f"labels must be whole numbers from 0 to {kinds - 1}, got {extent}; give kinds={kinds}"
             " other labels, or more kinds"
         )
-    q, n = _weights(weights, kinds), len(index)
+    q, n = _check_weights(weights, kinds), len(index)
     divergence, error, _ = _reverse_kl(index.to(torch.int64), q)
-    made: dict[str, Any] = {
+    options: dict[str, Any] = {
         "bound": "estimate" if classifier else "exact",
         "data": data or f"{kinds} kinds",
     }
     facts = {"features": classifier or "labels", "modes": kinds}
     ideal = float((1 - (1 - q) ** n).sum())
     return [
-        Record("modes", float(len(index.unique())), n=n, details={**facts, "ideal": ideal}, **made),
+        Record(
+            "modes", float(len(index.unique())), n=n, details={**facts, "ideal": ideal}, **options
+        ),
         Record(
             "reverse_kl",
             divergence,
@@ -154,7 +158,7 @@ def label_modes(
             "nats",
             n=n,
             details={**facts, "ideal": (kinds - 1) / (2 * n)},
-            **made,
+            **options,
         ),
     ]
 
@@ -180,18 +184,23 @@ def diversity(
     stream = generator(rng)
     n = min(len(pair.real), len(pair.generated), most)
     one, two = (x[permutation(len(x), rng=stream)[:n]] for x in pair.centred())
-    found = []
-    for name, measure in (("pairwise_distance", _pairwise), ("neighbour_distance", _to_nearest)):
+    records = []
+    for name, measure in (
+        ("pairwise_distance", _pair_distances),
+        ("neighbour_distance", _nearest_distances),
+    ):
         real_values, values = (
-            in_units(name, measure(x), exponent_of(pair.gauge.scale)) for x in (one, two)
+            restore_units(name, measure(x), exponent_of(pair.gauge.scale)) for x in (one, two)
         )
         mean = float(real_values.mean())
         ratio = float(values.mean()) / mean if mean > 0 else math.nan
-        found.append(pair.mean(name, values, ideal=mean, ratio=ratio, rows=n, seed=seed_of(rng)))
-    return found
+        records.append(
+            pair.mean(name, values, ideal=mean, ratio=ratio, rows=n, seed=known_seed(rng))
+        )
+    return records
 
 
-def _belonging(x: Tensor, c: Tensor, radius: float) -> tuple[Tensor, Tensor]:
+def _assign(x: Tensor, c: Tensor, radius: float) -> tuple[Tensor, Tensor]:
     """The nearest of the centres c (K, d) to each row x (n, d),
     and whether it lies within the radius, up to rounding.
     """
@@ -207,7 +216,7 @@ def _belonging(x: Tensor, c: Tensor, radius: float) -> tuple[Tensor, Tensor]:
     return index, good
 
 
-def _pairwise(x: Tensor) -> Tensor:
+def _pair_distances(x: Tensor) -> Tensor:
     """Distances (n // 2,) between rows two by two, which are independent,
     so that their spread is the error bar.
     """
@@ -216,11 +225,11 @@ def _pairwise(x: Tensor) -> Tensor:
     return distances
 
 
-def _to_nearest(x: Tensor) -> Tensor:
+def _nearest_distances(x: Tensor) -> Tensor:
     return nearest(x, x, itself=True)[0]
 
 
-def _weights(weights: Observations | None, k: int) -> Tensor:
+def _check_weights(weights: Observations | None, k: int) -> Tensor:
     if weights is None:
         return torch.full((k,), 1 / k, dtype=torch.float64)
     q = torch.as_tensor(weights, dtype=torch.float64)
@@ -243,7 +252,7 @@ def _reverse_kl(index: Tensor, q: Tensor) -> tuple[float, float, list[int]]:
     return value, math.sqrt(variance + noise / 2), counts.tolist()
 
 
-def _inside(d: int, within: float) -> float:
+def _mass_within(d: int, within: float) -> float:
     """P(χ²_d ≤ within²): how much of N(0, I_d) lies that near its centre."""
     return float(
         torch.special.gammainc(

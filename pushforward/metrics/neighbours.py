@@ -9,9 +9,10 @@ definition.
 Ties: numbers as they came are rounded themselves (0.1 is no binary fraction). Two distances count
 as equal when they differ by no more than that rounding can account for. Whole numbers are not
 rounded: where their squares have more digits than float64 (columns of 0..2 beside columns of 10^8
-and its multiples), values that float64 cannot distinguish are compared in integers (`Whole`). A
-ball is open: a row as far from its centre as the radius, up to rounding, is outside. A ball of
-radius 0, around a row that has k equal ones, is its centre alone and holds every row equal to it.
+and its multiples), values that float64 cannot distinguish are compared in integers
+(`ExactSquares`). A ball is open: a row as far from its centre as the radius, up to rounding, is
+outside. A ball of radius 0, around a row that has k equal ones, is its centre alone and holds every
+row equal to it.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ from pushforward.core.errors import InvalidValue
 
 __all__ = [
     "Points",
-    "Whole",
+    "ExactSquares",
     "Balls",
     "squared_distances",
-    "radii",
+    "squared_radii",
     "nearest",
     "nearest_whole",
-    "merged",
+    "merge_ties",
 ]
 
 BLOCK_NUMBERS = 1 << 24
@@ -70,20 +71,20 @@ class Points:
         return len(self.x)
 
     @cached_property
-    def whole(self) -> Tensor:
+    def integers(self) -> Tensor:
         """The rows as the whole numbers that they are, int64."""
         return (self.x * self.unit).to(torch.int64)
 
     def part(self, rows: slice) -> Points:
         """Some of the rows."""
-        found = Points(self.x[rows], self.noise[rows], self.unit)
+        points = Points(self.x[rows], self.noise[rows], self.unit)
         if "whole" in self.__dict__:
-            found.__dict__["whole"] = self.whole[rows]
-        return found
+            points.__dict__["whole"] = self.integers[rows]
+        return points
 
 
 @dataclass(frozen=True, eq=False)
-class Whole:
+class ExactSquares:
     """Squared distances (n,) of whole numbers, exactly:
     high 2^54 + low, both int64, low in 0..2^54 - 1.
     """
@@ -92,7 +93,7 @@ class Whole:
     low: Tensor
 
     @classmethod
-    def between(cls, x: Tensor, y: Tensor) -> Whole:
+    def between(cls, x: Tensor, y: Tensor) -> ExactSquares:
         """Of rows x and y (n, d), int64, one by one;
         differences have at most 54 bits, and the sums of their squares at most 116.
         """
@@ -103,7 +104,7 @@ class Whole:
         return cls(torch.cat([p.high for p in parts]), torch.cat([p.low for p in parts]))
 
     @classmethod
-    def _of(cls, x: Tensor, y: Tensor) -> Whole:
+    def _of(cls, x: Tensor, y: Tensor) -> ExactSquares:
         high, middle, low = (x.new_zeros(len(x)) for _ in range(3))
         for a, b in zip(x.split(COLUMNS, 1), y.split(COLUMNS, 1)):  # so many that no sum overflows
             difference = (a - b).abs()
@@ -114,11 +115,11 @@ class Whole:
             middle, low = middle & MASK, low & MASK
         return cls(high, (middle << DIGITS) + low)
 
-    def __lt__(self, other: Whole) -> Tensor:
+    def __lt__(self, other: ExactSquares) -> Tensor:
         return (self.high < other.high) | ((self.high == other.high) & (self.low < other.low))
 
-    def __getitem__(self, index: Tensor | slice) -> Whole:
-        return Whole(self.high[index], self.low[index])
+    def __getitem__(self, index: Tensor | slice) -> ExactSquares:
+        return ExactSquares(self.high[index], self.low[index])
 
     def rounded(self, unit: float) -> Tensor:
         """The nearest float64, in parts of unit²."""
@@ -127,17 +128,17 @@ class Whole:
             + self.low.to(torch.float64) / unit / unit
         )
 
-    def ordered(self, *before: Tensor) -> Tensor:
+    def argsort(self, *before: Tensor) -> Tensor:
         """Their order, by what is given (n,) first."""
         return torch.from_numpy(np.lexsort([x.numpy() for x in (self.low, self.high, *before)]))
 
     def ranks(self) -> Tensor:
         """0 for the least, 1 for the next, equal numbers being of one rank: float64 (n,)."""
-        order = self.ordered()
+        order = self.argsort()
         up = self[order[:-1]] < self[order[1:]]
-        found = torch.zeros(len(order), dtype=torch.float64)
-        found[order[1:]] = up.cumsum(0).to(torch.float64)
-        return found
+        result = torch.zeros(len(order), dtype=torch.float64)
+        result[order[1:]] = up.cumsum(0).to(torch.float64)
+        return result
 
 
 def squared_distances(x: Tensor, reference: Tensor) -> Iterator[tuple[slice, Tensor]]:
@@ -156,14 +157,14 @@ def squared_distances(x: Tensor, reference: Tensor) -> Iterator[tuple[slice, Ten
         yield slice(start, start + len(part)), squares
 
 
-def radii(x: Tensor, k: int) -> Tensor:
+def squared_radii(x: Tensor, k: int) -> Tensor:
     """Squared distance (n,) from each row to its k-th nearest other row."""
     _require_k(k, len(x))
-    found, slack, norms = x.new_empty(len(x)), _slack(x), x.norm(dim=1)
+    result, slack, norms = x.new_empty(len(x)), _slack(x), x.norm(dim=1)
     for rows, squares in squared_distances(x, x):
-        own = torch.arange(rows.start, rows.stop)
+        positions = torch.arange(rows.start, rows.stop)
         # itself, which the matrix product need not put at exactly 0
-        squares[own - rows.start, own] = torch.inf
+        squares[positions - rows.start, positions] = torch.inf
         least, index = squares.topk(min(k + 1, len(x)), 1, largest=False)
         values = least[:, k - 1]
         if slack:
@@ -172,22 +173,22 @@ def radii(x: Tensor, k: int) -> Tensor:
             crowded = (gaps <= margin[:, None]).any(1)
             values = (x[rows] - x[index[:, k - 1]]).square().sum(1)
             for some in crowded.nonzero()[:, 0].split(max(1, BLOCK_NUMBERS // len(x))):
-                distances = _direct(x[own[some]], x)
-                distances[torch.arange(len(some)), own[some]] = torch.inf
+                distances = _direct_distances(x[positions[some]], x)
+                distances[torch.arange(len(some)), positions[some]] = torch.inf
                 values[some] = distances.kthvalue(k, 1).values.square()
-        found[rows] = values
-    return found
+        result[rows] = values
+    return result
 
 
-def _whole_radii(points: Points, k: int) -> Whole:
+def _whole_radii(points: Points, k: int) -> ExactSquares:
     """The same (n,) of whole numbers, exactly:
     the k-th of those that the matrix product cannot distinguish from it.
     """
     x, parts = points.x, []
     slack, norms = _slack(x), x.norm(dim=1)
     for rows, squares in squared_distances(x, x):
-        own = torch.arange(rows.start, rows.stop)
-        squares[own - rows.start, own] = torch.inf
+        positions = torch.arange(rows.start, rows.stop)
+        squares[positions - rows.start, positions] = torch.inf
         values = squares.kthvalue(k, 1).values
         margin = 2 * _margin(slack, norms[rows], values)
         before = torch.count_nonzero(squares < (values - margin)[:, None], 1)
@@ -196,13 +197,15 @@ def _whole_radii(points: Points, k: int) -> Whole:
             .nonzero()
             .T
         )
-        found = Whole.between(points.whole[own[row]], points.whole[other])
-        counts = torch.bincount(row, minlength=len(own))
-        parts.append(found[found.ordered(row)[counts.cumsum(0) - counts + k - 1 - before]])
-    return Whole(torch.cat([p.high for p in parts]), torch.cat([p.low for p in parts]))
+        candidates = ExactSquares.between(points.integers[positions[row]], points.integers[other])
+        counts = torch.bincount(row, minlength=len(positions))
+        parts.append(
+            candidates[candidates.argsort(row)[counts.cumsum(0) - counts + k - 1 - before]]
+        )
+    return ExactSquares(torch.cat([p.high for p in parts]), torch.cat([p.low for p in parts]))
 
 
-def nearest_whole(points: Points, reference: Points) -> tuple[Tensor, Tensor, Whole]:
+def nearest_whole(points: Points, reference: Points) -> tuple[Tensor, Tensor, ExactSquares]:
     """Distance (n,), number (n,) and exact squared distance (n,)
     of the nearest reference row, of whole numbers.
     """
@@ -213,10 +216,10 @@ def nearest_whole(points: Points, reference: Points) -> tuple[Tensor, Tensor, Wh
         row, other = (
             (squares <= (values + 2 * _margin(slack, norms[rows], values))[:, None]).nonzero().T
         )
-        found = Whole.between(points.whole[rows][row], reference.whole[other])
+        candidates = ExactSquares.between(points.integers[rows][row], reference.integers[other])
         counts = torch.bincount(row, minlength=len(values))
-        index[rows] = other[found.ordered(row)[counts.cumsum(0) - counts]]
-    exact = Whole.between(points.whole, reference.whole[index])
+        index[rows] = other[candidates.argsort(row)[counts.cumsum(0) - counts]]
+    exact = ExactSquares.between(points.integers, reference.integers[index])
     return exact.rounded(points.unit).sqrt(), index, exact
 
 
@@ -230,19 +233,19 @@ def nearest(x: Tensor, reference: Tensor, *, itself: bool = False) -> tuple[Tens
         x.norm(dim=1),
     )
     for rows, squares in squared_distances(x, reference):
-        own = torch.arange(rows.start, rows.stop)
+        positions = torch.arange(rows.start, rows.stop)
         if itself:
-            squares[own - rows.start, own] = torch.inf
+            squares[positions - rows.start, positions] = torch.inf
         values, index[rows] = squares.min(1)
         if slack:
             margin = 2 * _margin(slack, norms[rows], values)
             second = squares.scatter_(1, index[rows, None], torch.inf).amin(1)
             crowded = (second <= values + margin).nonzero()[:, 0]
             for some in crowded.split(max(1, BLOCK_NUMBERS // len(reference))):
-                distances = _direct(x[own[some]], reference)
+                distances = _direct_distances(x[positions[some]], reference)
                 if itself:
-                    distances[torch.arange(len(some)), own[some]] = torch.inf
-                index[own[some]] = distances.argmin(1)
+                    distances[torch.arange(len(some)), positions[some]] = torch.inf
+                index[positions[some]] = distances.argmin(1)
     distance = torch.cat(
         [(a - reference[i]).norm(dim=1) for a, i in zip(x.split(4096), index.split(4096))]
     )
@@ -255,7 +258,7 @@ class Balls:
     """
 
     def __init__(
-        self, centres: Points, squares: Tensor, slack: float, exact: Whole | None = None
+        self, centres: Points, squares: Tensor, slack: float, exact: ExactSquares | None = None
     ) -> None:
         self.points, self.centres, self.squares, self.slack, self.exact = (
             centres,
@@ -274,16 +277,16 @@ class Balls:
         _require_k(k, len(points))
         if slack and points.unit:
             exact = _whole_radii(points, k)
-            exact = Whole(
+            exact = ExactSquares(
                 exact.high, torch.where(exact.high == 0, exact.low.clamp_min(1), exact.low)
             )
             return cls(points, exact.rounded(points.unit), slack, exact)
-        squares = radii(points.x, k)
+        squares = squared_radii(points.x, k)
         tiny = torch.finfo(squares.dtype).tiny
         if (
             slack == 0
             and max(float(p.noise.max()) for p in (points, *others))
-            < 2.0 ** -_bits(points.x.shape[1]) / 4
+            < 2.0 ** -_exact_bits(points.x.shape[1]) / 4
         ):
             return cls(points, squares.clamp_min(tiny), slack)
         radius = squares.sqrt()
@@ -300,7 +303,7 @@ class Balls:
             None if self.exact is None else self.exact[rows],
         )
 
-    def hold(self, points: Points, squares: Tensor) -> Tensor:
+    def contain(self, points: Points, squares: Tensor) -> Tensor:
         """Whether points (b, d) lie in the balls (n,),
         given their squared distances by matrix product (b, n): bool (b, n).
         """
@@ -308,12 +311,12 @@ class Balls:
         if self.slack:
             maybe = squares <= self.perhaps
             if torch.count_nonzero(maybe) != torch.count_nonzero(inside):
-                asked = (maybe & ~inside).nonzero()
-                for pairs in asked.split(max(1, BLOCK_NUMBERS // self.centres.shape[1])):
+                doubtful = (maybe & ~inside).nonzero()
+                for pairs in doubtful.split(max(1, BLOCK_NUMBERS // self.centres.shape[1])):
                     row, ball = pairs[:, 0], pairs[:, 1]
                     if self.exact is not None:
                         inside[row, ball] = (
-                            Whole.between(points.whole[row], self.points.whole[ball])
+                            ExactSquares.between(points.integers[row], self.points.integers[ball])
                             < self.exact[ball]
                         )
                     else:
@@ -331,7 +334,7 @@ def _require_k(k: int, rows: int) -> None:
         )
 
 
-def merged(values: Tensor, noise: Tensor) -> Tensor:
+def merge_ties(values: Tensor, noise: Tensor) -> Tensor:
     """Distances (n,) with those that differ by rounding alone made equal:
     the least of each group in their place.
     """
@@ -347,12 +350,12 @@ def merged(values: Tensor, noise: Tensor) -> Tensor:
     return torch.empty_like(values).index_copy_(0, order, ordered[first])
 
 
-def _direct(x: Tensor, reference: Tensor) -> Tensor:
+def _direct_distances(x: Tensor, reference: Tensor) -> Tensor:
     """Distances (b, m) from differences."""
     return torch.cdist(x, reference, compute_mode="donot_use_mm_for_euclid_dist")
 
 
-def _bits(d: int) -> int:
+def _exact_bits(d: int) -> int:
     """So many bits after the point may numbers in -1..1 have for
     |a - b|² by matrix product to be exact in d dimensions.
     """
@@ -367,13 +370,13 @@ def _slack(*sets: Tensor) -> float:
     reach = max(float(x.abs().max()) for x in sets)
     if not 0 < reach < math.inf:
         return 0.0
-    unit = math.ldexp(1.0, max(-1000, min(_bits(d) - math.frexp(reach)[1], 1000)))
-    if all(_whole(x[:64] * unit) for x in sets) and all(_whole(x * unit) for x in sets):
+    unit = math.ldexp(1.0, max(-1000, min(_exact_bits(d) - math.frexp(reach)[1], 1000)))
+    if all(_is_whole(x[:64] * unit) for x in sets) and all(_is_whole(x * unit) for x in sets):
         return 0.0
     return (8 + math.sqrt(d)) * EPS
 
 
-def _whole(x: Tensor) -> bool:
+def _is_whole(x: Tensor) -> bool:
     return bool((x == x.round()).all())
 
 

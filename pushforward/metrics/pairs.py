@@ -23,11 +23,11 @@ from pushforward.core.source import space_rows
 from pushforward.metrics.feature_spaces import raw
 from pushforward.metrics.features import Features, digest
 from pushforward.metrics.gauge import Gauge, power_of_two
-from pushforward.metrics.layouts import require_alike
+from pushforward.metrics.layouts import require_one_layout
 from pushforward.metrics.neighbours import Points
-from pushforward.metrics.samples import in_order_of, rows
+from pushforward.metrics.samples import reorder_columns, rows
 
-__all__ = ["FewRows", "Pair", "described", "seed_of", "warn_of_few_rows"]
+__all__ = ["FewRows", "Pair", "describe_rows", "known_seed", "warn_few_rows"]
 
 
 class FewRows(UserWarning):
@@ -58,15 +58,15 @@ class Pair:
         Raises:
             ShapeMismatch, InvalidValue: If they do not fit each other.
         """
-        given, made = rows(real), rows(in_order_of(generated, real))
+        real_rows, generated_rows = rows(real), rows(reorder_columns(generated, real))
         if not isinstance(features, Features | None):
             raise InvalidKind(
                 f"features must be a feature space, got {quote(features)}; pass"
-                " features=scaled(real), or named('pca(20)', real)"
+                " features=scaled(real), or find_features('pca(20)', real)"
             )
-        features = (raw() if features is None else features).about(given, made)
-        require_alike(given, made)
-        one, two = features(given), features(made)
+        features = (raw() if features is None else features).with_origin(real_rows, generated_rows)
+        require_one_layout(real_rows, generated_rows)
+        one, two = features(real_rows), features(generated_rows)
         if one.shape[1] != two.shape[1]:
             raise ShapeMismatch(
                 f"real and generated samples have {one.shape[1]} and {two.shape[1]} features; bring"
@@ -78,22 +78,24 @@ class Pair:
                     f"at least {least} {name} rows are needed, got {len(x)}; bring more"
                 )
             _require_finite(name, x, features)
-        return cls(one, two, features, data or described(given))
+        return cls(one, two, features, data or describe_rows(real_rows))
 
-    def more(self, x: Observations, given: Observations, names: tuple[str, str]) -> Tensor:
+    def transform_third(
+        self, x: Observations, real: Observations, names: tuple[str, str]
+    ) -> Tensor:
         """The features of a third set, laid out as the real rows were given;
         names are what to call the real and the third rows.
         """
-        x = rows(in_order_of(x, given))
-        require_alike(rows(given), x, names)
-        found = self.features(x)
-        if found.shape[1] != self.dimension:
+        x = rows(reorder_columns(x, real))
+        require_one_layout(rows(real), x, names)
+        features = self.features(x)
+        if features.shape[1] != self.dimension:
             raise ShapeMismatch(
-                f"{names[1]} rows have {found.shape[1]} features, {names[0]} rows {self.dimension};"
-                " pass rows of one shape"
+                f"{names[1]} rows have {features.shape[1]} features, {names[0]} rows"
+                f" {self.dimension}; pass rows of one shape"
             )
-        _require_finite(names[1], found, self.features)
-        return found
+        _require_finite(names[1], features, self.features)
+        return features
 
     @property
     def dimension(self) -> int:
@@ -139,10 +141,10 @@ class Pair:
         largest = float(values.abs().max())
         unit = power_of_two(largest)  # squares of 1e178 would be infinite
         of = Record.of(quantity, values / unit)
-        found = self.record(
+        record = self.record(
             quantity, of.value * unit, of.error * unit, settings=settings, **details
         )
-        return Record(**{**found.__dict__, "values": values.detach().to("cpu", torch.float64)})
+        return Record(**{**record.__dict__, "values": values.detach().to("cpu", torch.float64)})
 
     def _details(self, settings: str, details: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -161,18 +163,18 @@ def _require_finite(name: str, x: Tensor, features: Features) -> None:
         )
 
 
-def described(x: Tensor) -> str:
+def describe_rows(x: Tensor) -> str:
     """How records name the data if no name was given:
     the count and a fingerprint of the real rows.
     """
     return f"{len(x)} rows #{digest([x[space_rows(len(x), 256)].to(torch.float64)])}"
 
 
-def seed_of(rng: Rng) -> int | str:
+def known_seed(rng: Rng) -> int | str:
     """The seed, where it is known."""
     return rng if isinstance(rng, int) else "a stream"
 
 
-def warn_of_few_rows(metric: str, note: str) -> None:
+def warn_few_rows(metric: str, note: str) -> None:
     """Say so, as a `FewRows` warning, which the command line shows in its own way."""
     warnings.warn(f"{metric}: {note}", FewRows, stacklevel=3)

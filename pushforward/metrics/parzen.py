@@ -22,9 +22,9 @@ from pushforward.core.random import Rng, generator, permutation
 from pushforward.core.records import Record
 from pushforward.densities.choose import log_density
 from pushforward.metrics.features import Features
-from pushforward.metrics.pairs import Pair, seed_of
+from pushforward.metrics.pairs import Pair, known_seed
 
-__all__ = ["parzen", "best_width"]
+__all__ = ["parzen", "choose_width"]
 
 CHOOSING_ROWS = 1000
 """Training rows on which the bandwidth is chosen: enough to tell neighbouring bandwidths apart."""
@@ -53,28 +53,33 @@ def parzen(
     """
     require_positive(sigma=sigma)
     pair = Pair.of(train, generated, features, data)
-    known, drawn = pair.centred()
-    asked, scale = pair.gauge(pair.more(test, train, ("training", "test"))), pair.gauge.scale
-    order = permutation(len(known), rng=generator(rng))
+    training, drawn = pair.centred()
+    queries, scale = (
+        pair.gauge(pair.transform_third(test, train, ("training", "test"))),
+        pair.gauge.scale,
+    )
+    order = permutation(len(training), rng=generator(rng))
     as_many = min(len(order), len(drawn))
-    stand_in, left = known[order[:as_many]], known[order[as_many:]][:CHOOSING_ROWS]
+    stand_in, spare = training[order[:as_many]], training[order[as_many:]][:CHOOSING_ROWS]
     if sigma is None:
-        if len(left) < 2:
+        if len(spare) < 2:
             raise InvalidValue(
                 f"to choose sigma, training rows must be left over: got {len(order)} for {as_many}"
                 " samples; pass sigma, or more rows"
             )
-        sigma = best_width(drawn, left) * scale
-    facts = {"sigma": sigma, "test": len(asked), "seed": seed_of(rng)}
-    said = f"Parzen window, {len(asked)} test rows, sigma = {sigma:.6g}"
+        sigma = choose_width(drawn, spare) * scale
+    facts = {"sigma": sigma, "test": len(queries), "seed": known_seed(rng)}
+    settings = f"Parzen window, {len(queries)} test rows, sigma = {sigma:.6g}"
     width, volume = sigma / scale, pair.dimension * math.log(scale)
-    at_most, found = (log_density(samples, asked, width) - volume for samples in (stand_in, drawn))
-    ceiling = pair.mean("parzen_ceiling", at_most, settings=said, samples=as_many, **facts)
-    value = pair.mean("parzen", found, settings=said, ideal=ceiling.value, **facts)
-    return [_in_nats(value), _in_nats(ceiling)]
+    at_most, found = (
+        log_density(samples, queries, width) - volume for samples in (stand_in, drawn)
+    )
+    ceiling = pair.mean("parzen_ceiling", at_most, settings=settings, samples=as_many, **facts)
+    value = pair.mean("parzen", found, settings=settings, ideal=ceiling.value, **facts)
+    return [_set_nats(value), _set_nats(ceiling)]
 
 
-def best_width(samples: Tensor, x: Tensor, *, rounds: int = 3) -> float:
+def choose_width(samples: Tensor, x: Tensor, *, rounds: int = 3) -> float:
     """The σ with the highest mean log-density of x (n, d) under
     windows at samples (m, d), on grids that narrow round by round.
     """
@@ -92,5 +97,5 @@ def best_width(samples: Tensor, x: Tensor, *, rounds: int = 3) -> float:
     return width_of_best
 
 
-def _in_nats(record: Record) -> Record:
+def _set_nats(record: Record) -> Record:
     return Record(**{**record.__dict__, "unit": "nats"})

@@ -13,10 +13,10 @@ from pushforward.core.random import derive, generator
 from pushforward.core.source import Source
 from pushforward.fitting.augment import binarise
 
-__all__ = ["prepared"]
+__all__ = ["prepare_rows"]
 
 
-def prepared(model: Model, source: Source, most: int | None = None) -> Batch:
+def prepare_rows(model: Model, source: Source, most: int | None = None) -> Batch:
     """The first `most` rows of a source (all, if None), with the model's preparation.
 
     Dequantised rows carry the noise that every other dequantised model sees;

@@ -32,7 +32,7 @@ def squared_error(
     model: object, x: Observations, y: Conditioning = None, *, data: str = ""
 ) -> Record:
     """Mean of ‖x - decode(encode(x))‖², summed over the event, in squared user's units."""
-    restored = reconstruct(model, x, y).to("cpu", torch.float64)
-    given = cast(HasSpace, model).fitted_space().conform(x)
-    values = (given.to("cpu", torch.float64) - restored).square().flatten(1).sum(1)
+    reconstructions = reconstruct(model, x, y).to("cpu", torch.float64)
+    originals = cast(HasSpace, model).fitted_space().conform(x)
+    values = (originals.to("cpu", torch.float64) - reconstructions).square().flatten(1).sum(1)
     return Record.of("squared_error", values, unit="squared units", data=data)

@@ -26,31 +26,31 @@ def rows(x: object) -> Tensor:
     numbers, which are read as float64.
     """
     try:
-        found = view_as_tensor(
-            to_numeric(_of_frame(as_frame(x)) if is_frame(x) else _of_list(x), "samples")
+        tensor = view_as_tensor(
+            to_numeric(_convert_frame(as_frame(x)) if is_frame(x) else _stack_list(x), "samples")
         )
     except InvalidKind as error:
         if isinstance(x, Tensor) or is_frame(x):
             raise
-        raise InvalidKind(_kind(x, str(error))) from error
+        raise InvalidKind(_kind_error(x, str(error))) from error
     except (TypeError, ValueError, RuntimeError) as error:
-        raise InvalidKind(_kind(x, "")) from error
-    if found.dtype in (torch.uint16, torch.uint32):  # which torch can hold, but not compare
-        found = found.to(torch.int64)
-    elif found.dtype == torch.uint64:
-        found = view_as_tensor(found.cpu().numpy())
-    if found.ndim == 0 or len(found) == 0:
-        raise ShapeMismatch(f"samples must have at least one row, got shape {tuple(found.shape)}")
-    samples: Tensor = found[:, None] if found.ndim == 1 else found
+        raise InvalidKind(_kind_error(x, "")) from error
+    if tensor.dtype in (torch.uint16, torch.uint32):  # which torch can hold, but not compare
+        tensor = tensor.to(torch.int64)
+    elif tensor.dtype == torch.uint64:
+        tensor = view_as_tensor(tensor.cpu().numpy())
+    if tensor.ndim == 0 or len(tensor) == 0:
+        raise ShapeMismatch(f"samples must have at least one row, got shape {tuple(tensor.shape)}")
+    samples: Tensor = tensor[:, None] if tensor.ndim == 1 else tensor
     return samples
 
 
-def names_of(x: object) -> list[str]:
+def column_names(x: object) -> list[str]:
     """The columns of a data frame; none for anything else."""
     return [str(name) for name in (as_frame(x)).columns] if is_frame(x) else []
 
 
-def in_order_of(x: Observations, real: Observations) -> Observations:
+def reorder_columns(x: Observations, real: Observations) -> Observations:
     """x, with its columns in the order of the real ones where both are data frames.
 
     Raises:
@@ -58,29 +58,29 @@ def in_order_of(x: Observations, real: Observations) -> Observations:
     """
     if not (is_frame(x) and is_frame(real)):
         return x
-    given, wanted, frame = names_of(x), names_of(real), as_frame(x)
-    missing = [name for name in wanted if name not in given]
-    if missing or len(given) != len(wanted):
+    names, real_names, frame = column_names(x), column_names(real), as_frame(x)
+    missing = [name for name in real_names if name not in names]
+    if missing or len(names) != len(real_names):
         other = (
             f"has no column {missing[0]!r}"
             if missing
-            else f"has {len(given)} columns, not {len(wanted)}"
+            else f"has {len(names)} columns, not {len(real_names)}"
         )
         raise ShapeMismatch(f"one data frame {other[:160]}; pass frames with the same columns")
     return (
-        frame.iloc[:, [given.index(name) for name in wanted]]
-        if len(set(given)) == len(given)
+        frame.iloc[:, [names.index(name) for name in real_names]]
+        if len(set(names)) == len(names)
         else x
     )
 
 
-def _of_frame(frame: Frame) -> Tensor:
+def _convert_frame(frame: Frame) -> Tensor:
     """The numbers (n, d) of a data frame, int64 if all are whole, else float64.
 
     Raises:
         InvalidKind: If a column holds anything else.
     """
-    columns = [_column(frame.iloc[:, i], name) for i, name in enumerate(frame.columns)]
+    columns = [_convert_column(frame.iloc[:, i], name) for i, name in enumerate(frame.columns)]
     if not columns:
         return torch.zeros(len(frame), 0, dtype=torch.float64)
     if any(column.dtype != torch.int64 for column in columns):
@@ -90,7 +90,7 @@ def _of_frame(frame: Frame) -> Tensor:
     return torch.stack(columns, 1)
 
 
-def _column(series: Series, name: object) -> Tensor:
+def _convert_column(series: Series, name: object) -> Tensor:
     """The numbers (n,) of a column, int64 if they are whole, else float64."""
     kind = kind_of(series)
     if kind not in ("integer", "continuous"):
@@ -107,14 +107,14 @@ def _column(series: Series, name: object) -> Tensor:
     )
 
 
-def _of_list(x: object) -> object:
+def _stack_list(x: object) -> object:
     """A list of tensors stacked; the rest as it is."""
     if isinstance(x, (list, tuple)) and x and isinstance(x[0], Tensor):
         return torch.stack([torch.as_tensor(each).detach().cpu() for each in x])
     return x
 
 
-def _kind(x: object, why: str) -> str:
+def _kind_error(x: object, why: str) -> str:
     why = f" ({why[:90]})" if why else ""
     return (
         "samples must be a tensor or array (n, ...) or a data frame of numbers, got"

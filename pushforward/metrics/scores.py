@@ -20,7 +20,7 @@ from pushforward.metrics.memorising import memorising
 from pushforward.metrics.modes import diversity, modes
 from pushforward.metrics.pairs import Pair
 from pushforward.metrics.parzen import parzen
-from pushforward.metrics.samples import names_of
+from pushforward.metrics.samples import column_names
 from pushforward.metrics.two_samples import c2st, ks
 
 __all__ = ["register_metric", "scores", "METRICS", "WITH_TRAINING", "PAIRED", "USUAL"]
@@ -56,8 +56,8 @@ def register_metric(name: str) -> Callable[[Metric], Metric]:
     """
 
     def accept(metric: Metric) -> Metric:
-        known = (*METRICS, *PAIRED, *WITH_TRAINING, "modes")
-        if name in known and METRICS.get(name) is not metric:
+        names = (*METRICS, *PAIRED, *WITH_TRAINING, "modes")
+        if name in names and METRICS.get(name) is not metric:
             raise InvalidValue(
                 f"a metric named {name!r} is already registered; choose another name"
             )
@@ -96,31 +96,35 @@ def scores(
     _check(metrics, train, centres, sd)
     in_features = any(name not in PAIRED and name != "modes" for name in metrics)
     pair = Pair.of(real, generated, features, data) if in_features else None
-    learnt = None if train is None or pair is None else pair.more(train, real, ("real", "training"))
-    found: list[Record] = []
+    training = (
+        None
+        if train is None or pair is None
+        else pair.transform_third(train, real, ("real", "training"))
+    )
+    records: list[Record] = []
     for name in metrics:
         if name == "modes":
-            made: Any = modes(generated, cast(Observations, centres), float(sd or 0), data=data)
+            result: Any = modes(generated, cast(Observations, centres), float(sd or 0), data=data)
         elif pair is None or name in PAIRED:
-            made = PAIRED[name](real, generated, rng=rng, data=data, **(paired or {}))
+            result = PAIRED[name](real, generated, rng=rng, data=data, **(paired or {}))
         else:
             shared: dict[str, Any] = {
-                "features": pair.features.computed(),
+                "features": pair.features.precomputed(),
                 "rng": rng,
                 "data": pair.data,
             }
             if name in WITH_TRAINING:
-                made = WITH_TRAINING[name](learnt, pair.real, pair.generated, **shared)
+                result = WITH_TRAINING[name](training, pair.real, pair.generated, **shared)
             else:
-                columns = names or (names_of(real) if features is None else [])
-                made = METRICS[name](
+                columns = names or (column_names(real) if features is None else [])
+                result = METRICS[name](
                     pair.real,
                     pair.generated,
                     **shared,
                     **({"names": columns} if name == "ks" else {}),
                 )
-        found += [made] if isinstance(made, Record) else made
-    return found
+        records += [result] if isinstance(result, Record) else result
+    return records
 
 
 def _check(
@@ -132,10 +136,10 @@ def _check(
     """InvalidValue for an unknown metric, or one whose needs are not met."""
     if not {*metrics} <= {*METRICS, *PAIRED, *WITH_TRAINING, "modes"}:
         load_plugins()
-    known = (*METRICS, *PAIRED, *WITH_TRAINING, "modes")
+    names = (*METRICS, *PAIRED, *WITH_TRAINING, "modes")
     for name in metrics:
-        if name not in known:
-            raise InvalidValue(f"unknown metric {name!r}; {suggest(name, known)}")
+        if name not in names:
+            raise InvalidValue(f"unknown metric {name!r}; {suggest(name, names)}")
         if name == "modes" and (centres is None or sd is None):
             raise InvalidValue(
                 "counting modes needs their centres and sd; pass both, or ask for diversity instead"

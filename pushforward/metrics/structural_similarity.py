@@ -40,7 +40,7 @@ def wang_similarity(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     offsets = torch.arange(SIDE, dtype=torch.float64) - SIDE // 2
     window = torch.exp(-offsets.square() / (2 * SIGMA**2))
     window = window / window.sum()
-    luminance, structure = _similarity(x, y, lambda u: _filtered(u, window, 0, 0))
+    luminance, structure = _similarity(x, y, lambda u: _filter(u, window, 0, 0))
     return (luminance * structure).flatten(1).mean(1), structure.flatten(1).mean(1)
 
 
@@ -52,11 +52,11 @@ def multi_scale_similarity(x: Tensor, y: Tensor) -> Tensor:
         last = scale == len(SCALES) - 1
         value = value * (whole if last else structure).clamp_min(0) ** weight
         if not last:
-            x, y = _halved(x), _halved(y)
+            x, y = _halve(x), _halve(y)
     return value
 
 
-def _halved(x: Tensor) -> Tensor:
+def _halve(x: Tensor) -> Tensor:
     """Means of 2×2 pixels; the last row or column of an odd number
     stands for the one that is missing.
     """
@@ -69,8 +69,8 @@ def daala_similarity(x: Tensor, y: Tensor) -> Tensor:
     height, width = x.shape[2:]
     window = _daala_window(SIGMA * height / 256, min(height, width))
     reach = len(window) // 2
-    weight = _filtered(x.new_ones(1, 1, height, width), window, reach, reach)
-    luminance, structure = _similarity(x, y, lambda u: _filtered(u, window, reach, reach) / weight)
+    weight = _filter(x.new_ones(1, 1, height, width), window, reach, reach)
+    luminance, structure = _similarity(x, y, lambda u: _filter(u, window, reach, reach) / weight)
     return (luminance * structure * weight).sum((2, 3)).mean(1) / weight.sum()
 
 
@@ -94,7 +94,7 @@ def _similarity(x: Tensor, y: Tensor, mean: Callable[[Tensor], Tensor]) -> tuple
     return luminance, structure
 
 
-def _filtered(x: Tensor, window: Tensor, down: int, across: int) -> Tensor:
+def _filter(x: Tensor, window: Tensor, down: int, across: int) -> Tensor:
     """Weighted sums of images (b, c, h, w) under a separable window,
     with so many zeros beyond the borders.
     """

@@ -23,12 +23,12 @@ from pushforward.core.errors import InvalidValue, ShapeMismatch
 from pushforward.core.numbers import require_whole
 from pushforward.core.random import Rng, generator, permutation
 from pushforward.core.records import Record
-from pushforward.metrics.classifiers import learn
+from pushforward.metrics.classifiers import train_classifier
 from pushforward.metrics.feature_spaces import raw
 from pushforward.metrics.features import Features
-from pushforward.metrics.pairs import Pair, seed_of
-from pushforward.metrics.samples import names_of, rows
-from pushforward.metrics.whole_numbers import less
+from pushforward.metrics.pairs import Pair, known_seed
+from pushforward.metrics.samples import column_names, rows
+from pushforward.metrics.whole_numbers import subtract_origin
 
 __all__ = ["c2st", "ks", "ks_to_cdf"]
 
@@ -57,15 +57,26 @@ def c2st(
     n = min(len(pair.real), len(pair.generated))
     sets = [x[permutation(len(x), rng=stream)[:n]] for x in (pair.real, pair.generated)]
     train, test = (torch.cat(parts) for parts in zip(*(x.tensor_split([n // 2]) for x in sets)))
-    told, asked = (torch.arange(2).repeat_interleave(len(x) // 2) for x in (train, test))
-    network = learn(train, told, 2, steps=steps, width=width, decay=1e-2, rng=stream)
-    hits = network.classes(test) == asked
+    train_labels, test_labels = (
+        torch.arange(2).repeat_interleave(len(x) // 2) for x in (train, test)
+    )
+    network = train_classifier(
+        train, train_labels, 2, steps=steps, width=width, decay=1e-2, rng=stream
+    )
+    hits = network.classes(test) == test_labels
     accuracy, count = float(hits.to(torch.float64).mean()), len(hits)
     p = _binomial_tail(int(hits.sum()), count)
-    said = f"network {width}-{width}, {steps} steps"
+    settings = f"network {width}-{width}, {steps} steps"
     error = math.sqrt(max(accuracy * (1 - accuracy), 1 / (count + 4)) / count)
     return pair.record(
-        "c2st", accuracy, error, settings=said, p=p, ideal=0.5, held_out=count, seed=seed_of(rng)
+        "c2st",
+        accuracy,
+        error,
+        settings=settings,
+        p=p,
+        ideal=0.5,
+        held_out=count,
+        seed=known_seed(rng),
     )
 
 
@@ -88,7 +99,7 @@ def ks(
     """
     pair = Pair.of(real, generated, features, data, least=1)
     if not names and features is None:
-        names = names_of(real)
+        names = column_names(real)
     if names and len(names) != pair.dimension:
         raise ShapeMismatch(f"expected {pair.dimension} names, got {len(names)}")
     labels = list(names) or [str(i) for i in range(pair.dimension)]
@@ -107,7 +118,7 @@ def ks_to_cdf(cdf: Callable[[Tensor], Tensor], generated: Observations, *, name:
         cdf: (m,) float64, sorted, to P(X ≤ x), (m,).
         name: what records call the distribution.
     """
-    x = less(rows(generated), None)
+    x = subtract_origin(rows(generated), None)
     if x.shape[1:] != (1,):
         raise ShapeMismatch(
             f"a distribution on the line needs numbers (m,) or (m, 1), got {tuple(x.shape)}; pass"

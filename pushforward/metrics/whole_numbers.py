@@ -14,13 +14,13 @@ from torch import Tensor
 from pushforward.core.errors import ShapeMismatch
 from pushforward.core.numbers import warn_of_rounding
 
-__all__ = ["origin_of", "less", "beside"]
+__all__ = ["find_origin", "subtract_origin", "subtract_common_origin"]
 
 LIMIT = 2**53
 """Up to here float64 holds every integer."""
 
 
-def origin_of(*sets: Tensor) -> Tensor | None:
+def find_origin(*sets: Tensor) -> Tensor | None:
     """What to subtract (*shape), int64, from sets of rows (n, *shape): the least of each coordinate
     that float64 does not hold, else 0.
 
@@ -36,7 +36,7 @@ def origin_of(*sets: Tensor) -> Tensor | None:
     return None
 
 
-def less(x: Tensor, origin: Tensor | None) -> Tensor:
+def subtract_origin(x: Tensor, origin: Tensor | None) -> Tensor:
     """Rows x (n, *shape) less an origin (*shape), float64;
     warns of integers that lose digits on the way.
     """
@@ -47,25 +47,25 @@ def less(x: Tensor, origin: Tensor | None) -> Tensor:
         )
     origin = None if origin is None else origin.reshape(x.shape[1:])
     if origin is None or x.is_floating_point():
-        _warn_of(x)
+        _warn_of_lost_digits(x)
         wide = x.to(torch.float64)
         return wide if origin is None else wide - origin.to(wide)
     whole, origin = x.to(torch.int64), origin.to(x.device)
     rest = whole - origin
     # the difference itself is beyond 64 bits
     if bool((((whole ^ origin) & (whole ^ rest)) < 0).any()):
-        _warn_of(whole)
+        _warn_of_lost_digits(whole)
         return whole.to(torch.float64) - origin.to(torch.float64)
-    _warn_of(rest)
+    _warn_of_lost_digits(rest)
     return rest.to(torch.float64)
 
 
-def beside(*sets: Tensor) -> list[Tensor]:
+def subtract_common_origin(*sets: Tensor) -> list[Tensor]:
     """Sets of rows less a common origin, float64."""
-    origin = origin_of(*sets)
-    return [less(x, origin) for x in sets]
+    origin = find_origin(*sets)
+    return [subtract_origin(x, origin) for x in sets]
 
 
-def _warn_of(x: Tensor) -> None:
+def _warn_of_lost_digits(x: Tensor) -> None:
     if x.dtype == torch.int64:
         warn_of_rounding(x.cpu())

@@ -16,13 +16,13 @@ _HOMES = {
     "clusters": "ellipses", "profile": "ellipses", "scree": "spectrum", "biplot": "spectrum",
     "embedding": "codes", "choice": "how_many", "criteria": "how_many",
     "elbow_curve": "how_many",
-    "page": "style", "write": "style", "decoded_grid": "latent",
+    "new_page": "style", "write_figure": "style", "decoded_grid": "latent",
     "decoded_path": "latent", "traversal_sheet": "latent",
 }  # fmt: skip
 __all__ = [
     "density_map", "marginals", "corner", "clusters", "profile", "scree", "biplot", "embedding",
     "choice", "criteria", "elbow_curve", "decoded_grid",
-    "decoded_path", "traversal_sheet", "page", "write",
+    "decoded_path", "traversal_sheet", "new_page", "write_figure",
 ]  # fmt: skip
 
 

@@ -12,5 +12,5 @@ from pushforward.plots.single_axes import corner as corner
 from pushforward.plots.single_axes import marginals as marginals
 from pushforward.plots.spectrum import biplot as biplot
 from pushforward.plots.spectrum import scree as scree
-from pushforward.plots.style import page as page
-from pushforward.plots.style import write as write
+from pushforward.plots.style import new_page as new_page
+from pushforward.plots.style import write_figure as write_figure

@@ -20,15 +20,15 @@ from pushforward.core.space import Space
 from pushforward.core.units import HasSpace
 from pushforward.models.classical.kde import KDE
 from pushforward.plots.style import (
-    numbers,
+    to_numbers,
 )
 
 __all__ = [
-    "grid_density",
-    "two_axes",
+    "evaluate_grid",
+    "select_axes",
     "axis_label",
-    "limits_of",
-    "unit_of",
+    "find_limits",
+    "density_unit",
     "AxisDistribution",
     "Limits",
 ]
@@ -66,7 +66,7 @@ DRAWS = 4000
 """Samples whose kernel density stands for a model without a density: enough for smooth contours."""
 
 
-def grid_density(
+def evaluate_grid(
     distribution: AxisDistribution,
     low: Sequence[float] | NDArray[Any],
     high: Sequence[float] | NDArray[Any],
@@ -81,7 +81,7 @@ def grid_density(
     return u, v, f.reshape(cells, cells).double().numpy()
 
 
-def two_axes(
+def select_axes(
     model: object,
     axes: Sequence[str | int] | None = None,
     x: Observations | None = None,
@@ -100,39 +100,39 @@ def two_axes(
         raise InvalidKind(
             f"this image needs points in at least {count} dimension{'s' * (count > 1)}, got {space}"
         )
-    chosen = list(range(count)) if axes is None else [space.axis(a) for a in axes]
-    if len(chosen) != count or len(set(chosen)) != count:
+    positions = list(range(count)) if axes is None else [space.axis(a) for a in axes]
+    if len(positions) != count or len(set(positions)) != count:
         raise InvalidValue(
             f"expected {count} different axes, got {list(axes or ())}; the axes are"
             f" {', '.join(space.names)}"
         )
-    rows = None if x is None else space.conform(x).double()[:, chosen]
-    names = tuple(axis_label(space, i) for i in chosen)
+    rows = None if x is None else space.conform(x).double()[:, positions]
+    names = tuple(axis_label(space, i) for i in positions)
     return (
-        _distribution(model, chosen, space, rows),
+        _distribution(model, positions, space, rows),
         names,
         None if rows is None else rows.cpu().numpy(),
     )
 
 
 def _distribution(
-    model: object, chosen: list[int], space: Space, rows: Tensor | None
+    model: object, positions: list[int], space: Space, rows: Tensor | None
 ) -> AxisDistribution:
     """The distribution of these axes: the model's own, in closed form where it has one, else the
     kernel density of rows or draws.
     """
-    whole = chosen == list(range(space.size))
+    whole = positions == list(range(space.size))
     if isinstance(model, HasDensity) and whole:
         return cast(AxisDistribution, model)
     if isinstance(model, HasDensity) and hasattr(model, "marginal"):
-        return cast(HasMarginals, model).marginal(chosen)
+        return cast(HasMarginals, model).marginal(positions)
     if model is not None:
         if not isinstance(model, Samples) or getattr(model, "condition_space", None) is not None:
             raise InvalidKind(
                 f"a {type(model).__name__} has neither a density nor unconditional samples; draw"
                 " its codes instead (embedding)"
             )
-        rows = model.sample(DRAWS, rng=0)[:, chosen].double()
+        rows = model.sample(DRAWS, rng=0)[:, positions].double()
     assert rows is not None  # a distribution is a model's or that of rows
     rows = rows[torch.isfinite(rows).all(1)]
     return KDE().fit(rows.detach())
@@ -144,7 +144,7 @@ def axis_label(space: Space, i: int) -> str:
     return space.names[i] + (f" ({unit})" if unit else "")
 
 
-def unit_of(distribution: AxisDistribution) -> str:
+def density_unit(distribution: AxisDistribution) -> str:
     """What densities are per: the unit of the axes, if they share one."""
     units = {c.unit for c in distribution.fitted_space().columns}
     unit = units.pop() if len(units) == 1 else ""
@@ -157,7 +157,7 @@ def unit_of(distribution: AxisDistribution) -> str:
     )
 
 
-def limits_of(
+def find_limits(
     distribution: AxisDistribution, rows: NDArray[Any] | None, limits: Limits | None
 ) -> tuple[Any, Any]:
     """What nearly all rows (or draws) need, with a margin."""
@@ -166,10 +166,10 @@ def limits_of(
         if low.shape != high.shape or not (low < high).all():
             raise InvalidValue("limits must be (low, high) with low < high on every axis")
         return low, high
-    seen = None if rows is None else np.where(np.isfinite(rows), rows, np.nan)
+    values = None if rows is None else np.where(np.isfinite(rows), rows, np.nan)
     # no rows, or none with a value in one of the columns
-    if seen is None or np.isnan(seen).all(0).any():
-        seen = numbers(distribution.sample(DRAWS, rng=0))
-    low, high = np.nanquantile(seen, 0.002, 0), np.nanquantile(seen, 0.998, 0)
+    if values is None or np.isnan(values).all(0).any():
+        values = to_numbers(distribution.sample(DRAWS, rng=0))
+    low, high = np.nanquantile(values, 0.002, 0), np.nanquantile(values, 0.998, 0)
     margin = np.where(high > low, 0.08 * (high - low), 0.5)
     return low - margin, high + margin

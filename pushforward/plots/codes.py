@@ -17,12 +17,12 @@ from pushforward.plots.style import (
     COLOURS,
     INK,
     MARKERS,
-    axes_of_page,
-    bar,
-    dress,
-    legend,
+    add_colour_bar,
+    add_legend,
+    find_axes,
     name_points,
-    numbers,
+    style_axes,
+    to_numbers,
 )
 
 __all__ = ["embedding"]
@@ -48,7 +48,7 @@ def embedding(
         quantity: what a colour scale shows.
         named: codes to name, by text and position.
     """
-    codes = numbers(z, "codes").reshape(len(cast(Sized, z)), -1)
+    codes = to_numbers(z, "codes").reshape(len(cast(Sized, z)), -1)
     if codes.shape[1] < 2:
         raise InvalidValue(
             f"an embedding needs codes of at least 2 coordinates, got {codes.shape[1]}; draw"
@@ -57,16 +57,16 @@ def embedding(
     across, up = "code 1", "code 2"
     if codes.shape[1] > 2:
         pca = PCA(2).fit(codes)
-        shares = numbers(pca.explained_variance_ratio_)
-        codes = numbers(pca.encode(codes))
+        shares = to_numbers(pca.explained_variance_ratio_)
+        codes = to_numbers(pca.encode(codes))
         across, up = (f"component {i + 1} of the codes ({shares[i]:.0%})" for i in range(2))
-    figure, ax = axes_of_page(ax, 6.8, 5.6)
+    figure, ax = find_axes(ax, 6.8, 5.6)
     size = 30 if len(codes) < 300 else 12 if len(codes) < 3000 else 5
     if labels is None:
         ax.scatter(codes[:, 0], codes[:, 1], s=size, c=COLOURS[0], alpha=0.6, linewidths=0)
     else:
-        _coloured(figure, ax, codes, labels, names, quantity, size)
-    dress(ax, title, across, up)
+        _colour_codes(figure, ax, codes, labels, names, quantity, size)
+    style_axes(ax, title, across, up)
     if named:
         places = codes[list(named.values())]
         ax.plot(*places.T, "o", markerfacecolor="none", markeredgecolor=INK, markersize=6, zorder=5)
@@ -74,7 +74,7 @@ def embedding(
     return figure
 
 
-def _coloured(
+def _colour_codes(
     figure: Figure,
     ax: Axes,
     codes: NDArray[Any],
@@ -83,28 +83,28 @@ def _coloured(
     quantity: str,
     size: float,
 ) -> None:
-    given = np.asarray(labels.cpu() if hasattr(labels, "cpu") else labels)
-    if given.shape != (len(codes),):
+    values = np.asarray(labels.cpu() if hasattr(labels, "cpu") else labels)
+    if values.shape != (len(codes),):
         raise InvalidValue(
-            f"labels must have one entry for each of {len(codes)} codes, got shape {given.shape}"
+            f"labels must have one entry for each of {len(codes)} codes, got shape {values.shape}"
         )
-    if given.dtype.kind == "f":
+    if values.dtype.kind == "f":
         image = ax.scatter(
-            codes[:, 0], codes[:, 1], s=size, c=given, cmap="viridis", alpha=0.8, linewidths=0
+            codes[:, 0], codes[:, 1], s=size, c=values, cmap="viridis", alpha=0.8, linewidths=0
         )
-        bar(figure, image, ax, quantity or "value", fraction=0.05, pad=0.02)
+        add_colour_bar(figure, image, ax, quantity or "value", fraction=0.05, pad=0.02)
         return
-    kinds, which = np.unique(given, return_inverse=True)
+    kinds, index = np.unique(values, return_inverse=True)
     for i, kind in enumerate(kinds):
         text = str(names[int(kind)]) if names is not None else str(kind)
         look: dict[str, Any] = {
             "c": COLOURS[i % len(COLOURS)],
             "marker": MARKERS[(i + i // len(COLOURS)) % len(MARKERS)],
         }
-        x, y = codes[which == i].T
+        x, y = codes[index == i].T
         ax.scatter(x, y, s=size, alpha=0.7, linewidths=0, label=text, **look)
     if len(kinds) <= 20:
-        legend(
+        add_legend(
             ax,
             loc="center left",
             bbox_to_anchor=(1.0, 0.5),

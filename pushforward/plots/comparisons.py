@@ -20,18 +20,18 @@ from pushforward.plots.style import (
     MARKERS,
     SMALL,
     TITLE,
-    bar,
-    dress,
-    heat,
-    legend,
-    numbers,
-    page,
+    add_colour_bar,
+    add_legend,
+    heat_colours,
+    new_page,
+    style_axes,
+    to_numbers,
 )
 
-__all__ = ["densities_beside", "points_beside", "errors_against_work", "against_setting", "titled"]
+__all__ = ["compare_densities", "compare_points", "compare_errors", "compare_settings", "set_title"]
 
 
-def densities_beside(
+def compare_densities(
     points: Mapping[str, Any],
     maps: Mapping[str, Any],
     *,
@@ -46,21 +46,27 @@ def densities_beside(
     the second axis runs along the rows.
     """
     heads = [*points, *maps]
-    grids = {head: numbers(values, head) for head, values in maps.items()}
+    grids = {head: to_numbers(values, head) for head, values in maps.items()}
     if not grids:
         raise InvalidValue("expected at least one density to draw, got none")
-    figure, axes = page(3.0 * len(heads) + 0.8, 3.9, 1, len(heads), sharex=True, sharey=True)
+    figure, axes = new_page(3.0 * len(heads) + 0.8, 3.9, 1, len(heads), sharex=True, sharey=True)
     top = max(float(values.max()) for values in grids.values())
     image = None
     for ax, head in zip(np.atleast_1d(axes).ravel(), heads):
         if head in grids:
             box = (-limit, limit, -limit, limit)
             image = ax.imshow(
-                grids[head], origin="lower", extent=box, cmap=heat(), vmin=0, vmax=top, zorder=0
+                grids[head],
+                origin="lower",
+                extent=box,
+                cmap=heat_colours(),
+                vmin=0,
+                vmax=top,
+                zorder=0,
             )
         else:
             ax.plot(
-                *numbers(points[head], head).T,
+                *to_numbers(points[head], head).T,
                 ".",
                 color=COLOURS[0],
                 markersize=1.8,
@@ -70,9 +76,9 @@ def densities_beside(
         ax.set_aspect("equal")
         ax.set_xlim(-limit, limit)
         ax.set_ylim(-limit, limit)
-        dress(ax, head, names[0], names[1] if head == heads[0] else "")
+        style_axes(ax, head, names[0], names[1] if head == heads[0] else "")
     assert image is not None  # there is a panel
-    bar(
+    add_colour_bar(
         figure,
         image,
         list(np.atleast_1d(axes).ravel()),
@@ -81,10 +87,10 @@ def densities_beside(
         pad=0.01,
         shrink=0.8,
     )
-    return titled(figure, title)
+    return set_title(figure, title)
 
 
-def points_beside(
+def compare_points(
     rows: Mapping[str, Mapping[str, Any]],
     *,
     words: Mapping[tuple[str, str], str] | None = None,
@@ -98,9 +104,9 @@ def points_beside(
     if not rows or not all(rows.values()):
         raise InvalidValue("expected at least one row of points to draw, got none")
     columns = max(len(panels) for panels in rows.values())
-    figure, grid = page(3.1 * columns + 0.3, 3.3 * len(rows) + 0.3, len(rows), columns)
+    figure, grid = new_page(3.1 * columns + 0.3, 3.3 * len(rows) + 0.3, len(rows), columns)
     for axes, (row, panels) in zip(np.atleast_2d(grid), rows.items()):
-        sets = {name: numbers(x, name) for name, x in panels.items()}
+        sets = {name: to_numbers(x, name) for name, x in panels.items()}
         first = next(iter(sets.values()))
         middle, reach = (first.max(0) + first.min(0)) / 2, 0.62 * float(np.ptp(first, axis=0).max())
         for place, (ax, (name, x)) in enumerate(zip(axes, sets.items())):
@@ -115,7 +121,7 @@ def points_beside(
             ax.set_xlim(middle[0] - reach, middle[0] + reach)
             ax.set_ylim(middle[1] - reach, middle[1] + reach)
             ax.set_aspect("equal")
-            dress(ax, "", "x0", "x1" if place == 0 else "")
+            style_axes(ax, "", "x0", "x1" if place == 0 else "")
             under = (words or {}).get((row, name), "")
             ax.set_title(
                 f"{row}: {name}" + (f"\n{under}" if under else ""),
@@ -123,10 +129,10 @@ def points_beside(
                 color=INK,
                 loc="left",
             )
-    return titled(figure, title)
+    return set_title(figure, title)
 
 
-def errors_against_work(
+def compare_errors(
     panels: Mapping[str, Mapping[str, tuple[Any, Any]]],
     *,
     x: str,
@@ -143,14 +149,14 @@ def errors_against_work(
         x, y: what the axes are, with units.
         line: an error worth marking, and `line_name` its name.
     """
-    figure, axes = page(3.7 * len(panels) + 0.6, 4.3, 1, len(panels), sharey=True)
+    figure, axes = new_page(3.7 * len(panels) + 0.6, 4.3, 1, len(panels), sharey=True)
     for place, (ax, (head, methods)) in enumerate(zip(np.atleast_1d(axes).ravel(), panels.items())):
         for i, (method, (work, errors)) in enumerate(methods.items()):
-            errors = np.abs(numbers(errors, method))
+            errors = np.abs(to_numbers(errors, method))
             low, middle, high = np.quantile(errors, [0.25, 0.5, 0.75], axis=1)
-            ax.fill_between(numbers(work), low, high, color=COLOURS[i], alpha=0.2, linewidth=0)
+            ax.fill_between(to_numbers(work), low, high, color=COLOURS[i], alpha=0.2, linewidth=0)
             ax.plot(
-                numbers(work),
+                to_numbers(work),
                 middle,
                 color=COLOURS[i],
                 marker=MARKERS[i],
@@ -174,7 +180,7 @@ def errors_against_work(
         ax.set_xscale("log")
         ax.set_yscale("log")
         ax.grid(True, which="major", color="#e6e6e6", linewidth=0.7, zorder=0)
-        dress(ax, head, x, y if place == 0 else "")
+        style_axes(ax, head, x, y if place == 0 else "")
     first = np.atleast_1d(axes).ravel()[0]
     handles, labels = first.get_legend_handles_labels()
     figure.legend(
@@ -186,10 +192,10 @@ def errors_against_work(
         frameon=False,
         labelcolor=INK,
     )
-    return titled(figure, title)
+    return set_title(figure, title)
 
 
-def against_setting(
+def compare_settings(
     setting: Sequence[float],
     curves: Sequence[tuple[str, Mapping[str, tuple[Any, Any]]]],
     *,
@@ -206,7 +212,7 @@ def against_setting(
         mark: a setting that was found rather than given, drawn as a line;
             `marked` its values by panel and curve.
     """
-    figure, axes = page(3.5 * len(curves), 3.7, 1, len(curves))
+    figure, axes = new_page(3.5 * len(curves), 3.7, 1, len(curves))
     for i, (ax, (label, lines)) in enumerate(zip(np.atleast_1d(axes).ravel(), curves)):
         for j, (name, (values, errors)) in enumerate(lines.items()):
             look = {
@@ -216,7 +222,9 @@ def against_setting(
                 "linewidth": 1.6,
                 "capsize": 2,
             }
-            ax.errorbar(setting, numbers(values), yerr=2 * numbers(errors), label=name, **look)
+            ax.errorbar(
+                setting, to_numbers(values), yerr=2 * to_numbers(errors), label=name, **look
+            )
             if mark is not None and i < len(marked) and name in marked[i]:
                 ax.plot(
                     [mark],
@@ -239,15 +247,15 @@ def against_setting(
         ax.set_xscale("log")
         ax.set_xticks(list(setting), [f"{s:.2g}" for s in setting])
         ax.set_xticks([], minor=True)
-        if all(float(numbers(values).min()) >= 0 for values, _ in lines.values()):
+        if all(float(to_numbers(values).min()) >= 0 for values, _ in lines.values()):
             ax.set_ylim(0, None)
-        dress(ax, "", x, label)
+        style_axes(ax, "", x, label)
         if len(lines) > 1 or (mark is not None and i == 0):
-            legend(ax)
-    return titled(figure, title)
+            add_legend(ax)
+    return set_title(figure, title)
 
 
-def titled(figure: Figure, title: str) -> Figure:
+def set_title(figure: Figure, title: str) -> Figure:
     """A title over all panels, where there is one; returns the figure."""
     if title:
         figure.suptitle(title, fontsize=TITLE + 0.5, color=INK, x=0.01, ha="left")

@@ -8,7 +8,7 @@ from typing import Any
 from pushforward.core.data_types import Observations
 from pushforward.plots.films import Panel
 from pushforward.plots.matplotlib_types import Axes
-from pushforward.plots.style import COLOURS, INK, dress, numbers
+from pushforward.plots.style import COLOURS, INK, style_axes, to_numbers
 
 __all__ = ["critic_on_line"]
 
@@ -22,8 +22,8 @@ def critic_on_line(
     Args:
         top: of the scale of densities; an untrained generator, a spike, may run out of it.
     """
-    at = numbers(x)
-    lines = [{name: numbers(values, name) for name, values in frame.items()} for frame in curves]
+    at = to_numbers(x)
+    lines = [{name: to_numbers(values, name) for name, values in frame.items()} for frame in curves]
     top = 2.7 * float(lines[0]["data"].max()) if top is None else top
 
     def draw(ax: Axes, i: int) -> None:
@@ -42,7 +42,7 @@ def critic_on_line(
         ax.axhline(0.5, color="#dddddd", linewidth=0.8, zorder=0)
         ax.set_xlim(at[0], at[-1])
         ax.set_ylim(0, top)
-        dress(ax, "", "x", "density; probability")
+        style_axes(ax, "", "x", "density; probability")
         ax.tick_params(colors=INK)
 
     return draw

@@ -16,17 +16,23 @@ from numpy.typing import NDArray
 
 from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidValue
-from pushforward.plots.axis_distributions import Limits, grid_density, limits_of, two_axes, unit_of
+from pushforward.plots.axis_distributions import (
+    Limits,
+    density_unit,
+    evaluate_grid,
+    find_limits,
+    select_axes,
+)
 from pushforward.plots.matplotlib_types import Axes, Figure
 from pushforward.plots.style import (
     INK,
     SMALL,
-    axes_of_page,
-    bar,
-    dress,
-    heat,
-    legend,
+    add_colour_bar,
+    add_legend,
+    find_axes,
+    heat_colours,
     mpl,
+    style_axes,
 )
 
 __all__ = ["density_map", "contours", "mass_levels"]
@@ -70,17 +76,17 @@ def density_map(
         ax: where to draw; on a new page otherwise. Whatever belongs over or around a density (a
             map, a playing field) is drawn on the same axes afterwards.
     """
-    distribution, names, rows = two_axes(model, axes, x)
-    low, high = limits_of(distribution, rows, limits)
-    figure, ax = axes_of_page(ax, 6.6, 5.2)
-    u, v, f = grid_density(distribution, low, high, cells)
+    distribution, names, rows = select_axes(model, axes, x)
+    low, high = find_limits(distribution, rows, limits)
+    figure, ax = find_axes(ax, 6.6, 5.2)
+    u, v, f = evaluate_grid(distribution, low, high, cells)
     colors = mpl("matplotlib.colors")
     norm = colors.PowerNorm(power, vmin=0, vmax=top or scale * float(f.max()))
     image = ax.imshow(
         scale * f,
         origin="lower",
         extent=(low[0], high[0], low[1], high[1]),
-        cmap=heat(),
+        cmap=heat_colours(),
         norm=norm,
         aspect="auto",
         zorder=0,
@@ -95,8 +101,8 @@ def density_map(
     )
     if rows is not None and points:
         ax.plot(*rows[:, :2].T, ".", color=INK, markersize=1.6, alpha=0.35, zorder=1)
-    label = unit or f"density per {unit_of(distribution)}"
-    bar(
+    label = unit or f"density per {density_unit(distribution)}"
+    add_colour_bar(
         figure,
         image,
         ax,
@@ -107,7 +113,7 @@ def density_map(
     )
     ax.set_xlim(low[0], high[0])
     ax.set_ylim(low[1], high[1])
-    dress(ax, title, names[0], names[1])
+    style_axes(ax, title, names[0], names[1])
     return figure
 
 
@@ -131,7 +137,7 @@ def contours(
         if inline
         else [(0, (4, 2.5)), "solid", (0, (1, 1.2)), "dashdot"][: len(levels)]
     )
-    drawn = ax.contour(
+    lines = ax.contour(
         u,
         v,
         f,
@@ -144,7 +150,7 @@ def contours(
     )
     if inline:
         ax.clabel(
-            drawn,
+            lines,
             fmt={level: f"{share:.0%}" for level, share in levels.items()},
             fontsize=SMALL - 0.5,
         )
@@ -156,7 +162,7 @@ def contours(
         line([], [], color=INK, linewidth=1.2, linestyle=look, label=f"{share:.0%} inside")
         for look, share in zip(looks, levels.values())
     ]
-    legend(ax, handles=handles[::-1], loc="upper left")
+    add_legend(ax, handles=handles[::-1], loc="upper left")
 
 
 def mass_levels(f: NDArray[Any], shares: Sequence[float], area: float) -> dict[float, float]:
@@ -167,7 +173,7 @@ def mass_levels(f: NDArray[Any], shares: Sequence[float], area: float) -> dict[f
     """
     heights = np.sort(np.asarray(f).ravel())[::-1]
     mass = np.cumsum(heights) * area
-    found: dict[float, float] = {}
+    levels: dict[float, float] = {}
     for share in sorted(shares, reverse=True):
         if not 0 < share < 1:
             raise InvalidValue(
@@ -176,6 +182,6 @@ def mass_levels(f: NDArray[Any], shares: Sequence[float], area: float) -> dict[f
             )
         if share <= mass[-1]:
             height = float(heights[np.searchsorted(mass, share)])
-            if height > 0 and height not in found:
-                found[height] = share
-    return found
+            if height > 0 and height not in levels:
+                levels[height] = share
+    return levels

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pushforward.plots.comparisons import titled
+from pushforward.plots.comparisons import set_title
 from pushforward.plots.matplotlib_types import Figure
-from pushforward.plots.style import COLOURS, dress, page
+from pushforward.plots.style import COLOURS, new_page, style_axes
 
 __all__ = ["dots"]
 
@@ -21,7 +21,7 @@ def dots(panels: Mapping[str, Panel], *, mark: str, ideal: str, title: str = "")
         mark, ideal: what the two lines are called, in the legend of the first panel.
     """
     cases = list(next(iter(panels.values()))[0])
-    figure, axes = page(
+    figure, axes = new_page(
         1.5 + 2.1 * len(panels), 1.2 + 0.28 * len(cases), 1, len(panels), sharey=True
     )
     for i, (ax, (name, (values, without, best))) in enumerate(zip(axes.ravel(), panels.items())):
@@ -38,6 +38,6 @@ def dots(panels: Mapping[str, Panel], *, mark: str, ideal: str, title: str = "")
         ax.grid(axis="y", color="#dddddd", linewidth=0.6)
         if not i:
             ax.invert_yaxis()
-        dress(ax, "", name, "")
+        style_axes(ax, "", name, "")
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
-    return titled(figure, title)
+    return set_title(figure, title)

@@ -24,13 +24,13 @@ from pushforward.plots.style import (
     INK,
     MARKERS,
     SMALL,
-    axes_of_page,
-    bar,
-    diverging,
-    dress,
-    legend,
+    add_colour_bar,
+    add_legend,
+    diverging_colours,
+    find_axes,
     mpl,
-    numbers,
+    style_axes,
+    to_numbers,
 )
 
 __all__ = ["clusters", "profile", "ellipse"]
@@ -69,27 +69,27 @@ def clusters(
     if space.kind != "points" or space.size < 2:
         raise InvalidKind(f"this image needs points in at least 2 dimensions, got {space}")
     rows = space.conform(x).double()
-    owner = numbers(model.assign(x) if owner is None else owner).astype(int)
+    owner = to_numbers(model.assign(x) if owner is None else owner).astype(int)
     means, covariances = _shape(model)
     pair = (
         [space.axis(a) for a in axes]
         if axes is not None
-        else _apart(means, rows.cpu().numpy(), owner)
+        else _most_separated_axes(means, rows.cpu().numpy(), owner)
     )
     if len(set(pair)) != 2:
         raise InvalidValue(
             f"expected 2 different axes, got {list(axes or ())}; the axes are"
             f" {', '.join(space.names)}"
         )
-    _, ax = axes_of_page(ax, 6.6, 5.2)
-    shown = rows.cpu().numpy()[:, pair]
-    estimated = np.zeros(len(shown), bool) if hollow is None else np.asarray(hollow, bool)
+    _, ax = find_axes(ax, 6.6, 5.2)
+    coordinates = rows.cpu().numpy()[:, pair]
+    estimated = np.zeros(len(coordinates), bool) if hollow is None else np.asarray(hollow, bool)
     for k in range(len(means)):
-        own = owner == k
+        members = owner == k
         colour, marker = COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]
-        label = f"{names[k] if names else f'cluster {k}'} ({own.mean():.0%})"
-        size = 26 if len(shown) < 500 else 8
-        sure, guessed = shown[own & ~estimated], shown[own & estimated]
+        label = f"{names[k] if names else f'cluster {k}'} ({members.mean():.0%})"
+        size = 26 if len(coordinates) < 500 else 8
+        sure, guessed = coordinates[members & ~estimated], coordinates[members & estimated]
         ax.scatter(
             sure[:, 0],
             sure[:, 1],
@@ -120,8 +120,8 @@ def clusters(
                 ax.add_patch(
                     ellipse(means[k, pair], covariances[k][np.ix_(pair, pair)], share, colour)
                 )
-    legend(ax, loc="best")
-    dress(ax, title, *(space.names[i] for i in pair))
+    add_legend(ax, loc="best")
+    style_axes(ax, title, *(space.names[i] for i in pair))
     return cast(Figure, ax.figure)
 
 
@@ -150,15 +150,15 @@ def ellipse(mean: NDArray[Any], covariance: NDArray[Any], share: float, colour: 
 def _shape(model: object) -> tuple[Any, Any]:
     """Means (k, d), and covariances (k, d, d) or None."""
     if hasattr(model, "covariances_"):
-        return numbers(getattr(model, "means_", None)), numbers(model.covariances_)
+        return to_numbers(getattr(model, "means_", None)), to_numbers(model.covariances_)
     if hasattr(model, "centres_"):
-        return numbers(model.centres_), None
+        return to_numbers(model.centres_), None
     raise InvalidKind(
         f"a {type(model).__name__} has no means to draw; fit a gmm or kmeans for this image"
     )
 
 
-def _apart(means: NDArray[Any], rows: NDArray[Any], owner: NDArray[Any]) -> list[int]:
+def _most_separated_axes(means: NDArray[Any], rows: NDArray[Any], owner: NDArray[Any]) -> list[int]:
     """The two axes with the most variance between clusters for that within."""
     within = np.nanvar(rows - means[owner], axis=0)
     between = np.nanvar(means[owner], axis=0)
@@ -178,15 +178,15 @@ def profile(
     """A table of differences (rows, columns) in colours and numbers:
     what each cluster is, against all.
     """
-    values = numbers(values)
+    values = to_numbers(values)
     if values.shape != (len(rows), len(columns)):
         raise InvalidValue(
             f"values must have shape ({len(rows)}, {len(columns)}), as the names have, got"
             f" {values.shape}"
         )
-    figure, ax = axes_of_page(ax, 1.0 + 0.62 * len(columns), 1.6 + 0.6 * len(rows))
+    figure, ax = find_axes(ax, 1.0 + 0.62 * len(columns), 1.6 + 0.6 * len(rows))
     reach = max(1.0, float(np.nanmax(np.abs(values))))
-    image = ax.imshow(values, cmap=diverging(), vmin=-reach, vmax=reach, aspect="auto")
+    image = ax.imshow(values, cmap=diverging_colours(), vmin=-reach, vmax=reach, aspect="auto")
     for i, j in np.ndindex(*values.shape):
         dark = abs(values[i, j]) > 0.62 * reach
         ax.text(
@@ -200,9 +200,9 @@ def profile(
         )
     ax.set_xticks(range(len(columns)), columns, rotation=35, ha="right", rotation_mode="anchor")
     ax.set_yticks(range(len(rows)), rows)
-    dress(ax, title)
+    style_axes(ax, title)
     for side in ax.spines.values():
         side.set_visible(False)
     ax.tick_params(length=0)
-    bar(figure, image, ax, unit, fraction=0.05, pad=0.02)
+    add_colour_bar(figure, image, ax, unit, fraction=0.05, pad=0.02)
     return figure

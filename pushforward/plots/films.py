@@ -22,15 +22,15 @@ from pushforward.core.errors import InvalidKind, InvalidValue
 from pushforward.core.folders import replace_on_exit
 from pushforward.core.space import Space
 from pushforward.data import image_grid
-from pushforward.plots.comparisons import titled
+from pushforward.plots.comparisons import set_title
 from pushforward.plots.latent import sheet
 from pushforward.plots.matplotlib_types import Axes, Figure
-from pushforward.plots.style import COLOURS, INK, SMALL, TEXT, dress, mpl, numbers, page
+from pushforward.plots.style import COLOURS, INK, SMALL, TEXT, mpl, new_page, style_axes, to_numbers
 
 __all__ = [
     "strip",
     "film",
-    "some_of",
+    "choose_frames",
     "panel_of",
     "scatter",
     "histogram",
@@ -59,7 +59,7 @@ learns.
 """
 
 
-def some_of(times: Sequence[float], most: int = 8) -> list[int]:
+def choose_frames(times: Sequence[float], most: int = 8) -> list[int]:
     """Which frames to put into a strip: the first, the last,
     and between them times that grow by a constant factor.
     """
@@ -69,13 +69,15 @@ def some_of(times: Sequence[float], most: int = 8) -> list[int]:
         return list(range(len(times)))
     at = np.asarray(times, dtype=float)
     # from the end, which is wanted if nothing else is
-    wanted = np.geomspace(at[-1], at[1], most - 1)
-    found = sorted({0, *(int(np.abs(at - t).argmin()) for t in wanted)})
-    spare = [i for i in np.linspace(0, len(at) - 1, len(at)).astype(int).tolist() if i not in found]
-    while len(found) < most:  # several wanted times may have one frame: fill the widest gaps
-        gap = max(spare, key=lambda i: min(abs(i - j) for j in found))
-        found, spare = sorted([*found, gap]), [i for i in spare if i != gap]
-    return found
+    targets = np.geomspace(at[-1], at[1], most - 1)
+    frames = sorted({0, *(int(np.abs(at - t).argmin()) for t in targets)})
+    spare = [
+        i for i in np.linspace(0, len(at) - 1, len(at)).astype(int).tolist() if i not in frames
+    ]
+    while len(frames) < most:  # several wanted times may have one frame: fill the widest gaps
+        gap = max(spare, key=lambda i: min(abs(i - j) for j in frames))
+        frames, spare = sorted([*frames, gap]), [i for i in spare if i != gap]
+    return frames
 
 
 def strip(
@@ -95,7 +97,7 @@ def strip(
         raise InvalidValue("a strip needs at least one panel and one frame, got none")
     columns = len(chosen) if len(panels) > 1 else min(len(chosen), WRAP)
     rows = len(panels) if len(panels) > 1 else -(-len(chosen) // columns)
-    figure, grid = page(
+    figure, grid = new_page(
         side * columns + 0.5,
         side * rows + 0.4 + 0.3 * bool(title),
         rows,
@@ -115,7 +117,7 @@ def strip(
             ax.set_ylabel("")
         elif len(panels) > 1:
             ax.set_ylabel(name, fontsize=TEXT, color=INK)
-    return _with_legend(titled(figure, title), axes[0])
+    return _with_legend(set_title(figure, title), axes[0])
 
 
 def film(
@@ -128,7 +130,7 @@ def film(
     """Every frame as an image, all panels side by side; `side` of a panel in inches."""
     columns = columns or len(panels)
     rows = -(-len(panels) // columns)
-    figure, grid = page(side * columns + 0.4, side * rows + 0.5, rows, columns)
+    figure, grid = new_page(side * columns + 0.4, side * rows + 0.5, rows, columns)
     axes = np.atleast_1d(grid).ravel()
     for ax in axes[len(panels) :]:
         ax.set_visible(False)
@@ -136,7 +138,7 @@ def film(
     for i, time in enumerate(times):
         for ax, (name, panel) in zip(axes, panels.items()):
             ax.clear()
-            dress(ax)
+            style_axes(ax)
             panel(ax, i)
             ax.set_title(name, fontsize=TEXT, color=INK, loc="left")
         head.set_text(time)
@@ -152,7 +154,7 @@ def _with_legend(figure: Figure, ax: Axes) -> Figure:
     handles, words = ax.get_legend_handles_labels()
     if handles:
         columns = min(len(words), max(1, int(figure.get_figwidth() // LEGEND)))
-        made = figure.legend(
+        legend = figure.legend(
             handles,
             words,
             loc="outside lower center",
@@ -160,7 +162,7 @@ def _with_legend(figure: Figure, ax: Axes) -> Figure:
             fontsize=SMALL + 0.5,
             frameon=False,
         )
-        for handle in made.legend_handles:
+        for handle in legend.legend_handles:
             if handle is not None and hasattr(handle, "set_sizes"):
                 handle.set_sizes([18.0])
     return figure
@@ -188,8 +190,8 @@ def panel_of(
     if space.size == 1:
         return histogram(x, data=data, name=space.names[0])
     return scatter(
-        [numbers(v)[:, list(axes)] for v in x],
-        data=None if data is None else numbers(data)[:, list(axes)],
+        [to_numbers(v)[:, list(axes)] for v in x],
+        data=None if data is None else to_numbers(data)[:, list(axes)],
         names=(space.names[axes[0]], space.names[axes[1]]),
     )
 
@@ -204,9 +206,9 @@ def scatter(
     """Points (n, 2) of every frame over the data; each code keeps its colour, which encodes the
     direction of its final position.
     """
-    frames, under = [numbers(v) for v in x], None if data is None else numbers(data)
-    seen = frames[-1:] if under is None else [under]
-    low, high = (np.quantile(np.concatenate(seen), q, axis=0) for q in (0.001, 0.999))
+    frames, under = [to_numbers(v) for v in x], None if data is None else to_numbers(data)
+    sets = frames[-1:] if under is None else [under]
+    low, high = (np.quantile(np.concatenate(sets), q, axis=0) for q in (0.001, 0.999))
     edge = np.maximum(EDGE * (high - low), 1e-9)
     end = frames[-1] - (frames[-1] if under is None else under).mean(0)
     colours = mpl().colormaps["hsv"]((np.arctan2(end[:, 1], end[:, 0]) / (2 * np.pi)) % 1) * [
@@ -241,20 +243,20 @@ def scatter(
         ax.set_ylim(low[1] - edge[1], high[1] + edge[1])
         if equal:
             ax.set_aspect("equal")
-        dress(ax, "", *names)
+        style_axes(ax, "", *names)
 
     return draw
 
 
 def histogram(x: Sequence[Any], *, data: Observations | None = None, name: str = "x") -> Panel:
     """The density of numbers (n, 1) of every frame by a histogram, over that of the data."""
-    frames = [numbers(v).ravel() for v in x]
-    shown = frames[-1] if data is None else numbers(data).ravel()
-    low, high = np.quantile(shown, [0.001, 0.999])
+    frames = [to_numbers(v).ravel() for v in x]
+    values = frames[-1] if data is None else to_numbers(data).ravel()
+    low, high = np.quantile(values, [0.001, 0.999])
     edge = max(0.3 * (high - low), 1e-9)
     bins = np.linspace(low - edge, high + edge, BINS + 1)
-    heights = [_heights(v, bins) for v in frames]
-    under = None if data is None else _heights(numbers(data).ravel(), bins)
+    heights = [_bin_heights(v, bins) for v in frames]
+    under = None if data is None else _bin_heights(to_numbers(data).ravel(), bins)
     # an untrained generator may be a spike; what matters is at the scale of the data
     top = 1.6 * max(h.max() for h in (heights[-1:] if under is None else [under]))
 
@@ -264,12 +266,12 @@ def histogram(x: Sequence[Any], *, data: Observations | None = None, name: str =
         ax.stairs(heights[i], bins, color=COLOURS[1], linewidth=1.5, label="samples")
         ax.set_xlim(bins[0], bins[-1])
         ax.set_ylim(0, top)
-        dress(ax, "", name, f"density per unit of {name}")
+        style_axes(ax, "", name, f"density per unit of {name}")
 
     return draw
 
 
-def _heights(x: np.ndarray[Any, Any], bins: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _bin_heights(x: np.ndarray[Any, Any], bins: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     counts, _ = np.histogram(x, bins)
     return np.asarray(counts / (max(len(x), 1) * np.diff(bins)))
 
@@ -299,11 +301,11 @@ def image_film(
     """Every frame as one sheet under its time."""
     font = ImageFont.load_default(15)
     for frame, time in zip(x, times):
-        shown = image_grid(frame, space, columns).convert("RGB")
-        whole = Image.new("RGB", (shown.width, shown.height + 26), "white")
-        whole.paste(shown, (0, 26))
-        ImageDraw.Draw(whole).text((6, 4), time, fill=INK, font=font)
-        yield whole
+        image = image_grid(frame, space, columns).convert("RGB")
+        page = Image.new("RGB", (image.width, image.height + 26), "white")
+        page.paste(image, (0, 26))
+        ImageDraw.Draw(page).text((6, 4), time, fill=INK, font=font)
+        yield page
 
 
 def write_film(
@@ -327,18 +329,18 @@ def write_film(
             f"seconds of a frame must be above 0 and at most {LONGEST}, which is all that a GIF can"
             f" hold, got {seconds}"
         )
-    whole = list(frames)
-    if not whole:
+    images = list(frames)
+    if not images:
         raise InvalidValue("a film needs at least one frame, got none")
-    both = Image.new("RGB", (whole[0].width, 2 * whole[0].height))
-    both.paste(whole[0])
-    both.paste(whole[-1], (0, whole[0].height))
+    both = Image.new("RGB", (images[0].width, 2 * images[0].height))
+    both.paste(images[0])
+    both.paste(images[-1], (0, images[0].height))
     palette = both.quantize(colours, method=Image.Quantize.MEDIANCUT)
-    few = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in whole]
-    length = [round(1000 * seconds)] * (len(few) - 1) + [round(1000 * HOLD)]
+    quantised = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in images]
+    length = [round(1000 * seconds)] * (len(quantised) - 1) + [round(1000 * HOLD)]
     path.parent.mkdir(parents=True, exist_ok=True)
     with replace_on_exit(path) as new:
-        few[0].save(
-            new, format="GIF", save_all=True, append_images=few[1:], duration=length, loop=0
+        quantised[0].save(
+            new, format="GIF", save_all=True, append_images=quantised[1:], duration=length, loop=0
         )
     return path

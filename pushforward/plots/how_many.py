@@ -14,7 +14,15 @@ from pushforward.metrics.clusters import elbow, silhouette
 from pushforward.models.classical.gmm import GMM
 from pushforward.models.classical.kmeans import KMeans
 from pushforward.plots.matplotlib_types import Axes, Figure
-from pushforward.plots.style import COLOURS, MARKERS, axes_of_page, dress, legend, mpl, page
+from pushforward.plots.style import (
+    COLOURS,
+    MARKERS,
+    add_legend,
+    find_axes,
+    mpl,
+    new_page,
+    style_axes,
+)
 
 __all__ = ["choice", "criteria", "elbow_curve"]
 
@@ -33,11 +41,11 @@ def choice(
     """
     if not values or not all(values.values()):
         raise InvalidValue("a choice needs at least one curve with at least one point, got none")
-    _, ax = axes_of_page(ax, 6.2, 4.2)
+    _, ax = find_axes(ax, 6.2, 4.2)
     for i, (name, curve) in enumerate(values.items()):
         counts = sorted(curve)
-        chosen = (best or {}).get(name, min(counts, key=lambda k: curve[k]))
-        label = f"{name}: {chosen}"
+        best_count = (best or {}).get(name, min(counts, key=lambda k: curve[k]))
+        label = f"{name}: {best_count}"
         ax.plot(
             counts,
             [curve[k] for k in counts],
@@ -48,8 +56,8 @@ def choice(
             label=label,
         )
         ax.plot(
-            chosen,
-            curve[chosen],
+            best_count,
+            curve[best_count],
             "o",
             markerfacecolor="none",
             markeredgecolor=COLOURS[i % len(COLOURS)],
@@ -57,8 +65,8 @@ def choice(
             markeredgewidth=1.6,
         )
     ax.xaxis.set_major_locator(mpl("matplotlib.ticker").MaxNLocator(integer=True))
-    legend(ax, loc="best")
-    dress(ax, title, f"number of {over}", quantity)
+    add_legend(ax, loc="best")
+    style_axes(ax, title, f"number of {over}", quantity)
     return cast(Figure, ax.figure)
 
 
@@ -73,11 +81,11 @@ def criteria(
     """AIC and BIC of mixtures fitted to rows x with each number of components;
     `options` are GMM's other arguments.
     """
-    found: dict[str, dict[int, float]] = {"AIC": {}, "BIC": {}}
+    curves: dict[str, dict[int, float]] = {"AIC": {}, "BIC": {}}
     for k in candidates:
         model = GMM(k, **options).fit(x, by=by)
-        found["AIC"][k], found["BIC"][k] = model.aic(x), model.bic(x)
-    return choice(found, title=title)
+        curves["AIC"][k], curves["BIC"][k] = model.aic(x), model.bic(x)
+    return choice(curves, title=title)
 
 
 def elbow_curve(
@@ -123,7 +131,7 @@ def elbow_curve(
 
 
 def _two_panels(title: str) -> tuple[Figure, Any]:
-    figure, grid = page(9.6, 4.0, 1, 2)
+    figure, grid = new_page(9.6, 4.0, 1, 2)
     if title:
         figure.suptitle(title, fontsize=12.5, x=0.01, ha="left")
     return figure, grid[0]

@@ -24,10 +24,10 @@ from pushforward.plots.style import (
     SMALL,
     TEXT,
     TITLE,
-    dress,
-    legend,
-    numbers,
-    page,
+    add_legend,
+    new_page,
+    style_axes,
+    to_numbers,
 )
 
 __all__ = ["decoded_grid", "decoded_path", "traversal_sheet", "sheet"]
@@ -55,29 +55,29 @@ def decoded_grid(
         axes: the two columns of points that are drawn.
     """
     if space.kind == "images":
-        across = _values(laid.codes[0, :, dims[0]])
-        up = _values(laid.codes[:, 0, dims[1]]) if len(dims) > 1 else None
+        across = _format_values(laid.codes[0, :, dims[0]])
+        up = _format_values(laid.codes[:, 0, dims[1]]) if len(dims) > 1 else None
         names = f"z{dims[0]}", f"z{dims[1]}" if up else ""
         return sheet(laid.x, space, across=across, down=up, names=names, title=title)
-    figure, ax = _over_points(space, data, axes, title)
-    x = numbers(laid.x)[..., list(axes)]
+    figure, ax = _point_axes(space, data, axes, title)
+    x = to_numbers(laid.x)[..., list(axes)]
     lines = [(x[i], COLOURS[0], "-") for i in range(x.shape[0])]
     if x.shape[0] > 1:
         lines += [(x[:, j], COLOURS[1], "--") for j in range(x.shape[1])]
-    seen = set()
+    labelled = set()
     for line, colour, dashes in lines:
-        moved, held = (dims[0], dims[-1]) if colour == COLOURS[0] else (dims[-1], dims[0])
-        text = f"z{moved} moves" + (f", z{held} stays" if len(dims) > 1 else "")
+        varying, fixed = (dims[0], dims[-1]) if colour == COLOURS[0] else (dims[-1], dims[0])
+        text = f"z{varying} moves" + (f", z{fixed} stays" if len(dims) > 1 else "")
         ax.plot(
             *line.T,
             dashes,
             color=colour,
             linewidth=1.1,
             alpha=0.9,
-            label=None if text in seen else text,
+            label=None if text in labelled else text,
         )
-        seen.add(text)
-    legend(ax, loc="upper left", bbox_to_anchor=(1.01, 1.0))
+        labelled.add(text)
+    add_legend(ax, loc="upper left", bbox_to_anchor=(1.01, 1.0))
     return figure
 
 
@@ -112,8 +112,8 @@ def decoded_path(
             names=(meaning, ""),
             title=title,
         )
-    figure, ax = _over_points(space, data, axes, title)
-    curves = numbers(observed)[..., list(axes)]
+    figure, ax = _point_axes(space, data, axes, title)
+    curves = to_numbers(observed)[..., list(axes)]
     for i in range(curves.shape[1]):
         colour = COLOURS[i % len(COLOURS)]
         marker = MARKERS[(i // len(COLOURS)) % len(MARKERS)]
@@ -140,29 +140,31 @@ def decoded_path(
         0.99, 0.01, note, transform=ax.transAxes, ha="right", va="bottom", fontsize=SMALL, color=INK
     )
     if down is not None:
-        legend(ax, loc="upper left", bbox_to_anchor=(1.01, 1.0))
+        add_legend(ax, loc="upper left", bbox_to_anchor=(1.01, 1.0))
     return figure
 
 
-def traversal_sheet(found: Traversal, space: Space, *, most: int = 10, title: str = "") -> Figure:
+def traversal_sheet(
+    traversal: Traversal, space: Space, *, most: int = 10, title: str = ""
+) -> Figure:
     """Each latent dimension moved alone, the one that changes most first:
     images in rows, or columns of points as lines.
 
     Args:
         most: how many dimensions are shown.
     """
-    order = found.order[:most].tolist()
-    words = [f"z{k}  {_percent(float(found.share[k]))}" for k in order]
+    order = traversal.order[:most].tolist()
+    words = [f"z{k}  {_format_percent(float(traversal.share[k]))}" for k in order]
     if space.kind == "images":
-        across = _values(found.positions)
+        across = _format_values(traversal.positions)
         names = "standard deviations from the centre", "dimension, and its share of all change"
-        return sheet(found.x[order], space, across=across, down=words, names=names, title=title)
+        return sheet(traversal.x[order], space, across=across, down=words, names=names, title=title)
     if space.kind != "points":
         raise InvalidKind(
             f"expected images or points to draw, got {space}; write the codes and decode them"
             " instead"
         )
-    return _lines(found, space, order, words, title)
+    return _lines(traversal, space, order, words, title)
 
 
 def sheet(
@@ -188,7 +190,7 @@ def sheet(
     step_y, step_x = (image.shape[0] - PADDING) / rows, (image.shape[1] - PADDING) / columns
     wide = min(max(0.62 * columns, NARROWEST), WIDEST)
     high = wide * image.shape[0] / image.shape[1]
-    figure, ax = page(
+    figure, ax = new_page(
         wide + (1.0 if down else 0.2), high + 0.4 + 0.35 * bool(title) + 0.25 * bool(names[0])
     )
     ax.imshow(
@@ -199,7 +201,7 @@ def sheet(
         extent=(0, image.shape[1], image.shape[0], 0),
         zorder=0,
     )
-    dress(ax, title, *names)
+    style_axes(ax, title, *names)
     for side in ax.spines.values():
         side.set_visible(False)
     _ticks(ax.xaxis, across, step_x, room=wide / columns / 0.36)
@@ -225,7 +227,7 @@ def _ticks(axis: Axis, words: Sequence[str] | None, step: float, room: float) ->
     )
 
 
-def _over_points(
+def _point_axes(
     space: Space, data: Observations | None, axes: Sequence[int], title: str
 ) -> tuple[Figure, Any]:
     """Axes over the data, where there are any."""
@@ -238,9 +240,9 @@ def _over_points(
         raise InvalidKind(
             f"expected two different columns of {space.size} to draw, got {tuple(axes)}"
         )
-    figure, ax = page(6.4, 5.4)
+    figure, ax = new_page(6.4, 5.4)
     if data is not None:
-        points = numbers(data)[:, list(axes)]
+        points = to_numbers(data)[:, list(axes)]
         size = 12 if len(points) < 1000 else 5
         ax.scatter(
             *points.T,
@@ -252,18 +254,18 @@ def _over_points(
             rasterized=len(points) > 5000,
             label="data",
         )
-    dress(ax, title, *(space.names[a] or f"x{a}" for a in axes))
+    style_axes(ax, title, *(space.names[a] or f"x{a}" for a in axes))
     return figure, ax
 
 
 def _lines(
-    found: Traversal, space: Space, order: list[int], words: list[str], title: str
+    traversal: Traversal, space: Space, order: list[int], words: list[str], title: str
 ) -> Figure:
     """A panel for each dimension: how far each column moves from
     where the centre decodes to, in parts of its range.
     """
     columns = min(len(order), 3)
-    figure, grid = page(
+    figure, grid = new_page(
         3.0 * columns + 1.3,
         2.3 * -(-len(order) // columns) + 0.8,
         -(-len(order) // columns),
@@ -271,7 +273,7 @@ def _lines(
         sharey=True,
     )
     panels = np.atleast_1d(grid).ravel()
-    x, t = numbers(found.x), numbers(found.positions)
+    x, t = to_numbers(traversal.x), to_numbers(traversal.positions)
     middle = x[:, len(t) // 2] if len(t) % 2 else (x[:, len(t) // 2 - 1] + x[:, len(t) // 2]) / 2
     ranges = np.array(
         [
@@ -279,14 +281,14 @@ def _lines(
             for c in space.columns
         ]
     )
-    moved = (x - middle[:, None]) / ranges
-    shown = np.argsort(-np.abs(moved).max((0, 1)), kind="stable")[: len(COLOURS)]
+    changes = (x - middle[:, None]) / ranges
+    shown = np.argsort(-np.abs(changes).max((0, 1)), kind="stable")[: len(COLOURS)]
     for ax, k, text in zip(panels, order, words):
         for i, j in enumerate(shown):
             name = space.names[j] or f"x{j}"
             ax.plot(
                 t,
-                moved[k, :, j],
+                changes[k, :, j],
                 color=COLOURS[i],
                 marker=MARKERS[i],
                 markersize=3.5,
@@ -307,7 +309,7 @@ def _lines(
     return figure
 
 
-def _values(codes: Tensor) -> list[str]:
+def _format_values(codes: Tensor) -> list[str]:
     """Short numbers; no minus before a zero."""
     return [
         f"{round(float(v), 2) + 0.0:.2g}" if abs(float(v)) < 10 else f"{float(v):.0f}"
@@ -315,5 +317,5 @@ def _values(codes: Tensor) -> list[str]:
     ]
 
 
-def _percent(share: float) -> str:
+def _format_percent(share: float) -> str:
     return f"{share:.0%}" if share >= 0.095 or share == 0 else f"{share:.1%}"

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from pushforward.core.errors import InvalidValue
-from pushforward.plots.comparisons import titled
+from pushforward.plots.comparisons import set_title
 from pushforward.plots.matplotlib_types import Axes, Figure
-from pushforward.plots.style import COLOURS, INK, MARKERS, SMALL, TEXT, dress, page
+from pushforward.plots.style import COLOURS, INK, MARKERS, SMALL, TEXT, new_page, style_axes
 
 __all__ = ["measures"]
 
@@ -38,7 +38,9 @@ def measures(
     names = list(dict.fromkeys(name for rows in panels.values() for name in rows))
     columns = min(4, len(panels))
     down = math.ceil(len(panels) / columns)
-    figure, axes = page(2.9 * columns + 0.4, (0.32 * len(names) + 1.15) * down + 0.7, down, columns)
+    figure, axes = new_page(
+        2.9 * columns + 0.4, (0.32 * len(names) + 1.15) * down + 0.7, down, columns
+    )
     flat = np.atleast_1d(axes).ravel()
     for place, (ax, (head, rows)) in enumerate(zip(flat, panels.items())):
         for i, name in enumerate(names):
@@ -59,7 +61,7 @@ def measures(
         ax.grid(True, axis="x", color="#e6e6e6", linewidth=0.7, zorder=0)
         ax.locator_params(axis="x", nbins=4)
         ax.set_title(head, fontsize=TEXT, color=INK, loc="left")
-        dress(ax)
+        style_axes(ax)
     for ax in flat[len(panels) :]:
         ax.set_axis_off()
     marked = next((ax for ax, head in zip(flat, panels) if lines and head in lines), None)
@@ -73,7 +75,7 @@ def measures(
             frameon=False,
             labelcolor=INK,
         )
-    return titled(figure, title)
+    return set_title(figure, title)
 
 
 def _dots(ax: Axes, at: float, runs: Runs, colour: int) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from pushforward.core.errors import InvalidValue
-from pushforward.plots.comparisons import titled
+from pushforward.plots.comparisons import set_title
 from pushforward.plots.matplotlib_types import Axes, Figure
-from pushforward.plots.style import COLOURS, INK, SMALL, TEXT, dress, numbers, page
+from pushforward.plots.style import COLOURS, INK, SMALL, TEXT, new_page, style_axes, to_numbers
 
 __all__ = ["paths_in_plane"]
 
@@ -34,14 +34,14 @@ def paths_in_plane(
     """
     if not paths:
         raise InvalidValue("expected at least one path to draw, got none")
-    lines = {name: numbers(path, name) for name, path in paths.items()}
+    lines = {name: to_numbers(path, name) for name, path in paths.items()}
     reach = 1.4 * max(
         np.median([np.abs(line).max() for line in lines.values()]),
         *(np.abs(line[0]).max() for line in lines.values()),
     )
     columns = min(WRAP, len(lines))
     rows = -(-len(lines) // columns)
-    figure, grid = page(
+    figure, grid = new_page(
         2.9 * columns + 0.3, 3.1 * rows + 0.4, rows, columns, sharex=True, sharey=True
     )
     axes = np.atleast_1d(grid).ravel()
@@ -52,7 +52,7 @@ def paths_in_plane(
         ax.set_xlim(-reach, reach)
         ax.set_ylim(-reach, reach)
         ax.set_aspect("equal")
-        dress(
+        style_axes(
             ax,
             "",
             names[0] if place >= len(lines) - columns else "",
@@ -62,16 +62,16 @@ def paths_in_plane(
         ax.set_title(
             name + (f"\n{under}" if under else ""), fontsize=TEXT - 0.5, color=INK, loc="left"
         )
-    handles, said = axes[0].get_legend_handles_labels()
+    handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(
         handles,
-        said,
+        labels,
         loc="outside lower center",
-        ncols=len(said),
+        ncols=len(labels),
         fontsize=SMALL + 0.5,
         frameon=False,
     )
-    return titled(figure, title)
+    return set_title(figure, title)
 
 
 def _path(ax: Axes, line: np.ndarray[Any, Any]) -> None:

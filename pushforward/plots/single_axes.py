@@ -19,19 +19,19 @@ from pushforward.plots.axis_distributions import (
     AxisDistribution,
     Limits,
     axis_label,
-    grid_density,
+    density_unit,
+    evaluate_grid,
+    find_limits,
     is_rows,
-    limits_of,
-    two_axes,
-    unit_of,
+    select_axes,
 )
 from pushforward.plots.density import mass_levels
 from pushforward.plots.matplotlib_types import Axes, Figure
 from pushforward.plots.style import (
     COLOURS,
     INK,
-    dress,
-    page,
+    new_page,
+    style_axes,
 )
 
 __all__ = ["marginals", "corner"]
@@ -52,27 +52,27 @@ def marginals(
     the model's curve over the rows' histogram, as far as each is given.
     """
     space = Space.infer(model) if is_rows(model) else cast(HasSpace, model).fitted_space()
-    chosen = _chosen(space, axes)
-    columns = min(columns, len(chosen))
-    figure, grid = page(
+    positions = _select_axes(space, axes)
+    columns = min(columns, len(positions))
+    figure, grid = new_page(
         3.3 * columns,
-        2.5 * math.ceil(len(chosen) / columns) + 0.3,
-        math.ceil(len(chosen) / columns),
+        2.5 * math.ceil(len(positions) / columns) + 0.3,
+        math.ceil(len(positions) / columns),
         columns,
     )
     cells = np.atleast_1d(grid).ravel()
-    for ax, axis in zip(cells, chosen):
-        distribution, names, rows = two_axes(model, [axis], x, count=1)
+    for ax, axis in zip(cells, positions):
+        distribution, names, rows = select_axes(model, [axis], x, count=1)
         _marginal(ax, distribution, rows, x is not None or not hasattr(model, "fitted_space"))
-        dress(ax, "", names[0], f"density per {unit_of(distribution)}")
-    for ax in cells[len(chosen) :]:
+        style_axes(ax, "", names[0], f"density per {density_unit(distribution)}")
+    for ax in cells[len(positions) :]:
         ax.set_visible(False)
     if title:
         figure.suptitle(title, fontsize=12.5, color=INK, x=0.01, ha="left")
     return figure
 
 
-def _chosen(space: Space, axes: Sequence[str | int] | None) -> list[int]:
+def _select_axes(space: Space, axes: Sequence[str | int] | None) -> list[int]:
     if space.kind != "points":
         raise InvalidKind(
             f"this image needs points, got {space}; draw the codes of images instead (embedding)"
@@ -88,13 +88,13 @@ def _marginal(
     ax: Axes,
     distribution: AxisDistribution,
     rows: NDArray[Any] | None,
-    seen: bool,
+    shaded: bool,
     *,
     horizontal: Limits | None = None,
 ) -> None:
-    low, high = limits_of(distribution, rows, horizontal)
+    low, high = find_limits(distribution, rows, horizontal)
     at = np.linspace(low[0], high[0], 400)
-    if rows is not None and seen:
+    if rows is not None and shaded:
         values = rows[np.isfinite(rows[:, 0]), 0]
         values = values[(low[0] <= values) & (values <= high[0])]
         if len(values):
@@ -128,17 +128,17 @@ def corner(
         if rows_only
         else cast(HasSpace, model).fitted_space()
     )
-    chosen = _chosen(space, axes)
-    if len(chosen) < 2:
-        return marginals(model, x, axes=chosen, title=title)
-    n = len(chosen)
-    figure, grid = page(1.75 * n + 0.8, 1.75 * n + 0.8, n, n)
-    given = model if rows_only else x
+    positions = _select_axes(space, axes)
+    if len(positions) < 2:
+        return marginals(model, x, axes=positions, title=title)
+    n = len(positions)
+    figure, grid = new_page(1.75 * n + 0.8, 1.75 * n + 0.8, n, n)
+    subject = model if rows_only else x
     ends = {}
-    for i, axis in enumerate(chosen):
-        distribution, names, rows = two_axes(model, [axis], x, count=1)
-        ends[axis] = limits_of(distribution, rows, None)
-        _marginal(grid[i, i], distribution, rows, given is not None, horizontal=ends[axis])
+    for i, axis in enumerate(positions):
+        distribution, names, rows = select_axes(model, [axis], x, count=1)
+        ends[axis] = find_limits(distribution, rows, None)
+        _marginal(grid[i, i], distribution, rows, subject is not None, horizontal=ends[axis])
         grid[i, i].set_yticks([])
         grid[i, i].spines["left"].set_visible(False)
         for j in range(n):
@@ -146,8 +146,8 @@ def corner(
             if j > i:
                 ax.set_visible(False)
             elif j < i:
-                _pair(ax, model, [chosen[j], axis], x, (ends[chosen[j]], ends[axis]), shares)
-            _outer_labels(ax, i, j, n, axis_label(space, chosen[j]), names[0])
+                _pair(ax, model, [positions[j], axis], x, (ends[positions[j]], ends[axis]), shares)
+            _outer_labels(ax, i, j, n, axis_label(space, positions[j]), names[0])
     if title:
         figure.suptitle(title, fontsize=12.5, color=INK, x=0.01, ha="left")
     return figure
@@ -161,13 +161,13 @@ def _pair(
     ends: Sequence[Limits],
     shares: Sequence[float],
 ) -> None:
-    distribution, _, rows = two_axes(model, pair, x)
+    distribution, _, rows = select_axes(model, pair, x)
     low, high = (np.concatenate([ends[0][k], ends[1][k]]) for k in range(2))
     if rows is not None:
         ax.plot(
             *rows[: 4 * DRAWS].T, ".", color="#777777", markersize=1.5, alpha=0.4, rasterized=True
         )
-    u, v, f = grid_density(distribution, low, high, 100)
+    u, v, f = evaluate_grid(distribution, low, high, 100)
     levels = mass_levels(f, shares, (u[1] - u[0]) * (v[1] - v[0]))
     if levels:
         ax.contour(
@@ -178,7 +178,7 @@ def _pair(
 
 
 def _outer_labels(ax: Axes, i: int, j: int, n: int, below: str, left: str) -> None:
-    dress(ax, "", below if i == n - 1 else "", left if j == 0 and i else "")
+    style_axes(ax, "", below if i == n - 1 else "", left if j == 0 and i else "")
     if i < n - 1:
         ax.tick_params(labelbottom=False)
     if j:

@@ -25,12 +25,12 @@ from pushforward.plots.style import (
     INK,
     SMALL,
     TEXT,
-    axes_of_page,
-    dress,
-    legend,
+    add_legend,
+    find_axes,
     mpl,
     name_points,
-    numbers,
+    style_axes,
+    to_numbers,
 )
 
 __all__ = ["scree", "biplot"]
@@ -43,25 +43,27 @@ def scree(pca: object, *, title: str = "", ax: Axes | None = None) -> Figure:
     """The share of the variance along each component, their running total,
     and where the model stops keeping them.
     """
-    model = _pca(pca)
-    spectrum = numbers(model.spectrum_)
+    model = _require_pca(pca)
+    spectrum = to_numbers(model.spectrum_)
     total = spectrum.sum()
     shares = spectrum / total if total > 0 else spectrum
-    shown = min(len(shares), MOST)
-    kept = len(model.components_)
-    _, ax = axes_of_page(ax, 6.4, 4.0)
-    at = np.arange(1, shown + 1)
+    count = min(len(shares), MOST)
+    components = len(model.components_)
+    _, ax = find_axes(ax, 6.4, 4.0)
+    at = np.arange(1, count + 1)
     ax.bar(
-        at[:kept],
-        shares[:shown][:kept],
+        at[:components],
+        shares[:count][:components],
         color=COLOURS[0],
-        label=f"kept ({kept}: {shares[:kept].sum():.0%} of the variance)",
+        label=f"kept ({components}: {shares[:components].sum():.0%} of the variance)",
     )
-    if kept < shown:
-        ax.bar(at[kept:], shares[kept:shown], color="#bbbbbb", label="left to the noise")
+    if components < count:
+        ax.bar(
+            at[components:], shares[components:count], color="#bbbbbb", label="left to the noise"
+        )
     ax.plot(
         at,
-        shares.cumsum()[:shown],
+        shares.cumsum()[:count],
         "o-",
         color=COLOURS[1],
         linewidth=1.5,
@@ -69,12 +71,12 @@ def scree(pca: object, *, title: str = "", ax: Axes | None = None) -> Figure:
         label="running total",
     )
     ax.set_ylim(0, 1.04)
-    ax.set_xlim(0.3, shown + 0.7)
+    ax.set_xlim(0.3, count + 0.7)
     ax.yaxis.set_major_formatter(mpl("matplotlib.ticker").PercentFormatter(1.0))
     ax.xaxis.set_major_locator(mpl("matplotlib.ticker").MaxNLocator(integer=True))
-    legend(ax, loc="center right")
-    more = f" (the first {shown} of {len(shares)})" if shown < len(shares) else ""
-    dress(ax, title, f"principal component{more}", "share of the variance")
+    add_legend(ax, loc="center right")
+    more = f" (the first {count} of {len(shares)})" if count < len(shares) else ""
+    style_axes(ax, title, f"principal component{more}", "share of the variance")
     return cast(Figure, ax.figure)
 
 
@@ -98,11 +100,11 @@ def biplot(
         named: rows to name, by text and position in x.
         arrows: at most so many, the longest.
     """
-    model = _pca(pca)
-    directions = numbers(model.components_)
-    first, second = _two(components, len(directions))
-    figure, ax = axes_of_page(ax, 7.4, 6.2)
-    codes = numbers(model.encode(_samples(model) if x is None else x))[:, [first, second]]
+    model = _require_pca(pca)
+    directions = to_numbers(model.components_)
+    first, second = _check_pair(components, len(directions))
+    figure, ax = find_axes(ax, 7.4, 6.2)
+    codes = to_numbers(model.encode(_sample_rows(model) if x is None else x))[:, [first, second]]
     ax.plot(
         *codes.T,
         ".",
@@ -134,10 +136,10 @@ def biplot(
     low, high = codes.min(0), codes.max(0)
     pad = 0.08 * (high - low)
     tips = ends[longest] * reach
-    ax.set_xlim(*_within(low[0] - pad[0], high[0] + pad[0], tips[:, 0], limit))
-    ax.set_ylim(*_within(low[1] - pad[1], high[1] + pad[1], tips[:, 1], limit))
-    shares = numbers(model.explained_variance_ratio_)
-    dress(
+    ax.set_xlim(*_fit_limits(low[0] - pad[0], high[0] + pad[0], tips[:, 0], limit))
+    ax.set_ylim(*_fit_limits(low[1] - pad[1], high[1] + pad[1], tips[:, 1], limit))
+    shares = to_numbers(model.explained_variance_ratio_)
+    style_axes(
         ax,
         title,
         f"component {first + 1} ({shares[first]:.0%} of the variance)",
@@ -161,15 +163,15 @@ def biplot(
     return figure
 
 
-def _samples(model: PCA) -> Tensor:
+def _sample_rows(model: PCA) -> Tensor:
     return cast(Samples, model).sample(2000, rng=0)
 
 
-def _within(low: float, high: float, tips: NDArray[Any], limit: float) -> tuple[float, float]:
+def _fit_limits(low: float, high: float, tips: NDArray[Any], limit: float) -> tuple[float, float]:
     return max(min(low, 1.15 * tips.min()), -limit), min(max(high, 1.15 * tips.max()), limit)
 
 
-def _two(components: Sequence[int], have: int) -> tuple[int, int]:
+def _check_pair(components: Sequence[int], have: int) -> tuple[int, int]:
     if len(set(components)) != 2 or not all(0 <= c < have for c in components):
         raise InvalidValue(
             f"a biplot needs two different components out of {have} (from 0), got"
@@ -178,7 +180,7 @@ def _two(components: Sequence[int], have: int) -> tuple[int, int]:
     return components[0], components[1]
 
 
-def _pca(model: object) -> PCA:
+def _require_pca(model: object) -> PCA:
     if not hasattr(model, "spectrum_"):
         raise InvalidKind(
             f"a {type(model).__name__} has no principal components; fit a pca for this image"

@@ -33,15 +33,15 @@ __all__ = [
     "COLOURS",
     "MARKERS",
     "INK",
-    "page",
-    "axes_of_page",
-    "dress",
-    "heat",
-    "diverging",
+    "new_page",
+    "find_axes",
+    "style_axes",
+    "heat_colours",
+    "diverging_colours",
     "name_points",
-    "legend",
-    "numbers",
-    "write",
+    "add_legend",
+    "to_numbers",
+    "write_figure",
     "mpl",
 ]
 
@@ -69,7 +69,7 @@ def mpl(name: str = "matplotlib") -> Any:
         raise MissingExtra("matplotlib", "plots", "drawing") from error
 
 
-def page(
+def new_page(
     width: float = 6.4, height: float = 4.8, rows: int = 1, columns: int = 1, **layout: Any
 ) -> tuple[Figure, Any]:
     """A new figure (inches) with axes in the house's style: one, or an array (rows, columns)."""
@@ -79,18 +79,18 @@ def page(
     mpl("matplotlib.backends.backend_agg").FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False, **layout)
     for ax in axes.flat:
-        dress(ax)
+        style_axes(ax)
     return figure, axes[0, 0] if rows == columns == 1 else axes
 
 
-def axes_of_page(ax: Axes | None, width: float = 6.4, height: float = 4.8) -> tuple[Figure, Axes]:
+def find_axes(ax: Axes | None, width: float = 6.4, height: float = 4.8) -> tuple[Figure, Axes]:
     """The axes given and their figure, or those of a new page."""
     if ax is None:
-        return page(width, height)
+        return new_page(width, height)
     return ax.figure, ax  # type: ignore[return-value]
 
 
-def dress(ax: Axes, title: str = "", x: str = "", y: str = "") -> Axes:
+def style_axes(ax: Axes, title: str = "", x: str = "", y: str = "") -> Axes:
     """Light spines, small ticks; title and labels where given."""
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
@@ -106,23 +106,23 @@ def dress(ax: Axes, title: str = "", x: str = "", y: str = "") -> Axes:
     return ax
 
 
-def heat() -> Colormap:
+def heat_colours() -> Colormap:
     """White for nothing, through orange to dark: for amounts."""
     colors = mpl("matplotlib.colors")
     stops = ["#ffffff", "#fff0cf", "#fdd49e", "#fdae61", "#ee7a2d", "#c6430f", "#7f1d05"]
-    made: Colormap = colors.LinearSegmentedColormap.from_list("pushforward-heat", stops)
-    return made.with_extremes(bad="white")
+    result: Colormap = colors.LinearSegmentedColormap.from_list("pushforward-heat", stops)
+    return result.with_extremes(bad="white")
 
 
-def diverging() -> Colormap:
+def diverging_colours() -> Colormap:
     """Blue below, white in the middle, orange above: for differences."""
     colors = mpl("matplotlib.colors")
     stops = ["#08519c", "#4292c6", "#c6dbef", "#ffffff", "#fdd0a2", "#f16913", "#8c2d04"]
-    made: Colormap = colors.LinearSegmentedColormap.from_list("pushforward-diverging", stops)
-    return made
+    result: Colormap = colors.LinearSegmentedColormap.from_list("pushforward-diverging", stops)
+    return result
 
 
-def numbers(x: object, what: str = "x") -> np.ndarray[Any, Any]:
+def to_numbers(x: object, what: str = "x") -> np.ndarray[Any, Any]:
     """A tensor, array or data frame as float64 numbers (n, …)."""
     if isinstance(x, Tensor):
         return x.detach().cpu().double().numpy()
@@ -134,7 +134,7 @@ def numbers(x: object, what: str = "x") -> np.ndarray[Any, Any]:
         ) from error
 
 
-def legend(ax: Axes, **options: Any) -> Legend:
+def add_legend(ax: Axes, **options: Any) -> Legend:
     """A legend in the house's style; returns it."""
     return ax.legend(
         fontsize=SMALL,
@@ -146,15 +146,15 @@ def legend(ax: Axes, **options: Any) -> Legend:
     )
 
 
-def bar(
+def add_colour_bar(
     figure: Figure, image: ScalarMappable, ax: Axes | Sequence[Axes], label: str, **options: Any
 ) -> Colorbar:
     """A colour bar with its unit; returns it."""
-    made = figure.colorbar(image, ax=ax, **options)
-    made.set_label(label, fontsize=TEXT, color=INK)
-    made.ax.tick_params(labelsize=SMALL, colors=INK)
-    made.outline.set_visible(False)
-    return made
+    result = figure.colorbar(image, ax=ax, **options)
+    result.set_label(label, fontsize=TEXT, color=INK)
+    result.ax.tick_params(labelsize=SMALL, colors=INK)
+    result.outline.set_visible(False)
+    return result
 
 
 def name_points(
@@ -175,15 +175,15 @@ def name_points(
     `avoid` are artists and `dots` more points (m, 2) to keep off; `outward` begins on the side away
     from the origin.
     """
-    points = numbers(points)
+    points = to_numbers(points)
     figure: Any = ax.figure
     figure.draw_without_rendering()
     renderer = figure.canvas.get_renderer()
     effects = mpl("matplotlib.patheffects")
-    taken = [a.get_window_extent(renderer) for a in avoid]
-    inside, made = ax.get_window_extent(renderer), []
+    obstacles = [a.get_window_extent(renderer) for a in avoid]
+    inside, artists = ax.get_window_extent(renderer), []
     marks = ax.transData.transform(
-        points if dots is None else np.concatenate([points, numbers(dots)])
+        points if dots is None else np.concatenate([points, to_numbers(dots)])
     )
     for point, name in zip(points, names):
         text = ax.annotate(
@@ -193,15 +193,15 @@ def name_points(
             annotation_clip=False,
         )  # fmt: skip
         first = float(np.degrees(np.arctan2(point[1], point[0]))) if outward else 0.0
-        _place(text, taken, marks, inside, renderer, ax, point, first)
-        taken.append(text.get_window_extent(renderer))
-        made.append(text)
-    return made
+        _place_text(text, obstacles, marks, inside, renderer, ax, point, first)
+        obstacles.append(text.get_window_extent(renderer))
+        artists.append(text)
+    return artists
 
 
-def _place(
+def _place_text(
     text: Annotation,
-    taken: list[Any],
+    obstacles: list[Any],
     dots: NDArray[Any],
     inside: Bbox,
     renderer: RendererBase,
@@ -222,7 +222,7 @@ def _place(
             text.set_horizontalalignment(side)
             box = text.get_window_extent(renderer)
             cost = far / 20 + sum(
-                10 + _common(box, other) / 50 for other in taken if box.overlaps(other)
+                10 + _overlap(box, other) / 50 for other in obstacles if box.overlaps(other)
             )
             cost += 3 * sum(box.x0 < u < box.x1 and box.y0 < v < box.y1 for u, v in dots)
             outside = max(
@@ -247,18 +247,18 @@ def _place(
         )
 
 
-def _common(one: Bbox, two: Bbox) -> float:
+def _overlap(one: Bbox, two: Bbox) -> float:
     wide = min(one.x1, two.x1) - max(one.x0, two.x0)
     high = min(one.y1, two.y1) - max(one.y0, two.y0)
     return float(max(wide, 0) * max(high, 0))
 
 
-def write(figure: Figure, path: str | Path, *, dpi: float = DPI) -> Path:
+def write_figure(figure: Figure, path: str | Path, *, dpi: float = DPI) -> Path:
     """The figure as a file (.png, .pdf, .svg), in the place of an older one; returns the path."""
     path = Path(path)
-    known = figure.canvas.get_supported_filetypes()
+    suffixes = figure.canvas.get_supported_filetypes()
     kind = path.suffix.lower().lstrip(".")
-    if kind not in known:
+    if kind not in suffixes:
         raise InvalidValue(
             f"{path}: cannot draw a {path.suffix or 'file without a suffix'!r}; expected .png, .pdf"
             " or .svg"

@@ -24,7 +24,7 @@ from pushforward.experiments import Experiment, OpenedRun, open_run
 from pushforward.experiments.experiment import free_folder
 from pushforward.experiments.measure import describe_data
 from pushforward.experiments.opened import rows_of
-from pushforward.metrics.preparation import prepared
+from pushforward.metrics.preparation import prepare_rows
 from pushforward.recipes import digits
 
 __all__ = ["MODELS", "Handwriting", "experiments", "run"]
@@ -177,7 +177,7 @@ def _measure_and_draw(folder: Path) -> tuple[dict[str, dict[str, Record]], list[
     parts = vae.parts()
     assert parts.held_out is not None
     models = {_heading(run): run.model for run in runs.values()}
-    x = prepared(vae.model, parts.held_out).x
+    x = prepare_rows(vae.model, parts.held_out).x
     records = digits.measure(models, x, data=describe_data(parts.held_out))
     train, test = rows_of(parts.train).x, rows_of(parts.held_out).x
     return records, digits.draw(models, train, test, vae.model.space, folder / "images")

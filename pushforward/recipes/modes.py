@@ -26,8 +26,8 @@ from pushforward.fitting.film import Film, Frame
 from pushforward.fitting.trainer import Trainer
 from pushforward.metrics.modes import modes
 from pushforward.models.deep.gan import GAN
-from pushforward.plots.comparisons import points_beside
-from pushforward.plots.films import film, scatter, some_of, strip
+from pushforward.plots.comparisons import compare_points
+from pushforward.plots.films import choose_frames, film, scatter, strip
 from pushforward.recipes.registry import Findings
 from pushforward.recipes.runs import run_folder
 
@@ -223,9 +223,9 @@ def images(
         for (name, player), seen in frames.items()
     }
     times = [f"{share:.0%} of the steps" for share in shares]
-    beside = points_beside(drawn, words=words, title="2500 samples beside the data")
+    beside = compare_points(drawn, words=words, title="2500 samples beside the data")
     story = strip(
-        panels, times, some_of(shares, SHOWN), title="The same codes while the players learn"
+        panels, times, choose_frames(shares, SHOWN), title="The same codes while the players learn"
     )
     return {"modes": beside, "modes-strip": story}, {
         "modes": film(panels, times, columns=2, side=3.0)

@@ -27,7 +27,7 @@ from pushforward.metrics.two_samples import ks_to_cdf
 from pushforward.models.classical.kde import KDE
 from pushforward.models.deep.gan import GAN
 from pushforward.plots.critics import critic_on_line
-from pushforward.plots.films import film, some_of, strip
+from pushforward.plots.films import choose_frames, film, strip
 from pushforward.recipes.registry import Findings
 from pushforward.recipes.runs import run_folder
 
@@ -195,6 +195,6 @@ def _figures(frames: Sequence[Frame]) -> tuple[dict[str, Any], dict[str, Any]]:
     steps = [frame.samples // BATCH for frame in frames]
     times = [f"step {step:,}" for step in steps]
     title = "A generator learns N(-1, 1): densities, and the critic's D(x)"
-    return {"one-dimension": strip(panel, times, some_of(steps), title=title, side=2.5)}, {
+    return {"one-dimension": strip(panel, times, choose_frames(steps), title=title, side=2.5)}, {
         "one-dimension": film(panel, times, side=4.2)
     }

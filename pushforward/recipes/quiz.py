@@ -32,7 +32,7 @@ from pushforward.densities.normals import Normal
 from pushforward.metrics.annealing import ais
 from pushforward.metrics.likelihood import iwae, naive
 from pushforward.models.classical.pca import PCA
-from pushforward.plots.comparisons import errors_against_work
+from pushforward.plots.comparisons import compare_errors
 from pushforward.recipes.registry import Findings
 
 __all__ = ["run", "decoder", "draws_needed", "Widened", "KS", "SIGMA"]
@@ -114,7 +114,7 @@ def run(
         ),
     ]
     title = "Why not average p(x|z)? Estimates of log p(x) against its exact value"
-    image = errors_against_work(
+    image = compare_errors(
         panels,
         x="evaluations of p(x|z) per observation",
         y="|error| of log p(x), nats",

@@ -358,7 +358,7 @@ def store(
     """Write records.json, the images and the films, in the place of older ones;
     the paths of images and films.
     """
-    from pushforward.plots import write
+    from pushforward.plots import write_figure
     from pushforward.plots.films import write_film
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -375,7 +375,7 @@ def store(
         folder / "records.json",
         json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n",
     )
-    paths = [write(figure, folder / f"{key}.png") for key, figure in findings.images.items()]
+    paths = [write_figure(figure, folder / f"{key}.png") for key, figure in findings.images.items()]
     return paths + [
         write_film(frames, folder / f"{key}.gif") for key, frames in findings.films.items()
     ]

@@ -30,7 +30,7 @@ from pushforward.experiments import fit_model
 from pushforward.fitting.trainer import Trainer
 from pushforward.metrics.likelihood import iwae, naive
 from pushforward.models.deep.vae import VAE
-from pushforward.plots.comparisons import densities_beside
+from pushforward.plots.comparisons import compare_densities
 from pushforward.recipes.registry import Findings
 from pushforward.recipes.runs import run_folder
 
@@ -221,7 +221,7 @@ def image(model: VAE, train: Tensor, samples: Tensor, seed: int) -> Any:
     maps = {"density, fitted": fitted, "density, exact": log_density(grid.norm(dim=1))}
     points = {"data": train[:3000], "samples of the VAE": samples[:3000]}
     title = f"The ring x = z/10 + z/‖z‖ + N(0, {SIGMA}²)"
-    return densities_beside(
+    return compare_densities(
         points,
         {k: v.exp().reshape(CELLS, CELLS) for k, v in maps.items()},
         limit=LIMIT,

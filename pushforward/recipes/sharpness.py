@@ -31,7 +31,7 @@ from pushforward.fitting.trainer import Trainer
 from pushforward.metrics.latents import active_units
 from pushforward.metrics.likelihood import elbo, iwae
 from pushforward.models.deep.vae import VAE
-from pushforward.plots.comparisons import against_setting
+from pushforward.plots.comparisons import compare_settings
 from pushforward.plots.latent import sheet
 from pushforward.recipes.mnist import Parts, parts
 from pushforward.recipes.registry import Findings
@@ -257,7 +257,7 @@ def curves(sigmas: Sequence[float], found: Sequence[Mapping[str, Record]]) -> An
         ("lower bounds of log p(x), nats", {"ELBO": "ELBO", f"{K} draws": KINDS[-1]}),
     ]
     marked = [{name: found[-1][kind].value for name, kind in lines.items()} for _, lines in panels]
-    return against_setting(
+    return compare_settings(
         sigmas[:-1],
         [(label, {name: line(kind) for name, kind in lines.items()}) for label, lines in panels],
         x="sigma, levels",

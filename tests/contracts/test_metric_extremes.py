@@ -19,7 +19,7 @@ from pushforward.metrics.clusters import silhouette
 from pushforward.metrics.divergence import divergence
 from pushforward.metrics.feature_spaces import scaled
 from pushforward.metrics.frechet import fid, frechet_distance
-from pushforward.metrics.gauge import in_units
+from pushforward.metrics.gauge import restore_units
 from pushforward.metrics.kernel_distances import kid
 from pushforward.metrics.modes import diversity, modes
 from pushforward.metrics.pairs import FewRows
@@ -169,8 +169,8 @@ def test_equal_sets_have_no_distance_at_any_scale() -> None:
 
 
 def test_values_times_powers_of_two() -> None:
-    assert in_units("m", [1.5, math.nan], 3).tolist() == pytest.approx(
+    assert restore_units("m", [1.5, math.nan], 3).tolist() == pytest.approx(
         [12.0, math.nan], nan_ok=True
     )
-    assert in_units("m", [0.0, 0.0], 5000).tolist() == [0.0, 0.0]
-    assert float(in_units("m", [2.0**-1000], 2000)[0]) == 2.0**1000
+    assert restore_units("m", [0.0, 0.0], 5000).tolist() == [0.0, 0.0]
+    assert float(restore_units("m", [2.0**-1000], 2000)[0]) == 2.0**1000

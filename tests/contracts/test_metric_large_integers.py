@@ -19,7 +19,7 @@ from pushforward.core.records import Record
 from pushforward.metrics.classifiers import classifier
 from pushforward.metrics.clusters import silhouette
 from pushforward.metrics.divergence import divergence
-from pushforward.metrics.feature_names import named
+from pushforward.metrics.feature_names import find_features
 from pushforward.metrics.feature_spaces import scaled
 from pushforward.metrics.frechet import fid
 from pushforward.metrics.kernel_distances import kid, mmd
@@ -76,11 +76,13 @@ METRICS: dict[str, Callable[[Any, Any], Any]] = {
     "silhouette": lambda x, y: silhouette(x, LABELS),
     "memorising": lambda x, y: memorising(x, y, x),
     "parzen": lambda x, y: parzen(x, y, y, sigma=5.0),
-    "scaled": lambda x, y: fid(x, y, features=named("scaled", x)),
-    "pca": lambda x, y: fid(x, y, features=named("pca(2)", x)),
+    "scaled": lambda x, y: fid(x, y, features=find_features("scaled", x)),
+    "pca": lambda x, y: fid(x, y, features=find_features("pca(2)", x)),
     "classifier": lambda x, y: fid(x, y, features=classifier(x, LABELS, steps=5, width=4)),
     "raw, computed before": lambda x, y: fid(
-        named("raw", x)(x), named("raw", x)(y), features=named("raw", x).computed()
+        find_features("raw", x)(x),
+        find_features("raw", x)(y),
+        features=find_features("raw", x).precomputed(),
     ),
     "scores": lambda x, y: scores(x, y, metrics=["fid", "prdc", "ks"]),
 }

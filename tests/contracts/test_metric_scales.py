@@ -18,7 +18,7 @@ from pushforward.metrics.classifiers import classifier
 from pushforward.metrics.clusters import silhouette
 from pushforward.metrics.divergence import divergence
 from pushforward.metrics.frechet import frechet_distance
-from pushforward.metrics.gauge import Gauge, standard
+from pushforward.metrics.gauge import Gauge, mean_and_deviation
 from pushforward.metrics.modes import modes
 from pushforward.metrics.pairs import FewRows
 from pushforward.metrics.scores import METRICS, WITH_TRAINING
@@ -209,7 +209,7 @@ def test_the_gauge_keeps_whole_numbers_whole() -> None:
 
 def test_standard_of_constant_coordinates() -> None:
     x = torch.tensor([[0.1, 1e9, 5.0], [0.1, 1e9 + 1, 7.0]], dtype=torch.float64)
-    shift, scale = standard(x)
+    shift, scale = mean_and_deviation(x)
     assert scale.tolist() == [0.75, 0.5, 1.0]
     assert shift.tolist() == [0.1, 1e9 + 0.5, 6.0]
-    assert standard(x[:1])[1].tolist() == [1, 1, 1]
+    assert mean_and_deviation(x[:1])[1].tolist() == [1, 1, 1]

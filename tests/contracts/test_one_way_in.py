@@ -27,7 +27,7 @@ from pushforward.core.capabilities import HasDensity
 from pushforward.core.learner import Learner
 from pushforward.core.preparation import Preparation, dequantise
 from pushforward.core.source_views import Subset
-from pushforward.metrics.preparation import prepared
+from pushforward.metrics.preparation import prepare_rows
 
 N = 40
 LEVELS = torch.randint(
@@ -425,14 +425,14 @@ def test_rows_are_prepared_as_the_model_was_fitted() -> None:
         LEVELS, by=pf.Trainer(steps=2, batch=8, augment=["binarise"])
     )
     source = pf.read(LEVELS)
-    batch = prepared(binary, source)
+    batch = prepare_rows(binary, source)
     assert set(batch.x.unique().tolist()) == {0.0, 255.0}
-    assert torch.equal(batch.x, prepared(binary, source).x)
+    assert torch.equal(batch.x, prepare_rows(binary, source).x)
     assert bool(torch.isfinite(binary.elbo(batch.x)).all())
-    noisy = prepared(pf.Gaussian().fit(LEVELS), source, 7)
+    noisy = prepare_rows(pf.Gaussian().fit(LEVELS), source, 7)
     assert torch.equal(noisy.x, dequantise(source, 0).take(torch.arange(7)).x)
     assert torch.equal(
-        prepared(pf.Gaussian().fit(LEVELS, dequantise=False), source).x, source.all().x
+        prepare_rows(pf.Gaussian().fit(LEVELS, dequantise=False), source).x, source.all().x
     )
 
 

@@ -28,7 +28,7 @@ from pushforward.densities.likelihoods import Likelihood
 from pushforward.densities.normals import Normal, kl_divergence, kl_per_dimension
 from pushforward.metrics.feature_spaces import pca, raw, scaled
 from pushforward.metrics.image_pairs import ImagePairs
-from pushforward.metrics.neighbours import nearest, radii
+from pushforward.metrics.neighbours import nearest, squared_radii
 from pushforward.metrics.reconstruction import reconstruct
 from pushforward.metrics.structural_similarity import (
     daala_similarity,
@@ -582,7 +582,7 @@ def nearest_rows(
 
 @shapes_checked
 def reach(x: Float[Tensor, "rows d"], k: int) -> Rows:
-    return radii(x, k)
+    return squared_radii(x, k)
 
 
 @pytest.mark.parametrize("rows", SIZES)

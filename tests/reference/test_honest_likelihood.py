@@ -14,7 +14,13 @@ from torch import Tensor
 
 from pushforward.densities.normals import Normal
 from pushforward.metrics import annealing
-from pushforward.metrics.annealing import WideBracket, ais, bdmc, rate_distortion, schedule
+from pushforward.metrics.annealing import (
+    WideBracket,
+    ais,
+    bdmc,
+    rate_distortion,
+    temperature_schedule,
+)
 from pushforward.metrics.estimates import Estimate, Joint, Reporter
 from pushforward.metrics.latents import aggregate
 from pushforward.metrics.likelihood import elbo, iwae, naive
@@ -124,7 +130,7 @@ def test_forward_below_exact_below_backward(ten: LinearGaussian) -> None:
     and nearer than .1 nat on average.
     """
     simulated: list[Tensor] = []
-    sample = annealing._simulated
+    sample = annealing._simulate
     with pytest.MonkeyPatch.context() as patch:
 
         def remembered(*arguments: Any) -> Any:
@@ -132,7 +138,7 @@ def test_forward_below_exact_below_backward(ten: LinearGaussian) -> None:
             simulated.append(joint.u)
             return joint, codes
 
-        patch.setattr(annealing, "_simulated", remembered)
+        patch.setattr(annealing, "_simulate", remembered)
         bracket = bdmc(ten, 32, leapfrogs=5, rng=4)
     exact = ten.exact(simulated[0])
     below, above = exact - bracket.lower.values, bracket.upper.values - exact
@@ -170,7 +176,14 @@ def test_the_mean_weight_on_the_way_back_is_the_inverse() -> None:
     joint, stream = Joint(model, x, None, model.prior()), torch.Generator().manual_seed(3)
     report = Reporter((), len(x), "")
     found = annealing._sweep(
-        joint, schedule(30)[::-1], 1, 3, stream, report, codes, torch.full((4000,), -1.0)
+        joint,
+        temperature_schedule(30)[::-1],
+        1,
+        3,
+        stream,
+        report,
+        codes,
+        torch.full((4000,), -1.0),
     )
     ratio = (found.mean.values + model.exact(x)).exp()
     assert abs(float(ratio.mean()) - 1) < 4 * float(ratio.std()) / 4000**0.5
@@ -252,7 +265,7 @@ def test_the_rate_distortion_curve_of_a_linear_decoder() -> None:
 
 
 def test_the_schedule_is_slow_at_both_ends() -> None:
-    betas = torch.tensor(schedule(1000), dtype=torch.float64)
+    betas = torch.tensor(temperature_schedule(1000), dtype=torch.float64)
     assert (len(betas), float(betas[0]), float(betas[-1])) == (1001, 0.0, 1.0)
     logistic = torch.sigmoid(4 * (2 * torch.arange(1001).double() / 1000 - 1))
     assert torch.allclose(

@@ -16,7 +16,7 @@ from pushforward.metrics.feature_spaces import scaled
 from pushforward.metrics.manifold import prdc
 from pushforward.metrics.memorising import memorising
 from pushforward.metrics.modes import modes
-from pushforward.metrics.neighbours import Whole, merged, nearest, radii
+from pushforward.metrics.neighbours import ExactSquares, merge_ties, nearest, squared_radii
 
 STREAM = torch.Generator()
 
@@ -174,11 +174,11 @@ def test_neighbours_that_a_matrix_product_cannot_tell_apart(far: float) -> None:
     distance, index = nearest(x, x, itself=True)
     assert torch.equal(index, exact.argmin(1))
     assert torch.allclose(distance, exact.amin(1), rtol=1e-14)
-    assert torch.allclose(radii(x, 3).sqrt(), exact.sort(1).values[:, 2], rtol=1e-14)
+    assert torch.allclose(squared_radii(x, 3).sqrt(), exact.sort(1).values[:, 2], rtol=1e-14)
 
 
 def test_merged_distances() -> None:
-    found = merged(
+    found = merge_ties(
         torch.tensor([0.3, 0.1 + 0.2, 1.0, 0.0], dtype=torch.float64),
         torch.zeros(4, dtype=torch.float64),
     )
@@ -190,7 +190,7 @@ def test_the_authors_package_agrees_on_whole_numbers() -> None:
     """Where no ball has the radius 0."""
     package = pytest.importorskip("prdc")
     x, y = whole(80, 6, 5, 0), whole(70, 6, 5, 1)
-    assert min(radii(x, 5).min(), radii(y, 5).min()) > 0
+    assert min(squared_radii(x, 5).min(), squared_radii(y, 5).min()) > 0
     expected = package.compute_prdc(x.numpy(), y.numpy(), nearest_k=5)
     assert values(x, y) == pytest.approx(
         [float(expected[name]) for name in ("precision", "recall", "density", "coverage")],
@@ -265,7 +265,7 @@ def test_exact_squares_of_whole_numbers(d: int, bits: int) -> None:
         for seed in (0, 1)
     )
     a[0], b[0], a[1] = 2**bits - 1, -(2**bits), b[1]
-    found = Whole.between(a, b)
+    found = ExactSquares.between(a, b)
     expected = [sum((p - q) ** 2 for p, q in zip(u, v)) for u, v in zip(a.tolist(), b.tolist())]
     assert [(h << 54) + low for h, low in zip(found.high.tolist(), found.low.tolist())] == expected
     assert found.rounded(1.0).tolist() == pytest.approx([float(e) for e in expected], rel=1e-15)

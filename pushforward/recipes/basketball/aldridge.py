@@ -22,7 +22,7 @@ from pushforward.core.errors import BadSource
 from pushforward.core.random import derive, permutation
 from pushforward.core.records import Record
 from pushforward.experiments import fit_model
-from pushforward.plots.axis_distributions import grid_density
+from pushforward.plots.axis_distributions import evaluate_grid
 from pushforward.recipes.basketball.court import HALF, beyond_arc
 from pushforward.recipes.basketball.court_maps import heat_and_accuracy
 from pushforward.recipes.basketball.curry import density
@@ -78,7 +78,7 @@ def run(
         "made": Record.of("share", made, data=data),
     }
     fitted = fit_model(density(), Arrays(x, space=court_space(x)), folder=run_folder(folder, "kde"))
-    u, v, f = grid_density(fitted, (-25.0, 0.0), (25.0, DEPTH), CELLS)
+    u, v, f = evaluate_grid(fitted, (-25.0, 0.0), (25.0, DEPTH), CELLS)
     grid = torch.as_tensor(np.stack(np.meshgrid(u, v), -1).reshape(-1, 2))
     share = accuracy(x, made, grid, (h, m), rate).reshape(CELLS, CELLS).numpy()
     rows = []

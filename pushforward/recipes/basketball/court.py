@@ -18,7 +18,7 @@ import numpy as np
 
 from pushforward.core.errors import InvalidValue
 from pushforward.plots.matplotlib_types import Axes, Figure
-from pushforward.plots.style import COLOURS, INK, SMALL, dress, mpl, numbers, page
+from pushforward.plots.style import COLOURS, INK, SMALL, mpl, new_page, style_axes, to_numbers
 
 __all__ = ["RIM", "lines", "full_lines", "draw_court", "Panel", "trajectories", "beyond_arc"]
 
@@ -88,7 +88,7 @@ def full_lines() -> dict[str, Line]:
 
 def beyond_arc(x: Any) -> np.ndarray[Any, Any]:
     """Whether each place (n, 2) on half a court is worth three points."""
-    x = numbers(x)
+    x = to_numbers(x)
     distance = np.hypot(x[:, 0] - RIM[0], x[:, 1] - RIM[1])
     is_three: np.ndarray[Any, Any] = (np.abs(x[:, 0]) > CORNER) | (distance > ARC)
     return is_three
@@ -134,7 +134,7 @@ def draw_court(
         ax.set_yticks([t for t in (0, 10, 20, 30, 40, 47) if t <= depth])
         x, y = ACROSS, ALONG
     if labels:
-        dress(ax, "", x, y)
+        style_axes(ax, "", x, y)
         for side in ax.spines.values():
             side.set_visible(False)
     else:
@@ -152,12 +152,12 @@ def trajectories(
     if not panels:
         raise InvalidValue("trajectories need at least one component, got none")
     rows = math.ceil(len(panels) / columns)
-    figure, grid = page(3.9 * columns, 2.6 * rows + (0.45 if title else 0), rows, columns)
+    figure, grid = new_page(3.9 * columns, 2.6 * rows + (0.45 if title else 0), rows, columns)
     cells = np.atleast_1d(grid).ravel()
     for ax, panel in zip(cells, panels):
         draw_court(ax, full=True, colour="#b5b5b5", width=0.9)
-        dress(ax, panel.title)
-        mean, component = numbers(panel.mean), numbers(panel.component)
+        style_axes(ax, panel.title)
+        mean, component = to_numbers(panel.mean), to_numbers(panel.component)
         for share, colour in (
             (reach, COLOURS[1]),
             (reach / 2, COLOURS[4]),
@@ -166,7 +166,7 @@ def trajectories(
         ):
             _travelled(
                 ax,
-                mean + share * component + share / reach * numbers(panel.apart),
+                mean + share * component + share / reach * to_numbers(panel.apart),
                 colour,
                 f"{share:+g} sd",
             )

@@ -12,7 +12,17 @@ import numpy as np
 from pushforward.core.errors import InvalidValue
 from pushforward.plots.density import contours, mass_levels
 from pushforward.plots.matplotlib_types import Figure
-from pushforward.plots.style import INK, SMALL, bar, diverging, dress, heat, mpl, numbers, page
+from pushforward.plots.style import (
+    INK,
+    SMALL,
+    add_colour_bar,
+    diverging_colours,
+    heat_colours,
+    mpl,
+    new_page,
+    style_axes,
+    to_numbers,
+)
 from pushforward.recipes.basketball.court import draw_court
 
 __all__ = ["shot_maps", "heat_and_accuracy", "DARKEST"]
@@ -44,14 +54,14 @@ def shot_maps(
         power: of the value that colour follows.
         top: the value at the darkest colour.
     """
-    maps = numbers(maps)
+    maps = to_numbers(maps)
     if maps.ndim != 4 or [len(r) for r in titles] != [maps.shape[1]] * maps.shape[0]:
         raise InvalidValue(
             "maps must have shape (rows, columns, height, width) with a title each, got"
             f" {maps.shape}"
         )
     rows, columns = maps.shape[:2]
-    figure, grid = page(2.15 * columns + 0.9, 1.72 * rows + 0.7, rows, columns)
+    figure, grid = new_page(2.15 * columns + 0.9, 1.72 * rows + 0.7, rows, columns)
     norm = mpl("matplotlib.colors").PowerNorm(
         power, vmin=0, vmax=top or float(np.quantile(maps, 0.999))
     )
@@ -59,12 +69,12 @@ def shot_maps(
     for i, j in np.ndindex(rows, columns):
         ax = grid[i, j]
         image = ax.imshow(
-            maps[i, j], origin="lower", extent=extent, cmap=heat(), norm=norm, zorder=0
+            maps[i, j], origin="lower", extent=extent, cmap=heat_colours(), norm=norm, zorder=0
         )
         draw_court(ax, depth=extent[3], labels=False, width=0.8)
         ax.set_title(titles[i][j], fontsize=SMALL, color=INK)
     for ax, head in zip(grid[0], heads):
-        dress(ax)
+        style_axes(ax)
         ax.annotate(
             head,
             (0.5, 1.16),
@@ -77,7 +87,9 @@ def shot_maps(
         for side in ax.spines.values():
             side.set_visible(False)
     assert image is not None  # there is a map
-    bar(figure, image, list(grid.ravel()), unit, fraction=0.02, pad=0.01, extend="max", shrink=0.6)
+    add_colour_bar(
+        figure, image, list(grid.ravel()), unit, fraction=0.02, pad=0.01, extend="max", shrink=0.6
+    )
     if title:
         figure.suptitle(title, fontsize=12.5, color=INK, x=0.01, ha="left")
     return figure
@@ -106,7 +118,7 @@ def heat_and_accuracy(
         shares: of the shots that the contours hold; on the right,
             what lies outside the last is left white.
     """
-    figure, grid = page(11.4, 4.35, 1, 2)
+    figure, grid = new_page(11.4, 4.35, 1, 2)
     colors = mpl("matplotlib.colors")
     extent = (
         1.5 * u[0] - 0.5 * u[1],
@@ -121,13 +133,13 @@ def heat_and_accuracy(
     looks = (
         (
             heat_values,
-            {"cmap": heat(), "norm": colors.PowerNorm(0.5, vmin=0, vmax=top)},
+            {"cmap": heat_colours(), "norm": colors.PowerNorm(0.5, vmin=0, vmax=top)},
             "where he shoots",
             "of 100 shots, how many per square foot",
         ),
         (
             np.ma.masked_where(outside, share),
-            {"cmap": diverging(), "vmin": middle - reach, "vmax": middle + reach},
+            {"cmap": diverging_colours(), "vmin": middle - reach, "vmax": middle + reach},
             f"what goes in (white: his average, {middle:.0f}%)",
             "made of 100 shots",
         ),
@@ -135,9 +147,9 @@ def heat_and_accuracy(
     for ax, (values, look, head, unit), extend in zip(grid[0], looks, ("max", "neither")):
         image = ax.imshow(values, origin="lower", extent=extent, zorder=0, **look)
         contours(ax, u, v, heat_values, levels, inline=False, legended=extend == "max")
-        bar(figure, image, ax, unit, fraction=0.035, pad=0.02, extend=extend)
+        add_colour_bar(figure, image, ax, unit, fraction=0.035, pad=0.02, extend=extend)
         draw_court(ax, depth=depth)
-        dress(ax, head)
+        style_axes(ax, head)
         for side in ax.spines.values():
             side.set_visible(False)
     figure.suptitle(title, fontsize=13, color=INK, x=0.01, ha="left")

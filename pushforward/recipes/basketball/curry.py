@@ -22,9 +22,9 @@ from pushforward.experiments import fit_model
 from pushforward.models.classical.gaussian import Gaussian
 from pushforward.models.classical.gmm import GMM
 from pushforward.models.classical.kde import KDE
-from pushforward.plots.axis_distributions import grid_density
+from pushforward.plots.axis_distributions import evaluate_grid
 from pushforward.plots.density import density_map, mass_levels
-from pushforward.plots.style import page
+from pushforward.plots.style import new_page
 from pushforward.recipes.basketball.court import HALF, beyond_arc, draw_court
 from pushforward.recipes.basketball.court_maps import DARKEST
 from pushforward.recipes.basketball.shots import (
@@ -82,7 +82,7 @@ def run(
         for key, make in candidates.items()
     }
     fitted = fit_model(density(), Arrays(x, space=court_space(x)), folder=run_folder(folder, "kde"))
-    u, v, f = grid_density(fitted, (-25.0, 0.0), (25.0, HALF), 250)
+    u, v, f = evaluate_grid(fitted, (-25.0, 0.0), (25.0, HALF), 250)
     area = float((u[1] - u[0]) * (v[1] - v[0]))
     half = next(iter(mass_levels(f, (0.5,), area)))
     spot = divmod(int(f.argmax()), len(u))
@@ -116,7 +116,7 @@ def run(
     ]
     top = 100 * max(mass_levels(f, (DARKEST,), area))
     title = f"{entitled(name, frame)}: where {len(x):,} shots came from"
-    image, ax = page(6.6, 5.6)
+    image, ax = new_page(6.6, 5.6)
     density_map(
         fitted,
         limits=((-25.0, 0.0), (25.0, HALF)),

@@ -22,7 +22,7 @@ from pushforward.fitting.em import EM
 from pushforward.models.classical.covariance_kinds import CovarianceKind
 from pushforward.models.classical.gmm import GMM
 from pushforward.plots.ellipses import clusters, profile
-from pushforward.plots.style import page
+from pushforward.plots.style import new_page
 from pushforward.recipes.basketball.careers import profiles, seasons_of
 from pushforward.recipes.registry import Findings
 from pushforward.recipes.runs import run_folder
@@ -189,7 +189,7 @@ def completed(model: GMM, x: Tensor) -> Tensor:
 def _image(
     model: GMM, filled: Tensor, owner: Tensor, gaps: Tensor, z: Tensor, labels: list[str]
 ) -> Any:
-    figure, grid = page(13.0, 4.9, 1, 2, width_ratios=[1, 1.1])
+    figure, grid = new_page(13.0, 4.9, 1, 2, width_ratios=[1, 1.1])
     frame = model.fitted_space().export(filled)
     title = f"{len(filled)} Hall-of-Fame careers, {len(z)} clusters"
     clusters(

@@ -135,10 +135,10 @@ def test_features_of_clips() -> None:
     x = clips()
     for space in (features.raw(), features.scaled(x), features.pca(x, 3)):
         assert space(x).shape[0] == len(x)
-    averaged = efficientnet._over_frames(lambda u: u.flatten(1).mean(1, keepdim=True))
+    averaged = efficientnet._average_frames(lambda u: u.flatten(1).mean(1, keepdim=True))
     u = torch.rand(4, 3, 6, 8, 8, dtype=torch.float64, generator=stream())
     assert torch.allclose(averaged(u), u.flatten(1).mean(1, keepdim=True))
-    by_frame = efficientnet._over_frames(lambda u: u[:, :1, 0, 0])
+    by_frame = efficientnet._average_frames(lambda u: u[:, :1, 0, 0])
     assert torch.allclose(by_frame(u)[:, 0], u[:, 0, :, 0, 0].mean(1))
 
 

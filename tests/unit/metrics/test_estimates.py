@@ -11,7 +11,7 @@ import pushforward as pf
 from pushforward.core.events import Event, Finished, Progress, Started
 from pushforward.metrics import estimates
 from pushforward.metrics.annealing import ais, bdmc
-from pushforward.metrics.estimates import Joint, LogMean, at_rest, groups
+from pushforward.metrics.estimates import Joint, LogMean, evaluation_mode, plan_blocks
 from pushforward.metrics.hamiltonian import Point
 from pushforward.metrics.likelihood import iwae, naive
 from tests.linear_gaussian import LinearGaussian
@@ -36,14 +36,14 @@ def test_its_error_is_that_of_a_mean() -> None:
     mean = LogMean(2)
     mean.add(slice(0, 2), weight.log())
     assert torch.allclose(mean.errors, weight.std(0) / weight.mean(0) / 1000**0.5, rtol=1e-9)
-    assert torch.allclose(mean.effective, weight.sum(0) ** 2 / weight.square().sum(0))
+    assert torch.allclose(mean.effective_draws, weight.sum(0) ** 2 / weight.square().sum(0))
 
 
 @pytest.mark.parametrize(
     ("n", "draws", "rows"), [(7, 3, 10), (1, 1, 1), (5, 100, 30), (3, 30, 30), (100, 1, 16)]
 )
 def test_groups_cover_everything_once_and_stay_small(n: int, draws: int, rows: int) -> None:
-    found = list(groups(n, draws, rows))
+    found = list(plan_blocks(n, draws, rows))
     assert [i for part, _ in found for i in range(part.start, part.stop)] == list(range(n))
     for part, sizes in found:
         assert sum(sizes) == draws
@@ -77,7 +77,7 @@ def test_the_model_is_left_as_it_was() -> None:
     model.encoder.train()
     before = {name: (p.requires_grad, p.grad) for name, p in model.named_parameters()}
     modes = [m.training for m in model.modules()]
-    with at_rest(model):
+    with evaluation_mode(model):
         assert not any(p.requires_grad for p in model.parameters())
         assert not any(m.training for m in model.modules())
     with pytest.raises(pf.ShapeMismatch):
@@ -181,7 +181,7 @@ def test_slopes_are_those_of_the_log_joint(prior: str) -> None:
         fitted(prior=prior).double(),
         torch.randn(4, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64),
     )
-    with torch.no_grad(), at_rest(model):
+    with torch.no_grad(), evaluation_mode(model):
         joint = Joint.of(model, x, None, "ais")
         z = torch.randn(4, 2, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
         slope = Point.at(joint, z).slope(0.3)

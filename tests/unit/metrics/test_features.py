@@ -17,7 +17,7 @@ from pushforward.core.records import require_comparable
 from pushforward.metrics import feature_spaces as spaces
 from pushforward.metrics.classifiers import classifier
 from pushforward.metrics.efficientnet import efficientnet
-from pushforward.metrics.feature_names import named
+from pushforward.metrics.feature_names import find_features
 from pushforward.metrics.features import digest
 from pushforward.metrics.frechet import fid
 from pushforward.metrics.manifold import prdc
@@ -120,15 +120,15 @@ def test_a_classifier_learns_the_labels_and_its_features_are_repeatable() -> Non
 
 def test_names_of_features() -> None:
     x = normal(30, 5)
-    assert named("raw", x).name == "raw"
-    assert named("PCA(k=3)", x).name == "pca(3)"
-    assert named("pca", x).name == "pca(5)"
+    assert find_features("raw", x).name == "raw"
+    assert find_features("PCA(k=3)", x).name == "pca(3)"
+    assert find_features("pca", x).name == "pca(5)"
     with pytest.raises(InvalidValue, match="did you mean 'classifier'"):
-        named("clasifier", x)
+        find_features("clasifier", x)
     with pytest.raises(InvalidValue, match="takes no number"):
-        named("raw(3)", x)
+        find_features("raw(3)", x)
     with pytest.raises(InvalidValue, match="labels"):
-        named("classifier", x)
+        find_features("classifier", x)
 
 
 def test_bad_samples_are_named() -> None:

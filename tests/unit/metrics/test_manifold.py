@@ -11,7 +11,7 @@ from torch import Tensor
 from pushforward.core.errors import InvalidValue
 from pushforward.metrics import neighbours
 from pushforward.metrics.manifold import prdc
-from pushforward.metrics.neighbours import nearest, radii
+from pushforward.metrics.neighbours import nearest, squared_radii
 
 STREAM = torch.Generator()
 NAMES = ["precision", "recall", "density", "coverage"]
@@ -85,12 +85,12 @@ def test_a_collapsed_and_a_scattered_sampler() -> None:
 
 def test_neighbours_of_repeated_rows() -> None:
     x = torch.tensor([[0.0], [0.0], [3.0], [7.0]], dtype=torch.float64)
-    assert radii(x, 1).tolist() == [0, 0, 9, 16]
+    assert squared_radii(x, 1).tolist() == [0, 0, 9, 16]
     distance, index = nearest(x, x, itself=True)
     assert distance.tolist() == [0, 0, 3, 4]
     assert index[2] in (0, 1)
     with pytest.raises(InvalidValue, match="between 1 and the number of other rows, 3"):
-        radii(x, 4)
+        squared_radii(x, 4)
 
 
 def test_a_thousand_dimensions_small() -> None:

@@ -13,7 +13,7 @@ import pushforward as pf
 from pushforward.core.errors import InvalidValue
 from pushforward.core.records import require_comparable
 from pushforward.metrics.feature_spaces import scaled
-from pushforward.metrics.parzen import best_width, parzen
+from pushforward.metrics.parzen import choose_width, parzen
 
 STREAM = torch.Generator()
 
@@ -50,7 +50,7 @@ def test_the_width_is_chosen_on_rows_left_over() -> None:
     of the density estimate with most likelihood.
     """
     samples, x = normal(300, 1), normal(1000, 1, seed=1)
-    width = best_width(samples, x)
+    width = choose_width(samples, x)
     grid = torch.linspace(0.1, 1.0, 91, dtype=torch.float64)
     by_hand = [
         float(((-(x - samples.T).square() / (2 * h * h)).logsumexp(1) - h.log()).mean())
@@ -62,7 +62,7 @@ def test_the_width_is_chosen_on_rows_left_over() -> None:
     with pytest.raises(InvalidValue, match="left over"):
         parzen(samples, x, samples)
     with pytest.raises(InvalidValue, match="same row"):
-        best_width(torch.ones(5, 2), normal(5, 2))
+        choose_width(torch.ones(5, 2), normal(5, 2))
 
 
 def on_mnist(tests: int) -> tuple[pf.Record, pf.Record]:

@@ -15,7 +15,7 @@ import pushforward as pf
 from pushforward import plots
 from pushforward.core.errors import InvalidKind, InvalidValue, MissingExtra
 from pushforward.models.classical.gaussian import Gaussian
-from pushforward.plots.axis_distributions import grid_density, two_axes
+from pushforward.plots.axis_distributions import evaluate_grid, select_axes
 from pushforward.plots.density import mass_levels
 from pushforward.plots.style import name_points
 
@@ -40,7 +40,7 @@ def visible(figure):
 
 def test_contours_hold_the_mass_they_name():
     distribution = Gaussian.of(torch.zeros(2), torch.eye(2))
-    u, _, f = grid_density(distribution, (-6.0, -6.0), (6.0, 6.0), 300)
+    u, _, f = evaluate_grid(distribution, (-6.0, -6.0), (6.0, 6.0), 300)
     levels = mass_levels(f, (0.5, 0.9), (u[1] - u[0]) ** 2)
     # Half of a standard normal distribution in the plane lies where the
     # density is above 1/(2π) · ½, nine tenths above a tenth.
@@ -66,7 +66,7 @@ def test_a_density_map_shows_the_distribution_of_two_axes_with_its_unit(mixture,
 
 
 def test_rows_alone_are_drawn_by_their_kernel_density(rows):
-    distribution, names, shown = two_axes(rows[["height", "age"]])
+    distribution, names, shown = select_axes(rows[["height", "age"]])
     assert type(distribution).__name__ == "KDE"
     assert names == ("height", "age")
     assert shown.shape == (200, 2)
@@ -74,7 +74,7 @@ def test_rows_alone_are_drawn_by_their_kernel_density(rows):
 
 
 def test_a_density_is_drawn_within_limits_on_the_axes_given(rows):
-    page, ax = plots.page()
+    page, ax = plots.new_page()
     figure = plots.density_map(
         pf.GMM(1).fit(rows[["height", "age"]].abs()),
         limits=((-25, 0), (25, 47)),
@@ -208,7 +208,7 @@ def test_a_profile_writes_every_number_and_a_dash_for_none():
 
 
 def test_names_do_not_cover_each_other():
-    figure, ax = plots.page()
+    figure, ax = plots.new_page()
     ax.set_xlim(0, 1)
     ax.set_ylim(0, 1)
     points = np.full((5, 2), 0.5) + np.linspace(0, 0.02, 5)[:, None]
@@ -219,16 +219,16 @@ def test_names_do_not_cover_each_other():
 
 
 def test_files_are_replace_on_exit_and_small(tmp_path, mixture, rows):
-    path = plots.write(plots.density_map(mixture, rows), tmp_path / "new" / "a.png")
+    path = plots.write_figure(plots.density_map(mixture, rows), tmp_path / "new" / "a.png")
     assert path.stat().st_size < 200_000
     assert [p.name for p in path.parent.iterdir()] == ["a.png"]
     assert (
-        plots.write(plots.scree(pf.PCA(1).fit(rows)), tmp_path / "a.svg")
+        plots.write_figure(plots.scree(pf.PCA(1).fit(rows)), tmp_path / "a.svg")
         .read_text()
         .startswith("<?xml")
     )
     with pytest.raises(InvalidValue, match=r"expected \.png, \.pdf or \.svg"):
-        plots.write(plots.scree(pf.PCA(1).fit(rows)), tmp_path / "a.xyz")
+        plots.write_figure(plots.scree(pf.PCA(1).fit(rows)), tmp_path / "a.xyz")
 
 
 def test_no_module_takes_the_place_of_a_function():
@@ -259,4 +259,4 @@ def test_without_matplotlib_the_error_has_the_install_line(monkeypatch):
         ),
     )
     with pytest.raises(MissingExtra, match=r"pip install 'pushforward\[plots\]'"):
-        plots.page()
+        plots.new_page()

@@ -11,16 +11,16 @@ import torch
 from PIL import Image
 
 import pushforward as pf
-from pushforward.plots.comparisons import points_beside
+from pushforward.plots.comparisons import compare_points
 from pushforward.plots.critics import critic_on_line
 from pushforward.plots.films import (
+    choose_frames,
     film,
     histogram,
     image_film,
     image_strip,
     panel_of,
     scatter,
-    some_of,
     strip,
     write_film,
 )
@@ -30,14 +30,14 @@ IMAGES = pf.Space("images", (1, 4, 4), low=0.0, high=255.0)
 
 
 def test_a_strip_has_both_ends_and_more_of_the_beginning() -> None:
-    chosen = some_of([10 * i for i in range(51)], 8)
+    chosen = choose_frames([10 * i for i in range(51)], 8)
     assert (len(chosen), chosen[0], chosen[-1]) == (8, 0, 50)
     assert chosen == sorted(set(chosen))
     assert chosen[3] < 10
-    assert some_of([0, 1, 2], 8) == [0, 1, 2]
-    assert some_of([0, 1, 1000], 2) == [0, 2]
+    assert choose_frames([0, 1, 2], 8) == [0, 1, 2]
+    assert choose_frames([0, 1, 1000], 2) == [0, 2]
     with pytest.raises(pf.InvalidValue, match="at least 2 frames, got 1"):
-        some_of([0, 1], 1)
+        choose_frames([0, 1], 1)
 
 
 def test_a_code_keeps_its_colour_and_the_axes_those_of_the_data() -> None:
@@ -127,7 +127,7 @@ def test_paths_begin_and_end_where_they_do() -> None:
 
 def test_points_share_the_scale_of_the_first_panel_of_their_row() -> None:
     x = torch.rand(50, 2)
-    figure = points_beside(
+    figure = compare_points(
         {"a": {"data": x, "b": 9 * x}, "c": {"data": 5 * x, "b": x}}, words={("a", "b"): "so"}
     )
     limits: Any = [ax.get_xlim() for ax in figure.axes]
@@ -136,7 +136,7 @@ def test_points_share_the_scale_of_the_first_panel_of_their_row() -> None:
     assert limits[0] != limits[2]
     assert figure.axes[1].get_title(loc="left") == "a: b\nso"
     with pytest.raises(pf.InvalidValue, match="at least one row"):
-        points_beside({})
+        compare_points({})
 
 
 def test_the_critic_is_drawn_over_the_densities() -> None:

@@ -10,7 +10,7 @@ import torch
 
 from pushforward import plots
 from pushforward.core.errors import InvalidValue
-from pushforward.plots import page
+from pushforward.plots import new_page
 from pushforward.recipes.basketball import court
 from pushforward.recipes.basketball.court import (
     Panel,
@@ -67,7 +67,7 @@ def test_a_full_court_is_two_halves_turned_about_its_middle():
 
 
 def test_axes_are_in_equal_feet():
-    _, ax = page()
+    _, ax = new_page()
     draw_court(ax)
     assert ax.get_aspect() == 1
     assert "feet" in ax.get_xlabel()

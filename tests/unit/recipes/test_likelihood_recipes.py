@@ -258,18 +258,18 @@ def test_the_command_line_passes_the_budget_on(
 
 
 def test_panels_hold_what_they_are_given() -> None:
-    from pushforward.plots.comparisons import against_setting, densities_beside, errors_against_work
+    from pushforward.plots.comparisons import compare_densities, compare_errors, compare_settings
 
-    figure = densities_beside(
+    figure = compare_densities(
         {"data": np.zeros((5, 2))}, {"a": np.ones((4, 4)), "b": 2 * np.ones((4, 4))}, limit=2.0
     )
     images = [ax.images[0] for ax in figure.axes if ax.images]
     assert [image.get_clim() for image in images[:2]] == [(0.0, 2.0)] * 2
     assert len({ax.get_xlim() for ax in figure.axes[:3]}) == 1
     with pytest.raises(pf.InvalidValue, match="at least one density"):
-        densities_beside({"data": np.zeros((5, 2))}, {}, limit=2.0)
+        compare_densities({"data": np.zeros((5, 2))}, {}, limit=2.0)
     errors = torch.tensor([[-4.0, 2.0, 3.0], [1.0, -1.0, 1.0]])
-    figure = errors_against_work(
+    figure = compare_errors(
         {"p": {"m": (torch.tensor([1, 10]), errors)}},
         x="work",
         y="nats",
@@ -282,7 +282,7 @@ def test_panels_hold_what_they_are_given() -> None:
         if len(made.get_xdata()) == 2 and made.get_label() == "m"
     ]
     assert list(line.get_ydata()) == [3.0, 1.0]
-    figure = against_setting(
+    figure = compare_settings(
         [1.0, 0.1],
         [("y", {"a": ([1.0, 2.0], [0.0, 0.1])})],
         x="s",
