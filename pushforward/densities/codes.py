@@ -109,7 +109,7 @@ class StructuredCodes(RowDistribution):
         ]
         numbers = 2 * uniform(n, self.continuous, rng=stream, like=self.like) - 1
         codes = torch.cat([noise, *(block.to(noise) for block in blocks), numbers], 1)
-        return codes.reshape(*shape, -1)
+        return codes.reshape(*shape, codes.shape[1])
 
 
 def _kl_codes(q: StructuredCodes, p: StructuredCodes) -> Tensor:

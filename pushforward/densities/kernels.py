@@ -58,7 +58,7 @@ class Kernel:
         cdf: u (any shape) to the distribution function of the kernel in one dimension.
 
     Example:
-        >>> kernel_named("epanechnikov").variance(1)
+        >>> find_kernel("epanechnikov").variance(1)
         0.2
     """
 

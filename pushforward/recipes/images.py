@@ -324,7 +324,7 @@ def symptoms(model: GAN, held: Album, seed: int) -> Sequence[Symptom]:
 
 def taken(seconds: float, held: Album) -> Record:
     """Seconds of training as a record."""
-    facts = {"threads": torch.get_num_threads(), "device": "processor"}
+    facts = {"threads": torch.get_num_threads(), "device": "CPU"}
     return Record("CPU seconds", seconds, 0.0, unit="s", data=held.name, n=1, details=facts)
 
 

@@ -334,7 +334,7 @@ def test_labels_of_a_source_are_used_on_request_only(way: str, tmp_path: Path) -
         assert (pf.VAE(2, hidden=(4,)).fit(apart[0], y, by=by).condition_space is None) is (
             y is None
         )
-    with pytest.raises(pf.PushforwardError, match="bring none"):
+    with pytest.raises(pf.PushforwardError, match="the data have none"):
         pf.VAE(2).fit(LEVELS, y=True)
 
 

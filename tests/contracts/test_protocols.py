@@ -174,7 +174,7 @@ def test_a_learner_that_cannot_say_how_good_it_is_takes_no_held_out_rows() -> No
 
     Silent().fit(points(), by=pf.Trainer(steps=1, batch=16))
     with pytest.raises(
-        InvalidValue, match=r"judged by quality\(batch\), which Silent does not define"
+        InvalidValue, match=r"evaluated by quality\(batch\), which Silent does not define"
     ):
         Silent().fit(points(), by=pf.Trainer(steps=1, batch=16, held_out=0.2))
     assert Silent().default_fitter().epochs == 20  # type: ignore[attr-defined]

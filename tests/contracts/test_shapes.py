@@ -570,7 +570,7 @@ def similarities(
     measure: Any, x: Float64[Tensor, "rows c h w"], y: Float64[Tensor, "rows c h w"]
 ) -> Float64[Tensor, "rows"]:
     pairs = ImagePairs.of(x, y, 0, 1, "all", 0, "")
-    return pairs.each(measure)
+    return pairs.map_pairs(measure)
 
 
 @shapes_checked

@@ -206,7 +206,7 @@ def test_what_a_stream_cannot_do_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
         match="is endless and has no length; give a budget in steps, samples or minutes",
     ):
         vae(pf.Stream(endless, endless=True), epochs=1)
-    with pytest.raises(pf.BadSource, match=r"fewer rows than a batch takes \(2000\)"):
+    with pytest.raises(pf.BadSource, match=r"fewer rows than a batch \(2000\)"):
         vae(stream(), steps=3, batch=2000)
     late = np.concatenate([ROWS, ROWS])
     late[1990] = np.nan

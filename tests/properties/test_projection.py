@@ -43,6 +43,9 @@ class Wavy:
     def floating(self) -> torch.dtype:
         return torch.float64
 
+    def to_condition(self, y: Any, n: int) -> None:
+        return None
+
 
 @calm
 @given(

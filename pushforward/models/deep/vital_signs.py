@@ -143,7 +143,7 @@ def symptoms(vitals: Mapping[str, float]) -> list[Symptom]:
         )
         results.append(
             Symptom(
-                "the critic has won", f"it recognises {vitals['accuracy']:.0%} of samples", cure
+                "the critic dominates", f"it recognises {vitals['accuracy']:.0%} of samples", cure
             )
         )
     if vitals["diversity"] < UNIFORM:

@@ -156,7 +156,7 @@ def test_events_that_did_not_reach_a_listener_are_counted() -> None:
     announcer = Announcer([lambda event: forever.wait(60) and None])
     for event in (Started(0, 0.0), Progress(1, 0.0), Finished(1, 0.0)):
         announcer.tell(event)
-    with pytest.warns(pf.FitWarning, match="and 3 events did not reach it"):
+    with pytest.warns(pf.FitWarning, match="and 3 events were not delivered"):
         announcer.close()
     forever.set()
 

@@ -127,7 +127,7 @@ def test_what_cannot_be_filmed_is_refused(tmp_path: Path) -> None:
         Film(still, most=2)
     with pytest.raises(pf.BadRun, match="holds no frames"):
         read_frames(tmp_path)
-    with pytest.raises(pf.InvalidKind, match="Autoencoder cannot be sampled from; leave film out"):
+    with pytest.raises(pf.InvalidKind, match="Autoencoder cannot draw; leave film out"):
         pf.Autoencoder(2, hidden=(4,)).fit(
             data(), by=pf.Trainer(steps=2, batch=16, run=tmp_path / "a", film=3)
         )

@@ -284,7 +284,7 @@ def test_a_critic_that_has_won_and_samples_that_are_alike_are_told_once() -> Non
             nn.init.constant_(last.bias, 9.0)
 
     found = _warnings(Stuck(latent=2, hidden=(16,), penalties=()), x, epochs=10, optimizers=still)
-    assert sorted(w.symptom.split(":")[0] for w in found) == ["collapse", "the critic has won"]
+    assert sorted(w.symptom.split(":")[0] for w in found) == ["collapse", "the critic dominates"]
     assert all("r1(gamma=10)" in w.advice for w in found)
 
 

@@ -404,7 +404,7 @@ def test_the_slope_tells_saturation() -> None:
 @pytest.mark.parametrize(
     ("vital", "value", "name", "cure"),
     [
-        ("accuracy", 0.99, "the critic has won", "optimizers="),
+        ("accuracy", 0.99, "the critic dominates", "optimizers="),
         ("diversity", 0.01, "collapse", "packing=2"),
         ("overfitting", 0.7, "the critic overfits", "augment="),
         ("slope", 0.001, "saturation", "non_saturating"),
