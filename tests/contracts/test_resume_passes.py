@@ -334,7 +334,7 @@ def test_each_fitter_names_the_other(folder: Path) -> None:
     pf.VAE(latent=1, hidden=(2,)).fit(rows(), by=pf.Trainer(steps=1, run=folder / "vae"))
     with pytest.raises(pf.BadRun, match="started by EM"):
         pf.Trainer(resume=folder / "run")
-    with pytest.raises(pf.BadRun, match="begun by a Trainer"):
+    with pytest.raises(pf.BadRun, match="started by a Trainer"):
         pf.EM(resume=folder / "vae")
 
 

@@ -251,7 +251,7 @@ def test_a_vae_whose_posterior_collapses_is_told() -> None:
         optimizers={"vae": "adam(rate=0.01)"},
     )
     assert [w.symptom for w in found if "collapse" in w.symptom] == [
-        "posterior collapse: no latent dimension carries anything about the data"
+        "posterior collapse: no latent dimension depends on the data"
     ]
     assert "lower the likelihood's sigma" in found[-1].advice
 
