@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from pushforward.core.errors import InvalidValue
 
@@ -41,10 +42,9 @@ class MovingAverage:
         """Include the current parameters in the average."""
         self.count += 1
         decay = min(self.decay, (1 + self.count) / (10 + self.count))
-        # torch has no public equivalent; a loop over the parameters takes longer than a small step.
-        torch._foreach_lerp_(
-            list(self._mean.values()), [p.detach() for p in self._live.values()], 1 - decay
-        )
+        # One call for all parameters: a loop over them takes longer than a small step.
+        average = get_ema_multi_avg_fn(decay)
+        average(list(self._mean.values()), [p.detach() for p in self._live.values()], None)
 
     @contextmanager
     def applied(self) -> Iterator[None]:

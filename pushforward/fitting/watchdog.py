@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
 
 from pushforward.core.errors import Diverged
 from pushforward.core.phase import Terms
@@ -55,8 +56,7 @@ class Watchdog:
             gradients = [p.grad for p in parameters if p.grad is not None] if self.gradients else []
             if gradients:
                 names.append(f"the gradient of network {name!r}")
-                # torch has no public equivalent in every supported version; a loop is slower.
-                values.append(torch.stack(torch._foreach_norm(gradients)).sum())
+                values.append(get_total_norm(gradients))
         if any(v.dtype != torch.float32 for v in values):
             values = [v.to(torch.float64) for v in values]
         self._pending.append((torch.stack(values), phase, names))
@@ -98,11 +98,7 @@ def find_bad_network(networks: Mapping[str, nn.Module]) -> str:
             # if only the norm overflowed, every number is checked.
             if (
                 floating
-                and not bool(
-                    torch.isfinite(
-                        torch.stack([n.double() for n in torch._foreach_norm(floating)])
-                    ).all()
-                )
+                and not bool(torch.isfinite(get_total_norm(floating)))
                 and not all(bool(torch.isfinite(t).all()) for t in floating)
             ):
                 return f"network {name!r} holds {kind} that are not finite"

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
 
 from pushforward.core.fitter import Symptom
 from pushforward.core.phase import Batch
@@ -129,7 +130,7 @@ def slope(game: Game, fake: Tensor, real: Tensor) -> float:
 def gradient_norm(parameters: Iterable[nn.Parameter]) -> float | None:
     """The norm of the latest gradient; None if there is none."""
     gradients = [p.grad for p in parameters if p.grad is not None]
-    return float(torch.stack(torch._foreach_norm(gradients)).norm()) if gradients else None
+    return float(get_total_norm(gradients)) if gradients else None
 
 
 def symptoms(vitals: Mapping[str, float]) -> list[Symptom]:
