@@ -7,7 +7,8 @@ the run to take initial weights from. `run` reads the rows, splits them, fits by
 measures the model on the held-out rows, and writes a run folder. `pushforward fit` builds an
 `Experiment` from its arguments and runs it; the command line does nothing that affects a number.
 
-What a run folder holds -----------------------
+What a run folder holds
+-----------------------
 * `run.json`: the manifest (`core.manifest.Manifest`), all that is needed to find the rows again, to
   go on with the fit, or to do it again. The fitter writes it, so a fit from Python,
   `model.fit(x, by=Trainer(run=...))`, leaves the same file as a command.
@@ -16,15 +17,17 @@ What a run folder holds -----------------------
 * `README.md`, `images/`: the model card and what it shows;
   written where an experiment was run as a whole.
 
-How rows are found again ------------------------ A source that was read from a path or a name knows
-where it came from (`core.provenance.Provenance`: the path, the arguments of `read`, the share and
-seed of a `split`). `Model.fit` keeps that, the fitter writes it down with a fingerprint of the
-rows, and `OpenedRun.parts` reads and splits them again, refusing others. Rows that were in memory
-cannot be found again: the run says so, and a source given in its place (`--source FILE`, for resume
-and evaluate) is taken if its rows have that fingerprint. The same way a run goes on upon another
-machine, where its data lie elsewhere.
+How rows are found again
+------------------------
+A source that was read from a path or a name knows where it came from (`core.provenance.Provenance`:
+the path, the arguments of `read`, the share and seed of a `split`). `Model.fit` keeps that, the
+fitter writes it down with a fingerprint of the rows, and `OpenedRun.parts` reads and splits them
+again, refusing others. Rows that were in memory cannot be found again: the run says so, and a
+source given in its place (`source=`, for resume and evaluate) is taken if its rows have that
+fingerprint. The same way a run goes on upon another machine, where its data lie elsewhere.
 
-Modules -------
+Modules
+-------
 * `experiment`: what is fitted to what, and running it; `fitters`:
   the model's own fitter with settings of an experiment.
 * `opened`: a run opened again; `resuming`: going on with one;

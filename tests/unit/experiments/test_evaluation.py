@@ -41,6 +41,7 @@ def test_the_command_writes_what_python_gets(
     lines = [json.loads(line) for line in written.splitlines()]
     expected = json.loads(json.dumps([record.as_dict() for record in evaluation.records]))
     assert [without_times(r) for r in lines] == [without_times(r) for r in expected]
+    assert {record.n for record in evaluation.records} == {arguments.get("most", 5)}
     assert evaluation.sample_spaces() == []
 
 
