@@ -142,14 +142,14 @@ def numbers_as_dates(values: NDArray[Any], column: Column) -> ColumnValues:
         )
     if column.unit == DURATION:
         spans = stamps.astype(f"timedelta64[{resolution}]")
-        spans[np.isnan(numbers)] = np.timedelta64("NaT")
+        spans[np.isnan(numbers)] = np.timedelta64("NaT", "ns")
         return (
             as_dtype(pandas.Series(spans), column.dtype)
             if column.dtype.startswith(("timedelta", "duration"))
             else pandas.Series(spans).array
         )
     times = stamps.astype(f"datetime64[{resolution}]")
-    times[np.isnan(numbers)] = np.datetime64("NaT")
+    times[np.isnan(numbers)] = np.datetime64("NaT", "ns")
     result = pandas.Series(times)
     if "," in column.dtype:
         result = result.dt.tz_localize("UTC")
