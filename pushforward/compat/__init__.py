@@ -1,6 +1,4 @@
-"""Adapters to the names of other libraries, imported when they are asked for:
-`pushforward.compat.sklearn`.
-"""
+"""Adapters to the APIs of other libraries, imported on demand: `pushforward.compat.sklearn`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""k-means by scikit-learn's names: min Σ w_i min_k |x_i - c_k|²."""
+"""k-means with scikit-learn's API: min Σ w_i min_k |x_i - c_k|²."""
 
 from __future__ import annotations
 
@@ -36,34 +36,38 @@ from pushforward.models.classical.starts import START_ROWS, choose_at_random, ch
 __all__ = ["KMeans"]
 
 RANDOM_STARTS = 10
-"""Starts of scikit-learn's n_init='auto' where rows are picked at random."""
+"""Starts of scikit-learn's n_init='auto' for random rows."""
 
 
 class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Adapter):
-    """k-means with scikit-learn's names and numbers, on `pushforward.KMeans`.
+    """k-means with scikit-learn's API and results, on `pushforward.KMeans`.
 
     **Reference** scikit-learn's `cluster.KMeans`.
-    From the same centres it takes the same steps. It differs in this:
+    From the same centres it takes the same steps. Differences:
 
-    * random starts are other draws for the same `random_state`, chosen among the different rows, so
-      that (up to 16384 rows) their order does not matter and whole weights are repetitions;
+    * random starts differ for the same `random_state`: they are chosen among distinct rows, so that
+      (up to 16384 rows) their order does not matter and integer weights are repetitions;
     * with weights, `tol` is relative to the weighted variance;
-    * `algorithm` ('lloyd' or 'elkan') and `copy_x` change nothing;
-      sparse rows are dense a block at a time, in `init` whole.
+    * `algorithm` ('lloyd' or 'elkan') and `copy_x` change nothing; sparse rows are made dense in
+      blocks, and at once for `init`.
 
     Args:
         n_clusters: k.
         init: 'k-means++', 'random' (rows), centres (k, d), or a function of (X, n_clusters,
-            random_state) that gives them.
-        n_init: starts to follow to the end, the lowest inertia being kept; 'auto' for 10 if they
-            are random rows or a function, otherwise 1.
+            random_state) that returns them.
+        n_init: number of starts, of which the one with the lowest inertia is kept; 'auto' for 10 if
+            they are random rows or a function, otherwise 1.
         max_iter: the most passes.
         verbose: 1 prints the inertia of every pass.
-        tol: stop when the centres' summed squared movement is
-            below this times the mean variance of the columns.
+        tol: stop when the summed squared movement of the centres
+            is below this times the mean variance of the columns.
         random_state: seed of the starts.
 
-    Learnt: `cluster_centers_` (k, d), `labels_` (n,), `inertia_`, `n_iter_`, `model_`.
+    Attributes:
+        cluster_centers_: (k, d).
+        labels_: (n,).
+        inertia_, n_iter_: of the best start.
+        model_: the `pushforward.KMeans`.
 
     Example:
         >>> import numpy as np
@@ -96,12 +100,12 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
         self.algorithm = algorithm
 
     def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
-        """Learn from rows X (n, d), sparse ones too, with weights (n,)."""
+        """Fit to rows X (n, d), which may be sparse, with weights (n,)."""
         rows = self._rows(X, reset=True, sparse=True)
         n, k = rows.shape[0], check_whole("n_clusters", self.n_clusters)
         if check_option("algorithm", self.algorithm, ("lloyd", "elkan")) == "elkan" and k == 1:
             warnings.warn(
-                "algorithm 'elkan' has nothing to save with one cluster; 'lloyd' is meant",
+                "algorithm 'elkan' has no effect with one cluster; using 'lloyd'",
                 RuntimeWarning,
                 stacklevel=2,
             )
@@ -139,20 +143,20 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
         distinct = len(np.unique(self.labels_))
         if distinct < k:
             message = (
-                f"only {distinct} of the {k} clusters own rows; X may hold fewer different rows"
+                f"only {distinct} of the {k} clusters have rows; X may have fewer distinct rows"
                 f" than n_clusters={k}"
             )
             warnings.warn(message, ConvergenceWarning, stacklevel=2)
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """The nearest centre of each row (n,), int32."""
+        """The index of the nearest centre of each row (n,), int32."""
         return self._labels(self._rows(X, reset=False, sparse=True))
 
     def fit_predict(
         self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None
     ) -> NDArray[Any]:
-        """Fit, and the nearest centre of each row (n,), int32."""
+        """Fit, and return the index of the nearest centre of each row (n,), int32."""
         labels: NDArray[Any] = self.fit(X, sample_weight=sample_weight).labels_
         return labels
 
@@ -164,7 +168,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
     def score(
         self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None
     ) -> float:
-        """Minus the inertia of these rows."""
+        """The negative inertia of these rows."""
         rows = self._rows(X, reset=False, sparse=True)
         weights = (
             None
@@ -181,7 +185,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
         return map_blocks(self.model_.assign, rows).astype(np.int32)
 
     def _make_printer(self, weight: float) -> Callable[[int, float], bool] | None:
-        """What prints a pass, if `verbose` asks for it:
+        """A function that prints each pass, if `verbose`;
         the model's objective is -ln(inertia / weight).
         """
         if not self.verbose:
@@ -206,8 +210,8 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
             return count
         if count > 1:
             message = (
-                "the centres to begin from are given, so there is one start, and not"
-                f" n_init={count}; pass n_init=1"
+                f"init gives the centres, so there is only one start, got n_init={count}; pass"
+                " n_init=1"
             )
             warnings.warn(message, RuntimeWarning, stacklevel=3)
         return 1
@@ -248,7 +252,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
 
 
 def _inertia(model: Centres, rows: Rows, weights: torch.Tensor | None) -> float:
-    """Σ w |x - c|² over the rows and their nearest centres."""
+    """Σ w |x - c|² over rows and their nearest centres."""
 
     def squares(x: torch.Tensor) -> torch.Tensor:
         return (x.to(model.centres_) - model.centres_[model.assign(x)]).square().sum(1)
@@ -260,9 +264,7 @@ def _inertia(model: Centres, rows: Rows, weights: torch.Tensor | None) -> float:
 def _sorted_start(
     name: str, rows: NDArray[Any], k: int, weights: torch.Tensor | None, seed: int
 ) -> list[list[float]]:
-    """A start among the sorted, different rows:
-    whole weights are repetitions, and the order of the rows does not matter.
-    """
+    """A start among the sorted distinct rows, with integer weights as repetitions."""
     each = np.ones(len(rows)) if weights is None else weights.numpy()
     distinct, index = np.unique(rows[each > 0].astype(np.float64), axis=0, return_inverse=True)
     x, total = (

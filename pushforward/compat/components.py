@@ -41,30 +41,33 @@ SOLVERS = ("auto", "full", "covariance_eigh", "arpack", "randomized")
 
 
 class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
-    """Principal component analysis with scikit-learn's names and numbers, on `pushforward.PCA`.
+    """Principal component analysis with scikit-learn's API and results, on `pushforward.PCA`.
 
-    **Reference** scikit-learn's `decomposition.PCA`. It differs in this:
+    **Reference** scikit-learn's `decomposition.PCA`. Differences:
 
     * the decomposition is exact whatever the `svd_solver`, so `copy`, `tol`, `iterated_power`,
-      `n_oversamples`, `power_iteration_normalizer` and `random_state` change nothing; a solver
+      `n_oversamples`, `power_iteration_normalizer` and `random_state` have no effect; a solver
       still limits `n_components` and sparse rows;
     * the distribution, and so its density and covariance, does not depend on `whiten`
       (scikit-learn's covariance is then scaled twice), and its density is finite where the
       covariance is singular;
-    * with fewer rows than columns `noise_variance_` is the mean of all d - K variances left out,
-      the likeliest value; scikit-learn takes it over those that are not zero;
-    * sparse rows are summed a dense block at a time, into a dense covariance (d, d);
-      `sample` is new.
+    * with fewer rows than columns `noise_variance_` is the mean of all d - K discarded variances,
+      the maximum-likelihood value; scikit-learn averages those that are not zero;
+    * sparse rows are summed in dense blocks, into a dense covariance (d, d); `sample` is new.
 
     Args:
-        n_components: how many, 0 too; None for all (with 'arpack', all but one); a share of the
-            variance in (0, 1), which they exceed; 'mle' for Minka's choice.
-        whiten: divide codes by their standard deviations.
-            svd_solver and the rest: accepted, see above.
+        n_components: their number, possibly 0; None for all (with 'arpack', all but one); a share
+            of the variance in (0, 1) to exceed; 'mle' for Minka's choice.
+        whiten: divide codes by their standard deviations. svd_solver and the others: see above.
 
-    Learnt, in the floating type of X: `components_` (K, d), `explained_variance_` (K,) of the
-    1/(N-1) covariance, `explained_variance_ratio_`, `singular_values_`, `mean_`; `noise_variance_`,
-    `n_components_`, `n_samples_`, `model_` (a `pushforward.Gaussian` where K is 0).
+    Attributes:
+        components_: (K, d), in the floating type of X, as are all arrays.
+        explained_variance_: (K,), of the 1/(N-1) covariance.
+        explained_variance_ratio_, singular_values_: (K,).
+        mean_: (d,).
+        noise_variance_: the mean of the discarded variances.
+        n_components_, n_samples_: K and N.
+        model_: the `pushforward.PCA` (a `pushforward.Gaussian` if K is 0).
 
     Example:
         >>> import numpy as np
@@ -97,7 +100,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         self.random_state = random_state
 
     def fit(self, X: ArrayLike, y: object = None) -> Self:
-        """Learn from rows X (n, d), sparse ones too, at least two."""
+        """Fit to rows X (n, d), at least two, which may be sparse."""
         rows = self._rows(X, reset=True, least=2, sparse=True)
         solver = check_option("svd_solver", self.svd_solver, SOLVERS)
         if issparse(rows) and solver in ("full", "randomized"):
@@ -107,8 +110,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
             )
         n, most = rows.shape[0], min(rows.shape)
         components = _translate_components(self.n_components, solver, *rows.shape)
-        # A share, and no component at all, are made from the whole:
-        # the model has neither a strict share nor K = 0.
+        # Shares and K = 0 are computed from the full decomposition, as the model has neither.
         part = components == 0 or isinstance(components, float)
         model: Any = (
             pca.PCA(most if part else components)
@@ -128,7 +130,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         return self
 
     def _publish(self, model: Any, most: int, dtype: np.dtype[Any]) -> None:
-        """What was learnt, in the type of the rows."""
+        """Set the fitted attributes, in the type of the rows."""
         self.model_ = model
         d = len(model.mean_)
         none = not isinstance(model, pca.PCA)
@@ -138,7 +140,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         self._noise = (
             float(model.covariance_[0, 0] if none else model.noise_variance_) * self._unbiased
         )
-        # None below what float64 can tell from zero.
+        # None below the smallest variance that float64 can distinguish from zero.
         least = 0.0 if none else float(model.floor_) * self._unbiased
         self._deviations = np.sqrt(np.maximum(variances, least))
         self.mean_, self.components_ = to_array(model.mean_).astype(dtype), self._axes.astype(dtype)
@@ -163,8 +165,8 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         codes = check_array(X, input_name="X", dtype=FLOATS, ensure_min_features=0)
         if codes.shape[1] != self.n_components_:
             raise ShapeMismatch(
-                f"codes must have {self.n_components_} columns, got {codes.shape[1]}; they are what"
-                " transform gives"
+                f"codes must have {self.n_components_} columns, as from transform, got"
+                f" {codes.shape[1]}"
             )
         wide = codes * self._deviations if self.whiten else codes
         rows: NDArray[Any] = (to_array(self.model_.mean_) + wide @ self._axes).astype(codes.dtype)
@@ -172,7 +174,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
 
     def score_samples(self, X: ArrayLike) -> NDArray[Any]:
         """Log-density of each row (n,), nats, in the type of X,
-        under the distribution with covariance `get_covariance()`.
+        with covariance `get_covariance()`.
         """
         rows = self._rows(X, reset=False, sparse=True)
         top = self.model_.log_prob(self.model_.mean_[None])
@@ -186,7 +188,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         return float(self.score_samples(X).mean())
 
     def sample(self, n_samples: int = 1, random_state: RandomState = None) -> NDArray[Any]:
-        """n_samples draws (n, d) from the distribution whose density `score_samples` gives."""
+        """n_samples draws (n, d) from the distribution of `score_samples`."""
         check_is_fitted(self)
         model: Any = self.model_
         samples = model.sample(check_whole("n_samples", n_samples), rng=draw_seed(random_state))
@@ -201,7 +203,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         return covariance
 
     def get_precision(self) -> NDArray[Any]:
-        """(d, d): its inverse, along the components and across them."""
+        """The inverse covariance (d, d), along and across the components."""
         check_is_fitted(self)
         found = (self._axes.T / self._deviations**2) @ self._axes
         if self.n_components_ < self.n_features_in_:

@@ -1,8 +1,7 @@
-"""What every adapter shares: rows in and out as scikit-learn checks them,
-its random states, and passes that are counted.
+"""Shared parts of the adapters: scikit-learn's checks of rows, random states, counted passes.
 
-Learned parameters are arrays with a trailing underscore, set in `fit`; the model that learnt them
-is `model_`, where everything else this library can do with it is found.
+Fitted parameters are arrays with a trailing underscore, set in `fit`; the fitted model is `model_`,
+with all other methods of this library.
 """
 
 from __future__ import annotations
@@ -37,11 +36,11 @@ __all__ = [
 ]  # fmt: skip
 
 RandomState: TypeAlias = int | np.random.RandomState | None
-"""Where scikit-learn takes random numbers from; None is numpy's global stream."""
+"""scikit-learn's sources of random numbers; None is numpy's global stream."""
 
 
 class SparseMatrix(Protocol):
-    """A sparse matrix of SciPy's."""
+    """A SciPy sparse matrix."""
 
     @property
     def shape(self) -> tuple[int, int]: ...
@@ -66,13 +65,13 @@ FLOATS = (np.float64, np.float32)
 
 
 class Adapter(BaseEstimator):
-    """An estimator that keeps a model of this library in `model_`."""
+    """An estimator with a model of this library in `model_`."""
 
     def _rows(
         self, X: ArrayLike, *, reset: bool, least: int = 1, gaps: bool = False, sparse: bool = False
     ) -> NDArray[Any]:
-        """X (n, d) as floating numbers, checked by scikit-learn;
-        `gaps` lets NaN through, `sparse` sparse rows (as CSR).
+        """X (n, d) as floating-point numbers, checked by scikit-learn.
+        `gaps` admits NaN, `sparse` sparse rows (as CSR).
         """
         if not reset:
             check_is_fitted(self)
@@ -87,9 +86,7 @@ class Adapter(BaseEstimator):
     def _source(
         self, rows: Rows, weights: ArrayLike | None = None, shape: Sequence[int] | None = None
     ) -> Arrays | SparseRows:
-        """Rows as a source that knows the columns' names;
-        with `shape`, each row as one image or clip.
-        """
+        """Rows as a source with column names; with `shape`, each row is one image or clip."""
         sample_weights = None if weights is None else check_weights(weights, rows.shape[0])
         if sparse.issparse(rows):
             return SparseRows(rows, sample_weights)
@@ -105,8 +102,7 @@ class Adapter(BaseEstimator):
 
 
 class SparseRows:
-    """The rows of a sparse matrix as a source, dense a block at a time; EM keeps dense blocks
-    between passes while they are small.
+    """The rows of a sparse matrix as a source, made dense in blocks.
 
     Args:
         matrix: CSR (n, d).
@@ -146,11 +142,11 @@ class SparseRows:
 
 
 BLOCK_NUMBERS = 1 << 22
-"""Numbers of a sparse matrix that are dense at a time: 32 MB of float64."""
+"""Numbers per dense block of a sparse matrix: 32 MB of float64."""
 
 
 def map_blocks(verb: Callable[[torch.Tensor], torch.Tensor], rows: Rows) -> NDArray[Any]:
-    """verb(rows) as an array of its own; of sparse rows a block at a time, each dense."""
+    """verb(rows) as a new array; for sparse rows in dense blocks."""
     if not sparse.issparse(rows):
         return to_array(verb(to_tensor(to_dense(rows))))
     size = max(1, BLOCK_NUMBERS // rows.shape[1])
@@ -163,23 +159,23 @@ def map_blocks(verb: Callable[[torch.Tensor], torch.Tensor], rows: Rows) -> NDAr
 
 
 def to_dense(rows: Rows) -> NDArray[Any]:
-    """Rows (n, d) as an ordinary array."""
+    """Rows (n, d) as a dense array."""
     return rows if isinstance(rows, np.ndarray) else rows.toarray()
 
 
 def _flatten_row(row: Rows) -> NDArray[Any]:
-    """One row of a sparse matrix or array (d,)."""
+    """One row of a sparse matrix or array, as (d,)."""
     values: NDArray[Any] = np.asarray(to_dense(row)).reshape(-1)
     return values
 
 
 class Passes(NamedTuple):
-    """What a fit by passes did.
+    """The result of a fit by passes.
 
     Args:
-        taken: how many it took.
-        values: the objective after each, where it has one.
-        converged: whether it stopped because it was done.
+        taken: number of passes.
+        values: the objective after each pass, if it has one.
+        converged: whether it stopped by convergence.
     """
 
     taken: int
@@ -188,7 +184,7 @@ class Passes(NamedTuple):
 
     @property
     def last(self) -> float:
-        """The last objective; minus infinity where there is none."""
+        """The last objective; minus infinity if there is none."""
         return self.values[-1] if self.values else -np.inf
 
 
@@ -196,10 +192,10 @@ def fit_by_passes(
     model: Model, source: Source, *, steps: int, on_start: Callable[[], None] | None = None,
     on_pass: Callable[[int, float], bool] | None = None, **settings: Any,
 ) -> Passes:  # fmt: skip
-    """Fit by EM, with at most `steps` passes; with none, the model keeps what it begins from.
+    """Fit by EM with at most `steps` passes; with 0, the model keeps its initial parameters.
 
-    `begun()` is called when the model has begun. `after(pass, objective)` is called after every
-    pass, and ends the fit, as converged, by returning True.
+    `on_start()` is called after initialisation. `on_pass(pass, objective)` is called after every
+    pass, and stops the fit, as converged, by returning True.
     """
     values: list[float] = []
     reasons: list[str] = []
@@ -224,7 +220,7 @@ def fit_by_passes(
         own_begin(source, rng)
         if on_start is not None:
             on_start()
-        model.__dict__["update"] = update  # not before: a model may begin with an update of its own
+        model.__dict__["update"] = update  # only now: a model may initialise itself by an update
 
     hear.shows_warnings = True  # type: ignore[attr-defined]  # of the start that is kept alone, by the caller
     model.__dict__["begin"] = begin
@@ -238,32 +234,30 @@ def fit_by_passes(
 
 
 def ignore_symptoms(event: Event) -> None:
-    """A listener for fits whose symptoms are no news:
-    a transformer of data that do not vary in every direction, say.
-    """
+    """A listener that ignores symptoms, such as data that do not vary in some direction."""
 
 
 ignore_symptoms.shows_warnings = True  # type: ignore[attr-defined]
 
 
 def to_tensor(x: ArrayLike) -> torch.Tensor:
-    """An array as a tensor; what may not be written to is copied first."""
+    """An array as a tensor; read-only arrays are copied first."""
     rows = np.ascontiguousarray(x)
     return torch.from_numpy(rows if rows.flags.writeable else rows.copy())
 
 
 def to_array(x: torch.Tensor) -> NDArray[Any]:
-    """A tensor as an array of its own."""
+    """A tensor as a new array."""
     return np.array(x.detach().to("cpu").numpy())
 
 
 def draw_seed(random_state: RandomState) -> int:
-    """A seed drawn from an integer, a RandomState or None (numpy's global one)."""
+    """A seed drawn from an integer, a RandomState or None (numpy's global stream)."""
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
 def check_whole(name: str, value: object, least: int = 1) -> int:
-    """A whole number, numpy's too, of at least `least`."""
+    """Check that a value is an integer (also numpy's) of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise InvalidKind(f"{name} must be a whole number, got {value!r}")
     if value < least:
@@ -272,7 +266,7 @@ def check_whole(name: str, value: object, least: int = 1) -> int:
 
 
 def check_number(name: str, value: object) -> float:
-    """A finite number, not negative."""
+    """Check that a value is a finite number, not negative."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise InvalidKind(f"{name} must be a number, got {value!r}")
     if not 0 <= float(value) < np.inf:
@@ -281,7 +275,7 @@ def check_number(name: str, value: object) -> float:
 
 
 def check_option(name: str, value: object, options: Sequence[str]) -> str:
-    """One of the known words."""
+    """Check that a value is one of the options."""
     if not isinstance(value, str) or value not in options:
         raise InvalidValue(
             f"{name} must be one of {', '.join(map(repr, options))}, got {value!r};"
@@ -291,7 +285,7 @@ def check_option(name: str, value: object, options: Sequence[str]) -> str:
 
 
 def check_weights(weights: object, n: int) -> NDArray[Any]:
-    """Weights (n,) from themselves or one number for all."""
+    """Weights (n,) from an array or one number for all."""
     if isinstance(weights, Real):
         return np.full(n, float(weights))
     array = np.array(weights, dtype=np.float64)

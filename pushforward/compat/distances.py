@@ -1,5 +1,4 @@
-r"""Kernel densities by distances other than the Euclidean:
-bumps K(δ(x, x_i) / h), each integrating to one.
+r"""Kernel densities with non-Euclidean distances: bumps K(δ(x, x_i) / h), each integrating to one.
 
 With a norm, δ(a, b) = |a - b|_p, a bump's level sets are balls of that norm,
 and a profile k integrates to
@@ -7,10 +6,10 @@ and a profile k integrates to
     ∫ k(|u|_p) du = d V_p I(d),   V_p = (2 Γ(1 + 1/p))^d / Γ(1 + d/p)   (2^d for p = ∞),
         I(d) = ∫ r^(d-1) k(r) dr,
 
-so a draw is a radius of density r^(d-1) k(r) / I(d) times a point of the norm's unit sphere (by its
-cone measure: independent coordinates of density exp(-|g|^p), divided by their norm). On the unit
-sphere, with latitude and longitude in radians, δ is the angle between the directions, and the
-density is per steradian: 2 π ∫ k(θ / h) sin θ dθ is what a bump is divided by.
+so a draw is a radius with density r^(d-1) k(r) / I(d) times a point on the norm's unit sphere (by
+its cone measure: independent coordinates with density exp(-|g|^p), divided by their norm). On the
+unit sphere, with latitude and longitude in radians, δ is the angle between directions, and the
+density is per steradian: bumps are divided by 2 π ∫ k(θ / h) sin θ dθ.
 """
 
 from __future__ import annotations
@@ -31,14 +30,14 @@ from pushforward.densities.kernels import Kernel, find_kernel
 __all__ = ["Distance", "Norm", "Sphere", "DistanceKDE"]
 
 PAIRS = 1 << 22
-"""Distances held at a time."""
+"""Distances per block."""
 GRID = 1 << 14
-"""Angles at which a bump on the sphere is tabulated for drawing."""
+"""Angles at which a bump on the sphere is tabulated for sampling."""
 
 
 @runtime_checkable
 class Distance(Protocol):
-    """What a kernel density needs of a distance."""
+    """A distance for a kernel density."""
 
     def between(self, a: Tensor, b: Tensor) -> Tensor:
         """δ of each row of a (m, d) to each of b (n, d): (m, n)."""
@@ -49,7 +48,7 @@ class Distance(Protocol):
         ...
 
     def move(self, x: Tensor, kernel: Kernel, h: float, rng: np.random.Generator) -> Tensor:
-        """Each row of x (n, d) moved by a draw from the bump around it."""
+        """Move each row of x (n, d) by a draw from the bump around it."""
         ...
 
 
@@ -71,7 +70,7 @@ class Norm:
         return d * math.log(h) + math.log(d) + log_ball + kernel.log_moment(d)
 
     def move(self, x: Tensor, kernel: Kernel, h: float, rng: np.random.Generator) -> Tensor:
-        """A radius, and a point of the norm's sphere."""
+        """Move by a random radius times a random point on the norm's sphere."""
         n, d = x.shape
         if math.isfinite(self.p):
             size = rng.gamma(1 / self.p, size=(n, d)) ** (1 / self.p)
@@ -86,10 +85,10 @@ class Norm:
 
 @dataclass(frozen=True)
 class Sphere:
-    """The angle between two directions, each given by latitude and longitude in radians."""
+    """The angle between two directions, given by latitude and longitude in radians."""
 
     def between(self, a: Tensor, b: Tensor) -> Tensor:
-        """(m, n), by haversines, which keep small angles' digits."""
+        """Angles (m, n) by haversines, which are accurate for small angles."""
         delta = a[:, None] - b
         square = (delta[..., 0] / 2).sin().square() + a[:, None, 0].cos() * b[:, 0].cos() * (
             delta[..., 1] / 2
@@ -116,7 +115,7 @@ class Sphere:
         )
 
     def move(self, x: Tensor, kernel: Kernel, h: float, rng: np.random.Generator) -> Tensor:
-        """An angle, and a bearing in which to go so far."""
+        """Move by a random angle in a random direction."""
         grid = torch.linspace(0, self._reach(kernel, h), GRID, dtype=torch.float64)
         density = kernel.profile(grid / h) * grid.sin()
         mass = np.concatenate([[0.0], ((density[1:] + density[:-1]) / 2).cumsum(0).numpy()])
@@ -133,17 +132,17 @@ class Sphere:
 
     @staticmethod
     def _reach(kernel: Kernel, h: float) -> float:
-        """The angle beyond which a bump is nothing."""
+        """The angle beyond which a bump is 0."""
         return min(math.pi, h * REACH.get(kernel.name, 1.0))
 
 
 class DistanceKDE:
-    """f(x) = Σ w_i K(δ(x, x_i) / h) over points (n, d) with weights (n,), summed directly.
+    """f(x) = Σ w_i K(δ(x, x_i) / h) over points (n, d) with weights (n,), by direct summation.
 
     Args:
         points: (n, d), float64.
-        weights: (n,), not negative; None for equal.
-        bandwidth: h, in the distance's unit.
+        weights: (n,), not negative; None for equal weights.
+        bandwidth: h, in the unit of the distance.
         kernel: as in `pushforward.KDE`.
         distance: a `Norm` or a `Sphere`.
     """
@@ -174,7 +173,7 @@ class DistanceKDE:
         self.log_mass = distance.log_mass(find_kernel(kernel), bandwidth, points.shape[1])
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """Log-density of each row (m,), nats; -inf where no bump reaches."""
+        """Log-density of each row (m,), nats; -inf outside all bumps."""
         kernel = find_kernel(self.kernel)
 
         def of(rows: Tensor) -> Tensor:

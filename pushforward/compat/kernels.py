@@ -1,6 +1,4 @@
-"""Kernel density estimation by scikit-learn's names:
-f(x) = Σ w_i h^-d K(|x - x_i| / h), one bandwidth for all.
-"""
+"""Kernel density estimation with scikit-learn's API: f(x) = Σ w_i h^-d K(|x - x_i| / h)."""
 
 from __future__ import annotations
 
@@ -45,20 +43,19 @@ METRICS = (*NORMS, "haversine")
 
 
 class KernelDensity(Adapter):
-    """Kernel density estimation with scikit-learn's names and numbers, on `pushforward.KDE`.
+    """Kernel density estimation with scikit-learn's API and results, on `pushforward.KDE`.
 
-    **Reference** scikit-learn's `neighbors.KernelDensity`. It differs in this:
+    **Reference** scikit-learn's `neighbors.KernelDensity`. Differences:
 
-    * sums are right to a relative 1e-6 by whichever method is fastest, so `algorithm`,
-      `breadth_first`, `leaf_size`, `atol` and `rtol` change nothing (a 'kd_tree' has no haversine
-      metric);
-    * the density integrates to one for every metric (scikit-learn's, for the Euclidean alone): per
-      unit of volume, and for 'haversine' per steradian;
-    * log-densities are right in the far tails, where scikit-learn's lose all digits: compact
-      kernels are -inf beyond their reach;
+    * sums have a relative error below 1e-6 by the fastest method, so `algorithm`, `breadth_first`,
+      `leaf_size`, `atol` and `rtol` have no effect (a 'kd_tree' has no haversine metric);
+    * the density integrates to one for every metric (scikit-learn's only for the Euclidean one):
+      per unit of volume, and for 'haversine' per steradian;
+    * log-densities are accurate in the far tails, where scikit-learn's lose all digits; compact
+      kernels give -inf outside their support;
     * the cosine kernel integrates to one in even dimensions too
       (scikit-learn's, to .363 in the plane);
-    * rows can be drawn for every kernel, and are other draws for the same `random_state`.
+    * every kernel can be sampled; draws differ for the same `random_state`.
 
     'scott' and 'silverman' are scikit-learn's n^(-1/(d+4)) and (n (d+2) / 4)^(-1/(d+4)), which are
     for standardised columns; `pushforward.KDE`'s follow the data's spread.
@@ -68,9 +65,11 @@ class KernelDensity(Adapter):
         kernel: 'gaussian', 'tophat', 'epanechnikov', 'exponential', 'linear' or 'cosine'.
         metric, metric_params: 'euclidean' ('l2'), 'manhattan' ('cityblock', 'l1'), 'chebyshev'
             ('infinity'), 'minkowski' with {'p': 1 to inf}, or 'haversine' between latitudes and
-            longitudes in radians. algorithm and the rest: accepted, see above.
+            longitudes in radians. algorithm and the others: see above.
 
-    Learnt: `bandwidth_`, `model_` (a `pushforward.KDE` where the metric is Euclidean).
+    Attributes:
+        bandwidth_: h.
+        model_: the density (a `pushforward.KDE` if the metric is Euclidean).
 
     Example:
         >>> import numpy as np
@@ -103,7 +102,7 @@ class KernelDensity(Adapter):
         self.metric_params = metric_params
 
     def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
-        """Keep rows X (n, d) with weights (n,)."""
+        """Store rows X (n, d) with weights (n,)."""
         rows = self._rows(X, reset=True)
         check_option("algorithm", self.algorithm, ALGORITHMS)
         check_option("kernel", self.kernel, tuple(KERNELS))
@@ -121,7 +120,7 @@ class KernelDensity(Adapter):
         return self
 
     def _distance(self) -> Distance | None:
-        """The distance asked for; None for the Euclidean."""
+        """The chosen distance; None for the Euclidean one."""
         name = check_option("metric", self.metric, METRICS)
         params = dict(self.metric_params or {})
         if name == "haversine":
@@ -149,12 +148,12 @@ class KernelDensity(Adapter):
         return None if p == 2 else Norm(float(p))
 
     def score_samples(self, X: ArrayLike) -> NDArray[Any]:
-        """Log-density of each row (n,), nats; -inf where no bump reaches."""
+        """Log-density of each row (n,), nats; -inf outside all bumps."""
         rows = self._rows(X, reset=False)
         return to_array(self.model_.log_prob(to_tensor(rows)))
 
     def score(self, X: ArrayLike, y: object = None) -> float:
-        """Sum (not mean) of the rows' log-densities, nats."""
+        """Sum (not mean) of the log-densities of the rows, nats."""
         return float(self.score_samples(X).sum())
 
     def sample(self, n_samples: int = 1, random_state: RandomState = None) -> NDArray[Any]:

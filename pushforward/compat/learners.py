@@ -1,14 +1,13 @@
-"""Models that learn by gradients, behind scikit-learn's verbs:
-codes are `transform`, draws are `sample`.
+"""Models trained by gradients with scikit-learn's API: codes by `transform`, draws by `sample`.
 
-`score` is what the model promises, as a mean over rows, higher being better: its exact log-density,
-its bound on that, minus the squared error of what it restores, or for a generator alone minus the
-energy distance
+`score` is the mean over rows, higher being better, of the best available measure: the exact
+log-density, a lower bound on it, minus the squared reconstruction error, or for a pure generator
+minus the energy distance
 
     E(p, q) = 2 E|x - x'| - E|x - y| - E|x' - y'|
 
-between the rows and as many draws (of every 2000 rows, averaged). Randomness in a score comes from
-one fixed stream, so that scores can be compared.
+between the rows and as many draws (of every 2000 rows, averaged). Scores use one fixed random
+stream, so that they can be compared.
 """
 
 from __future__ import annotations
@@ -51,8 +50,8 @@ from pushforward.metrics.reconstruction import reconstruct
 __all__ = ["Estimator"]
 
 BLOCK, PAIRED = 8192, 2000
-"""Rows that a network sees at a time, and rows whose quality is measured at a time: more save no
-time worth having, and a quality that compares rows in pairs takes memory by the square.
+"""Rows per block of a network, and per block of a score: more are no faster, and a score that
+compares pairs of rows needs quadratic memory.
 """
 BUDGETS = ("epochs", "steps", "minutes")
 SETTINGS = (
@@ -71,9 +70,8 @@ SETTINGS = (
 
 
 def _require_capability(keeps: Mapping[str, Callable[[Any], bool]]) -> Callable[[type], type]:
-    """Methods that exist only on estimators whose model keeps the promise behind them.
-
-    Put on the finished class, because scikit-learn has wrapped `transform` by then.
+    """Keep methods only on estimators whose model has the capability. Applied to the finished
+    class, because scikit-learn has wrapped `transform` by then.
     """
 
     def restrict(cls: type) -> type:
@@ -101,23 +99,25 @@ def _require_capability(keeps: Mapping[str, Callable[[Any], bool]]) -> Callable[
     }
 )
 class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
-    """Any learner (Autoencoder, VAE, GAN, your own) as an estimator of rows.
+    """Any model trained by gradients (Autoencoder, VAE, GAN, your own) as an estimator of rows.
 
-    A method exists if the model keeps its promise: `transform` where it encodes,
-    `inverse_transform` where it decodes, `sample` where it draws, `score_samples` where it has an
-    exact density; `score` always. y is ignored.
+    A method exists if the model has the capability: `transform` if it encodes, `inverse_transform`
+    if it decodes, `sample` if it samples, `score_samples` if it has an exact density; `score`
+    always. y is ignored.
 
     Args:
-        model: a learner, or the name of one ('autoencoder', 'vae', 'gan', …). Its own arguments are
-            reached as `model__latent` and so on, in `set_params` and searches.
-        epochs, steps, minutes: the budget, at most one of them; the model's own if none. batch,
-            optimizers, schedule, clip, ema, augment, held_out, keep_best, patience, accelerator,
+        model: a model, or its name ('autoencoder', 'vae', 'gan', …). Its arguments are accessible
+            as `model__latent` and so on, in `set_params` and searches.
+        epochs, steps, minutes: the budget, at most one of them; by default the model's own.
+        batch, optimizers, schedule, clip, ema, augment, held_out, keep_best, patience, accelerator,
             precision: as in `pushforward.Trainer`; None for the model's own. A batch larger than
-            the data is all rows.
-        shape: of one observation where rows are images or clips laid flat, e.g. (1, 8, 8).
-        random_state: seed of the initialisation, the order and the noise.
+            the data uses all rows.
+        shape: shape of one observation if rows are flattened images or clips, e.g. (1, 8, 8).
+        random_state: seed of the initialisation, the order of rows and the noise.
 
-    Learnt: `model_`, in float64 (fitted as `precision` says), `n_features_in_`.
+    Attributes:
+        model_: the fitted model, in float64 (trained in `precision`).
+        n_features_in_: number of columns.
 
     Example:
         >>> import numpy as np
@@ -172,10 +172,10 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
     # ------------------------------------------------------------------------------------ arguments
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The arguments; `deep` adds the model's own as model__name."""
+        """The arguments; `deep` adds those of the model as model__name."""
         params: dict[str, Any] = super().get_params(deep=False)
         if deep:
-            with suppress(PushforwardError):  # a wrong model is refused by fit, not here
+            with suppress(PushforwardError):  # an invalid model is rejected by fit
                 params |= {
                     f"model__{name}": value
                     for name, value in self._template().hyperparameters().items()
@@ -183,8 +183,8 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         return params
 
     def set_params(self, **params: Any) -> Self:
-        """Change arguments; model__name replaces the model by one
-        with that argument changed, not fitted.
+        """Change arguments; model__name replaces the model by an
+        unfitted one with that argument changed.
         """
         super().set_params(
             **{name: value for name, value in params.items() if not name.startswith("model__")}
@@ -211,17 +211,17 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         return self
 
     def _template(self) -> Learner:
-        """The model that was named or given, which is never fitted itself."""
+        """The unfitted model that `model` names or is."""
         model = model_class(self.model)() if isinstance(self.model, str) else self.model
         if not isinstance(model, Learner):
             raise InvalidKind(
-                "model must be a learner such as pushforward.VAE() or the name of one, got"
-                f" {self.model!r}"
+                "model must be one trained by gradients, such as pushforward.VAE(), or its name,"
+                f" got {self.model!r}"
             )
         return model
 
     def _trainer(self, model: Learner, n: int) -> Trainer:
-        """The model's own fitter with what was set here in place of its settings."""
+        """The model's default trainer with the settings of this estimator."""
         settings: dict[str, Any] = {
             name: getattr(self, name) for name in SETTINGS if getattr(self, name) is not None
         }
@@ -229,7 +229,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         default = model.default_fitter()
         if not isinstance(default, Trainer):
             raise InvalidKind(
-                f"{type(model).__name__} is not learnt by a Trainer, but by"
+                f"{type(model).__name__} is not fitted by a Trainer, but by"
                 f" {type(default).__name__}; fit it directly"
             )
         if budget:
@@ -245,14 +245,14 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
     # -------------------------------------------------------------------------------------- fitting
 
     def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Self:
-        """Learn from rows X (n, d)."""
+        """Fit to rows X (n, d)."""
         template = self._template()
         rows = self._rows(X, reset=True, least=2)
         model = copy.deepcopy(template)
         source = self._source(rows, shape=self.shape)
         assert isinstance(source, Arrays)  # rows are dense here
         model.fit(source, by=self._trainer(model, len(rows)))
-        # In float64 a row's code does not depend on which rows it is asked with.
+        # In float64 a row's code does not depend on the other rows of its batch.
         self.model_: Any = model.to("cpu").double().eval()
         if isinstance(template, Encodes):
             self._n_features_out = self._encode(source.x[:1].to(torch.float64)).shape[1]
@@ -290,8 +290,8 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
 
     @torch.no_grad()
     def score(self, X: ArrayLike, y: ArrayLike | None = None) -> float:
-        """Mean log-density, mean bound (nats), minus the mean squared error,
-        or minus the energy distance; see the module.
+        """Mean log-density or bound (nats), or minus the error or energy distance;
+        see the module.
         """
         x = self._check_rows(X)
         model, stream = self.model_, generator(0)
@@ -327,12 +327,12 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
 
 
 def _map_blocks(verb: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
-    """verb(x), some thousand rows at a time."""
+    """verb(x), in blocks of some thousand rows."""
     return torch.cat([verb(rows) for rows in x.split(BLOCK)])
 
 
 def _to_python(value: object) -> object:
-    """numpy's numbers, which searches hand over, as Python's."""
+    """Convert numpy scalars, as passed by searches, to Python's."""
     if isinstance(value, np.generic):
         return value.item()
     return (

@@ -1,6 +1,4 @@
-"""Gaussian mixtures by scikit-learn's names:
-p(x) = Σ_k π_k N(x; μ_k, Σ_k), by expectation maximisation.
-"""
+"""Gaussian mixtures with scikit-learn's API: p(x) = Σ_k π_k N(x; μ_k, Σ_k), fitted by EM."""
 
 from __future__ import annotations
 
@@ -50,32 +48,39 @@ STARTS = {
 
 
 class GaussianMixture(DensityMixin, Adapter):
-    """Gaussian mixture with scikit-learn's names and numbers, on `pushforward.GMM`.
+    """Gaussian mixture with scikit-learn's API and results, on `pushforward.GMM`.
 
     **Reference** scikit-learn's `mixture.GaussianMixture`. From the same weights, means and
-    precisions it takes the same steps. It differs in this:
+    precisions it takes the same steps. Differences:
 
-    * NaN is a missing value, marginalised exactly, when fitting and everywhere else;
+    * NaN is a missing value, marginalised exactly, in fits and in all methods;
     * `reg_covar` bounds variances from below instead of being added to them, so that the likelihood
-      never falls and covariances that need no help keep their likeliest values;
-    * starts are other draws, on standardised columns: 'k-means++' gives every row to its nearest
-      chosen row, and 'random' is 'random_from_data', with equal weights and the data's own
-      variances (random responsibilities would start every component at the mean of all).
+      never decreases and regular covariances keep their maximum-likelihood values;
+    * starts differ, and use standardised columns: 'k-means++' assigns every row to its nearest
+      chosen row, and 'random' is 'random_from_data', with equal weights and the variances of the
+      data (random responsibilities would start every component at the overall mean).
 
     Args:
         n_components: k.
         covariance_type: 'full', 'tied', 'diag' or 'spherical'.
         tol: stop when a pass raises the mean log-likelihood by less than this, nats.
-        reg_covar: the least variance in any direction, squared units of the data. With 0 a
-            component that collapses is an error.
-        max_iter, n_init: the most passes, and how many starts to follow, the likeliest being kept.
-        init_params: 'kmeans', 'k-means++', 'random' or 'random_from_data'. weights_init,
-            means_init, precisions_init: (k,), (k, d) and by type (k, d, d), (d, d), (k, d) or (k,).
-        random_state: seed of the starts, and of `sample`.
-        warm_start: begin from what was learnt before.
+        reg_covar: smallest variance in any direction, squared units of the data.
+            With 0 a collapsed component is an error.
+        max_iter, n_init: most passes per start, and number of starts,
+            of which the likeliest is kept.
+        init_params: 'kmeans', 'k-means++', 'random' or 'random_from_data'.
+        weights_init, means_init, precisions_init: (k,), (k, d) and by type (k, d, d), (d, d),
+            (k, d) or (k,).
+        random_state: seed of the starts and of `sample`.
+        warm_start: start from the parameters of the previous fit.
 
-    Learnt: `weights_`, `means_`, `covariances_`, `precisions_`, `precisions_cholesky_`,
-    `converged_`, `n_iter_`, `lower_bound_` (of the last pass), `lower_bounds_` (of each), `model_`.
+    Attributes:
+        weights_: (k,).
+        means_: (k, d).
+        covariances_, precisions_, precisions_cholesky_: by type (k, d, d), (d, d), (k, d) or (k,).
+        converged_, n_iter_: of the best start.
+        lower_bound_, lower_bounds_: mean log-likelihood after the last pass, and after each.
+        model_: the `pushforward.GMM`.
 
     Example:
         >>> import numpy as np
@@ -120,7 +125,7 @@ class GaussianMixture(DensityMixin, Adapter):
         self.verbose_interval = verbose_interval
 
     def fit(self, X: ArrayLike, y: object = None) -> Self:
-        """Learn from rows X (n, d), at least two; NaN where a value is missing."""
+        """Fit to rows X (n, d), at least two; NaN marks missing values."""
         rows = self._rows(X, reset=True, least=2, gaps=True)
         k = check_whole("n_components", self.n_components)
         if len(rows) < k:
@@ -165,12 +170,12 @@ class GaussianMixture(DensityMixin, Adapter):
         self.n_iter_, self.lower_bounds_, self.converged_ = best
         self.lower_bound_ = best.last
         for symptom in self.model_.symptoms({}):
-            # A component begun on one row may still take others, unless the passes are over.
+            # A component that starts on one row may still gain others, unless no passes are left.
             over = self.converged_ or self.model_.collapsed
             if symptom.name == "variance floor" and not self.reg_covar and over:
                 raise InvalidValue(
-                    "a component has collapsed to fewer dimensions than the data have, and"
-                    " reg_covar=0 lets it; pass fewer components, or a reg_covar above 0"
+                    "a component has collapsed to fewer dimensions than the data, and"
+                    " reg_covar=0 allows it; pass fewer components, or a reg_covar above 0"
                 )
             warnings.warn(
                 f"{symptom.name}: {symptom.seen}; try: {symptom.advice}", FitWarning, stacklevel=2
@@ -185,7 +190,7 @@ class GaussianMixture(DensityMixin, Adapter):
         return self
 
     def fit_predict(self, X: ArrayLike, y: object = None) -> NDArray[Any]:
-        """Fit, and the most probable component of each row (n,)."""
+        """Fit, and return the most probable component of each row (n,)."""
         return self.fit(X).predict(X)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
@@ -208,12 +213,12 @@ class GaussianMixture(DensityMixin, Adapter):
         return float(self.score_samples(X).mean())
 
     def bic(self, X: ArrayLike) -> float:
-        """Schwarz's criterion on rows X; lower is better."""
+        """The Bayesian information criterion (Schwarz) of rows X; lower is better."""
         rows = self._check_rows(X)
         return self.model_.bic(rows)
 
     def aic(self, X: ArrayLike) -> float:
-        """Akaike's criterion on rows X; lower is better."""
+        """The Akaike information criterion of rows X; lower is better."""
         rows = self._check_rows(X)
         return self.model_.aic(rows)
 
@@ -222,7 +227,7 @@ class GaussianMixture(DensityMixin, Adapter):
         check_is_fitted(self)
         stream = torch.Generator().manual_seed(draw_seed(self.random_state))
         samples = self.model_.sample(check_whole("n_samples", n_samples), rng=stream)
-        # A component drawn by p(k | x) for x from p(x) is one of the pair's joint distribution.
+        # Drawing k from p(k | x) for x from p(x) samples their joint distribution.
         components = torch.multinomial(self.model_.responsibilities(samples), 1, generator=stream)[
             :, 0
         ]
@@ -233,8 +238,8 @@ class GaussianMixture(DensityMixin, Adapter):
         return to_tensor(self._rows(X, reset=False, gaps=True))
 
     def _make_listener(self, attempt: int, before: float) -> Callable[[int, float], bool]:
-        """Called after every pass: prints what `verbose` asks for; with a warm start the bound
-        reached `before` counts as a pass.
+        """A function that prints each pass, if `verbose`;
+        a warm start counts `before` as a pass.
         """
         last = before
         if self.verbose:
@@ -255,7 +260,7 @@ class GaussianMixture(DensityMixin, Adapter):
         return told
 
     def _initial_parameters(self, k: int, d: int) -> dict[str, NDArray[Any]]:
-        """Weights, means and covariances to begin from, those that were given."""
+        """The given initial weights, means and covariances."""
         shapes = {
             "weights": (k,),
             "means": (k, d),
@@ -283,7 +288,7 @@ class GaussianMixture(DensityMixin, Adapter):
         return parameters
 
     def _previous_parameters(self, d: int) -> dict[str, NDArray[Any]]:
-        """What was learnt before, if the next fit is to begin from it."""
+        """The parameters of the previous fit, if the next one starts from them."""
         same = hasattr(self, "means_") and self.means_.shape == (self.n_components, d)
         if not (
             self.warm_start
@@ -300,7 +305,7 @@ class GaussianMixture(DensityMixin, Adapter):
         return {name: value.astype(np.float64) for name, value in parameters.items()}
 
     def _publish(self, dtype: np.dtype[Any]) -> None:
-        """What was learnt, in scikit-learn's shapes and in the type of the rows."""
+        """Set the fitted attributes, in scikit-learn's shapes and the type of the rows."""
         matrices = self.covariance_type in ("full", "tied")
         spread = to_array(self.model_.covariances_ if matrices else self.model_.variances_)
         self.weights_, self.means_ = to_array(self.model_.weights_), to_array(self.model_.means_)
@@ -319,7 +324,7 @@ class GaussianMixture(DensityMixin, Adapter):
 
 
 def _initialise(model: GMM, parameters: dict[str, NDArray[Any]]) -> None:
-    """Put what was given in the place of the model's own beginning."""
+    """Replace the model's initialisation by the given parameters."""
     values = {name: torch.from_numpy(value).to(model.device) for name, value in parameters.items()}
     if "weights" in values:
         model.weights_ = values["weights"]
@@ -334,17 +339,17 @@ def _initialise(model: GMM, parameters: dict[str, NDArray[Any]]) -> None:
 
 
 def _numpy_dtype(rows: torch.Tensor) -> np.dtype[Any]:
-    """numpy's name for the type of a tensor."""
+    """The numpy dtype of a tensor."""
     return rows.numpy().dtype
 
 
 def _covariance_shape(kind: str, k: int, d: int) -> tuple[int, ...]:
-    """Of covariances and precisions."""
+    """The shape of covariances and precisions."""
     return {"full": (k, d, d), "tied": (d, d), "diag": (k, d), "spherical": (k,)}[kind]
 
 
 def _invert(matrices: NDArray[Any], kind: str) -> NDArray[Any]:
-    """Precisions from covariances, or the other way round."""
+    """Precisions from covariances, or the reverse."""
     if kind in ("diag", "spherical"):
         return 1 / matrices
     values, axes = np.linalg.eigh(matrices)
@@ -353,9 +358,7 @@ def _invert(matrices: NDArray[Any], kind: str) -> NDArray[Any]:
 
 
 def _check_precisions(precisions: NDArray[Any], kind: str) -> None:
-    """Refuse precisions that are not those of a normal distribution: positive numbers, or symmetric
-    matrices with such eigenvalues.
-    """
+    """Reject precisions that are not positive or not positive-definite."""
     if kind in ("diag", "spherical"):
         if not np.all((precisions > 0) & np.isfinite(precisions)):
             raise InvalidValue(
@@ -375,7 +378,7 @@ def _check_precisions(precisions: NDArray[Any], kind: str) -> None:
 
 
 def _upper_root(precisions: NDArray[Any], kind: str) -> NDArray[Any]:
-    """Upper triangular U with U Uᵀ = precision; square roots where there are no matrices."""
+    """Upper triangular U with U Uᵀ = precision; square roots for diagonal precisions."""
     if kind in ("diag", "spherical"):
         roots: NDArray[Any] = np.sqrt(precisions)
         return roots

@@ -1,11 +1,10 @@
-"""This library by scikit-learn's names: estimators for its pipelines,
-searches and cross-validation.
+"""scikit-learn's API: estimators for its pipelines, searches and cross-validation.
 
     from pushforward.compat.sklearn import PCA, KernelDensity, GaussianMixture, KMeans, Estimator
 
-Arguments, methods and learnt attributes are scikit-learn's, and so are the numbers wherever the
-definitions agree; each class says where they do not. `Estimator` puts any learner (auto-encoder,
-VAE, GAN, one of your own) behind them.
+Arguments, methods and attributes are scikit-learn's, and so are the results if the definitions
+agree; each class lists its differences. `Estimator` wraps any model trained by gradients
+(autoencoder, VAE, GAN, your own).
 """
 
 from pushforward.compat.clusters import KMeans

@@ -58,7 +58,7 @@ class KernelSums:
         shape: 'radial' or 'product'; the same for the Gaussian.
         method: 'auto' chooses by predicted cost, for each number of queries.
         tolerance: allowed relative error of f, for Fourier sums.
-            memory: bytes that transforms may use.
+        memory: bytes that transforms may use.
 
     Example:
         >>> sums = KernelSums(torch.zeros(1, 1), 1.0)

@@ -43,7 +43,8 @@ class StructuredCodes(RowDistribution):
 
     Args:
         n: number of rows.
-        noise: number of normal entries. categories: sizes of the one-hot blocks.
+        noise: number of normal entries.
+        categories: sizes of the one-hot blocks.
         continuous: number of entries uniform in [-1, 1].
         like: a tensor with the device and float type of the samples.
         scale: s, standard deviation of the noise.

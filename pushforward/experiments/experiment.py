@@ -270,7 +270,8 @@ def complete_run(part: Path, folder: Path, outcome: Outcome, bounds: int = 0) ->
     """Measure, and add images and the model card to a run.
 
     Args:
-        part: the temporary folder of the run. folder: its final folder.
+        part: the temporary folder of the run.
+        folder: its final folder.
         outcome: of the fit.
         bounds: posterior samples per row for importance-weighted bounds.
     """

@@ -38,7 +38,8 @@ class RunFilm:
         strip: some of the frames, side by side.
         frames: called for all frames, one after the other, as images.
         samples: observations seen at each frame.
-        colours: number of colours for a GIF. seconds: duration of each frame.
+        colours: number of colours for a GIF.
+        seconds: duration of each frame.
         notes: omissions, with reasons.
     """
 
@@ -69,8 +70,9 @@ def run_film(
 
     Args:
         run: of the fit.
-        frames: number of frames in the strip. codes: number of samples in a strip of images.
-            seconds: duration of each frame of the film.
+        frames: number of frames in the strip.
+        codes: number of samples in a strip of images.
+        seconds: duration of each frame of the film.
         axes: two columns of points, by name or position; the first two if None.
 
     Raises:

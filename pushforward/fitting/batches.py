@@ -39,7 +39,8 @@ class Batches:
     this one takes every `world`-th row from `rank`.
 
     Args:
-        source: of the rows. size: observations per step, over all processes.
+        source: of the rows.
+        size: observations per step, over all processes.
         seed: of the order.
         rank, world: this process and the number of processes.
 

@@ -27,7 +27,8 @@ class Blocks:
     """This process's rows, in blocks.
 
     Args:
-        settings: block and seed. model: maps the rows and states its preferred block size.
+        settings: block and seed.
+        model: maps the rows and states its preferred block size.
         source: the rows.
         processes: those sharing the rows.
     """

@@ -28,7 +28,8 @@ class Budget:
     """The budget of one fit, and its clock.
 
     Args:
-        settings: the budget. batch: observations per step.
+        settings: the budget.
+        batch: observations per step.
         steps_per_epoch: batches in a pass over the data.
 
     `total` is the budget in steps, None if only time is limited;

@@ -143,7 +143,8 @@ class EM(ExplicitSettings):
     def fit(self, model: Any, source: Source) -> Finished:
         """Fit `model` to `source` from scratch, in every process.
 
-        Raises: Interrupted: If a signal stopped the fit before it had a model; its state is saved.
+        Raises:
+            Interrupted: If a signal stopped the fit before it had a model; its state is saved.
         """
         fitted, token = PassModel(model), self.token or CancelToken()
         passes = PassSettings(self.steps, self.tolerance, self.block, self.seed)

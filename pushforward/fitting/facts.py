@@ -37,7 +37,8 @@ class Scanner:
 
     Args:
         source: the rows.
-        processes: those sharing the rows. run: the folder of the fit.
+        processes: those sharing the rows.
+        run: the folder of the fit.
     """
 
     def __init__(self, source: Source, processes: Processes, run: PassFolder) -> None:

@@ -46,7 +46,8 @@ class Feed:
     Args:
         settings: batch, seed and augment.
         model: provides the scalings, and the augmentations if the settings have none.
-        training: the training rows. held_out: rows for evaluation, if any.
+        training: the training rows.
+        held_out: rows for evaluation, if any.
         processes: determines this process's share of each batch, and its device.
     """
 

@@ -47,7 +47,8 @@ class Passes:
         announcer: sends events to observers.
         fitted: the model, prepared.
         source: the rows.
-        processes: those sharing the rows. folder: the run folder.
+        processes: those sharing the rows.
+        folder: the run folder.
         scanner: its result is part of checkpoints.
     """
 

@@ -30,7 +30,9 @@ class Processes:
     """This process among all processes of the fit.
 
     Args:
-        rank: of this process. world: number of processes. device: of this process.
+        rank: of this process.
+        world: number of processes.
+        device: of this process.
     """
 
     def __init__(self, rank: int, world: int, device: torch.device) -> None:

@@ -90,7 +90,8 @@ class _Buffer:
     """The shuffle buffer.
 
     Args:
-        cursor: provides the rows. size: number of rows held.
+        cursor: provides the rows.
+        size: number of rows held.
     """
 
     def __init__(self, cursor: Cursor, size: int) -> None:

@@ -1,1 +1,1 @@
-"""Measurements: each returns a record of what was measured, on what, how, and with which error."""
+"""Metrics: each returns a record of the quantity, the data, the method and the error."""

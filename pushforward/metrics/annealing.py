@@ -1,26 +1,25 @@
-r"""Annealed importance sampling: log p(x) of a latent-variable model, where a plain average fails.
+r"""Annealed importance sampling of log p(x) under a latent-variable model.
 
-Codes are moved from the prior to the posterior through p_t(z) ∝ p(z) p(x|z)^β_t,
-0 = β_0 < … < β_T = 1. With z_0 ~ p(z) and z_t one Hamiltonian move from z_{t-1} that leaves p_t as
-it is,
+It works where a plain average over the prior fails. Codes are moved from the prior to the posterior
+through p_t(z) ∝ p(z) p(x|z)^β_t, 0 = β_0 < … < β_T = 1. With z_0 ~ p(z) and z_t one Hamiltonian
+move from z_{t-1} that leaves p_t invariant,
 
     log w = Σ_{t=1..T} (β_t - β_{t-1}) log p(x|z_{t-1}),      E w = p(x)        (Neal 2001, Eq. 7)
 
 so the log of a mean of weights bounds log p(x) from below, in expectation; with T = 1 it is the
-naive average over the prior. Run the other way, from one exact sample of the posterior, the same
-sum has E 1/w = 1/p(x) and bounds log p(x) from above. An exact sample is at hand for data simulated
-from the model: there, and only there, the answer lies between two numbers (Grosse et al. 2015).
+naive average over the prior. Run in reverse, from one exact sample of the posterior, the same sum
+has E 1/w = 1/p(x) and bounds log p(x) from above. An exact sample is available only for data
+simulated from the model, so only there is log p(x) bounded on both sides (Grosse et al. 2015).
 
 All chains of many observations move together, in blocks of bounded memory (`hamiltonian`).
 
 References:
-    Neal (2001), Annealed importance sampling. https://doi.org/10.1023/A:1008923215028
-    Grosse, Ghahramani & Adams (2015), Sandwiching the marginal likelihood using bidirectional Monte
-    Carlo. https://arxiv.org/abs/1511.02543
-    Wu, Burda, Salakhutdinov & Grosse (2017), On the quantitative analysis of decoder-based
-    generative models. https://arxiv.org/abs/1611.04273
-    Huang, Makhzani, Cao & Grosse (2020), Evaluating lossy compression rates of deep generative
-    models. https://arxiv.org/abs/2008.06653
+    Neal (2001), Annealed importance sampling. https://doi.org/10.1023/A:1008923215028 Grosse,
+    Ghahramani & Adams (2015), Sandwiching the marginal likelihood using bidirectional Monte Carlo.
+    https://arxiv.org/abs/1511.02543 Wu, Burda, Salakhutdinov & Grosse (2017), On the quantitative
+    analysis of decoder-based generative models. https://arxiv.org/abs/1611.04273 Huang, Makhzani,
+    Cao & Grosse (2020), Evaluating lossy compression rates of deep generative models.
+    https://arxiv.org/abs/2008.06653
 """
 
 from __future__ import annotations
@@ -58,11 +57,11 @@ from pushforward.metrics.likelihood import density_unit, estimate
 __all__ = ["ais", "bdmc", "rate_distortion", "temperature_schedule", "RatePoint", "WideBracket"]
 
 STEEPNESS = 4.0
-"""Of the sigmoid, as in Wu et al. (2017)."""
+"""Slope of the sigmoid, as in Wu et al. (2017)."""
 
 
 class WideBracket(UserWarning):
-    """The two sides of a bracket are far apart: more temperatures are needed to trust either."""
+    """The two sides of a bracket are far apart; use more temperatures."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +69,8 @@ class RatePoint:
     """One point of a rate-distortion curve.
 
     Args:
-        beta: the temperature at which it was read off.
-        rate: nats a code carries, KL of p_β(z|x) from the prior: an upper bound in expectation.
+        beta: the inverse temperature.
+        rate: KL of p_β(z|x) from the prior, nats: an upper bound in expectation.
         distortion: -log p(x|z) of such codes, nats in the user's units.
     """
 
@@ -82,12 +81,12 @@ class RatePoint:
 
 @dataclass
 class Sweep:
-    """What chains through all temperatures gave, for n observations.
+    """Results of chains through all temperatures, for n observations.
 
     Args:
-        mean: of the weights (of their inverses, on the way back).
+        mean: mean of the weights (of their inverses in reverse).
         acceptance: mean probability of acceptance.
-        steps: log ε of the pilots of each observation at the end, their mean (n,).
+        steps: final mean log ε of the pilots of each observation (n,).
     """
 
     mean: LogMean
@@ -118,12 +117,13 @@ def ais(
 ) -> Estimate:
     """A stochastic lower bound on log p(x) of each row: the log of the mean weight of some chains.
 
-    Needs p(z) and p(x|z) only, differentiable in z. `listeners` hear `Progress`, in observations.
+    It needs only p(z) and p(x|z), differentiable in z.
+    `listeners` receive `Progress` events, counted in observations.
 
     Args:
-        temperatures: steps from the prior to the posterior.
-        chains: per observation.
-        leapfrogs: per move.
+        temperatures: number of steps from the prior to the posterior.
+        chains: number of chains per observation.
+        leapfrogs: leapfrog steps per move.
     """
     require_positive(temperatures=temperatures, chains=chains, leapfrogs=leapfrogs)
     with evaluation_mode(model):
@@ -157,9 +157,8 @@ def bdmc(
 ) -> Bracket:
     """Bounds on log p(x) from both sides, for n observations simulated from the model itself.
 
-    It bounds the error of `ais` with the same settings on data like the model's own; whether real
-    data are like those is for the reader to judge. Warns (`WideBracket`) when the bounds are more
-    than `wide` nats apart on average.
+    This bounds the error of `ais` with the same settings on simulated data; real data may differ
+    from those. Warns (`WideBracket`) if the bounds are more than `wide` nats apart on average.
     """
     require_positive(n=n, temperatures=temperatures, chains=chains, leapfrogs=leapfrogs, wide=wide)
     latent = require_latent(model, "bdmc")
@@ -198,12 +197,12 @@ def rate_distortion(
     listeners: Sequence[Listener] = (),
     data: str = "",
 ) -> list[RatePoint]:
-    """The rate-distortion curve of the decoder, read off one annealed run (Huang et al. 2020).
+    """The rate-distortion curve of the decoder, from one annealed run (Huang et al. 2020).
 
     At β the distribution p_β(z|x) ∝ p(z) p(x|z)^β minimises rate + β distortion. Its distortion is
     the weighted mean of -log p(x|z) over the chains, its rate β E log p(x|z) - log Z_β with Z_β
-    from the weights so far: an upper bound, in expectation. The last point, β = 1, has
-    rate + distortion = -log p(x) as `ais` has it.
+    from the weights so far: an upper bound, in expectation. The last point, β = 1, has rate +
+    distortion = -log p(x) as estimated by `ais`.
     """
     require_positive(points=points, temperatures=temperatures, chains=chains, leapfrogs=leapfrogs)
     with evaluation_mode(model):
@@ -259,7 +258,7 @@ def _sweep(
     steps: Tensor | None = None,
     watch: Callable[[slice], Watch] | None = None,
 ) -> Sweep:
-    """Chains of all observations through all temperatures.
+    """Run the chains of all observations through all temperatures.
 
     From the prior, or from one code (n, latent) each.
     """
@@ -297,7 +296,7 @@ def _sweep(
 def _simulate(
     model: LatentVariables, n: int, y: Conditioning, rng: torch.Generator
 ) -> tuple[Joint, Tensor]:
-    """n observations of the model's own, in its coordinates, and the codes they came from."""
+    """Simulate n observations, in the model's coordinates, with their codes."""
     codes, condition = model.prior(n).rsample(rng=rng), encode_condition(model, y, n)
     arguments = (codes,) if condition is None else (codes, condition)
     distribution = model.likelihood(*arguments)
@@ -311,7 +310,7 @@ def _bracket(
     backward: Sweep,
     how: dict[str, Any],
 ) -> Bracket:
-    """The records of both directions."""
+    """Combine the records of both directions."""
     data = f"simulated from the model ({len(joint.u)} rows)"
     facts = {"unit": "nats", "measure": density_unit(model), "data": data}
     shift = model.log_jacobian(joint.u)
@@ -326,7 +325,7 @@ def _bracket(
 
 
 def _warn_of_gap(bracket: Bracket, report: Reporter, temperatures: int) -> None:
-    """To the caller and to the listeners."""
+    """Warn the caller and the listeners."""
     symptom = f"the bounds on log p(x) are {bracket.gap:.2g} nats apart"
     symptom = f"{symptom}, so the lower one may be that far off"
     advice = f"use more temperatures than {temperatures}, or more leapfrogs"

@@ -1,9 +1,8 @@
-r"""A small classifier, for two uses: its last hidden layer as a feature space,
-and telling real from generated rows.
+r"""A small classifier, as a feature space and for classifier two-sample tests.
 
-Inputs are standardised (one shift and scale for images, one per coordinate for points); images go
-through three convolutions with stride 2, points through two hidden layers; the loss is the mean
-cross-entropy, by Adam with a rate that falls as a cosine to 0.
+Inputs are standardised (one shift and scale for images, one per coordinate for points). Images pass
+through three convolutions with stride 2, points through two hidden layers. The loss is the mean
+cross-entropy, minimised by Adam with a cosine schedule to 0.
 """
 
 from __future__ import annotations
@@ -31,12 +30,12 @@ from pushforward.nets.mlp import mlp
 __all__ = ["classifier", "Classifier", "train_classifier"]
 
 BATCH = 128
-"""Rows in a step: small, so that little data give many steps."""
+"""Rows per step: small, so that a small data set gives many steps."""
 
 
 class Classifier(nn.Module):
-    """x (b, *event) to its last hidden layer (b, width);
-    `head` makes that the classes' logits (b, classes).
+    """Map x (b, *event) to its last hidden layer (b, width);
+    `head` maps that to logits (b, classes).
     """
 
     shift: Tensor
@@ -66,7 +65,7 @@ class Classifier(nn.Module):
         )
 
     def fit_standardisation(self, x: Tensor) -> None:
-        """Take the shift and scale of x (n, *event)."""
+        """Set the shift and scale from x (n, *event)."""
         x = x.to(torch.float64)
         shift, scale = mean_and_deviation(x if x.ndim == 2 else x.reshape(-1, 1))
         self.shift, self.scale = (
@@ -74,9 +73,7 @@ class Classifier(nn.Module):
         )
 
     def standardise(self, x: Tensor) -> Tensor:
-        """What the network sees of x (b, *event):
-        shifted and scaled in float64, then in the weights' dtype.
-        """
+        """Shift and scale x (b, *event) in float64; return it in the dtype of the weights."""
         return ((x.to(torch.float64) - self.shift) / self.scale).to(self.head.weight.dtype)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -86,13 +83,13 @@ class Classifier(nn.Module):
 
     @torch.no_grad()
     def log_probabilities(self, features: Tensor) -> Tensor:
-        """Of the classes (b, classes), float64, of rows of the last hidden layer (b, width)."""
+        """Log-probabilities (b, classes), float64, from the last hidden layer (b, width)."""
         logits: Tensor = self.head(features.to(self.head.weight))
         return logits.to(torch.float64).log_softmax(1)
 
     @torch.no_grad()
     def classes(self, x: Tensor) -> Tensor:
-        """The likeliest class (n,) of every row."""
+        """The most probable class (n,) of each row."""
         return torch.cat([self.head(self(part)).argmax(1) for part in x.split(1024)])
 
 
@@ -105,13 +102,12 @@ def classifier(
     held_out: float = 0.1,
     rng: Rng = 0,
 ) -> Features:
-    """The last hidden layer of a classifier of the real data x
-    (n, *event) by their labels (n,) as a feature space.
+    """The last hidden layer of a classifier of real data x (n, *event) by labels (n,), as features.
 
     Args:
-        steps: of 128 rows each; if not given as many as 20 times through the data, but 200 to 3000.
-        width: how many features.
-        held_out: share of the rows to hold out, on which facts['accuracy'] is measured.
+        steps: number of steps of 128 rows; by default 20 epochs, but between 200 and 3000 steps.
+        width: number of features.
+        held_out: share of the rows held out to measure facts['accuracy'].
     """
     require_positive(steps=steps, width=width, held_out=held_out)
     x = rows(x)
@@ -142,7 +138,7 @@ def classifier(
 
 
 def _encode_labels(labels: Observations) -> Tensor:
-    """Labels (n,), numbers or words, as numbers."""
+    """Labels (n,), numbers or text, as class numbers."""
     if isinstance(labels, Tensor):
         return labels.detach().flatten()
     array = np.asarray(labels)
@@ -163,7 +159,7 @@ def train_classifier(
     decay: float = 1e-4,
     rng: Rng = 0,
 ) -> Classifier:
-    """A classifier of x (n, *event) into codes (n,) of 0..classes-1."""
+    """Train a classifier of x (n, *event) into codes (n,) of 0..classes-1."""
     stream = generator(rng)
     with seeded(int(integers(2**62, (), rng=stream))):
         network = Classifier(tuple(x.shape[1:]), classes, max(4, width))
@@ -177,7 +173,7 @@ def train_classifier(
 
 @dataclass
 class _Plan:
-    """Adam with a rate that falls as a cosine."""
+    """Adam with a cosine learning-rate schedule."""
 
     network: Classifier
     steps: int
@@ -190,7 +186,7 @@ class _Plan:
         )
 
     def step(self, step: int, x: Tensor, codes: Tensor) -> None:
-        """One step on a batch."""
+        """Take one step on a batch."""
         self.optimizer.param_groups[0]["lr"] = (
             self.rate * (1 + math.cos(math.pi * step / self.steps)) / 2
         )
@@ -201,5 +197,5 @@ class _Plan:
 
 
 def _reduced_side(side: int) -> int:
-    """A side after three convolutions with stride 2."""
+    """The side length after three convolutions with stride 2."""
     return -(-side // 8)

@@ -1,20 +1,21 @@
-r"""How well rows fall into clusters.
+r"""Quality of clusterings.
 
 Silhouette (Rousseeuw 1987, https://doi.org/10.1016/0377-0427(87)90125-7): with a_i the mean
-distance of row i to the other rows of its cluster and b_i the least mean distance to those of
-another,
+distance of row i to the other rows of its cluster and b_i the smallest mean distance to the rows of
+another cluster,
 
     s_i = (b_i - a_i) / max(a_i, b_i)   in [-1, 1],        0 for a cluster of one row.
 
-Elbow: the inertia falls with the number of clusters k, steeply until k is enough and gently after;
-the knee is the k whose logarithm lies farthest below the straight line from the first point to the
-last, both axes scaled to [0, 1] (Satopää et al. 2011, Kneedle; the logarithm, so that a fall counts
-by its ratio and far clusters do not hide near ones).
+Elbow: the inertia falls with the number of clusters k, steeply until k is sufficient and slowly
+after. The knee is the k at which the log-inertia lies farthest below the straight line from the
+first point to the last, with both axes scaled to [0, 1] (Kneedle; Satopää et al. 2011,
+https://doi.org/10.1109/ICDCSW.2011.20). The logarithm makes decreases relative, so that distant
+clusters do not hide close ones.
 
-Against labels nobody showed the model: each cluster is given the label most of its rows have, and
-the purity is the share of rows that have their cluster's label; or clusters and labels are matched
-one to one, so that the share is largest. Many small clusters are pure for nothing; matched, a
-cluster too many is all wrong.
+Purity, against labels not used in the fit: each cluster is assigned the most frequent label of its
+rows, and the purity is the share of rows with their cluster's label. Alternatively clusters and
+labels are matched one to one so as to maximise that share. Many small clusters are trivially pure;
+with matching, all rows of surplus clusters count as errors.
 """
 
 from __future__ import annotations
@@ -39,11 +40,10 @@ __all__ = ["silhouette", "elbow", "purity"]
 def silhouette(
     x: Observations, labels: Observations, *, most: int = 10_000, rng: Rng = 0, data: str = ""
 ) -> Record:
-    """The mean silhouette of rows x (n, d) under labels (n,),
-    with its standard error; 1 is best, below 0 is misplaced.
+    """The mean silhouette of rows x (n, d) under labels (n,), with its standard error.
 
-    All pairs are compared, in blocks; of more than `most` rows a
-    random `most` are used (noted in the record).
+    It is 1 at best; negative values mean misplaced rows. All pairs are compared, in blocks; of more
+    than `most` rows a random subset of that size is used (noted in the record).
     """
     most = require_whole(most, "most", least=2)
     rows, labels = (
@@ -85,7 +85,7 @@ def silhouette(
 
 
 def elbow(inertia: Mapping[int, float]) -> int:
-    """The number of clusters at the knee of {clusters: inertia}; needs at least three of them."""
+    """The number of clusters at the knee of {clusters: inertia}, from at least three points."""
     if len(inertia) < 3:
         raise InvalidValue(
             f"an elbow needs the inertia of at least three numbers of clusters, got {len(inertia)}"
@@ -102,12 +102,14 @@ def elbow(inertia: Mapping[int, float]) -> int:
 def purity(
     clusters: Observations, labels: Observations, *, matched: bool = False, data: str = ""
 ) -> Record:
-    """The share of rows whose label (n,) is that of their cluster (n,),
-    with its standard error; 1 is best.
+    """The share of rows whose label (n,) is the label of their cluster (n,),
+    with its standard error.
 
-    A cluster's label is that of most of its rows; with `matched`, the one the best one-to-one
-    matching gives it (Kuhn 1955), if any: 1 minus it is the error of clusters as a classifier.
-    Details hold the matching and the share of the largest label, which a single cluster has.
+    It is 1 at best. A cluster's label is the most frequent one of its rows, or, with `matched`, the
+    one assigned by the best one-to-one matching (Kuhn 1955,
+    https://doi.org/10.1002/nav.3800020109), if any; then 1 minus the purity is the error rate of
+    the clusters as a classifier. Details hold the matching, and the share of the most frequent
+    label as a baseline.
     """
     clusters, labels = (
         view_as_tensor(to_numeric(each, "clusters and labels")) for each in (clusters, labels)
@@ -138,9 +140,7 @@ def purity(
 
 
 def _match_labels(table: Tensor) -> Tensor:
-    """The label of each cluster under the matching that keeps most rows;
-    -1 for a cluster without one.
-    """
+    """The label of each cluster in the matching with the most rows; -1 for an unmatched cluster."""
     from scipy.optimize import linear_sum_assignment
 
     rows, columns = linear_sum_assignment(table.numpy(), maximize=True)
@@ -152,7 +152,7 @@ def _match_labels(table: Tensor) -> Tensor:
 def _silhouette_widths(
     x: Tensor, clusters: Tensor, rows: Tensor, member: Tensor, size: Tensor
 ) -> Tensor:
-    """s of some rows (b,), against all rows (n, d) with membership (n, clusters)."""
+    """Silhouettes of some rows (b,) against all rows (n, d) with memberships (n, clusters)."""
     sums = torch.cdist(x, rows, compute_mode="donot_use_mm_for_euclid_dist") @ member
     index = clusters[:, None]
     within = sums.gather(1, index)[:, 0] / (size[clusters] - 1).clamp_min(1)

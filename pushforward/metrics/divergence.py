@@ -1,23 +1,23 @@
-"""How far apart two sets of samples are:
-f-divergences bounded from below by a critic that has not seen what it is judged on.
+"""Lower bounds on f-divergences between two sets of samples,
+by a critic evaluated on held-out rows.
 
-For every function h of an observation, T = f'(e^h) is a valid critic, and
+For any function h of an observation, T = f'(e^h) is a valid critic, and
 
     D_f(p‖q) ≥ E_p[f'(e^h)] - E_q[f*(f'(e^h))],   equal where h = ln(p/q)
 
 (Nowozin, Cseke & Tomioka 2016, https://arxiv.org/abs/1606.00709, Eq. 4; `objectives.divergences`).
-A small network learns h on training rows by the bound whose slopes are bounded, the original
-game's, as its best h is that of every other f; the wanted bound, less its standard error on
-validation rows, chooses the moment to stop, and is then averaged over rows held out from both.
-Folds take turns, so that every row is held out once. (Ascending the wanted bound itself was tried:
-no better for KL, and with Pearson's and Neyman's e^2h it follows single rows to where the held-out
-bound is worthless.)
+A small network is trained for h by the bound of the original GAN game, whose gradients are bounded
+and whose optimal h is that of every other f. The required bound, minus its standard error on
+validation rows, selects the stopping point, and is then averaged over rows held out from both. By
+cross-validation every row is held out once. (Maximising the required bound directly is no better
+for KL, and with Pearson's and Neyman's e^2h it overfits single rows until the held-out bound is
+worthless.)
 
-The expected result is at most the true divergence, whatever the network learnt; a result above it
-is noise, whose size the standard error gives. That error is itself hard to believe where rare
-observations carry the averages: Pearson's and Neyman's r² and 1/r², KL's and Jeffrey's r have heavy
-tails as soon as the distributions are a few widths apart. `details["largest"]` is the share of the
-variance that one observation makes up, and `details["note"]` warns where it is above a tenth.
+The expected result is at most the true divergence, however good the network is; a larger result is
+noise, of the size of the standard error. That error is itself unreliable if rare observations
+dominate the averages: r² and 1/r² (Pearson, Neyman) and r (KL, Jeffrey) have heavy tails as soon as
+the distributions are a few widths apart. `details["largest"]` is the largest share of the variance
+due to one observation, and `details["note"]` warns if it is above a tenth.
 """
 
 from __future__ import annotations
@@ -49,33 +49,27 @@ from pushforward.objectives.divergences import Divergence
 __all__ = ["divergence", "variational_bound", "train_log_ratio", "LogRatio"]
 
 LEAST_ROWS = 20
-"""Of each distribution for every fold: with fewer, validation has a row or two, whose standard
-error means nothing.
+"""Fewest rows of each distribution per fold: with fewer, validation has a row or two, whose
+standard error is meaningless.
 """
 LARGEST = 30.0
-"""|h| never exceeds it, so that e^2h is finite."""
+"""Largest |h|, so that e^2h is finite."""
 BATCH = 512
-"""Rows of each distribution in a step; all, where there are fewer: small tables are then seen
-whole.
-"""
+"""Rows of each distribution per step; small data sets are used whole."""
 RATE = 2e-3
 DECAY = 0.3
-"""Of AdamW: the rate is quick for so small a network, and the strong decay keeps it from following
-single rows.
+"""Learning rate and weight decay of AdamW: fast for a small network,
+and strong enough against overfitting single rows.
 """
 EVERY = 50
 PATIENCE = 8
-"""Steps between looks at the validation rows, and looks without a better one before it stops: 400
-steps.
-"""
+"""Steps between validations, and validations without improvement before stopping: 400 steps."""
 VALIDATION = 0.15
-"""The share of rows that tells when to stop; the more there are, the fewer teach."""
+"""The share of rows for validation; the others are for training."""
 AVERAGE = 0.98
-"""Of the weights, over the last 50 steps or so: single steps of a critic are noisy."""
+"""Decay of the weight average, over about 50 steps: single steps of a critic are noisy."""
 HEAVY = 0.1
-"""The share of the variance in one row from which on the error bar is warned of: one row in ten
-decides it.
-"""
+"""Share of the variance due to one row above which the error bar is flagged as unreliable."""
 
 
 def divergence(
@@ -89,17 +83,16 @@ def divergence(
     rng: Rng = 0,
     data: str = "",
 ) -> Record:
-    """A lower bound on D_f(p‖q) from samples p (n, *shape) and q (m, *shape),
-    with its standard error.
+    """A lower bound on D_f(p‖q) from samples p (n, *shape) and q (m, *shape), with standard error.
 
     Args:
         kind: 'kl', 'reverse_kl', 'pearson', 'neyman', 'hellinger',
             'jeffrey', 'js' (= 2 JSD), 'gan' or 'total_variation'.
-        hidden: sizes of the critic's layers.
-        folds: critics; each is trained on the other folds' rows and evaluated on its own.
-        steps: a critic's most; it stops when the validation rows have not improved for a while.
-        rng: of the split, the initial weights and the batches.
-        data: what p and q are, for the record.
+        hidden: sizes of the critic's hidden layers.
+        folds: number of folds; each critic is trained on the other folds and evaluated on its own.
+        steps: most steps per critic; it stops early when the validation bound no longer improves.
+        rng: seed or generator for the split, the initial weights and the batches.
+        data: description of p and q for the record.
 
     Raises:
         ShapeMismatch: If p and q are not rows of one shape.
@@ -110,7 +103,7 @@ def divergence(
         >>> stream = torch.Generator().manual_seed(0)
         >>> p = torch.randn(2000, 1, generator=stream)
         >>> q = 1 + torch.randn(2000, 1, generator=stream)
-        >>> found = divergence(p, q, "hellinger", steps=200)  # the truth is .2350
+        >>> record = divergence(p, q, "hellinger", steps=200) # exact: .2350
         >>> 0.15 < found.value < 0.2350 + 3 * found.error
         True
     """
@@ -129,7 +122,7 @@ def divergence(
     _check(p, q, folds)
     p, q = subtract_common_origin(p, q)
     shift, scale = mean_and_deviation(torch.cat([p, q]))
-    # no critic may see units and offsets, which float32 has no digits for
+    # units and offsets would cost the critics digits in float32
     p, q = (((x - shift) / scale).float() for x in (p, q))
     fold_p, fold_q = (permutation(len(x), rng=stream).to(x.device) % folds for x in (p, q))
     on_p, on_q = torch.empty(len(p), dtype=torch.float64), torch.empty(len(q), dtype=torch.float64)
@@ -152,8 +145,8 @@ def divergence(
     }
     if largest > HEAVY:
         details["note"] = (
-            f"one observation makes up {largest:.0%} of the variance: the error is a guess; try"
-            " hellinger, js or more rows"
+            f"one observation makes up {largest:.0%} of the variance, so the error bar is"
+            " unreliable; try hellinger, js or more rows"
         )
     n = len(p) + len(q)
     return Record(
@@ -171,11 +164,10 @@ def divergence(
 def variational_bound(
     kind: Divergence | str, on_p: Tensor, on_q: Tensor
 ) -> tuple[float, float, float]:
-    """E_p[f'(e^h)] - E_q[f*(f'(e^h))] from log-ratios h on rows
-    of p (n,) and of q (m,) that had no part in h.
+    """E_p[f'(e^h)] - E_q[f*(f'(e^h))] from log-ratios h on held-out rows of p (n,) and q (m,).
 
-    Returns the value, its standard error and the share of the
-    error's square that one observation makes up.
+    Returns:
+        The value, its standard error, and the largest share of the variance due to one observation.
     """
     rule = read(Divergence, kind)
     gain, cost = rule.best(on_p.double()), rule.best_conjugate(on_q.double())
@@ -189,8 +181,8 @@ def variational_bound(
 
 
 class LogRatio(nn.Module):
-    """h(x) ≈ ln(p/q): standardised x through a linear map plus a perceptron,
-    both 0 to begin with, confined to a range.
+    """h(x) ≈ ln(p/q): a linear map plus a perceptron of standardised x,
+    both initially 0, clipped.
     """
 
     mean: Tensor
@@ -217,13 +209,13 @@ class LogRatio(nn.Module):
         return log_ratio.squeeze(1).clamp(self.range[0], self.range[1])
 
     def limit_range(self, x: Tensor) -> None:
-        """Confines h to its values on x from now on."""
+        """Clip h to its range of values on x from now on."""
         values = self.evaluate_blocks(x)
         self.range.copy_(torch.stack([values.min(), values.max()]))
 
     @torch.no_grad()
     def evaluate_blocks(self, x: Tensor) -> Tensor:
-        """The same in blocks, float64, on the CPU."""
+        """The same as `forward`, in blocks, in float64 on the CPU."""
         return torch.cat([self(part).double().cpu() for part in x.split(1 << 14)])
 
 
@@ -236,8 +228,8 @@ def train_log_ratio(
     steps: int = 1500,
     rng: Rng = None,
 ) -> LogRatio:
-    """The h whose bound on D_f(p‖q) is best on validation rows
-    split off from p (n, d) and q (m, d), float32.
+    """Train h for the best bound on D_f(p‖q) on rows split off
+    from p (n, d) and q (m, d), float32.
     """
     rule, stream = read(Divergence, kind), generator(rng)
     (p, seen_p), (q, seen_q) = (_split_rows(x, stream) for x in (p, q))
@@ -256,7 +248,7 @@ def train_log_ratio(
 
 
 def penalised_bound(rule: Divergence, on_p: Tensor, on_q: Tensor) -> float:
-    """The bound less its standard error: what one observation carries counts for nothing."""
+    """The bound minus its standard error, so that noise is not rewarded."""
     value, error, _ = variational_bound(rule, on_p, on_q)
     return value - error
 
@@ -269,8 +261,8 @@ def _ascend(
     steps: int,
     rng: torch.Generator,
 ) -> LogRatio:
-    """Ascends the original game's bound on batches of p and q;
-    the running average of the weights that was best in quality.
+    """Maximise the original GAN bound on batches of p and q;
+    return the best running average of h.
     """
     mean, best, since = copy.deepcopy(h), copy.deepcopy(h), 0
     highest = quality(best)
@@ -288,7 +280,7 @@ def _ascend(
                 average.lerp_(weight, 1 - AVERAGE)
         if step % EVERY == 0 or step == steps:
             now, since = quality(mean), since + 1
-            if now > highest:  # never for NaN
+            if now > highest:  # false for NaN
                 highest, best, since = now, copy.deepcopy(mean), 0
             if since == PATIENCE:
                 break
@@ -300,13 +292,13 @@ def _sample_batch(x: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def _split_rows(x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Training and validation rows."""
+    """Split rows into training and validation rows."""
     order, n = permutation(len(x), rng=rng).to(x.device), max(1, round(VALIDATION * len(x)))
     return x[order[n:]], x[order[:n]]
 
 
 def _check_rows(x: Observations, name: str) -> Tensor:
-    """(n, *shape), whole numbers as they came."""
+    """Rows (n, *shape), keeping integers."""
     tensor = rows(x)
     if getattr(x, "ndim", tensor.ndim) < 2:
         raise ShapeMismatch(

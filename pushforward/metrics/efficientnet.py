@@ -21,18 +21,23 @@ from pushforward.metrics.features import Features
 __all__ = ["efficientnet"]
 
 SIDE = 224
-"""Pixels a side that EfficientNet-lite0 was trained on."""
+"""Side length, in pixels, of EfficientNet-lite0's training images."""
 
 
 def efficientnet(
     *, low: float = 0.0, high: float = 255.0, device: torch.device | str = "cpu"
 ) -> Features:
-    """EfficientNet-lite0 (Tan & Le 2019, https://arxiv.org/abs/1905.11946, lite variant), mean over
-    space of its last 1280 channels, for images of 1, 3 or 4 channels.
+    """EfficientNet-lite0 as features, for images of 1, 3 or 4 channels:
+    its last 1280 channels, averaged.
 
-    Images of values low..high are brought to 0..255, laid on white where they have an opacity,
-    resized to 224×224 (bilinear, with antialiasing) and scaled as (x - 127)/128. Raises
-    MissingExtra without the `[metrics]` extra.
+    Images with values low..high are scaled to 0..255, composited on white if they have an alpha
+    channel, resized to 224×224 (bilinear, with antialiasing) and scaled as (x - 127)/128.
+
+    Raises:
+        MissingExtra: If the `[metrics]` extra is not installed.
+
+    Reference: Tan & Le (2019), EfficientNet: rethinking model scaling for convolutional neural
+    networks (the lite variant). https://arxiv.org/abs/1905.11946
     """
     if not high > low:
         raise InvalidValue(f"images need a range with low < high, got {low} and {high}")
@@ -48,9 +53,7 @@ def efficientnet(
 
 
 def _average_frames(features: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """Of clips (b, c, time, h, w) the mean over their frames of each frame's features;
-    of images the features themselves.
-    """
+    """Average features over the frames of clips (b, c, time, h, w); images pass unchanged."""
 
     def averaged(u: Tensor) -> Tensor:
         if u.ndim != 5:
@@ -90,7 +93,7 @@ class _Pooled(nn.Module):
 
 
 def _preprocess(u: Tensor) -> Tensor:
-    """Images (b, c, h, w) of values 0..255 to (b, 3, 224, 224), scaled for the network."""
+    """Map images (b, c, h, w) with values 0..255 to network inputs (b, 3, 224, 224)."""
     if u.ndim != 4 or u.shape[1] not in (1, 3, 4):
         raise ShapeMismatch(
             "EfficientNet takes images (n, 1, 3 or 4 channels, height, width), got"

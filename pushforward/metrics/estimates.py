@@ -1,15 +1,14 @@
-r"""What the likelihood estimators share:
-averages of weights too large or small to be written down, and blocks of draws.
+r"""Shared parts of the likelihood estimators: log-domain averages of weights, and blocks of draws.
 
-Each estimator is a mean of k weights, w_j >= 0 with E w_j = p(x), reported as its logarithm.
-Jensen's inequality makes it a lower bound of log p(x) in expectation, whatever the weights; only an
-error bar or a bracket shows how far below:
+Each estimator is a mean of k weights, w_j >= 0 with E w_j = p(x), reported as its logarithm. By
+Jensen's inequality it is a lower bound on log p(x) in expectation, whatever the weights; only an
+error bar or a bracket shows how loose:
 
     log p^ = log 1/k Σ w_j,      s.e. ≈ sd(w) / (mean(w) √k),      effective draws = (Σ w)² / Σ w².
 
-Weights come in blocks and are forgotten: the sums of w and w² are kept as running log-sum-exps in
+Weights are processed in blocks and not stored: the sums of w and w² are running log-sum-exps in
 float64. The error bar is itself estimated from the weights; with fewer than `TRUSTED` effective
-draws it means nothing, and is NaN.
+draws it is meaningless, and is NaN.
 """
 
 from __future__ import annotations
@@ -47,42 +46,39 @@ __all__ = [
 ]
 
 BLOCK_NUMBERS = 1 << 21
-"""Numbers decoded at a time on a CPU: what stays in its last cache, and enough to keep its cores
-from waiting for each other. Accelerators take `DEVICE_FACTOR` times as many.
+"""Numbers decoded at a time on a CPU: few enough for its last-level cache, and enough to occupy its
+cores. Accelerators decode `DEVICE_FACTOR` times as many.
 """
 DEVICE_FACTOR = 64
-"""Times as many rows at once on an accelerator, whose kernels cost as much to start for few as for
-many.
-"""
+"""How many times as many rows an accelerator decodes at once, to amortise kernel launches."""
 FEWEST_ROWS, MOST_ROWS = 16, 4096
-"""Below the first, calls cost more than arithmetic; above the second, a larger block is no faster.
-"""
+"""Smallest and largest block: call overhead dominates below, and larger blocks are no faster."""
 TRUSTED = 4
-"""Effective draws: of fewer the spread of the weights cannot be told, so there is no error bar."""
+"""Fewest effective draws for an error bar: with fewer the spread of the weights is unknown."""
 
 
 @dataclass(frozen=True)
 class Estimate(Record):
-    """A record whose `values` are themselves estimated.
+    """A record whose `values` have standard errors of their own.
 
     Args:
         errors: standard error of each observation's value (n,);
-            NaN where it cannot be told (not stored in JSON).
+            NaN where unknown (not stored in JSON).
     """
 
     errors: Tensor | None = field(default=None, compare=False, repr=False)
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-ready, without what is kept per observation."""
+        """JSON-ready values, without those per observation."""
         return {k: v for k, v in super().as_dict().items() if k != "errors"}
 
 
 @dataclass(frozen=True)
 class Bracket:
-    """Two records of the same quantity with the truth between them, in expectation.
+    """Two records of one quantity that bound it from both sides, in expectation.
 
     Args:
-        lower, upper: the bounds.
+        lower, upper: records of the bounds.
     """
 
     lower: Record
@@ -90,14 +86,14 @@ class Bracket:
 
     @property
     def gap(self) -> float:
-        """How far the bounds are apart, on average: neither is off by more."""
+        """The mean distance between the bounds, which limits the error of either."""
         return self.upper.value - self.lower.value
 
     @property
     def gaps(self) -> Tensor:
-        """The distance for each observation (n,)."""
+        """The distance between the bounds for each observation (n,)."""
         if self.lower.values is None or self.upper.values is None:
-            raise InvalidKind("these records have no values per observation; measure them anew")
+            raise InvalidKind("these records have no values per observation; measure again")
         return self.upper.values - self.lower.values
 
     def __str__(self) -> str:
@@ -108,7 +104,7 @@ class Bracket:
 
 
 class LogMean:
-    """log 1/k Σ_j w_j for each of n observations, from log-weights that come in blocks."""
+    """log 1/k Σ_j w_j for each of n observations, from blocks of log-weights."""
 
     def __init__(self, n: int) -> None:
         self.total = torch.full((n,), -math.inf, dtype=torch.float64)
@@ -116,7 +112,7 @@ class LogMean:
         self.count = torch.zeros(n, dtype=torch.float64)
 
     def add(self, rows: slice, log_weight: Tensor) -> None:
-        """Log-weights (m, rows): m more draws of these observations."""
+        """Add log-weights (m, rows): m more draws for these observations."""
         block = log_weight.detach().cpu().to(torch.float64)
         self.total[rows] = torch.logaddexp(self.total[rows], block.logsumexp(0))
         self.squares[rows] = torch.logaddexp(self.squares[rows], (2 * block).logsumexp(0))
@@ -129,13 +125,13 @@ class LogMean:
 
     @property
     def effective_draws(self) -> Tensor:
-        """(Σ w)² / Σ w²: how many of the draws carry the sum (n,)."""
+        """(Σ w)² / Σ w², the effective number of draws (n,)."""
         return torch.exp(2 * self.total - self.squares)
 
     @property
     def errors(self) -> Tensor:
         """Standard error of each value (n,) by the delta method;
-        NaN where too few draws carry the sum.
+        NaN if too few draws are effective.
         """
         relative = (self.count / self.effective_draws - 1).clamp_min(0) / (self.count - 1)
         return torch.where(self.effective_draws >= TRUSTED, relative.sqrt(), math.nan)
@@ -143,27 +139,27 @@ class LogMean:
 
 @runtime_checkable
 class LatentVariables(LatentModel, Protocol):
-    """A latent-variable model, and its coordinates."""
+    """A latent-variable model with coordinates of its own."""
 
     @property
     def device(self) -> torch.device:
-        """Where the model lives."""
+        """The device of the model."""
         ...
 
     def to_model(self, x: Observations) -> Tensor:
-        """Observations (n, *shape) in the model's coordinates."""
+        """Map observations (n, *shape) to the model's coordinates."""
         ...
 
     def log_jacobian(self, u: Tensor) -> Tensor | float:
-        """What turns a likelihood in model coordinates into the user's units."""
+        """The log-Jacobian from the model's coordinates to the user's units."""
         ...
 
 
 @dataclass(frozen=True)
 class Joint:
-    """p(x, z) = p(z) p(x|z) of given observations, in the model's coordinates.
+    """p(x, z) = p(z) p(x|z) of some observations, in the model's coordinates.
 
-    Codes come draws first: row i of z belongs to observation i mod n.
+    Codes are ordered by draw: row i of z belongs to observation i mod n.
 
     Args:
         model: a LatentModel.
@@ -179,37 +175,35 @@ class Joint:
 
     @classmethod
     def of(cls, model: object, x: Observations, y: Conditioning, purpose: str) -> Self:
-        """Of observations in the user's units.
+        """Build it from observations in the user's units.
 
         Raises:
-            InvalidKind: For a model that is no latent-variable model.
+            InvalidKind: If the model is not a latent-variable model.
         """
         latent = require_latent(model, purpose)
         u = latent.to_model(x)
         return cls(latent, u, encode_condition(model, y, len(u)), latent.prior())
 
     def part(self, rows: slice) -> Joint:
-        """Some of the observations."""
+        """A subset of the observations."""
         return replace(
             self, u=self.u[rows], condition=None if self.condition is None else self.condition[rows]
         )
 
     def times(self, m: int) -> Joint:
-        """Every observation m times over; one alone is left to broadcast,
-        so that it is not written out m times.
-        """
+        """Every observation repeated m times; a single one broadcasts instead."""
         u = self.u if len(self.u) == 1 else repeat(self.u, m)
         return replace(
             self, u=u, condition=None if self.condition is None else repeat(self.condition, m)
         )
 
     def codes(self, count: int, rng: Rng) -> Tensor:
-        """Draws of the prior (count, latent)."""
+        """Draw codes (count, latent) from the prior."""
         codes: Tensor = self.model.prior(count).rsample(rng=rng).detach()
         return codes
 
     def distribution(self, z: Tensor) -> HasMean:
-        """p(x|z), a row for each code."""
+        """p(x|z), one row per code."""
         return (
             self.model.likelihood(z)
             if self.condition is None
@@ -217,7 +211,7 @@ class Joint:
         )
 
     def posterior(self) -> HasMean:
-        """q(z|x), a row for each observation."""
+        """q(z|x), one row per observation."""
         model = cast(HasPosterior, self.model)
         return (
             model.posterior(self.u)
@@ -237,7 +231,7 @@ class Joint:
 
 
 class Reporter:
-    """Tells listeners how far an estimate has come, at most twice a second."""
+    """Reports the progress of an estimate to listeners, at most twice a second."""
 
     def __init__(self, listeners: Sequence[Listener], n: int, name: str) -> None:
         self.listeners, self.n = listeners, n
@@ -246,16 +240,16 @@ class Reporter:
 
     @property
     def seconds(self) -> float:
-        """Since the beginning."""
+        """Seconds since the start."""
         return time.monotonic() - self.began
 
     def emit(self, event: Event) -> None:
-        """To everyone."""
+        """Send an event to all listeners."""
         for listener in self.listeners:
             listener(event)
 
     def progress(self, completed: float, **terms: float) -> None:
-        """`completed` of the n observations are behind us."""
+        """Report that `completed` of the n observations are finished."""
         if not self.listeners or time.monotonic() - self.told < 0.5 or completed <= 0:
             return
         self.told = time.monotonic()
@@ -271,16 +265,16 @@ class Reporter:
         )
 
     def finish(self) -> float:
-        """Seconds in all."""
+        """Report the end; return the total seconds."""
         self.emit(Finished(self.n, self.seconds))
         return self.seconds
 
 
 def require_latent(model: object, purpose: str) -> LatentVariables:
-    """The model.
+    """Return the model if it has p(z) and p(x|z).
 
     Raises:
-        InvalidKind: Unless it has p(z) and p(x|z).
+        InvalidKind: If it lacks either.
     """
     if not isinstance(model, LatentModel):
         raise InvalidKind(
@@ -291,7 +285,7 @@ def require_latent(model: object, purpose: str) -> LatentVariables:
 
 
 def encode_condition(model: object, y: Conditioning, n: int) -> Tensor | None:
-    """Conditions for n rows in the model's coordinates; None for a model that knows none."""
+    """Conditions of n rows in the model's coordinates; None for an unconditional model."""
     if not hasattr(model, "to_condition") and y is None:
         return None
     return cast(TakesConditions, model).to_condition(y, n)
@@ -299,9 +293,7 @@ def encode_condition(model: object, y: Conditioning, n: int) -> Tensor | None:
 
 @contextmanager
 def evaluation_mode(model: object) -> Iterator[None]:
-    """The model as it is used: no dropout, and parameters that gradients in z pass by;
-    all is put back afterwards.
-    """
+    """Put the model in evaluation mode with frozen parameters; restore both on exit."""
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
     parameters = list(model.parameters()) if isinstance(model, nn.Module) else []
     learning, training = [p.requires_grad for p in parameters], [m.training for m in modules]
@@ -319,14 +311,14 @@ def evaluation_mode(model: object) -> Iterator[None]:
 
 
 def rows_per_block(u: Tensor) -> int:
-    """How many codes to decode at a time for observations like these."""
+    """The number of codes to decode at a time for observations of this size."""
     factor = 1 if u.device.type == "cpu" else DEVICE_FACTOR
     return min(MOST_ROWS * factor, max(FEWEST_ROWS, BLOCK_NUMBERS * factor // max(1, u[0].numel())))
 
 
 def plan_blocks(n: int, draws: int, rows: int) -> Iterator[tuple[slice, list[int]]]:
-    """Observations to take together, and the parts in which their draws come,
-    no more than about `rows` codes at once.
+    """Yield blocks of observations with the sizes of their blocks of draws,
+    about `rows` codes each.
     """
     parts = math.ceil(draws / rows)
     sizes = [draws // parts + (i < draws % parts) for i in range(parts)]

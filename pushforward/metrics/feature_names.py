@@ -1,4 +1,4 @@
-"""The feature space that a text names, as on the command line."""
+"""Feature spaces by name, as on the command line."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ _registered: dict[str, Maker] = {}
 
 
 def register_features(name: str) -> Callable[[Maker], Maker]:
-    """Decorator: `compare --features NAME` and `evaluate --features NAME` know the feature space.
+    """Decorator: register a feature space for `compare --features NAME`
+    and `evaluate --features NAME`.
 
-    The function takes the real rows (n, *shape), and by name `labels` (n,) or None, `low` and
-    `high` (the ends of the range of images' values), `device` and `rng`; it returns `Features`.
+    The function receives the real rows (n, *shape), and as keywords `labels` (n,) or None, `low`
+    and `high` (the range of image values), `device` and `rng`; it returns `Features`.
     """
 
     def accept(maker: Maker) -> Maker:
@@ -52,14 +53,14 @@ def find_features(
     device: torch.device | str = "cpu",
     rng: Rng = 0,
 ) -> Features:
-    """The feature space a text names: raw, scaled, pca, pca(50),
+    """The feature space of a name: raw, scaled, pca, pca(50),
     classifier (needs labels) or efficientnet.
 
     Args:
-        real: the real data, which scaled, pca and classifier are made of.
-        labels: of the real data (n,).
-        low, high: the ends of the range of images' values, for scaled and efficientnet.
-        device: where efficientnet is computed.
+        real: the real data, to which scaled, pca and classifier are fitted.
+        labels: labels of the real data (n,).
+        low, high: the range of image values, for scaled and efficientnet.
+        device: device for efficientnet.
     """
     match = re.fullmatch(r"\s*([a-z0-9_-]+)\s*(?:\(\s*(?:k\s*=\s*)?(\d+)\s*\))?\s*", text.lower())
     name, number = (match[1], match[2]) if match else (text, None)

@@ -1,4 +1,4 @@
-"""Feature spaces of coordinates, of principal components and of networks of the user's."""
+"""Feature spaces: coordinates, principal components, and user-defined networks."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ __all__ = ["raw", "scaled", "pca", "module"]
 
 
 def raw() -> Features:
-    """The coordinates as they are."""
+    """The coordinates, unchanged."""
     return Features("raw", "", flatten, "flattened, user's units")
 
 
 def scaled(x: Observations, *, low: float | None = None, high: float | None = None) -> Features:
-    """Coordinates without units, by the real data x: standardised points;
-    images and clips to [0, 1].
+    """Coordinates without units, from the real data x:
+    points standardised, images scaled to [0, 1].
 
-    For images, low and high are the ends of their range; those seen if not given. Constant
-    coordinates are measured in the mean standard deviation of the others.
+    For images and clips, low and high are the range of values; by default that of x. Constant
+    coordinates are divided by the mean standard deviation of the others.
     """
     x = rows(x)
     origin = find_origin(x) if x.ndim == 2 else None
@@ -55,9 +55,7 @@ def scaled(x: Observations, *, low: float | None = None, high: float | None = No
 
 
 def pca(x: Observations, k: int = 50) -> Features:
-    """The first k principal components of the real data x;
-    at most as many as there are coordinates and rows.
-    """
+    """The first k principal components of the real data x, at most its coordinates and rows."""
     require_positive(k=k)
     x = rows(x)
     origin = find_origin(x)
@@ -93,14 +91,15 @@ def module(
 
     Args:
         network: (b, *shape) to (b, ...), which is flattened; called in evaluation mode.
-        name: how records call it; its class if not given.
-        prepare: applied to observations first; describe it in `preparation`, which records keep.
-        dtype: what the network takes, e.g.
-            float64 where it shifts and scales by itself; that of its weights if not given.
+        name: name in records; by default the class of the network.
+        prepare: applied to observations first.
+        preparation: its description, for records.
+        dtype: dtype of its inputs, e.g. float64 if it standardises them itself;
+            by default that of its weights.
     """
     if not isinstance(network, nn.Module):
         raise InvalidKind(
-            f"a feature space is made of a torch module, got {type(network).__name__}; wrap a"
+            f"a feature space needs a torch module, got {type(network).__name__}; wrap a"
             " function in one"
         )
     tensors = network.state_dict()
@@ -134,7 +133,7 @@ def _drop_none(origin: Tensor | None, *rest: Tensor) -> tuple[Tensor, ...]:
 
 
 def _rounding_share(weights: Tensor) -> float:
-    """The share that a network's outputs may be off by, where its weights are such."""
+    """Relative rounding error of a network's outputs, by the dtype of its weights."""
     return (
         max(ROUNDING, 8 * torch.finfo(weights.dtype).eps)
         if weights.is_floating_point()

@@ -1,19 +1,19 @@
-"""Feature spaces: where two sets of samples are compared.
+"""Feature spaces: the spaces in which two sets of samples are compared.
 
 A feature space maps observations (n, *shape), in the user's units, to vectors (n, d) in float64.
 Every sample metric depends on it as much as on the samples: the same images score 22 in one space
-and 54 in another. So it has a name and a fingerprint of all it was made with
-(weights, axes, scales), both kept in each record, and records of unlike spaces refuse to compare.
+and 54 in another. A space therefore has a name and a fingerprint of everything it depends on
+(weights, axes, scales), both stored in each record; records of different spaces cannot be compared.
 
-* raw: coordinates as they are, flattened, user's units.
+* raw: the coordinates, flattened, in the user's units.
 * scaled: coordinates without units. Points:
   mean 0 and variance 1 per coordinate on the real data; images: [0, 1].
 * pca(k): the first k principal components of the real data, user's units, not whitened.
 * classifier: the last hidden layer of a network trained on the
   user's labels (`metrics.classifiers`).
-* efficientnet: EfficientNet-lite0 trained on ImageNet, from the `[metrics]` extra:
-  1280 channels averaged over the 7×7 places.
-* module: any torch module of the user's.
+* efficientnet: EfficientNet-lite0 trained on ImageNet, from the `[metrics]` extra: 1280 channels
+  averaged over the 7×7 positions.
+* module: any torch module.
 """
 
 from __future__ import annotations
@@ -40,19 +40,17 @@ class Features:
     """A map from observations to vectors.
 
     Args:
-        name: what it is called.
-        fingerprint: a hash of everything the map depends on.
-        function: (b, *shape) float64 to (b, d), called on blocks of rows, without gradients.
-        preparation: what is done to the observations first (resizing, scaling).
-        facts: what else to know about it, e.g. a classifier's accuracy.
-        block: rows at a time.
-        rounding: the share of themselves that features may be off by:
-            distances that differ by no more are ties.
-        head: features (b, d) to the log-probabilities (b, classes)
-            of a classifier, where the space is the inside of one.
-        origin: whole numbers (*shape) that are subtracted before `function`:
-            see `metrics.whole_numbers`.
-        offset: what the features (d,) lack for that, where it has not been put back.
+        name: its name.
+        fingerprint: hash of everything the map depends on.
+        function: maps (b, *shape) float64 to (b, d), in blocks of rows, without gradients.
+        preparation: description of the preprocessing (resizing, scaling).
+        facts: further facts, e.g. a classifier's accuracy.
+        block: rows per block.
+        rounding: relative rounding error of features; distances that differ by no more are ties.
+        head: maps features (b, d) to log-probabilities (b, classes),
+            if the space is a layer of a classifier.
+        origin: whole numbers (*shape) subtracted before `function`; see `metrics.whole_numbers`.
+        offset: the contribution (d,) of the origin to the features, if not added back.
 
     Example:
         >>> from pushforward.metrics.feature_spaces import raw
@@ -74,13 +72,13 @@ class Features:
 
     @property
     def label(self) -> str:
-        """Name, preparation and fingerprint: what must agree before two records compare."""
+        """Name, preparation and fingerprint, which must be equal for records to be compared."""
         prepared = f" ({self.preparation})" if self.preparation else ""
         return f"{self.name}{prepared}" + (f" #{self.fingerprint}" if self.fingerprint else "")
 
     @torch.no_grad()
     def __call__(self, x: Observations) -> Tensor:
-        """x (n, *shape) to features (n, d), float64 on the CPU."""
+        """Map x (n, *shape) to features (n, d), float64 on the CPU."""
         x = rows(x)
         parts = [
             self.function(subtract_origin(part, self.origin))
@@ -92,12 +90,12 @@ class Features:
         return torch.cat(parts)
 
     def precomputed(self) -> Features:
-        """The same space for rows that are features already."""
+        """The same space for rows that are already features."""
         return replace(self, function=flatten, origin=None)
 
     def with_origin(self, *sets: Tensor) -> Features:
-        """The same space with the origin of sets of rows (n, *shape), where it has the coordinates
-        as they are and no origin yet.
+        """The same space with the origin of sets of rows (n, *shape),
+        if it is raw and has none yet.
         """
         if self.function is not flatten or self.offset is not None:
             return self
@@ -110,7 +108,7 @@ class Features:
 
 
 def digest(tensors: Iterable[Tensor]) -> str:
-    """A short hash of numbers, dtypes and shapes."""
+    """A short hash of the numbers, dtypes and shapes of tensors."""
     state = hashlib.blake2b(digest_size=5)
     for tensor in tensors:
         value = tensor.detach().cpu().contiguous()
@@ -120,5 +118,5 @@ def digest(tensors: Iterable[Tensor]) -> str:
 
 
 def flatten(u: Tensor) -> Tensor:
-    """Observations (b, *shape) as vectors (b, d)."""
+    """Flatten observations (b, *shape) to vectors (b, d)."""
     return u.flatten(1)

@@ -1,22 +1,23 @@
-r"""Fréchet distance between the normal distributions that have the moments of two sets of features
-(FID in the features of a network):
+r"""Fréchet distance between normal distributions with the moments of two sets of features (FID):
 
     F = |m₁ - m₂|² + tr(S₁ + S₂ - 2 (S₁S₂)^½),   tr (S₁S₂)^½ = Σ √λ,
         λ the eigenvalues of M = S₁^½ S₂ S₁^½ (symmetric).
 
 Error bar: F is smooth in the moments, with ∂F/∂m₂ = 2 (m₂ - m₁) and ∂F/∂S₂ = I - T, where T = S₁^½
-M^-½ S₁^½ carries the second distribution to the first (T S₂ T = S₁). A row x of the second set
+M^-½ S₁^½ transports the second distribution to the first (T S₂ T = S₁). A row x of the second set
 therefore moves F by its influence
 
     h(x) = 2 (m₂ - m₁)ᵀ(x - m₂) + (x - m₂)ᵀ (I - T)(x - m₂) - tr S₂(I - T),
 
-so that var F ≈ var h₁/n₁ + var h₂/n₂. Between equal distributions
-F is quadratic in the noise and the bar is rough.
+so that var F ≈ var h₁/n₁ + var h₂/n₂. For equal distributions F
+is quadratic in the noise, so the error bar is rough.
 
 Bias: F of n rows is too large by about c/n (Chong & Forsyth 2020,
-https://arxiv.org/abs/1911.07023), so F of halves less F of all estimates it. The record's value is
-the plain F, as the literature has it; details hold 'bias' and 'without_bias'. Heusel et al. (2017),
-Eq. 6; Dowson & Landau (1982).
+https://arxiv.org/abs/1911.07023), so F of halves minus F of all rows estimates it. The record's
+value is the plain F, as in the literature; details hold 'bias' and 'without_bias'. References:
+Heusel et al. (2017), GANs trained by a two time-scale update rule converge to a local Nash
+equilibrium, Eq. 6. https://arxiv.org/abs/1706.08500 Dowson & Landau (1982), The Fréchet distance
+between multivariate normal distributions. https://doi.org/10.1016/0047-259X(82)90077-X
 """
 
 from __future__ import annotations
@@ -46,11 +47,10 @@ def fid(
     rng: Rng = 0,
     data: str = "",
 ) -> Record:
-    """Fréchet distance of generated (m, *shape) from real rows
-    (n, *shape) in a feature space (raw if none is given).
+    """Fréchet distance of generated rows (m, *shape) from real rows (n, *shape) in a feature space.
 
-    Warns (`FewRows`) where either set has no more rows than there are features: its covariance is
-    then singular, and the distance far too large even between equal distributions.
+    The space is raw by default. Warns (`FewRows`) if either set has no more rows than features: its
+    covariance is then singular, and the distance far too large even for equal distributions.
     """
     pair = Pair.of(real, generated, features, data)
     fewest, d = min(len(pair.real), len(pair.generated)), pair.dimension
@@ -75,9 +75,7 @@ def fid(
 def frechet_distance(
     mean: Tensor, covariance: Tensor, other_mean: Tensor, other_covariance: Tensor
 ) -> float:
-    """The distance from moments: means (d,), covariances (d, d);
-    in squared units of the features.
-    """
+    """The distance from means (d,) and covariances (d, d), in squared units of the features."""
     d = len(mean)
     if (
         mean.shape != other_mean.shape
@@ -116,9 +114,7 @@ def _distance(x: Tensor, other: Tensor) -> float:
 
 
 def _bias(x: Tensor, other: Tensor, value: float, rng: Rng) -> float:
-    """The mean of the distances between halves, less that between all rows;
-    NaN where halves are too small.
-    """
+    """The mean distance between halves minus that between all rows; NaN if halves are too small."""
     if min(len(x), len(other)) // 2 <= x.shape[1]:
         return math.nan
     stream = generator(rng)
@@ -128,7 +124,7 @@ def _bias(x: Tensor, other: Tensor, value: float, rng: Rng) -> float:
 
 
 def _error(x: Tensor, other: Tensor) -> float:
-    """The standard error from both sets' influences."""
+    """The standard error from the influences of both sets."""
     s, other_s = _covariance(x), _covariance(other)
     gap = other.mean(0) - x.mean(0)
     ahead, back = (
@@ -139,14 +135,14 @@ def _error(x: Tensor, other: Tensor) -> float:
 
 
 def _influence(x: Tensor, gap: Tensor, transport: Tensor) -> Tensor:
-    """h(x) of every row (n,), less a constant."""
+    """h(x) of every row (n,), up to a constant."""
     centred = x - x.mean(0)
     return 2 * centred @ gap + (centred * (centred - centred @ transport)).sum(1)
 
 
 def _transport(s: Tensor, other: Tensor) -> Tensor:
-    """T = S^½ (S^½ S' S^½)^-½ S^½, which carries N(0, S') to N(0, S);
-    singular directions are left out.
+    """T = S^½ (S^½ S' S^½)^-½ S^½, which transports N(0, S') to N(0, S);
+    without null directions.
     """
     root = _matrix_root(s)
     values, axes = torch.linalg.eigh(_symmetrise(root @ other @ root))
@@ -158,7 +154,7 @@ def _transport(s: Tensor, other: Tensor) -> Tensor:
 
 
 def _matrix_root(s: Tensor) -> Tensor:
-    """The symmetric square root of a covariance; rounding below zero is cut."""
+    """The symmetric square root of a covariance; negative eigenvalues are set to 0."""
     values, axes = torch.linalg.eigh(_symmetrise(s))
     root: Tensor = (axes * values.clamp_min(0).sqrt()) @ axes.T
     return root
@@ -169,6 +165,6 @@ def _symmetrise(s: Tensor) -> Tensor:
 
 
 def _covariance(x: Tensor) -> Tensor:
-    """With n - 1 below, as the literature's numbers have it."""
+    """The covariance with divisor n - 1, as in the literature."""
     centred = x - x.mean(0)
     return centred.T @ centred / (len(x) - 1)

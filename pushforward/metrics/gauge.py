@@ -1,17 +1,15 @@
-"""One centre and one scale for all sets that are compared: what every metric works in, so that
-units and offsets cost no digits.
+"""One centre and one scale for all sets of a comparison, so that units and offsets cost no digits.
 
 Squares, products and float32 copies of numbers far from 0 lose the differences between rows, and
-numbers of 1e-200 vanish. So rows are converted to float64, a common centre is subtracted and the
-rest divided by a common scale before anything else is done with them:
+squares of 1e-200 underflow. Rows are therefore converted to float64, shifted by a common centre and
+divided by a common scale before anything else:
 
-* The centre is in every coordinate a value of the data, the one nearest to their mean: whole
-  numbers stay whole, so that equal distances stay equal.
-* The scale is a power of two, so that dividing by it rounds nothing.
-  All numbers then lie in [-1, 1].
+* The centre is, in every coordinate, the data value nearest to the mean: integers stay integers, so
+  that equal distances stay equal.
+* The scale is a power of two, so that division is exact. All numbers then lie in [-1, 1].
 
-Metrics in units of the features are multiplied back (`restore_units`), or refused where float64
-cannot hold them. Nothing here is compared with an absolute number.
+Metrics in units of the features are multiplied back (`restore_units`), or rejected if float64
+cannot represent them. No absolute thresholds are used.
 """
 
 from __future__ import annotations
@@ -45,7 +43,7 @@ class Gauge:
 
     @classmethod
     def of(cls, x: Tensor, *others: Tensor) -> Gauge:
-        """The gauge of sets of rows (n, d), float64: the centre is that of the first."""
+        """The gauge of sets of rows (n, d), float64; the centre is that of the first set."""
         mean = x.mean(0)
         if not bool(mean.isfinite().all()):  # a sum beyond float64
             mean = x[0]
@@ -57,31 +55,28 @@ class Gauge:
         return cls(centre, power_of_two(reach))
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Rows (n, d) less the centre, in parts of the scale."""
+        """Rows (n, d) minus the centre, divided by the scale."""
         return (x - self.centre) / self.scale
 
     def noise(self, x: Tensor, rounding: float) -> Tensor:
-        """How far (n,), in parts of the scale, each row may be off where its numbers as they came
-        are off by this share of themselves.
+        """The error (n,) of each row, divided by the scale,
+        given the relative error of its original numbers.
 
-        Coordinates that are whole numbers in every row,
-        which float64 holds exactly up to 2^53, are not off at all.
+        Integer coordinates, which are exact up to 2^53, have no error.
         """
         noise: Tensor = torch.where(_exact_columns(x), 0.0, x / self.scale).norm(dim=1) * rounding
         return noise
 
     def unit(self, *sets: Tensor) -> float:
-        """What makes whole numbers of sets of rows (n, d) in parts of the scale; 0 where not all
-        numbers are whole and small enough.
-
-        Small enough for the sums of squares of their differences to have 116 bits.
+        """The factor that turns scaled sets of rows (n, d) back into integers; 0 if there is none.
+        The integers must be small enough for sums of their squared differences to have 116 bits.
         """
         small = 1 <= self.scale <= 2**53 and self.scale * self.scale * len(self.centre) <= 2**114
         return self.scale if small and all(bool(_exact_columns(x).all()) for x in sets) else 0.0
 
 
 def _exact_columns(x: Tensor) -> Tensor:
-    """Which coordinates (d,) are whole numbers in every row, up to 2^53."""
+    """Which coordinates (d,) are integers in every row, up to 2^53."""
     return (
         ((x == x.round()) & (x.abs() <= 2**53)).all(0)
         if len(x)
@@ -90,21 +85,21 @@ def _exact_columns(x: Tensor) -> Tensor:
 
 
 def power_of_two(reach: float) -> float:
-    """The least power of two above a positive number; 1 for 0 and for infinity."""
+    """The least power of two above a positive number; 1 for 0 and infinity."""
     return math.ldexp(1.0, min(math.frexp(reach)[1], 1023)) if 0 < reach < math.inf else 1.0
 
 
 def exponent_of(power: float) -> int:
-    """e of a power of two 2^e."""
+    """The exponent e of 2^e."""
     return math.frexp(power)[1] - 1
 
 
 def restore_units(quantity: str, values: Sequence[float] | Tensor, exponent: int) -> Tensor:
-    """Values of a metric (a number and its error bar,
-    say) times 2^exponent, float64, NaN staying NaN.
+    """Multiply values of a metric (a number and its error bar,
+    say) by 2^exponent, float64; NaN stays.
 
     Raises:
-        InvalidValue: If one is beyond float64, or all that are not 0 are below it.
+        InvalidValue: If a value overflows, or all nonzero values underflow.
     """
     unscaled = torch.as_tensor(values, dtype=torch.float64).cpu()
     with np.errstate(over="ignore", under="ignore"):
@@ -134,11 +129,10 @@ def _require_span(*reaches: float) -> None:
 
 
 def mean_and_deviation(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation (d,) of every coordinate of x (n, d),
-    float64, at any offset and in any unit.
+    """Mean and standard deviation (d,) of x (n, d) in float64, for any offset and unit.
 
-    Coordinates that do not vary are given the mean deviation of those that do (1 where none does),
-    so that they stay constant and a common change of units changes nothing.
+    Constant coordinates get the mean deviation of the others (1 if there are none), so that they
+    stay constant and a common change of units has no effect.
     """
     u = x - x[0]
     reach = u.abs().amax(0)

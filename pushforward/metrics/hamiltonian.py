@@ -1,14 +1,14 @@
 r"""Hamiltonian chains through the temperatures of annealed importance sampling.
 
-A move is L leapfrog steps of size ε, accepted with probability min(1, exp(-ΔH)). What ε suits
-changes with β, and a chain must not choose it by its own past: chains that happen to be stuck would
-then be freed sooner, and the mean weight comes out above p(x), by 6 % to 17 % where this was tried
-in three dimensions. So a few pilot chains run beside the others, with ε following their acceptance
-toward `ACCEPTANCE`; the others use the ε of a pilot, with some jitter against returning orbits, and
-the pilots' weights are thrown away. E w = p(x) then holds exactly.
+A move is L leapfrog steps of size ε, accepted with probability min(1, exp(-ΔH)). The best ε changes
+with β, but a chain must not adapt it to its own history: stuck chains would be freed sooner, and
+the mean weight would exceed p(x), by 6 % to 17 % in a test in three dimensions. So a few pilot
+chains run in parallel and adapt ε towards the acceptance rate `ACCEPTANCE`; the other chains use a
+pilot's ε, with jitter against periodic orbits, and the pilots' weights are discarded. E w = p(x)
+then holds exactly.
 
-The gradients of log p(z) and log p(x|z) are kept apart, so that a move costs L evaluations and no
-more when β changes.
+The gradients of log p(z) and log p(x|z) are stored separately,
+so that a move costs L evaluations even when β changes.
 
 Reference:
     Neal (2011), MCMC using Hamiltonian dynamics. https://arxiv.org/abs/1206.1901
@@ -31,17 +31,17 @@ from pushforward.metrics.estimates import Joint
 __all__ = ["Chains", "Point", "Watch", "anneal", "start_chains"]
 
 ACCEPTANCE = 0.65
-"""Mean probability of acceptance at which moves go farthest for their cost (Neal 2011, §4.4)."""
+"""Target acceptance rate, at which moves go farthest for their cost (Neal 2011, §4.4)."""
 GAIN = 0.2
-"""How much a pilot's log ε changes for an acceptance that is off by one."""
+"""Change of a pilot's log ε per unit of deviation in acceptance."""
 PILOTS = 4
-"""One pilot for this many chains."""
+"""Chains per pilot."""
 FEWEST_PILOTS = 2
-"""So that their acceptance is not that of one chain."""
+"""Fewest pilots, so that the acceptance is not that of one chain."""
 JITTER = 0.2
-"""Half the relative range of ε: enough for orbits not to return to where they began."""
+"""Half the relative range of ε, enough to break periodic orbits."""
 TOLD = 10
-"""Moves between reports of progress."""
+"""Moves between progress reports."""
 
 Watch = Callable[[int, Tensor, Tensor], None]
 """Called with a step t, log-weights (chains, n) and log p(x|z) (chains, n)."""
@@ -59,7 +59,7 @@ class Point:
 
     @classmethod
     def at(cls, joint: Joint, z: Tensor) -> Point:
-        """One pass forward and one backward."""
+        """Evaluate at z with one forward and one backward pass."""
         with torch.enable_grad():
             z = z.detach().requires_grad_()
             likelihood = joint.log_likelihood(z)
@@ -73,11 +73,11 @@ class Point:
         return self.prior + beta * self.likelihood
 
     def slope(self, beta: float) -> Tensor:
-        """Its gradient in z."""
+        """The gradient of `log_joint` in z."""
         return self.prior_slope + beta * self.likelihood_slope
 
     def where(self, mask: Tensor, other: Point) -> Point:
-        """This point in the chosen rows, the other in the rest."""
+        """This point in the rows of the mask, the other point elsewhere."""
         pairs = zip(vars(self).values(), vars(other).values())
         masks = {1: mask, 2: mask[:, None]}
         return Point(*(torch.where(masks[a.ndim], a, b) for a, b in pairs))
@@ -86,7 +86,7 @@ class Point:
 def _log_prior(joint: Joint, z: Tensor) -> tuple[Tensor, Tensor]:
     """log p(z) (b,) and its gradient (b, latent).
 
-    In closed form for a normal prior, whose graph would cost more than its numbers.
+    In closed form for a normal prior, which is cheaper than autograd.
     """
     if isinstance(joint.prior, Normal):
         whitened = (z - joint.prior.mean) * torch.exp(-joint.prior.log_scale)
@@ -103,12 +103,12 @@ def _log_prior(joint: Joint, z: Tensor) -> tuple[Tensor, Tensor]:
 
 @dataclass
 class Chains:
-    """Chains of some observations: first those that count, then the pilots that choose their steps.
+    """Chains of some observations: first the chains of the estimate, then the pilots.
 
     Args:
         z: codes ((chains + pilots) n, latent), chains first.
-        chains: that count, for each observation.
-        log_step: of the pilots (pilots, n).
+        chains: number of chains per observation, without pilots.
+        log_step: log ε of the pilots (pilots, n).
     """
 
     z: Tensor
@@ -117,20 +117,20 @@ class Chains:
 
     @property
     def pilots(self) -> int:
-        """For each observation."""
+        """Number of pilots per observation."""
         return len(self.log_step)
 
     def steps(self) -> Tensor:
-        """ε of every chain ((chains + pilots) n,): chains take those of the pilots in turn."""
+        """ε of every chain ((chains + pilots) n,); chains use those of the pilots in turn."""
         turn = torch.arange(self.chains, device=self.z.device) % max(1, self.pilots)
         return torch.cat([self.log_step[turn], self.log_step]).exp().flatten()
 
     def without_pilots(self, values: Tensor) -> Tensor:
-        """Of values ((chains + pilots) n,) those of the chains that count (chains, n)."""
+        """The values ((chains + pilots) n,) of the chains without the pilots (chains, n)."""
         return values.reshape(self.chains + self.pilots, -1)[: self.chains]
 
     def adapt(self, chance: Tensor) -> None:
-        """Longer steps for pilots that were accepted too often, shorter ones for the others."""
+        """Lengthen the steps of pilots accepted too often, and shorten the others."""
         mine = chance.reshape(self.chains + self.pilots, -1)[self.chains :]
         self.log_step = self.log_step + GAIN * (mine - ACCEPTANCE)
 
@@ -143,7 +143,9 @@ def start_chains(
     start: Tensor | None,
     steps: Tensor | None,
 ) -> Chains:
-    """Chains from the prior, or from one code (n, latent) each; no pilots if nothing moves."""
+    """Start chains from the prior, or from one code (n, latent) each;
+    no pilots if nothing moves.
+    """
     n, pilots = len(joint.u), max(FEWEST_PILOTS, chains // PILOTS) if moving else 0
     if start is None:
         z = joint.codes(chains * n, rng)
@@ -163,7 +165,7 @@ def anneal(
     watch: Watch | None,
     tell: Callable[[float, float], None],
 ) -> tuple[Tensor, float]:
-    """Log-weights (chains, n) of the chains that count, and their mean acceptance."""
+    """Log-weights (chains, n) of the chains without pilots, and their mean acceptance."""
     joint, moves = joint.times(group.chains + group.pilots), len(betas) - 2
     point = Point.at(joint, group.z)
     log_weight = torch.zeros_like(
@@ -186,7 +188,7 @@ def anneal(
 
 
 def _summing_dtype(z: Tensor) -> torch.dtype:
-    """What sums over temperatures are kept in: Apple's devices have no float64."""
+    """The dtype of sums over temperatures (Apple's GPUs have no float64)."""
     return torch.float32 if z.device.type == "mps" else torch.float64
 
 
@@ -198,7 +200,7 @@ def _move(
     leapfrogs: int,
     rng: torch.Generator,
 ) -> tuple[Point, Tensor]:
-    """One Hamiltonian move that leaves p(z) p(x|z)^β as it is, and its acceptance (b,)."""
+    """One Hamiltonian move that leaves p(z) p(x|z)^β invariant, and its acceptance (b,)."""
     step = (step * (1 + JITTER * (2 * uniform(len(step), rng=rng, like=step) - 1)))[:, None]
     momentum = normal(*point.z.shape, rng=rng, like=point.z)
     before = point.log_joint(beta) - 0.5 * momentum.square().sum(1)
@@ -207,6 +209,6 @@ def _move(
         new = Point.at(joint, new.z + step * momentum)
         momentum = momentum + (0.5 if i == leapfrogs - 1 else 1.0) * step * new.slope(beta)
     after = new.log_joint(beta) - 0.5 * momentum.square().sum(1)
-    # A step to where there is no density is rejected.
+    # A step to zero density is rejected.
     chance = (after - before).clamp_max(0).exp().nan_to_num(nan=0.0)
     return new.where(uniform(len(chance), rng=rng, like=chance) < chance, point), chance

@@ -1,6 +1,4 @@
-"""Pairs of images that are compared one by one: checked, brought to [0, 1], and described in a
-record.
-"""
+"""Pairs of images for comparison: checked, scaled to [0, 1], and described in a record."""
 
 from __future__ import annotations
 
@@ -27,14 +25,14 @@ Channel: TypeAlias = Literal["all", "y"]
 
 
 LUMA = (65.481, 128.553, 24.966)
-"""Y - 16 of the three channels at 1, in levels of 255."""
+"""Y - 16 for each channel at 1, in levels out of 255."""
 BLOCK_NUMBERS = 1 << 22
-"""Numbers compared at a time: 32 MB of float64, a few times over in filters."""
+"""Numbers per block: 32 MB of float64, of which filters hold a few copies."""
 
 
 @dataclass(frozen=True, eq=False)
 class ImagePairs:
-    """Originals and likenesses (n, c, h, w) as they came, and how they are to be compared."""
+    """Original and generated images (n, c, h, w), with the settings of their comparison."""
 
     real: Tensor
     generated: Tensor
@@ -67,7 +65,7 @@ class ImagePairs:
             )
         if x.shape != y.shape:
             raise ShapeMismatch(
-                f"images are compared one by one with their originals: expected {tuple(x.shape)},"
+                f"images are compared pairwise with their originals: expected {tuple(x.shape)},"
                 f" got {tuple(y.shape)}; pass pairs of one size"
             )
         if channel == "y" and x.shape[1] == 4:
@@ -77,7 +75,7 @@ class ImagePairs:
             )
         if 2 * crop >= min(x.shape[2:]):
             raise InvalidValue(
-                f"crop must leave something of {x.shape[2]}×{x.shape[3]} pixels, got"
+                f"crop must leave some of {x.shape[2]}×{x.shape[3]} pixels, got"
                 f" {printable(crop)}; pass the scale factor, say"
             )
         for name, each in (("real", x), ("generated", y)):
@@ -89,7 +87,7 @@ class ImagePairs:
         )
 
     def require_side(self, side: int, what: str, instead: str) -> None:
-        """InvalidValue for images smaller than `side` after cropping."""
+        """Raise InvalidValue for images smaller than `side` after cropping."""
         height, width = (length - 2 * self.crop for length in self.real.shape[2:])
         if min(height, width) < side:
             raise InvalidValue(
@@ -98,13 +96,13 @@ class ImagePairs:
             )
 
     def map_pairs(self, measure: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        """One number a pair (n,), a block of pairs at a time."""
+        """Apply a measure to blocks of pairs; return one number per pair (n,)."""
         size = max(1, BLOCK_NUMBERS // max(1, self.real[0].numel()))
         blocks = zip(self.real.split(size), self.generated.split(size))
         return torch.cat([measure(self._prepare(x), self._prepare(y)) for x, y in blocks])
 
     def _prepare(self, x: Tensor) -> Tensor:
-        """Images (b, c, h, w) in [0, 1], float64, cropped, of the channels wanted."""
+        """Convert images to (b, c, h, w) in [0, 1], float64, cropped, with the chosen channels."""
         _, _, h, w = x.shape
         x = x[:, :, self.crop : h - self.crop, self.crop : w - self.crop].to("cpu", torch.float64)
         x = (x - self.low) / (self.high - self.low)
@@ -115,7 +113,7 @@ class ImagePairs:
         )
 
     def record(self, quantity: str, values: Tensor, settings: str, **details: Any) -> Record:
-        """The mean over images, with what the numbers depend on."""
+        """A record of the mean over images, with the settings."""
         c, h, w = self.real.shape[1:]
         channels = "luma (BT.601)" if self.luma else f"{c} channel{'s' if c > 1 else ''}"
         space = f"images {h}×{w}, {channels}, crop {self.crop}, values {self.low:g}..{self.high:g}"
@@ -132,10 +130,10 @@ class ImagePairs:
 
 
 def _require_kinds(channel: object, crop: object, data: object) -> int:
-    """The crop as a whole number.
+    """Check the kinds of the settings; return the crop as an integer.
 
     Raises:
-        InvalidKind, InvalidValue: For a channel, a crop or a name that is none.
+        InvalidKind, InvalidValue: For an invalid channel, crop or name.
     """
     if not isinstance(channel, str):
         raise InvalidKind(f"channel must be 'all' or 'y', got {quote(channel)}; pass one of these")
@@ -143,17 +141,17 @@ def _require_kinds(channel: object, crop: object, data: object) -> int:
         raise InvalidValue(f"channel must be 'all' or 'y', got {quote(channel)}; pass one of these")
     if not isinstance(data, str):
         raise InvalidKind(
-            f"data must be a text that says what the images are, got {quote(data)}; pass"
+            f"data must be a text that describes the images, got {quote(data)}; pass"
             " data='CIFAR-10', say"
         )
     return require_whole(crop, "crop")
 
 
 def _check_end(name: str, value: object) -> float | None:
-    """An end of the range of values as a number.
+    """Convert an end of the value range to a number.
 
     Raises:
-        InvalidKind, InvalidValue: If it is none.
+        InvalidKind, InvalidValue: If it is not one.
     """
     number = to_python(value)
     if number is None:
@@ -168,9 +166,7 @@ def _check_end(name: str, value: object) -> float | None:
 
 
 def _find_range(x: Tensor, low: float | None, high: float | None) -> tuple[float, float]:
-    """The ends of the range of values: those given,
-    or the usual ones that the originals lie between.
-    """
+    """The range of values: the given one, or the usual range that contains the originals."""
     if (low is None) != (high is None):
         raise InvalidValue(
             f"the range of values has two ends, got low={low} and high={high}; pass both"
@@ -191,6 +187,6 @@ def _find_range(x: Tensor, low: float | None, high: float | None) -> tuple[float
     if least >= -1 and most <= 1:
         return (0.0 if least >= 0 else -1.0), 1.0
     raise InvalidValue(
-        f"the range of images with values {least:g}..{most:g} cannot be told; pass low and high (0"
+        f"the range of images with values {least:g}..{most:g} is ambiguous; pass low and high (0"
         " and 65535, say)"
     )

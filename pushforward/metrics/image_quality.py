@@ -1,13 +1,13 @@
-"""How like their originals images are, one by one.
+"""Similarity of images to their originals, pair by pair.
 
-With x the original and y its likeness, both brought to [0, 1] by the range of their values:
+With x the original and y the other image, both scaled to [0, 1] by the range of values:
 
-* PSNR = -10 log₁₀ mean (x - y)², dB, the mean over images of each one's own;
-  infinite where an image equals its original.
+* PSNR = -10 log₁₀ mean (x - y)², dB, averaged over images;
+  infinite if an image equals its original.
 * SSIM, daala's SSIM and multi-scale SSIM: see `metrics.structural_similarity`.
 
-Of several channels all count alike, or their luma alone (Y of ITU-R BT.601, 16..235 of 255, which
-tables of super-resolution use, with as many pixels cropped from every side as the scale factor).
+Channels have equal weights, or only the luma is compared (Y of ITU-R BT.601, 16..235 of 255, as in
+tables of super-resolution, with the scale factor in pixels cropped from every side).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = ["psnr", "ssim", "ssim_daala", "ms_ssim"]
 
 @runtime_checkable
 class PairedMetric(Protocol):
-    """A metric of images row by row, whatever the features: see `paired_metric`."""
+    """A metric of images by pairs, independent of feature spaces: see `paired_metric`."""
 
     __name__: str
 
@@ -57,23 +57,23 @@ class PairedMetric(Protocol):
 ARGUMENTS = """
 
     Args:
-        real, generated: originals and their likenesses (n, channels, height, width), row by row.
-        low, high: the ends of the range of values; if not given 0..255 for bytes and whole
-            numbers above 2, 0..1 or -1..1 for fractions.
-        channel: 'all' or 'y', the luma of colour images (grey ones are taken as they are).
-        crop: pixels left out on every side.
-        rng: for the signature shared by all metrics; nothing is drawn.
-        data: what the images are, for the record.
+        real, generated: originals and the images compared with them (n, channels, height, width).
+        low, high: the range of values; by default 0..255 for bytes and integers
+            above 2, 0..1 or -1..1 for fractions.
+        channel: 'all' or 'y', the luma of colour images (grey images are unchanged).
+        crop: pixels to crop on every side.
+        rng: unused; part of the signature shared by all metrics.
+        data: description of the images for the record.
 
-    Raises ShapeMismatch for sets that are not pairs of images, InvalidValue for a range
-    that cannot be told, InvalidKind for an argument of another kind.
+    Raises:
+        ShapeMismatch: If the sets are not pairs of images.
+        InvalidValue: If the range of values is ambiguous.
+        InvalidKind: If an argument has another kind.
     """
 
 
 def paired_metric(measure: Callable[[ImagePairs], Record]) -> PairedMetric:
-    """A metric of images row by row from what it makes of the pairs; the arguments and their
-    description are those of all of them.
-    """
+    """Make a metric of image pairs from a measure; it gets the common arguments and docstring."""
 
     def metric(
         real: Observations,
@@ -86,7 +86,7 @@ def paired_metric(measure: Callable[[ImagePairs], Record]) -> PairedMetric:
         rng: Rng = 0,
         data: str = "",
     ) -> Record:
-        # from which it would draw
+        # its source of random numbers, if it needed one
         if rng is not None and not isinstance(rng, (np.random.Generator, np.random.RandomState)):
             generator(rng)
         return measure(ImagePairs.of(real, generated, low, high, channel, crop, data))
@@ -107,9 +107,7 @@ def psnr(pair: ImagePairs) -> Record:
 
 @paired_metric
 def ssim(pair: ImagePairs) -> Record:
-    """Structural similarity as Wang et al. (2004) have it,
-    of images of 11×11 pixels at least; 1 is best.
-    """
+    """Structural similarity of images of at least 11×11 pixels (Wang et al. 2004); 1 is best."""
     pair.require_side(SIDE, "SSIM's window", "psnr or ssim_daala")
     values = pair.map_pairs(lambda x, y: wang_similarity(x, y)[0])
     return pair.record(
@@ -122,9 +120,7 @@ def ssim(pair: ImagePairs) -> Record:
 
 @paired_metric
 def ssim_daala(pair: ImagePairs) -> Record:
-    """Structural similarity as daala's `dump_ssim` has it:
-    a window that grows with the image; 1 is best.
-    """
+    """Structural similarity as in daala's `dump_ssim`, with a window that grows with the image."""
     return pair.record(
         "ssim_daala",
         pair.map_pairs(daala_similarity),
@@ -135,7 +131,7 @@ def ssim_daala(pair: ImagePairs) -> Record:
 
 @paired_metric
 def ms_ssim(pair: ImagePairs) -> Record:
-    """Multi-scale structural similarity of images of 161×161 pixels at least; 1 is best."""
+    """Multi-scale structural similarity of images of at least 161×161 pixels; 1 is best."""
     pair.require_side(
         (SIDE - 1) * 2 ** (len(SCALES) - 1) + 1, "the window at the fifth scale", "ssim"
     )

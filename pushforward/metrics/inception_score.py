@@ -1,9 +1,10 @@
 """An Inception-style score of generated images.
 
-exp E_y KL(p(c|y) ‖ p(c)), c the classes of a stated classifier (Salimans et al. 2016,
-https://arxiv.org/abs/1606.03498), over all rows at once. It runs from 1 to the number of classes,
-and ignores real rows; compare it with theirs. Scores under different classifiers do not compare;
-the record names it by its fingerprint. Error bar: E KL moves with a row by that row's own KL.
+exp E_y KL(p(c|y) ‖ p(c)), with c the classes of a given classifier (Salimans et al. 2016,
+https://arxiv.org/abs/1606.03498), over all rows at once. It ranges from 1 to the number of classes,
+and does not use real rows; compare it with their score. Scores under different classifiers are not
+comparable; the record identifies the classifier by its fingerprint. Error bar: to first order, a
+row changes E KL by its own KL.
 """
 
 from __future__ import annotations
@@ -31,13 +32,12 @@ def inception_score(
     rng: Rng = 0,
     data: str = "",
 ) -> Record:
-    """exp E KL(p(c|y) ‖ p(c)) of generated rows (m, *shape) under
-    the classifier whose inside the features are.
+    """exp E KL(p(c|y) ‖ p(c)) of generated rows (m, *shape) under a classifier.
 
     Args:
-        real: real rows (n, *shape), whose own score is the record's 'ideal'.
-        features: of a classifier (`metrics.classifiers.classifier`), which the record names.
-        rng: for the signature shared by all metrics; nothing is drawn.
+        real: real rows (n, *shape), whose score is the record's 'ideal'.
+        features: features of a classifier (`metrics.classifiers.classifier`), named in the record.
+        rng: unused; part of the signature shared by all metrics.
 
     Raises:
         InvalidValue: If the features are not those of a classifier.
@@ -63,7 +63,7 @@ def inception_score(
 
 
 def _score(logs: Tensor) -> tuple[float, float, int]:
-    """The score, its standard error, and the number of classes,
+    """The score, its standard error and the number of classes,
     from log-probabilities (n, classes).
     """
     logs = logs.to("cpu", torch.float64)

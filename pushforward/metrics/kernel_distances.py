@@ -1,16 +1,15 @@
-r"""Squared distance between the mean embeddings of two distributions
-under a kernel k, without bias:
+r"""Unbiased squared distance between the mean embeddings of two distributions under a kernel k:
 
     MMD² = 1/n(n-1) Σ_{i≠j} k(x_i, x_j) + 1/m(m-1) Σ_{i≠j} k(y_i, y_j) - 2/nm Σ_ij k(x_i, y_j).
 
 * KID: k(x, y) = (xᵀy/d + 1)³, the mean over disjoint blocks of rows; the blocks are independent, so
   their spread gives the error bar (Bińkowski et al. 2018, https://arxiv.org/abs/1801.01401). No
   bias with n, unlike the Fréchet distance.
-* MMD: k(x, y) = exp(-|x - y|²/2h²), h the median distance between real rows unless given, with a
-  p-value by permuting which rows are called real (Gretton et al. 2012);
-  (1 + #{permuted ≥ seen})/(1 + permutations). h from the real rows alone keeps records of several
-  generators on the same data comparable; it makes the test exact only up to that median's own
-  noise.
+* MMD: k(x, y) = exp(-|x - y|²/2h²), h by default the median distance between real rows, with a
+  permutation p-value (1 + #{permuted ≥ observed})/(1 + permutations) (Gretton et al. 2012,
+  https://jmlr.org/papers/v13/gretton12a.html). As h depends on the real rows alone, records of
+  several generators on the same data are comparable, and the test is exact only up to the noise of
+  that median.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ __all__ = ["kid", "mmd", "median_distance"]
 
 LEAST_BLOCKS = 10
 CANCELLED = 2.0**-16
-"""A squared distance below this share of |a|² + |b|² has lost too many digits."""
+"""Share of |a|² + |b|² below which a squared distance has lost too many digits."""
 
 
 def kid(
@@ -47,18 +46,17 @@ def kid(
     rng: Rng = 0,
     data: str = "",
 ) -> Record:
-    """Kernel inception distance of generated (m, *shape) from real rows (n, *shape): 0 for equal
-    distributions, up to the error bar.
+    """Kernel inception distance of generated (m, *shape) from real rows (n, *shape), 0 if equal.
 
-    Warns (`FewRows`) where either set has fewer than 20 rows: one block is all there is then, and
-    its error bar, from how far each row moves the distance, is rough.
+    Warns (`FewRows`) if either set has fewer than 20 rows: there is only one block then, and the
+    error bar, from the influence of each row, is rough.
 
     Args:
-        features: the space; raw if none is given.
-        block: rows of each set in one block, at least 2;
-            lowered so that there are ten blocks at least.
+        features: the feature space; raw by default.
+        block: rows of each set per block, at least 2;
+            reduced so that there are at least ten blocks.
     """
-    block = require_whole(block, "block", least=2)  # as a block compares its rows with each other
+    block = require_whole(block, "block", least=2)  # a block compares its rows with each other
     pair = Pair.of(real, generated, features, data)
     fewest, stream = min(len(pair.real), len(pair.generated)), generator(rng)
     kernel = _Cubic.of(pair)
@@ -102,13 +100,12 @@ def mmd(
     rng: Rng = 0,
     data: str = "",
 ) -> Record:
-    """MMD² with a Gaussian kernel; details hold 'p',
-    the share of permutations that come out as large.
+    """MMD² with a Gaussian kernel; details hold 'p', the p-value of a permutation test.
 
     Args:
-        features: the space; raw if none is given.
-        bandwidth: h in units of the features; the median distance between real rows if not given.
-        most: rows of each set at most, drawn by `rng`; memory grows as its square.
+        features: the feature space; raw by default.
+        bandwidth: h in units of the features; by default the median distance between real rows.
+        most: largest number of rows of each set, sampled with `rng`; memory grows as its square.
     """
     require_positive(bandwidth=bandwidth)
     permutations, most = (
@@ -150,7 +147,7 @@ def mmd(
 
 
 def median_distance(x: Tensor, most: int = 1000) -> float:
-    """The median distance between different rows, of the first `most`."""
+    """The median distance between different rows among the first `most`."""
     some = x[:most]
     squares = _squared_distances(some)
     above = torch.triu_indices(len(some), len(some), 1)
@@ -159,18 +156,18 @@ def median_distance(x: Tensor, most: int = 1000) -> float:
 
 @dataclass(frozen=True, eq=False)
 class _Cubic:
-    """(xᵀy/d + 1)³ of rows x + c and y + c, less all terms in x alone or y alone, which cancel in
-    MMD², for x, y and c of any size.
+    """(xᵀy/d + 1)³ of rows x + c and y + c, without the terms in x or y alone,
+    which cancel in MMD².
 
     With a = xᵀy/d, p = cᵀx/d, q = cᵀy/d and s = |c|²/d + 1 the kernel is (a + p + q + s)³. Far from
-    the origin s³ is all that float64 would keep of it; without it, and the other terms that cancel,
-    nothing is lost. What is left,
+    the origin s³ would dominate in float64; without it and the other cancelling terms no digits are
+    lost. The remainder,
 
         a³ + 3 a² r + 3 a r² + 3 p q (r + s),    r = p + q + s,
 
-    is of sixth degree in large rows and of second degree in small ones. So rows come in parts of a
-    unit t, and for t > 1 the kernel is divided by t⁶, which makes of 1 in s a t⁻²; otherwise by t²,
-    which leaves a t² at all that is of a higher degree.
+    is of sixth degree in large rows and of second degree in small ones. Rows are therefore divided
+    by a unit t, and the kernel by t⁶ if t > 1 (the 1 in s becomes t⁻²), otherwise by t² (terms of
+    higher degree keep a factor t²).
     """
 
     centre: Tensor
@@ -187,13 +184,11 @@ class _Cubic:
 
     @property
     def exponent(self) -> int:
-        """The kernel is to be multiplied by 2 to the power of this."""
+        """The kernel must be multiplied by 2 to the power of this."""
         return (6 if self.unit > 1 else 2) * exponent_of(self.unit)
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
-        """The kernel (b, m) of rows (b, d) and (m, d),
-        which are in parts of the unit and less the centre.
-        """
+        """The kernel (b, m) of centred rows (b, d) and (m, d) in units of t."""
         d, c = x.shape[1], self.centre
         higher = 1.0 if self.unit > 1 else self.unit * self.unit
         one = 1 / self.unit / self.unit if self.unit > 1 else 1.0
@@ -209,7 +204,7 @@ class _Cubic:
 
 
 def _unbiased(xx: Tensor, yy: Tensor, xy: Tensor) -> Tensor:
-    """MMD² from kernel matrices; the diagonals are left out."""
+    """MMD² from kernel matrices, without their diagonals."""
     n, m = len(xx), len(yy)
     return (
         (xx.sum() - xx.trace()) / (n * (n - 1))
@@ -219,9 +214,7 @@ def _unbiased(xx: Tensor, yy: Tensor, xy: Tensor) -> Tensor:
 
 
 def _squared_distances(x: Tensor) -> Tensor:
-    """Squared distances between all rows (n, n);
-    those that cancel are formed again from differences.
-    """
+    """Squared distances between all rows (n, n), recomputed from differences if they cancel."""
     squares = x.square().sum(1)
     sums = squares[:, None] + squares
     found = torch.addmm(sums, x, x.T, alpha=-2).clamp_min_(0)
@@ -231,14 +224,12 @@ def _squared_distances(x: Tensor) -> Tensor:
 
 
 def _memberships(order: Tensor, n: int) -> Tensor:
-    """1.0 for the first n of an order, 0.0 for the rest."""
+    """1.0 for the first n of a permutation, 0.0 for the others."""
     return torch.zeros(len(order), dtype=torch.float64).index_fill_(0, order[:n], 1.0)
 
 
 def _mmd_of_splits(kernel: Tensor, first: Tensor) -> Tensor:
-    """MMD² (p,) between the rows marked 1 and those marked 0, for every column of `first`
-    (n + m, p); two matrix products.
-    """
+    """MMD² (p,) between rows marked 1 and 0, for every column of `first` (n + m, p)."""
     second = 1 - first
     n, m = first.sum(0), second.sum(0)
     to_first = kernel @ first
@@ -249,7 +240,7 @@ def _mmd_of_splits(kernel: Tensor, first: Tensor) -> Tensor:
 
 
 def _error(kernel: Tensor, n: int) -> float:
-    """The standard error of MMD², from how far each row moves it (first order)."""
+    """The standard error of MMD², from the first-order influence of each row."""
     m = len(kernel) - n
     to_real, to_other = kernel[:, :n].sum(1), kernel[:, n:].sum(1)
     diagonal = kernel.diagonal()

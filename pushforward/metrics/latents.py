@@ -1,18 +1,19 @@
-r"""The information in the codes of a latent-variable model, and how well they match its prior.
+r"""Information in the codes of a latent-variable model, and their match with its prior.
 
-Active units (Burda, Grosse & Salakhutdinov 2016, https://arxiv.org/abs/1509.00519): unit u counts
-if its posterior mean moves with x, Var_x(E_q u) > .01.
+Active units (Burda, Grosse & Salakhutdinov 2016, https://arxiv.org/abs/1509.00519): unit u is
+active if its posterior mean varies with x, Var_x(E_q u) > .01.
 
-With the aggregate posterior q(z) = E_x q(z|x) the rate splits (Hoffman & Johnson 2016, Eq. 5) into
+With the aggregate posterior q(z) = E_x q(z|x) the rate splits (Hoffman & Johnson 2016, Eq. 5,
+http://approximateinference.org/accepted/HoffmanJohnson2016.pdf) into
 
     E_x KL(q(z|x) ‖ p(z)) = I(x; z) + KL(q(z) ‖ p(z)),
 
-the information in codes about x, and the mismatch: samples of the prior that no data ever had. q(z)
-is known only through n rows. For z_i ~ q(z|x_i), putting the mean of q(z_i|x_j) over all j for it
-makes q(z_i) too large on average, and leaving j = i out makes it too small (its log, by Jensen):
-the mismatch, and the information, lie between the two (Poole et al. 2019, Eqs. 10 and 12). The
-upper bound cannot fall below rate - log n, the lower one may be negative: more rows bring them
-together.
+the information in codes about x, and the mismatch: prior samples unlike the codes of any data. q(z)
+is known only through n rows. For z_i ~ q(z|x_i), estimating q(z_i) by the mean of q(z_i|x_j) over
+all j is too large on average, and without j = i too small (its log, by Jensen): the mismatch and
+the information lie between the two (Poole et al. 2019, Eqs. 10 and 12,
+https://arxiv.org/abs/1905.06922). The upper bound on the mismatch is at least rate - log n, and the
+lower may be negative: more rows tighten both.
 """
 
 from __future__ import annotations
@@ -35,19 +36,19 @@ from pushforward.metrics.estimates import Bracket, Joint, evaluation_mode
 __all__ = ["ACTIVE", "Aggregate", "active_units", "aggregate"]
 
 ACTIVE = 0.01
-"""Variance of a code's mean over the data, from which on a unit counts as active: the threshold of
-Burda, Grosse & Salakhutdinov (2016), https://arxiv.org/abs/1509.00519.
+"""Variance of a code's mean over the data above which a unit is active: the threshold of Burda,
+Grosse & Salakhutdinov (2016), https://arxiv.org/abs/1509.00519.
 """
 BLOCK = 1 << 22
-"""Numbers at a time: 32 MB of float64."""
+"""Numbers per block: 32 MB of float64."""
 
 
 @dataclass(frozen=True)
 class Aggregate:
-    """The rate and its two parts, nats.
+    """The rate and its two parts, in nats.
 
     Args:
-        rate: E_x KL(q(z|x) ‖ p(z)), from one draw a row.
+        rate: E_x KL(q(z|x) ‖ p(z)), from one draw per row.
         information: I(x; z) between its bounds.
         mismatch: KL(q(z) ‖ p(z)) between its bounds.
     """
@@ -61,8 +62,9 @@ class Aggregate:
 def active_units(
     model: object, x: Observations, y: Conditioning = None, *, above: float = ACTIVE, data: str = ""
 ) -> Record:
-    """How many latent dimensions have a posterior mean whose
-    variance over x is above `above`; details hold all variances.
+    """The number of latent dimensions whose posterior mean varies over x by more than `above`.
+
+    Details hold all variances.
     """
     with evaluation_mode(model):
         joint = _require_posterior(model, x, y, "active_units")
@@ -85,9 +87,7 @@ def active_units(
 def aggregate(
     model: object, x: Observations, y: Conditioning = None, *, rng: Rng = 0, data: str = ""
 ) -> Aggregate:
-    """The rate, the information and the mismatch of the codes of
-    x (n, *shape), n at least 2: n² densities of codes.
-    """
+    """The rate, the information and the mismatch of codes of x (n, *shape), n ≥ 2, in O(n²)."""
     with evaluation_mode(model):
         joint = _require_posterior(model, x, y, "aggregate")
         q = joint.posterior()
@@ -111,7 +111,7 @@ def aggregate(
 
 
 def _require_posterior(model: object, x: Observations, y: Conditioning, purpose: str) -> Joint:
-    """The joint distribution with at least two observations, for a model that has a posterior."""
+    """The joint distribution of at least two observations, for a model with a posterior."""
     joint = Joint.of(model, x, y, purpose)
     if not callable(getattr(model, "posterior", None)):
         raise InvalidKind(f"{type(model).__name__} has no posterior; {purpose} needs one")
@@ -133,7 +133,7 @@ def _encode_blocks(joint: Joint, name: str) -> Tensor:
 
 
 def _aggregate(joint: Joint, q: HasMean, z: Tensor) -> tuple[Tensor, Tensor]:
-    """log of the mean of q(z_i|x_j) over all j, and over all j but i: (n,) each."""
+    """log of the mean of q(z_i|x_j) over all j, and over all j ≠ i: (n,) each."""
     n = len(z)
     pairs = _normal_pair_density(q) if isinstance(q, Normal) else _pair_density(joint)
     everyone, others, rows = [], [], max(1, BLOCK // n)
@@ -147,7 +147,7 @@ def _aggregate(joint: Joint, q: HasMean, z: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _normal_pair_density(q: Normal) -> Callable[[Tensor], Tensor]:
-    """log q(z_i|x_j) of diagonal normals by matrix products, in float64: the squares cancel."""
+    """log q(z_i|x_j) of diagonal normals by matrix products, in float64 as squares cancel."""
     mean, log_scale = (t.cpu().to(torch.float64).expand_as(q.mean) for t in (q.mean, q.log_scale))
     precision = torch.exp(-2 * log_scale)
     constant = (

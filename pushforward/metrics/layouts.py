@@ -1,5 +1,5 @@
-"""Images that are laid out or scaled unlike: compared all the same,
-they give numbers that mean nothing.
+"""Checks that two sets of images have one axis order and one range,
+without which metrics mislead.
 """
 
 from __future__ import annotations
@@ -11,22 +11,23 @@ from pushforward.core.errors import ShapeMismatch
 __all__ = ["require_one_layout"]
 
 HALF = 0.5
-"""Half of the range 0..1: values further below 0 cannot be rounding of that range, and images that
-span less may be either.
+"""Half of the range 0..1: values further below 0 are not rounding
+errors of that range, and images that span less are ambiguous.
 """
 
 
 def require_one_layout(
     real: Tensor, generated: Tensor, names: tuple[str, str] = ("real", "generated")
 ) -> None:
-    """Raise ShapeMismatch for images or clips (n, *shape) with their axes in another order, or of
-    other ranges: 0..255, 0..1 and -1..1.
+    """Raise ShapeMismatch for images or clips (n, *shape) with different axis orders or ranges.
+
+    The ranges are 0..255, 0..1 and -1..1.
     """
     one, two = tuple(real.shape[1:]), tuple(generated.shape[1:])
     if len(one) == len(two) > 1 and one != two and real[0].numel() == generated[0].numel():
         raise ShapeMismatch(
             f"{names[0]} images have shape {one}, {names[1]} ones {two}; bring both to (channels,"
-            " height, width): x.transpose(0, 3, 1, 2) does it where channels come last"
+            " height, width): x.transpose(0, 3, 1, 2) if channels are last"
         )
     if max(len(one), len(two)) < 2 or not real.numel() or not generated.numel():
         return
@@ -43,17 +44,16 @@ def require_one_layout(
         if "signed" in scale and "unsigned" in other_scale:
             raise ShapeMismatch(
                 f"{ranges}, one range -1..1 and the other 0..1; bring both to one range: (x + 1) /"
-                " 2 makes 0..1 of -1..1"
+                " 2 maps -1..1 to 0..1"
             )
 
 
 def _guess_scales(x: Tensor) -> set[str]:
-    """Which of these the values of images look like; none where it cannot be told.
+    """The ranges that the values of images suggest; none if they are ambiguous.
 
-    'levels': whole numbers, some above 2. 'fractions': broken numbers in -1..1. 'signed': -1..1
-    with values below -½, broken or ±1 throughout. 'unsigned': values in 0..1 that span more than
-    half of it. What passes 0 or 1 by a little, as that of a model without bounds does, is neither
-    of the last two.
+    'levels': whole numbers, some above 2. 'fractions': fractions in -1..1. 'signed': -1..1 with
+    values below -½, fractional or all ±1. 'unsigned': values in 0..1 that span more than half of
+    it. Values slightly outside 0..1, as from an unbounded model, are neither of the last two.
     """
     low, high = float(x.min()), float(x.max())
     whole = not x.is_floating_point() or bool((x == x.round()).all())

@@ -1,7 +1,6 @@
-r"""How likely held-out data are under a model, as records in nats
-per observation, in the user's units.
+r"""Held-out log-likelihoods of a model, in nats per observation, in the user's units.
 
-Exact where the model knows its density. Otherwise log p(x) = log ∫ p(z) p(x|z) dz is bounded from
+They are exact if the model has a density. Otherwise log p(x) = log ∫ p(z) p(x|z) dz is bounded from
 below, in expectation, by the log of an average over codes:
 
     naive    log 1/k Σ p(x|z_i),                  z_i ~ p(z)
@@ -9,17 +8,16 @@ below, in expectation, by the log of an average over codes:
     iwae   L_k = log 1/k Σ p(x, z_i)/q(z_i|x),  z_i ~ q(z|x)    (Burda, Grosse & Salakhutdinov 2016,
     https://arxiv.org/abs/1509.00519, Eq. 8)
 
-E L_k is the ELBO at k = 1, does not fall with k and tends to log p(x).
+E L_k is the ELBO at k = 1, does not decrease with k, and tends to log p(x).
 The naive average needs no posterior, and about
 
     E p(x|z)² / p(x)² ~ (width of the prior / width of the posterior)^latent
 
 draws for a relative error of one: a hundred in two dimensions,
-hopeless in fifty. `annealing` moves the codes instead.
+far too many in fifty. `annealing` moves the codes instead.
 
-All codes of one observation are decoded in blocks that stay in the last cache, against the
-observation's one row; memory does not grow with k. Sums over k are kept in float64, whatever the
-model computes in.
+All codes of one observation are decoded in blocks that fit into the last-level cache; memory does
+not grow with k. Sums over k are in float64, whatever the model's dtype.
 """
 
 from __future__ import annotations
@@ -65,7 +63,7 @@ def log_prob(model: object, x: Observations, *, data: str = "") -> Record:
 def elbo(
     model: object, x: Observations, y: Conditioning = None, *, rng: Rng = 0, data: str = ""
 ) -> Record:
-    """Mean evidence lower bound of x, one posterior draw a row."""
+    """Mean evidence lower bound of x, with one posterior draw per row."""
     if not isinstance(model, HasBound):
         raise InvalidKind(
             f"{type(model).__name__} has no bound; a model with a density has log_prob"
@@ -89,13 +87,20 @@ def naive(
     listeners: Sequence[Listener] = (),
     data: str = "",
 ) -> Estimate:
-    """log 1/S Σ p(x|z_i) over S draws of the prior:
-    a lower bound in expectation, loose where few draws explain x.
+    """log 1/S Σ p(x|z_i) over S draws of the prior.
+
+    It is a lower bound in expectation, loose if few draws explain x.
 
     Args:
+        model: a latent-variable model.
+        x: observations (n, *shape).
+        y: conditions (n, …), if the model has them.
         samples: S.
-        shared: the same codes for all observations, decoded once;
-            else fresh ones for each, whose errors are independent.
+        shared: use the same codes, decoded once, for all observations;
+            otherwise separate ones, with independent errors.
+        rng: a seed or generator.
+        listeners: receive `Progress`, counted in observations.
+        data: description of the data for the record.
     """
     require_positive(samples=samples)
     with evaluation_mode(model):
@@ -126,8 +131,8 @@ def iwae(
     listeners: Sequence[Listener] = (),
     data: str = "",
 ) -> Estimate:
-    """Mean importance-weighted bound L_k of x, from k posterior draws a row,
-    in blocks of bounded memory for any k.
+    """Mean importance-weighted bound L_k of x, with k posterior draws per row,
+    in bounded memory.
     """
     require_positive(k=k)
     if not (isinstance(model, LatentModel) and callable(getattr(model, "posterior", None))):
@@ -151,7 +156,7 @@ def iwae(
 def best_known(
     model: object, x: Observations, *, k: int = 100, rng: Rng = 0, data: str = ""
 ) -> Record:
-    """The exact log-density where the model has one, else the importance-weighted bound."""
+    """The exact log-density if the model has one, else the importance-weighted bound."""
     return (
         log_prob(model, x, data=data)
         if isinstance(model, HasDensity)
@@ -160,7 +165,7 @@ def best_known(
 
 
 def density_unit(model: object) -> str:
-    """What the model's likelihood is a density or mass of."""
+    """The measure with respect to which the model's likelihood is a density or mass."""
     kind = getattr(model, "likelihood_kind", None)
     return "density per unit" if kind is None else str(kind.measure)
 
@@ -168,9 +173,7 @@ def density_unit(model: object) -> str:
 def estimate(
     quantity: str, model: LatentVariables, u: Tensor, mean: LogMean, data: str, **details: Any
 ) -> Estimate:
-    """The record of an average of weights: a lower bound in expectation,
-    moved to the user's units.
-    """
+    """The record of an average of weights: a lower bound in expectation, in the user's units."""
     details = {
         **details,
         "holds": "in expectation",
@@ -189,7 +192,7 @@ def estimate(
 
 
 def _log_weights(joint: Joint, q: HasMean, m: int, rng: torch.Generator) -> Tensor:
-    """log p(x, z)/q(z|x) of m draws of each observation, draws first (m n,)."""
+    """log p(x, z)/q(z|x) of m draws per observation (m n,), ordered by draw."""
     z = repeat(q, m).rsample(rng=rng)
     log_q = (q if len(joint.u) == 1 else repeat(q, m)).log_prob(z)
     log_weights: Tensor = joint.times(m).log_likelihood(z) + joint.log_prior(z) - log_q
@@ -199,7 +202,7 @@ def _log_weights(joint: Joint, q: HasMean, m: int, rng: torch.Generator) -> Tens
 def _add_separate_codes(
     joint: Joint, samples: int, rng: torch.Generator, mean: LogMean, report: Reporter
 ) -> None:
-    """Codes of its own for every observation."""
+    """Add weights of separate codes for every observation."""
     for rows, sizes in plan_blocks(len(joint.u), samples, rows_per_block(joint.u)):
         part = joint.part(rows)
         for m in sizes:
@@ -211,7 +214,7 @@ def _add_separate_codes(
 def _add_shared_codes(
     joint: Joint, samples: int, rng: torch.Generator, mean: LogMean, report: Reporter
 ) -> None:
-    """The same codes for all observations; without conditions they are decoded once."""
+    """Add weights of codes shared by all observations; without conditions, decode them once."""
     n, count = len(joint.u), 0
     _, sizes = next(plan_blocks(1, samples, rows_per_block(joint.u)))
     for m in sizes:

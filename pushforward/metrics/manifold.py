@@ -1,24 +1,24 @@
 r"""Precision, recall, density and coverage: two sets of features as unions of balls.
 
-B(x_i) is the open ball around a real row that just does not reach its k-th nearest other real row;
-B(y_j) likewise for generated rows. Rows at just that distance are outside, as in the code of Naeem
-et al.; distances that differ by rounding alone are the same. Where k others equal a row its radius
-is 0: the ball is then that point, and holds all rows equal to it (the closed balls of Kynkäänniemi
-et al. do so too). So identical sets have precision, recall and coverage 1 whatever is repeated in
-them, and whole numbers give exact answers.
+B(x_i) is the open ball around a real row up to its k-th nearest other real row; B(y_j) likewise for
+generated rows. Rows at exactly that distance are outside, as in the code of Naeem et al.; distances
+that differ only by rounding are equal. If k other rows equal a row, its radius is 0: the ball is
+then that point, and contains all rows equal to it (as do the closed balls of Kynkäänniemi et al.).
+Identical sets thus have precision, recall and coverage 1 whatever their repetitions, and integers
+give exact answers.
 
     precision = share of y inside any B(x_i)
     recall    = share of x inside any B(y_j)
                 (Kynkäänniemi et al. 2019, https://arxiv.org/abs/1904.06991)
     density   = mean over y of #{i: y in B(x_i)}/k
-    coverage  = share of B(x_i) that hold any y
+    coverage = share of B(x_i) that contain any y
                 (Naeem et al. 2020, https://arxiv.org/abs/2002.09797)
 
 Between equal distributions density is 1 and coverage 1 - Π_{i=1..k} (n - i)/(n + m - i), that is 1
 - 2^-k; precision and recall have no such reference value: they fall with the dimension. Error bars
-take the balls as given: they are those of the share or mean over rows. The balls' own noise comes
-on top; in a thousand dimensions precision and recall of 10 000 rows vary by .0085 from draw to
-draw, where the bar says .005.
+  treat the balls as fixed: they are those of the share or mean over rows. The noise of the balls
+  adds to them; in a thousand dimensions precision and recall of 10 000 rows vary by .0085 between
+  samples, with an error bar of .005.
 """
 
 from __future__ import annotations
@@ -47,12 +47,11 @@ def prdc(
     rng: Rng = 0,
     data: str = "",
 ) -> list[Record]:
-    """Precision, recall, density and coverage of generated
-    (m, *shape) for real rows (n, *shape), one record each.
+    """Precision, recall, density and coverage of generated (m, *shape) for real rows (n, *shape).
 
     Args:
         features: the space; raw if none is given.
-        k: which nearest neighbour sets the balls' radii; a row is not its own neighbour.
+        k: the nearest neighbour that sets the radii; a row is not its own neighbour.
         rng: for the signature shared by all metrics; nothing is drawn.
     """
     k = require_whole(k, "k", least=1)
@@ -88,7 +87,5 @@ def prdc(
 
 
 def _ideal_coverage(n: int, m: int, k: int) -> float:
-    """Expected between equal distributions:
-    one minus the probability that none of the k nearest rows is generated.
-    """
+    """Expected coverage for equal distributions: P(any of the k nearest rows is generated)."""
     return 1 - math.prod((n - i) / (n + m - i) for i in range(1, k + 1))

@@ -1,18 +1,18 @@
-r"""Does a model repeat its training data? Compares distances to
-the nearest training row with those of new real rows.
+r"""Memorisation: distances of samples to the nearest training row, against those of held-out rows.
 
 With d(x) the distance from x to the nearest training row,
 g generated rows and h held-out real rows of the same distribution,
 
     closer      = P(d(g) < d(h)) + ½ P(d(g) = d(h))
-                  ½ for new samples, above for repeated ones (Meehan et al. 2020),
+                  ½ for new samples, more for repeated ones (Meehan et al. 2020),
     suspicious  = share of g with d(g) < the q-quantile of d(h)
-                  q for new samples (1 % unless told otherwise).
+                  q for new samples (1 % by default).
 
-Distances that differ by no more than rounding are equal (`metrics.neighbours`).
+Distances that differ only by rounding are equal (`metrics.neighbours`).
 
-Blurred samples score below ½ in `closer`: far from everything.
-The closest pairs come back by row number, to be looked at.
+Blurred samples, far from all data, score below ½ in `closer`. The closest pairs are returned by row
+number for inspection. Reference: Meehan, Chaudhuri & Dasgupta (2020), A non-parametric test to
+detect data-copying in generative models. https://arxiv.org/abs/2004.05675
 """
 
 from __future__ import annotations
@@ -45,17 +45,16 @@ def memorising(
     rng: Rng = 0,
     data: str = "",
 ) -> list[Record]:
-    """How near generated rows (m, *shape) come to training rows,
-    by the yardstick of held-out real rows.
+    """Memorisation of training rows by generated rows (m, *shape), relative to held-out rows.
 
     Args:
         train: the training rows.
-        held_out: real rows it did not see.
+        held_out: real rows that were not used for training.
         features: the space; raw if none is given.
-        quantile: q, the share of held-out rows that count as near.
-        pairs: how many of the closest (generated row, training row,
-            distance) to name in details['pairs'].
-        rng: for the signature shared by all metrics; nothing is drawn.
+        quantile: q, the share of held-out rows that count as close.
+        pairs: number of closest (generated row, training row,
+            distance) to list in details['pairs'].
+        rng: unused; part of the signature shared by all metrics.
     """
     require_positive(quantile=quantile)
     pairs = require_whole(pairs, "pairs", least=1)
@@ -92,10 +91,12 @@ def memorising(
 def _distances(
     samples: Points, held: Points, training: Points
 ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor]]:
-    """Distances of drawn and of unseen rows to the nearest learnt one, which that is of the drawn
-    ones, and numbers to rank them by.
+    """Distances of samples and held-out rows to the nearest training row.
 
-    Whole numbers are ranked exactly; of others those that differ by rounding alone are equal.
+    Returns:
+        The distances of both, the index of each sample's nearest training row, and ranks for
+        comparing the two. Integers are ranked exactly; other distances that differ only by rounding
+        are equal.
     """
     sizes = [len(samples), len(held)]
     if samples.unit:
@@ -121,9 +122,7 @@ def _distances(
 
 
 def _closeness(distances: Tensor, reference: Tensor) -> tuple[float, float]:
-    """P(found < usual) with ties counted half, and its standard
-    error from both sets' influences.
-    """
+    """P(distance < reference), ties counted half, and its standard error from both sets."""
     ordered, others = reference.sort().values, distances.sort().values
     above = _share_above(distances, ordered)
     below = 1 - _share_above(reference, others)

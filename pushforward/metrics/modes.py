@@ -1,21 +1,21 @@
-r"""Whether all modes are there: counts where the modes are known, spread where they are not.
+r"""Mode coverage: counts of known modes, and the diversity of samples if modes are unknown.
 
-Known: a mixture with K centres c_k, one standard deviation s and weights q_k. Each sample belongs
-to its nearest centre and is of high quality within 3 s of it; a mode is found if it has such a
-sample. With p̂ the shares of all N samples by centre,
+Known modes: a mixture with K centres c_k, one standard deviation s and weights q_k. Each sample is
+assigned to its nearest centre, and is of high quality within 3 s of it; a mode is covered if it has
+such a sample. With p̂ the shares of all N samples by centre,
 
     reverse KL = Σ p̂_k ln(p̂_k / q_k),
 
-which even an ideal sampler does not bring to 0: its mean is (K - 1)/2N (half a χ² of K - 1 degrees
-of freedom, over N), the floor. An ideal sampler in d dimensions has a high-quality share of
-P(χ²_d ≤ 9), 98.89 % in the plane: more than that is variance collapse.
+which is not 0 even for an ideal sampler: its mean is (K - 1)/2N (half a χ² of K - 1 degrees of
+freedom, over N), the floor. An ideal sampler in d dimensions has a high-quality share of
+P(χ²_d ≤ 9), 98.89 % in the plane; more indicates collapsed variance.
 
-Labelled: a classifier assigns each sample to one of K kinds (StackedMNIST: three digits side by
-side in the channels, K = 1000). A mode is covered if a sample is assigned to it, and the reverse KL
-is that of the labels; a classifier's errors cover modes too.
+Labelled modes: a classifier assigns each sample to one of K kinds (StackedMNIST: one digit in each
+of three channels, K = 1000). A mode is covered if a sample is assigned to it, and the reverse KL is
+that of the labels; misclassified samples may cover modes too.
 
-Unknown: the mean distance between two samples and the mean distance to the nearest other one,
-beside those of as many real rows.
+Unknown modes: the mean distance between two samples and to the
+nearest other sample, compared with those of as many real rows.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ from pushforward.metrics.whole_numbers import subtract_common_origin
 __all__ = ["modes", "label_modes", "diversity"]
 
 FAR = 2.0**200
-"""Samples so many times as far from the centres as these are from
-each other are measured on their own.
+"""Samples this many times as far from the centres as those are
+from each other are measured separately.
 """
 
 
@@ -55,15 +55,14 @@ def modes(
     within: float = 3.0,
     data: str = "",
 ) -> list[Record]:
-    """Modes found, high-quality share and reverse KL of samples
-    (n, d) for a mixture with known centres (K, d).
+    """Covered modes, high-quality share and reverse KL of samples (n, d) for known centres (K, d).
 
     Args:
-        sd: the standard deviation s of every mode, in the units of the samples.
-        weights: q (K,), positive; equal if not given.
-        within: how many s from its centre a sample of high quality may lie.
+        sd: standard deviation s of every mode, in the units of the samples.
+        weights: q (K,), positive; equal by default.
+        within: largest distance of a high-quality sample from its centre, in s.
 
-    Details hold each number's 'ideal', what a perfect sampler of as many rows has on average.
+    Details hold the 'ideal' of each number: the mean for a perfect sampler of as many rows.
     """
     require_positive(sd=sd, within=within)
     x, c = (rows(each).cpu() for each in (generated, centres))
@@ -111,8 +110,7 @@ def label_modes(
     data: str = "",
     classifier: str = "",
 ) -> list[Record]:
-    """Modes found and reverse KL of samples of which a classifier
-    gave the labels (n,), whole numbers from 0 to kinds - 1.
+    """Covered modes and reverse KL of samples by classifier labels (n,), integers in 0..kinds - 1.
 
     Reference: Srivastava et al. (2017, VEEGAN, §4) and Lin et al. (2018, PacGAN, §4.2): 26 000
     samples of StackedMNIST, 1000 kinds.
@@ -172,12 +170,12 @@ def diversity(
     rng: Rng = 0,
     data: str = "",
 ) -> list[Record]:
-    """How spread out generated rows (m, *shape) are:
-    the mean distance between two, and to the nearest other one.
+    """Diversity of generated rows (m, *shape):
+    mean distances of pairs and to the nearest other row.
 
-    The record's value is in units of the features; details hold the same of as many 'real' rows,
-    and the 'ratio': near 0 for one repeated sample. Equal numbers of both sets are used, `most` at
-    most, drawn by `rng`.
+    Values are in units of the features; details hold those of as many 'real' rows, and the 'ratio',
+    which is near 0 for one repeated sample. Equal numbers of both sets are used, at most `most`,
+    sampled with `rng`.
     """
     most = require_whole(most, "most", least=2)
     pair = Pair.of(real, generated, features, data)
@@ -201,12 +199,12 @@ def diversity(
 
 
 def _assign(x: Tensor, c: Tensor, radius: float) -> tuple[Tensor, Tensor]:
-    """The nearest of the centres c (K, d) to each row x (n, d),
-    and whether it lies within the radius, up to rounding.
+    """The nearest centre (K, d) of each row (n, d),
+    and whether it is within the radius up to rounding.
     """
     index, good = torch.zeros(len(x), dtype=torch.int64), torch.zeros(len(x), dtype=torch.bool)
     near = Gauge.of(c)
-    # whose unit leaves nothing of the others' squares
+    # whose unit would underflow the squares of the others
     far = (x - near.centre).abs().amax(1) > FAR * max(near.scale, radius)
     for some in (~far, far):
         if bool(some.any()):
@@ -217,9 +215,7 @@ def _assign(x: Tensor, c: Tensor, radius: float) -> tuple[Tensor, Tensor]:
 
 
 def _pair_distances(x: Tensor) -> Tensor:
-    """Distances (n // 2,) between rows two by two, which are independent,
-    so that their spread is the error bar.
-    """
+    """Distances (n // 2,) of disjoint pairs of rows, which are independent, for an error bar."""
     half = len(x) // 2
     distances: Tensor = (x[:half] - x[half : 2 * half]).norm(dim=1)
     return distances
@@ -239,21 +235,21 @@ def _check_weights(weights: Observations | None, k: int) -> Tensor:
 
 
 def _reverse_kl(index: Tensor, q: Tensor) -> tuple[float, float, list[int]]:
-    """KL(p̂ ‖ q), its standard error (first order of the multinomial,
-    and the spread of the floor), and the counts.
+    """KL(p̂ ‖ q), its standard error (to first order,
+    plus the spread of the floor), and the counts.
     """
     n, counts = len(index), torch.bincount(index, minlength=len(q))
     p = counts.to(torch.float64) / n
     logs = torch.where(p > 0, (p / q).clamp_min(torch.finfo(p.dtype).tiny).log(), 0.0)
     value = float((p * logs).sum())
-    # what first order comes to where p = q, on average; half of it is the floor's own variance
+    # the mean of the first-order term if p = q; half of it is the variance of the floor
     noise = (len(q) - 1) / (n * n)
     variance = max(0.0, (float((p * logs.square()).sum()) - value * value) / n - noise)
     return value, math.sqrt(variance + noise / 2), counts.tolist()
 
 
 def _mass_within(d: int, within: float) -> float:
-    """P(χ²_d ≤ within²): how much of N(0, I_d) lies that near its centre."""
+    """P(χ²_d ≤ within²): the mass of N(0, I_d) within that distance of its centre."""
     return float(
         torch.special.gammainc(
             torch.tensor(d / 2, dtype=torch.float64),

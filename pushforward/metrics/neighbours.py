@@ -1,18 +1,16 @@
-"""Distances between two sets of rows, in blocks of bounded memory, and which of them are equal.
+"""Distances between two sets of rows, in blocks of bounded memory, and their ties.
 
-|a - b|² = |a|² + |b|² - 2 aᵀb in float64, of rows that were centred first (`metrics.gauge`). That
-is exact for whole numbers of some 25 bits (pixel levels, counts, binary codes). For others it
-cancels; wherever the cancelled digits could decide which row is nearer, or whether one lies within
-a radius, the distance is computed again from the difference. So answers are those of the
-definition.
+|a - b|² = |a|² + |b|² - 2 aᵀb in float64, of rows centred first (`metrics.gauge`). That is
+exact for integers of some 25 bits (pixel levels, counts, binary codes). For other numbers it
+cancels; wherever the lost digits could decide which row is nearer, or whether one is within a
+radius, the distance is recomputed from the difference. Results are thus those of the definition.
 
-Ties: numbers as they came are rounded themselves (0.1 is no binary fraction). Two distances count
-as equal when they differ by no more than that rounding can account for. Whole numbers are not
-rounded: where their squares have more digits than float64 (columns of 0..2 beside columns of 10^8
-and its multiples), values that float64 cannot distinguish are compared in integers
-(`ExactSquares`). A ball is open: a row as far from its centre as the radius, up to rounding, is
-outside. A ball of radius 0, around a row that has k equal ones, is its centre alone and holds every
-row equal to it.
+Ties: the original numbers are themselves rounded (0.1 is no binary fraction). Two distances are
+equal if they differ by no more than that rounding explains. Integers are not rounded: if their
+squares have more digits than float64 (columns of 0..2 beside columns of 10^8 and its multiples),
+values that float64 cannot distinguish are compared in integers (`ExactSquares`). A ball is open: a
+row at the radius, up to rounding, is outside. A ball of radius 0, around a row with k equal rows,
+is its centre alone and contains every row equal to it.
 """
 
 from __future__ import annotations
@@ -41,30 +39,26 @@ __all__ = [
 
 BLOCK_NUMBERS = 1 << 24
 DIGITS = 27
-"""Bits of half a number, whose square fits into 64 with room for a sum over COLUMNS."""
+"""Bits of half a number, whose square fits into 64 bits with room for a sum over COLUMNS."""
 MASK = (1 << DIGITS) - 1
-"""The lower half of a number's bits."""
+"""Mask of the lower half of a number's bits."""
 COLUMNS = 64
-"""Squares that are summed before their carries are taken: so many fit beside `DIGITS`."""
+"""Squares summed between carries: as many as fit beside `DIGITS`."""
 EPS = torch.finfo(torch.float64).eps
 
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """Rows x (n, d) in a gauge, and how far each may be off by rounding,
-    `noise` (n,), in the same units.
-    """
+    """Rows x (n, d) in a gauge, and the rounding error `noise` (n,) of each, in the same units."""
 
     x: Tensor
     noise: Tensor
     unit: float = 0.0
-    """A power of two that makes whole numbers of x, which are not off at all;
-    0 where there is none.
-    """
+    """A power of two that turns x into integers, which are exact; 0 if there is none."""
 
     @classmethod
     def of(cls, x: Tensor) -> Points:
-        """Rows (n, d) whose numbers are as they came."""
+        """Rows (n, d) in their original numbers."""
         return cls(x, x.norm(dim=1) * (8 * EPS))
 
     def __len__(self) -> int:
@@ -72,11 +66,11 @@ class Points:
 
     @cached_property
     def integers(self) -> Tensor:
-        """The rows as the whole numbers that they are, int64."""
+        """The rows as int64 integers."""
         return (self.x * self.unit).to(torch.int64)
 
     def part(self, rows: slice) -> Points:
-        """Some of the rows."""
+        """A subset of the rows."""
         points = Points(self.x[rows], self.noise[rows], self.unit)
         if "whole" in self.__dict__:
             points.__dict__["whole"] = self.integers[rows]
@@ -85,17 +79,16 @@ class Points:
 
 @dataclass(frozen=True, eq=False)
 class ExactSquares:
-    """Squared distances (n,) of whole numbers, exactly:
-    high 2^54 + low, both int64, low in 0..2^54 - 1.
-    """
+    """Exact squared distances (n,) of integers: high 2^54 + low, int64, with low in 0..2^54 - 1."""
 
     high: Tensor
     low: Tensor
 
     @classmethod
     def between(cls, x: Tensor, y: Tensor) -> ExactSquares:
-        """Of rows x and y (n, d), int64, one by one;
-        differences have at most 54 bits, and the sums of their squares at most 116.
+        """Between rows x and y (n, d), int64, pairwise.
+
+        Differences have at most 54 bits, and the sums of their squares at most 116.
         """
         parts = [
             cls._of(a, b)
@@ -106,7 +99,9 @@ class ExactSquares:
     @classmethod
     def _of(cls, x: Tensor, y: Tensor) -> ExactSquares:
         high, middle, low = (x.new_zeros(len(x)) for _ in range(3))
-        for a, b in zip(x.split(COLUMNS, 1), y.split(COLUMNS, 1)):  # so many that no sum overflows
+        for a, b in zip(
+            x.split(COLUMNS, 1), y.split(COLUMNS, 1)
+        ):  # few enough that no sum overflows
             difference = (a - b).abs()
             upper, lower = difference >> DIGITS, difference & MASK
             low = low + (lower * lower).sum(1)
@@ -122,18 +117,18 @@ class ExactSquares:
         return ExactSquares(self.high[index], self.low[index])
 
     def rounded(self, unit: float) -> Tensor:
-        """The nearest float64, in parts of unit²."""
+        """The nearest float64, in units of unit²."""
         return (
             self.high.to(torch.float64) * (2.0 ** (2 * DIGITS) / unit / unit)
             + self.low.to(torch.float64) / unit / unit
         )
 
     def argsort(self, *before: Tensor) -> Tensor:
-        """Their order, by what is given (n,) first."""
+        """The order of the squares, after that of the keys `before` (n,)."""
         return torch.from_numpy(np.lexsort([x.numpy() for x in (self.low, self.high, *before)]))
 
     def ranks(self) -> Tensor:
-        """0 for the least, 1 for the next, equal numbers being of one rank: float64 (n,)."""
+        """Ranks from 0 (the least), equal for equal squares: float64 (n,)."""
         order = self.argsort()
         up = self[order[:-1]] < self[order[1:]]
         result = torch.zeros(len(order), dtype=torch.float64)
@@ -142,8 +137,9 @@ class ExactSquares:
 
 
 def squared_distances(x: Tensor, reference: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """(rows of x, their squared distances (b, m) to all reference rows), a block at a time; off by
-    `_slack` (|a|² + |b|²) at most.
+    """Yield blocks of rows of x with their squared distances (b, m) to all reference rows.
+
+    They are off by at most `_slack` (|a|² + |b|²).
     """
     norms = reference.square().sum(1)
     size = max(1, BLOCK_NUMBERS // max(1, len(reference)))
@@ -158,18 +154,18 @@ def squared_distances(x: Tensor, reference: Tensor) -> Iterator[tuple[slice, Ten
 
 
 def squared_radii(x: Tensor, k: int) -> Tensor:
-    """Squared distance (n,) from each row to its k-th nearest other row."""
+    """Squared distance (n,) of each row to its k-th nearest other row."""
     _require_k(k, len(x))
     result, slack, norms = x.new_empty(len(x)), _slack(x), x.norm(dim=1)
     for rows, squares in squared_distances(x, x):
         positions = torch.arange(rows.start, rows.stop)
-        # itself, which the matrix product need not put at exactly 0
+        # its own distance, which the matrix product may not give as exactly 0
         squares[positions - rows.start, positions] = torch.inf
         least, index = squares.topk(min(k + 1, len(x)), 1, largest=False)
         values = least[:, k - 1]
         if slack:
             margin = 2 * _margin(slack, norms[rows], values)
-            gaps = least[:, max(0, k - 2) :].diff(dim=1)  # to the one before and to the one after
+            gaps = least[:, max(0, k - 2) :].diff(dim=1)  # to its neighbours in the order
             crowded = (gaps <= margin[:, None]).any(1)
             values = (x[rows] - x[index[:, k - 1]]).square().sum(1)
             for some in crowded.nonzero()[:, 0].split(max(1, BLOCK_NUMBERS // len(x))):
@@ -181,9 +177,7 @@ def squared_radii(x: Tensor, k: int) -> Tensor:
 
 
 def _whole_radii(points: Points, k: int) -> ExactSquares:
-    """The same (n,) of whole numbers, exactly:
-    the k-th of those that the matrix product cannot distinguish from it.
-    """
+    """The same (n,) for integers, exactly, among candidates that float64 cannot distinguish."""
     x, parts = points.x, []
     slack, norms = _slack(x), x.norm(dim=1)
     for rows, squares in squared_distances(x, x):
@@ -206,8 +200,8 @@ def _whole_radii(points: Points, k: int) -> ExactSquares:
 
 
 def nearest_whole(points: Points, reference: Points) -> tuple[Tensor, Tensor, ExactSquares]:
-    """Distance (n,), number (n,) and exact squared distance (n,)
-    of the nearest reference row, of whole numbers.
+    """Distance (n,), index (n,) and exact squared distance (n,)
+    of the nearest row, for integers.
     """
     x, index = points.x, torch.empty(len(points), dtype=torch.int64)
     slack, norms = _slack(x, reference.x), x.norm(dim=1)
@@ -224,8 +218,9 @@ def nearest_whole(points: Points, reference: Points) -> tuple[Tensor, Tensor, Ex
 
 
 def nearest(x: Tensor, reference: Tensor, *, itself: bool = False) -> tuple[Tensor, Tensor]:
-    """Distance (n,) and number (n,) of the nearest reference row;
-    `itself`: x are the reference rows, none its own neighbour.
+    """Distance (n,) and index (n,) of the nearest reference row.
+
+    With `itself`, x are the reference rows, and none is its own neighbour.
     """
     index, slack, norms = (
         torch.empty(len(x), dtype=torch.int64),
@@ -253,9 +248,7 @@ def nearest(x: Tensor, reference: Tensor, *, itself: bool = False) -> tuple[Tens
 
 
 class Balls:
-    """Open balls around rows, each up to its k-th nearest other row:
-    they hold what is nearer than the root of `squares`.
-    """
+    """Open balls around rows, with squared radii `squares`, up to the k-th nearest other rows."""
 
     def __init__(
         self, centres: Points, squares: Tensor, slack: float, exact: ExactSquares | None = None
@@ -272,7 +265,7 @@ class Balls:
 
     @classmethod
     def of(cls, points: Points, k: int, *others: Points) -> Balls:
-        """The balls of k-th neighbours, to be asked about these other points too."""
+        """The balls of k-th neighbours, prepared for queries by the other points too."""
         slack = _slack(points.x, *(p.x for p in others))
         _require_k(k, len(points))
         if slack and points.unit:
@@ -295,7 +288,7 @@ class Balls:
         return cls(points, limit.square().clamp_min(tiny), slack)
 
     def part(self, rows: slice) -> Balls:
-        """Some of the balls."""
+        """A subset of the balls."""
         return Balls(
             self.points.part(rows),
             self.squares[rows],
@@ -304,8 +297,9 @@ class Balls:
         )
 
     def contain(self, points: Points, squares: Tensor) -> Tensor:
-        """Whether points (b, d) lie in the balls (n,),
-        given their squared distances by matrix product (b, n): bool (b, n).
+        """Whether points (b, d) are in the balls (n,): bool (b, n).
+
+        `squares` (b, n) are their squared distances by matrix product.
         """
         inside = squares < self.sure
         if self.slack:
@@ -335,9 +329,7 @@ def _require_k(k: int, rows: int) -> None:
 
 
 def merge_ties(values: Tensor, noise: Tensor) -> Tensor:
-    """Distances (n,) with those that differ by rounding alone made equal:
-    the least of each group in their place.
-    """
+    """Distances (n,) with each group of values equal up to rounding replaced by its least."""
     ordered, order = values.sort()
     apart = ordered[1:] - ordered[:-1] > noise[order][1:] + 8 * EPS * ordered[1:]
     first = (
@@ -356,15 +348,15 @@ def _direct_distances(x: Tensor, reference: Tensor) -> Tensor:
 
 
 def _exact_bits(d: int) -> int:
-    """So many bits after the point may numbers in -1..1 have for
-    |a - b|² by matrix product to be exact in d dimensions.
+    """Most binary places of numbers in -1..1 for exact |a - b|²
+    by matrix product in d dimensions.
     """
     return (50 - math.ceil(math.log2(d))) // 2
 
 
 def _slack(*sets: Tensor) -> float:
-    """The share of |a|² + |b|² that a squared distance by matrix product may be off by:
-    0 where all numbers have few enough bits.
+    """Largest error of a squared distance by matrix product,
+    as a share of |a|² + |b|²; 0 if exact.
     """
     d = sets[0].shape[1]
     reach = max(float(x.abs().max()) for x in sets)
@@ -381,7 +373,7 @@ def _is_whole(x: Tensor) -> bool:
 
 
 def _margin(slack: float, norms: Tensor, squares: Tensor) -> Tensor:
-    """How far off a squared distance of about `squares` (n,) by
-    matrix product may be, from rows of these norms (n,).
+    """Largest error of squared distances of about `squares` (n,)
+    by matrix product, given norms (n,).
     """
     return slack * (2 * norms + squares.sqrt()).square()

@@ -1,8 +1,8 @@
-"""Two sets of samples in one feature space, and the records that are made of them.
+"""Two sets of samples in one feature space, and the records made from them.
 
-What a record of a sample metric holds besides its value: the feature space with its fingerprint and
-the metric's own settings (both in details['features'], which must agree before two records
-compare), how many real and generated rows, the seed.
+Besides its value, a record of a sample metric holds the feature space with its fingerprint and the
+settings of the metric (both in details['features'], which must be equal for records to be
+compared), the numbers of real and generated rows, and the seed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["FewRows", "Pair", "describe_rows", "known_seed", "warn_few_rows"]
 
 
 class FewRows(UserWarning):
-    """There are so few rows that a metric's value and error bar are rough."""
+    """A metric's value and error bar are rough because there are few rows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,10 +53,10 @@ class Pair:
         *,
         least: int = 2,
     ) -> Pair:
-        """The features of both sets.
+        """Compute the features of both sets.
 
         Raises:
-            ShapeMismatch, InvalidValue: If they do not fit each other.
+            ShapeMismatch, InvalidValue: If they are incompatible.
         """
         real_rows, generated_rows = rows(real), rows(reorder_columns(generated, real))
         if not isinstance(features, Features | None):
@@ -83,8 +83,9 @@ class Pair:
     def transform_third(
         self, x: Observations, real: Observations, names: tuple[str, str]
     ) -> Tensor:
-        """The features of a third set, laid out as the real rows were given;
-        names are what to call the real and the third rows.
+        """The features of a third set, with the layout of the real rows.
+
+        `names` are the names of the real and the third rows in messages.
         """
         x = rows(reorder_columns(x, real))
         require_one_layout(rows(real), x, names)
@@ -99,7 +100,7 @@ class Pair:
 
     @property
     def dimension(self) -> int:
-        """How many features."""
+        """The number of features."""
         return int(self.real.shape[1])
 
     @cached_property
@@ -108,12 +109,12 @@ class Pair:
         return Gauge.of(self.real, self.generated)
 
     def centred(self) -> tuple[Tensor, Tensor]:
-        """Both sets in the common gauge: distances are then in parts of `gauge.scale`."""
+        """Both sets in the common gauge, with distances in units of `gauge.scale`."""
         return self.gauge(self.real), self.gauge(self.generated)
 
     def points(self, *sets: Tensor) -> tuple[Points, ...]:
-        """Both sets, or those given, in the common gauge,
-        with what rounding may have done to each row.
+        """Both sets, or the given ones, in the common gauge,
+        with the rounding error of each row.
         """
         gauge, share = self.gauge, self.features.rounding
         sets = sets or (self.real, self.generated)
@@ -135,7 +136,8 @@ class Pair:
         )
 
     def mean(self, quantity: str, values: Tensor, *, settings: str = "", **details: Any) -> Record:
-        """A record of the mean of one number per row, with its standard error;
+        """A record of the mean of one number per row, with its standard error.
+
         n stays the number of generated rows.
         """
         largest = float(values.abs().max())
@@ -164,17 +166,15 @@ def _require_finite(name: str, x: Tensor, features: Features) -> None:
 
 
 def describe_rows(x: Tensor) -> str:
-    """How records name the data if no name was given:
-    the count and a fingerprint of the real rows.
-    """
+    """A description of unnamed data for records: the count and fingerprint of the real rows."""
     return f"{len(x)} rows #{digest([x[space_rows(len(x), 256)].to(torch.float64)])}"
 
 
 def known_seed(rng: Rng) -> int | str:
-    """The seed, where it is known."""
+    """The seed, if known."""
     return rng if isinstance(rng, int) else "a stream"
 
 
 def warn_few_rows(metric: str, note: str) -> None:
-    """Say so, as a `FewRows` warning, which the command line shows in its own way."""
+    """Issue a `FewRows` warning, which the command line formats."""
     warnings.warn(f"{metric}: {note}", FewRows, stacklevel=3)

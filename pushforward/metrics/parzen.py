@@ -1,12 +1,12 @@
-r"""Parzen-window log-likelihood: what old tables of GANs report.
-Shown for comparison, never to rank by.
+r"""Parzen-window log-likelihood, for comparison with older papers on GANs; not a ranking.
 
     L(S) = mean over test rows x of ln 1/m Σ_j N(x; s_j, σ² I),     S = {s_1, …, s_m} the samples.
 
 It depends more on σ and m than on the sampler: on MNIST, 10 000 training images reach only about
-242.5 nats, and 2000 k-means centroids 306 (Theis et al. 2016). So the record of the samples never
-comes without its ceiling: real training rows used as if they were samples, as many and with the
-same σ. A sampler above its ceiling exploits the estimator and has not matched the distribution.
+242.5 nats, and 2000 k-means centroids 306 (Theis et al. 2016, https://arxiv.org/abs/1511.01844).
+The record of the samples is therefore always accompanied by its ceiling: that of as many real
+training rows with the same σ. A sampler above its ceiling exploits the estimator rather than
+matching the distribution.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pushforward.metrics.pairs import Pair, known_seed
 __all__ = ["parzen", "choose_width"]
 
 CHOOSING_ROWS = 1000
-"""Training rows on which the bandwidth is chosen: enough to tell neighbouring bandwidths apart."""
+"""Training rows for choosing the bandwidth: enough to distinguish neighbouring bandwidths."""
 
 
 def parzen(
@@ -40,16 +40,14 @@ def parzen(
     rng: Rng = 0,
     data: str = "",
 ) -> list[Record]:
-    """The Parzen log-likelihood of generated rows (m, *shape),
-    and its ceiling, in nats per row and units of the features.
+    """The Parzen log-likelihood of generated rows (m, *shape), and its ceiling, in nats per row.
 
     Args:
-        train: real rows (n, *shape):
-            as many as are generated (or all) are drawn to make the ceiling.
-        test: real rows that the density is measured at.
-        sigma: the windows' width in units of the features;
-            chosen on up to 1000 of the training rows left over if not given.
-        features: the space; raw if none is given. Literature on images has them scaled to [0, 1].
+        train: real rows (n, *shape); as many as are generated (or all) give the ceiling.
+        test: real rows at which the density is evaluated.
+        sigma: width of the windows in units of the features;
+            by default chosen on up to 1000 of the remaining training rows.
+        features: the feature space; raw by default. Papers scale images to [0, 1].
     """
     require_positive(sigma=sigma)
     pair = Pair.of(train, generated, features, data)
@@ -64,8 +62,8 @@ def parzen(
     if sigma is None:
         if len(spare) < 2:
             raise InvalidValue(
-                f"to choose sigma, training rows must be left over: got {len(order)} for {as_many}"
-                " samples; pass sigma, or more rows"
+                f"choosing sigma needs more training rows than samples: got {len(order)} for"
+                f" {as_many} samples; pass sigma, or more rows"
             )
         sigma = choose_width(drawn, spare) * scale
     facts = {"sigma": sigma, "test": len(queries), "seed": known_seed(rng)}
@@ -80,8 +78,9 @@ def parzen(
 
 
 def choose_width(samples: Tensor, x: Tensor, *, rounds: int = 3) -> float:
-    """The σ with the highest mean log-density of x (n, d) under
-    windows at samples (m, d), on grids that narrow round by round.
+    """The σ with the highest mean log-density of x (n, d) under windows at samples (m, d).
+
+    The grids narrow in each round.
     """
     spread = float(samples.var(0).mean().sqrt())
     if not spread > 0:

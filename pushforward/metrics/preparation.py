@@ -1,6 +1,4 @@
-"""Rows as a model's likelihood is meant for them: what was done to the data it was fitted to is
-done to data it is measured on.
-"""
+"""Rows with the preparation of the model's training data, for evaluating likelihoods."""
 
 from __future__ import annotations
 
@@ -19,8 +17,8 @@ __all__ = ["prepare_rows"]
 def prepare_rows(model: Model, source: Source, most: int | None = None) -> Batch:
     """The first `most` rows of a source (all, if None), with the model's preparation.
 
-    Dequantised rows carry the noise that every other dequantised model sees;
-    binarised ones are drawn once, from the seed.
+    Dequantised rows carry the same noise for every model;
+    binarised rows are sampled once, from the seed.
     """
     preparation: Preparation = model.preparation
     rows = torch.arange(len(source) if most is None else min(most, len(source)))

@@ -1,4 +1,4 @@
-"""What is lost between encoding and decoding."""
+"""Reconstruction error of encoding and decoding."""
 
 from __future__ import annotations
 

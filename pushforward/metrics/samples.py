@@ -1,4 +1,4 @@
-"""Samples of any kind as one tensor: arrays, data frames, lists."""
+"""Conversion of samples of any kind to one tensor: arrays, data frames, lists."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ __all__ = ["rows"]
 
 
 def rows(x: object) -> Tensor:
-    """Samples as a tensor with at least one row and two axes, their numbers as they came;
-    InvalidKind or ShapeMismatch otherwise.
+    """Convert samples to a tensor with at least one row and two axes, without rounding.
 
     Tensors, arrays (of any layout, byte order and width), data frames of numbers, and lists of
-    numbers, which are read as float64.
+    numbers, which become float64.
+
+    Raises:
+        InvalidKind, ShapeMismatch: If that is impossible.
     """
     try:
         tensor = view_as_tensor(
@@ -35,7 +37,7 @@ def rows(x: object) -> Tensor:
         raise InvalidKind(_kind_error(x, str(error))) from error
     except (TypeError, ValueError, RuntimeError) as error:
         raise InvalidKind(_kind_error(x, "")) from error
-    if tensor.dtype in (torch.uint16, torch.uint32):  # which torch can hold, but not compare
+    if tensor.dtype in (torch.uint16, torch.uint32):  # which torch cannot compare
         tensor = tensor.to(torch.int64)
     elif tensor.dtype == torch.uint64:
         tensor = view_as_tensor(tensor.cpu().numpy())
@@ -46,15 +48,15 @@ def rows(x: object) -> Tensor:
 
 
 def column_names(x: object) -> list[str]:
-    """The columns of a data frame; none for anything else."""
+    """The columns of a data frame; empty for anything else."""
     return [str(name) for name in (as_frame(x)).columns] if is_frame(x) else []
 
 
 def reorder_columns(x: Observations, real: Observations) -> Observations:
-    """x, with its columns in the order of the real ones where both are data frames.
+    """Put the columns of x in the order of the real ones if both are data frames.
 
     Raises:
-        ShapeMismatch: If they have other names.
+        ShapeMismatch: If their names differ.
     """
     if not (is_frame(x) and is_frame(real)):
         return x
@@ -75,10 +77,10 @@ def reorder_columns(x: Observations, real: Observations) -> Observations:
 
 
 def _convert_frame(frame: Frame) -> Tensor:
-    """The numbers (n, d) of a data frame, int64 if all are whole, else float64.
+    """The numbers (n, d) of a data frame: int64 if all are integers, else float64.
 
     Raises:
-        InvalidKind: If a column holds anything else.
+        InvalidKind: If a column is not numeric.
     """
     columns = [_convert_column(frame.iloc[:, i], name) for i, name in enumerate(frame.columns)]
     if not columns:
@@ -91,12 +93,12 @@ def _convert_frame(frame: Frame) -> Tensor:
 
 
 def _convert_column(series: Series, name: object) -> Tensor:
-    """The numbers (n,) of a column, int64 if they are whole, else float64."""
+    """The numbers (n,) of a column: int64 if they are integers, else float64."""
     kind = kind_of(series)
     if kind not in ("integer", "continuous"):
         raise InvalidKind(
-            f"samples must be numbers, but column {str(name)[:60]!r} holds none; drop it, or pass"
-            " codes"
+            f"samples must be numbers, but column {str(name)[:60]!r} is not numeric; drop it, or"
+            " pass codes"
         )
     if kind == "continuous":
         return view_as_tensor(as_numbers(series))
@@ -108,7 +110,7 @@ def _convert_column(series: Series, name: object) -> Tensor:
 
 
 def _stack_list(x: object) -> object:
-    """A list of tensors stacked; the rest as it is."""
+    """Stack a list of tensors; return anything else unchanged."""
     if isinstance(x, (list, tuple)) and x and isinstance(x[0], Tensor):
         return torch.stack([torch.as_tensor(each).detach().cpu() for each in x])
     return x

@@ -38,8 +38,8 @@ PAIRED: dict[str, Callable[..., Record]] = {
     "ms_ssim": ms_ssim,
     "ssim_daala": ssim_daala,
 }
-"""Metrics of (originals, their likenesses, low=, high=, channel=, crop=, rng=, data=), images row
-by row, whatever the features.
+"""Metrics of image pairs (originals, generated, low=, high=,
+channel=, crop=, rng=, data=), independent of features.
 """
 USUAL = ("fid", "kid", "prdc", "c2st")
 
@@ -48,11 +48,11 @@ Metric = Callable[..., Record | list[Record]]
 
 
 def register_metric(name: str) -> Callable[[Metric], Metric]:
-    """Decorator: `scores` and `compare --metrics NAME` know the metric.
+    """Decorator: register a metric for `scores` and `compare --metrics NAME`.
 
-    A metric takes the features of the real and of the generated rows, (n, d) and (m, d), and by
-    name `features` (the space they lie in), `rng` and `data` (what the record says it was measured
-    on); it returns a record, or several.
+    A metric receives the features of the real and of the generated rows, (n, d) and (m, d), and as
+    keywords `features` (their space), `rng` and `data` (the description of the data for the
+    record); it returns one or more records.
     """
 
     def accept(metric: Metric) -> Metric:
@@ -81,17 +81,16 @@ def scores(
     rng: Rng = 0,
     data: str = "",
 ) -> list[Record]:
-    """Records of several metrics of generated (m, *shape) against
-    real rows (n, *shape), in one feature space.
+    """Records of several metrics of generated (m, *shape) against real rows (n, *shape).
 
     Args:
-        features: the space; raw if none is given.
-        metrics: of METRICS; of PAIRED, where generated[i] is a likeness of real[i]; 'modes'
-            (needs centres and sd); 'memorising' and 'parzen' (need train: the training rows; the
+        features: the feature space; raw by default.
+        metrics: names in METRICS; in PAIRED, if generated[i] corresponds to real[i]; 'modes'
+            (needs centres and sd); 'memorising' and 'parzen' (need train, the training rows; the
             real rows are then held-out ones).
-        centres, sd: of the modes, where they are known.
-        names: of the features, for ks; those of a data frame's columns if not given.
-        paired: arguments of the metrics of PAIRED: low and high, channel, crop.
+        centres, sd: centres and standard deviation of known modes.
+        names: names of the features, for ks; by default those of a data frame's columns.
+        paired: arguments of the metrics in PAIRED: low, high, channel, crop.
     """
     _check(metrics, train, centres, sd)
     in_features = any(name not in PAIRED and name != "modes" for name in metrics)
@@ -133,7 +132,11 @@ def _check(
     centres: Observations | None,
     sd: float | None,
 ) -> None:
-    """InvalidValue for an unknown metric, or one whose needs are not met."""
+    """Check metrics and their requirements.
+
+    Raises:
+        InvalidValue: For an unknown metric, or missing data.
+    """
     if not {*metrics} <= {*METRICS, *PAIRED, *WITH_TRAINING, "modes"}:
         load_plugins()
     names = (*METRICS, *PAIRED, *WITH_TRAINING, "modes")
@@ -142,7 +145,7 @@ def _check(
             raise InvalidValue(f"unknown metric {name!r}; {suggest(name, names)}")
         if name == "modes" and (centres is None or sd is None):
             raise InvalidValue(
-                "counting modes needs their centres and sd; pass both, or ask for diversity instead"
+                "counting modes needs their centres and sd; pass both, or request diversity instead"
             )
         if name in WITH_TRAINING and train is None:
             raise InvalidValue(f"{name} compares with the training rows; pass train (--train)")

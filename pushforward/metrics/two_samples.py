@@ -1,13 +1,13 @@
-r"""Tests of whether two sets of samples have the same distribution.
+r"""Two-sample tests of equal distributions.
 
 * C2ST: a classifier is trained to distinguish real from generated features on one half of the rows;
-  its accuracy on the other half is ½ where the distributions agree. The rows it is measured on are
-  independent, so hits ~ Bin(N, ½) then, exactly, whatever the classifier: p = P(Bin(N, ½) ≥ hits)
-  (Lopez-Paz & Oquab 2017, https://arxiv.org/abs/1610.06545). An accuracy near ½ may also mean too
-  weak a classifier.
+  its accuracy on the other half is ½ if the distributions are equal. The test rows are independent,
+  so then hits ~ Bin(N, ½) exactly, whatever the classifier, and p = P(Bin(N, ½) ≥ hits) (Lopez-Paz
+  & Oquab 2017, https://arxiv.org/abs/1610.06545). An accuracy near ½ may also mean that the
+  classifier is too weak.
 * KS, in one dimension: D = sup |F_n - G_m|, with p from Kolmogorov's distribution at √(nm/(n+m)) D;
-  a known distribution function F takes the place of F_n. The error bar is that of F_n - G_m at the
-  place where it is largest.
+  a known distribution function F may replace F_n. The error bar is that of F_n - G_m at its largest
+  absolute value.
 """
 
 from __future__ import annotations
@@ -43,13 +43,12 @@ def c2st(
     rng: Rng = 0,
     data: str = "",
 ) -> Record:
-    """Held-out accuracy of a classifier of real against generated rows;
-    details hold 'p' and how many rows it was measured on.
+    """Held-out accuracy of a classifier of real against generated rows; details hold 'p' and 'n'.
 
     Args:
-        features: the space; raw if none is given.
+        features: the feature space; raw by default.
             The classifier's inputs are standardised features.
-        steps, width: of the classifier: two hidden layers.
+        steps, width: training steps and width of the classifier, which has two hidden layers.
     """
     steps, width = require_whole(steps, "steps", least=1), require_whole(width, "width", least=1)
     pair = Pair.of(real, generated, features, data, least=4)
@@ -92,10 +91,10 @@ def ks(
     """The Kolmogorov-Smirnov distance in every feature, one record each; details hold 'p'.
 
     Args:
-        features: the space; raw if none is given.
-        names: of the features, e.g. a table's columns;
-            those of a data frame, or numbers, if not given.
-        rng: for the signature shared by all metrics; nothing is drawn.
+        features: the feature space; raw by default.
+        names: names of the features, e.g. a table's columns; by default those of a data frame, or
+            numbers.
+        rng: unused; part of the signature shared by all metrics.
     """
     pair = Pair.of(real, generated, features, data, least=1)
     if not names and features is None:
@@ -111,18 +110,17 @@ def ks(
 
 
 def ks_to_cdf(cdf: Callable[[Tensor], Tensor], generated: Observations, *, name: str) -> Record:
-    """The Kolmogorov-Smirnov distance of numbers (m,) from a
-    distribution and the continuous distribution function `cdf`.
+    """The Kolmogorov-Smirnov distance of numbers (m,) from a continuous distribution.
 
     Args:
-        cdf: (m,) float64, sorted, to P(X ≤ x), (m,).
-        name: what records call the distribution.
+        cdf: maps sorted x (m,) float64 to P(X ≤ x) (m,).
+        name: name of the distribution in records.
     """
     x = subtract_origin(rows(generated), None)
     if x.shape[1:] != (1,):
         raise ShapeMismatch(
-            f"a distribution on the line needs numbers (m,) or (m, 1), got {tuple(x.shape)}; pass"
-            " one column"
+            f"a one-dimensional distribution needs numbers (m,) or (m, 1), got {tuple(x.shape)};"
+            " pass one column"
         )
     x = x[:, 0].sort().values
     values, m = cdf(x), len(x)
@@ -148,7 +146,7 @@ def ks_to_cdf(cdf: Callable[[Tensor], Tensor], generated: Observations, *, name:
 
 
 def _ks(pair: Pair, x: Tensor, y: Tensor, name: str) -> Record:
-    """The record of one feature, both sets sorted."""
+    """The record of one feature, from sorted rows of both sets."""
     at = torch.cat([x, y])
     first = torch.searchsorted(x, at, right=True).to(torch.float64) / len(x)
     second = torch.searchsorted(y, at, right=True).to(torch.float64) / len(y)
@@ -167,7 +165,7 @@ def _ks(pair: Pair, x: Tensor, y: Tensor, name: str) -> Record:
 
 
 def _kolmogorov(distance: float, count: float) -> float:
-    """P(D ≥ distance) for a continuous distribution, by the limit distribution."""
+    """P(D ≥ distance) for a continuous distribution, asymptotically."""
     from scipy.special import kolmogorov
 
     return float(kolmogorov(math.sqrt(count) * distance))

@@ -1,9 +1,8 @@
-"""Whole numbers too large for float64, which beyond 2^53 holds every second, fourth, … of them:
-nanoseconds since 1970, identifiers.
+"""Integers too large for float64, which above 2^53 represents only some:
+timestamps in ns, identifiers.
 
-Only differences of rows matter, and these are small. So an origin, whole numbers itself, is
-subtracted from 64-bit integers while they are integers still; only the rest becomes float64. This
-is the one place where that is done.
+Only differences of rows matter, and these are small. An integer origin is therefore subtracted from
+64-bit integers before conversion to float64, and only here.
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ from pushforward.core.numbers import warn_of_rounding
 __all__ = ["find_origin", "subtract_origin", "subtract_common_origin"]
 
 LIMIT = 2**53
-"""Up to here float64 holds every integer."""
+"""Largest number below which float64 represents every integer."""
 
 
 def find_origin(*sets: Tensor) -> Tensor | None:
-    """What to subtract (*shape), int64, from sets of rows (n, *shape): the least of each coordinate
-    that float64 does not hold, else 0.
+    """The origin (*shape), int64, of sets of rows (n, *shape), None if not needed.
 
-    That of the first set with such a coordinate; None where there is none.
+    It is the least value of each coordinate that float64 cannot represent,
+    else 0, from the first set with such a coordinate.
     """
     for x in sets:
         if x.dtype != torch.int64 or not x.numel():
@@ -37,9 +36,7 @@ def find_origin(*sets: Tensor) -> Tensor | None:
 
 
 def subtract_origin(x: Tensor, origin: Tensor | None) -> Tensor:
-    """Rows x (n, *shape) less an origin (*shape), float64;
-    warns of integers that lose digits on the way.
-    """
+    """Rows x (n, *shape) minus an origin (*shape), float64; warns of integers that lose digits."""
     if origin is not None and origin.numel() != x[0].numel():
         raise ShapeMismatch(
             f"rows have shape {tuple(x.shape[1:])}, others {tuple(origin.shape)}; bring both to one"
@@ -61,7 +58,7 @@ def subtract_origin(x: Tensor, origin: Tensor | None) -> Tensor:
 
 
 def subtract_common_origin(*sets: Tensor) -> list[Tensor]:
-    """Sets of rows less a common origin, float64."""
+    """Sets of rows minus a common origin, float64."""
     origin = find_origin(*sets)
     return [subtract_origin(x, origin) for x in sets]
 

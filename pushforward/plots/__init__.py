@@ -1,16 +1,15 @@
-"""Images of models and of their data: every function takes models
-or tensors and returns a matplotlib Figure.
+"""Plots of models and data: every function takes models or tensors and returns a Figure.
 
-The only package that imports matplotlib, and only when something is drawn. Nothing here touches
-pyplot or its global state: a figure belongs to its caller, so several may be drawn at once, and
-none needs a display.
+This is the only package that imports matplotlib, and only when a plot is drawn. It uses neither
+pyplot nor its global state: a figure belongs to its caller, so plots may be drawn concurrently,
+without a display.
 """
 
 from __future__ import annotations
 
 import importlib
 
-# No file is called like a function: importing it would put the module in the function's place.
+# No module is named like a function, as importing it would shadow the function.
 _HOMES = {
     "density_map": "density", "marginals": "single_axes", "corner": "single_axes",
     "clusters": "ellipses", "profile": "ellipses", "scree": "spectrum", "biplot": "spectrum",

@@ -1,6 +1,4 @@
-"""The distribution of some axes of a model or of rows, and what a plot of it needs: names, units,
-limits, a grid.
-"""
+"""The distribution of some axes of a model or of rows, with names, units, limits and a grid."""
 
 from __future__ import annotations
 
@@ -38,19 +36,19 @@ Limits: TypeAlias = tuple[ArrayLike, ArrayLike]
 
 
 class AxisDistribution(HasSpace, Protocol):
-    """A distribution on a few axes that can be drawn."""
+    """A distribution of a few axes that can be plotted."""
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Log-density of each row (n,)."""
         ...
 
     def sample(self, n: int, *, rng: Rng = None) -> Tensor:
-        """n rows."""
+        """Draw n rows."""
         ...
 
 
 class HasMarginals(Protocol):
-    """Has distributions of fewer axes in closed form."""
+    """Has marginal distributions in closed form."""
 
     def marginal(self, axes: Sequence[int]) -> AxisDistribution:
         """The distribution of these axes."""
@@ -58,12 +56,12 @@ class HasMarginals(Protocol):
 
 
 def is_rows(x: object) -> TypeGuard[Observations]:
-    """Whether x is rows, and no model."""
+    """Whether x is rows rather than a model."""
     return isinstance(x, (Tensor, np.ndarray)) or hasattr(x, "iloc")
 
 
 DRAWS = 4000
-"""Samples whose kernel density stands for a model without a density: enough for smooth contours."""
+"""Samples for the kernel density of a model without a density: enough for smooth contours."""
 
 
 def evaluate_grid(
@@ -72,9 +70,7 @@ def evaluate_grid(
     high: Sequence[float] | NDArray[Any],
     cells: int,
 ) -> tuple[Any, Any, Any]:
-    """Centres of the cells along both axes (cells,),
-    and the density there (cells, cells), the second axis first.
-    """
+    """Cell centres (cells,) along both axes, and densities (cells, cells), second axis first."""
     u, v = (low[i] + (np.arange(cells) + 0.5) * (high[i] - low[i]) / cells for i in range(2))
     grid = torch.as_tensor(np.stack(np.meshgrid(u, v), -1).reshape(-1, 2))
     f = torch.cat([distribution.log_prob(part).cpu() for part in grid.split(1 << 16)]).exp()
@@ -87,8 +83,9 @@ def select_axes(
     x: Observations | None = None,
     count: int = 2,
 ) -> tuple[Any, tuple[str, ...], Any]:
-    """The distribution of some axes of a model or of rows,
-    their names, and the rows' values on them (None without rows).
+    """The distribution of some axes of a model or of rows, their names, and the rows' values.
+
+    The values are None without rows.
     """
     if is_rows(model):
         x, model = (model if x is None else x), None
@@ -98,7 +95,7 @@ def select_axes(
         space = cast(HasSpace, model).fitted_space()
     if space.kind != "points" or space.size < count:
         raise InvalidKind(
-            f"this image needs points in at least {count} dimension{'s' * (count > 1)}, got {space}"
+            f"this plot needs points in at least {count} dimension{'s' * (count > 1)}, got {space}"
         )
     positions = list(range(count)) if axes is None else [space.axis(a) for a in axes]
     if len(positions) != count or len(set(positions)) != count:
@@ -118,8 +115,8 @@ def select_axes(
 def _distribution(
     model: object, positions: list[int], space: Space, rows: Tensor | None
 ) -> AxisDistribution:
-    """The distribution of these axes: the model's own, in closed form where it has one, else the
-    kernel density of rows or draws.
+    """The distribution of these axes: the model's marginal,
+    if in closed form, else the kernel density of rows or draws.
     """
     whole = positions == list(range(space.size))
     if isinstance(model, HasDensity) and whole:
@@ -133,7 +130,7 @@ def _distribution(
                 " its codes instead (embedding)"
             )
         rows = model.sample(DRAWS, rng=0)[:, positions].double()
-    assert rows is not None  # a distribution is a model's or that of rows
+    assert rows is not None  # without a model there are rows
     rows = rows[torch.isfinite(rows).all(1)]
     return KDE().fit(rows.detach())
 
@@ -145,7 +142,7 @@ def axis_label(space: Space, i: int) -> str:
 
 
 def density_unit(distribution: AxisDistribution) -> str:
-    """What densities are per: the unit of the axes, if they share one."""
+    """The unit in the denominator of densities: that of the axes, if they share one."""
     units = {c.unit for c in distribution.fitted_space().columns}
     unit = units.pop() if len(units) == 1 else ""
     return (
@@ -160,14 +157,14 @@ def density_unit(distribution: AxisDistribution) -> str:
 def find_limits(
     distribution: AxisDistribution, rows: NDArray[Any] | None, limits: Limits | None
 ) -> tuple[Any, Any]:
-    """What nearly all rows (or draws) need, with a margin."""
+    """The given limits, or the range of nearly all rows (or draws) with a margin."""
     if limits is not None:
         low, high = (np.asarray(end, dtype=np.float64) for end in limits)
         if low.shape != high.shape or not (low < high).all():
             raise InvalidValue("limits must be (low, high) with low < high on every axis")
         return low, high
     values = None if rows is None else np.where(np.isfinite(rows), rows, np.nan)
-    # no rows, or none with a value in one of the columns
+    # no rows, or a column without values
     if values is None or np.isnan(values).all(0).any():
         values = to_numbers(distribution.sample(DRAWS, rng=0))
     low, high = np.nanquantile(values, 0.002, 0), np.nanquantile(values, 0.998, 0)

@@ -1,4 +1,4 @@
-"""Codes in the plane, coloured by what is known of them."""
+"""Codes in the plane, coloured by labels."""
 
 from __future__ import annotations
 
@@ -38,15 +38,14 @@ def embedding(
     title: str = "",
     ax: Axes | None = None,
 ) -> Figure:
-    """Codes z (n, 2 or more) in the plane; of more than two coordinates,
-    the plane of their principal components.
+    """Codes z (n, ≥ 2) in the plane, or in the plane of their first two principal components.
 
     Args:
-        labels: whole numbers or text (n,) for classes,
-            each with its colour and shape; other numbers for a colour scale.
-        names: of the classes 0, 1, ….
-        quantity: what a colour scale shows.
-        named: codes to name, by text and position.
+        labels: integers or text (n,) for classes, each with a colour and shape;
+            other numbers for a colour scale.
+        names: names of the classes 0, 1, ….
+        quantity: label of the colour scale.
+        named: codes to annotate: {text: position}.
     """
     codes = to_numbers(z, "codes").reshape(len(cast(Sized, z)), -1)
     if codes.shape[1] < 2:

@@ -1,8 +1,6 @@
-"""One thing beside another: points and densities on the same axes,
-errors as work grows, and what a setting changes.
+"""Side-by-side plots: points and densities, errors against work, and effects of a setting.
 
-Panels that are compared share their axes and their colours;
-whatever differs between them is in the data.
+Panels that are compared share axes and colours, so that only the data differ.
 """
 
 from __future__ import annotations
@@ -39,11 +37,10 @@ def compare_densities(
     names: tuple[str, str] = ("x0", "x1"),
     title: str = "",
 ) -> Figure:
-    """Points (n, 2) and densities on square grids (cells, cells)
-    over [-limit, limit]², side by side.
+    """Points (n, 2) and densities (cells, cells) on [-limit, limit]², side by side.
 
-    The densities share one colour scale, from 0 to the largest of all;
-    the second axis runs along the rows.
+    The densities share one colour scale, from 0 to their maximum;
+    their second axis is along the rows.
     """
     heads = [*points, *maps]
     grids = {head: to_numbers(values, head) for head, values in maps.items()}
@@ -77,7 +74,7 @@ def compare_densities(
         ax.set_xlim(-limit, limit)
         ax.set_ylim(-limit, limit)
         style_axes(ax, head, names[0], names[1] if head == heads[0] else "")
-    assert image is not None  # there is a panel
+    assert image is not None  # there is at least one panel
     add_colour_bar(
         figure,
         image,
@@ -96,10 +93,10 @@ def compare_points(
     words: Mapping[tuple[str, str], str] | None = None,
     title: str = "",
 ) -> Figure:
-    """Points in the plane side by side: {row: {panel: (n, 2)}};
-    the panels of a row share the scale of their first, the data.
+    """Points in the plane side by side: {row: {panel: (n, 2)}}.
 
-    `words` by (row, panel) stand under a panel's name.
+    The panels of a row have the scale of the first one, the data.
+    `words` by (row, panel) are printed under a panel's name.
     """
     if not rows or not all(rows.values()):
         raise InvalidValue("expected at least one row of points to draw, got none")
@@ -141,13 +138,12 @@ def compare_errors(
     line_name: str = "",
     title: str = "",
 ) -> Figure:
-    """For each panel and method, |error| against work:
-    the median, and a band from the lower to the upper quartile.
+    """|error| against work for each panel and method: the median, and a band between the quartiles.
 
     Args:
         panels: {panel: {method: (work (m,), errors (m, n))}}; both axes are logarithmic.
-        x, y: what the axes are, with units.
-        line: an error worth marking, and `line_name` its name.
+        x, y: labels of the axes, with units.
+        line, line_name: an error to mark, and its name.
     """
     figure, axes = new_page(3.7 * len(panels) + 0.6, 4.3, 1, len(panels), sharey=True)
     for place, (ax, (head, methods)) in enumerate(zip(np.atleast_1d(axes).ravel(), panels.items())):
@@ -205,12 +201,11 @@ def compare_settings(
     mark_name: str = "",
     title: str = "",
 ) -> Figure:
-    """What changes with a setting: one panel for each (y label, {curve: (values (m,), errors
-    (m,))}), the setting on a log axis.
+    """The effect of a setting on a log axis: {y label: {curve: (values (m,), errors (m,))}}.
 
     Args:
-        mark: a setting that was found rather than given, drawn as a line;
-            `marked` its values by panel and curve.
+        mark: a fitted setting, drawn as a line.
+        marked: its values by panel and curve.
     """
     figure, axes = new_page(3.5 * len(curves), 3.7, 1, len(curves))
     for i, (ax, (label, lines)) in enumerate(zip(np.atleast_1d(axes).ravel(), curves)):
@@ -256,7 +251,7 @@ def compare_settings(
 
 
 def set_title(figure: Figure, title: str) -> Figure:
-    """A title over all panels, where there is one; returns the figure."""
+    """Set a title over all panels, if there is one; return the figure."""
     if title:
         figure.suptitle(title, fontsize=TITLE + 0.5, color=INK, x=0.01, ha="left")
     return figure

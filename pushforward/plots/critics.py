@@ -1,4 +1,4 @@
-"""A critic on the line: its output at every x, beside the densities it judges."""
+"""A critic of one variable: its output for every x, with the densities of data and samples."""
 
 from __future__ import annotations
 
@@ -16,18 +16,17 @@ __all__ = ["critic_on_line"]
 def critic_on_line(
     x: Observations, curves: Sequence[Mapping[str, Any]], *, top: float | None = None
 ) -> Panel:
-    """Frames of 'data' and 'samples' (densities),
-    'critic' and 'best critic' (from 0 to 1), each (n,) at places x (n,).
+    """Frames of 'data' and 'samples' (densities), 'critic' and 'best critic' (0 to 1).
 
     Args:
-        top: of the scale of densities; an untrained generator, a spike, may run out of it.
+        top: upper limit of the density axis; an untrained generator, a spike, may exceed it.
     """
     at = to_numbers(x)
     lines = [{name: to_numbers(values, name) for name, values in frame.items()} for frame in curves]
     top = 2.7 * float(lines[0]["data"].max()) if top is None else top
 
     def draw(ax: Axes, i: int) -> None:
-        # one scale for all: densities stay below 1 where sd is 1, and D is a probability
+        # one scale for all: densities with sd 1 are below 1, and D is a probability
         ax.fill_between(at, lines[i]["data"], color="#cccccc", linewidth=0, label="data, density")
         ax.plot(at, lines[i]["samples"], color=COLOURS[1], linewidth=1.8, label="samples, density")
         ax.plot(at, lines[i]["critic"], color=COLOURS[0], linewidth=1.6, label="critic D(x)")

@@ -1,8 +1,8 @@
 """Densities in the plane: heat maps with contours of mass.
 
-A contour is drawn where the density is c, with c chosen so that the region {f ≥ c} holds a stated
-share of the mass: the smallest region that does (Hyndman 1996,
-https://doi.org/10.1080/00031305.1996.10473566). It is easier to interpret than a height: "half of
+A contour {f = c} is labelled by the mass inside, with c chosen so that the region {f ≥ c} holds a
+given share of the mass: the smallest region that does (Hyndman 1996,
+https://doi.org/10.1080/00031305.1996.10473566). This is easier to interpret than a height: "half of
 all samples fall inside".
 """
 
@@ -38,7 +38,7 @@ from pushforward.plots.style import (
 __all__ = ["density_map", "contours", "mass_levels"]
 
 SHARES = (0.25, 0.5, 0.75, 0.95)
-"""Of the mass, inside the contours: quarters, and the usual 95 %."""
+"""Shares of the mass inside the contours: quarters, and the usual 95 %."""
 
 
 def density_map(
@@ -58,23 +58,21 @@ def density_map(
     ax: Axes | None = None,
     top: float | None = None,
 ) -> Figure:
-    """The density of a model (or, for rows, their kernel density) in the plane,
-    with contours of mass.
+    """The density of a model, or the kernel density of rows, in the plane with contours of mass.
 
     Args:
-        model: anything with a density or samples, or rows (n, 2 or more); `x` are rows to dot in.
-        axes: the two axes to show, by name or position; the distribution is that of those two
-            alone. The first two otherwise.
-        shares: of the mass that each contour holds.
-        contour_names: whether shares are written on the contours or, where these come in many
-            pieces, in a legend.
-        limits: (low, high) of both axes ((2,), (2,)); what the rows or draws need otherwise.
-        scale, unit: what densities are multiplied by on the colour bar, and its label.
-        power: of the density that colour follows;
-            1 for the density itself, less to show the low parts.
-        top: the density (times scale) at the darkest colour; the largest otherwise.
-        ax: where to draw; on a new page otherwise. Whatever belongs over or around a density (a
-            map, a playing field) is drawn on the same axes afterwards.
+        model: a model with a density or samples, or rows (n, ≥ 2).
+        x: rows to plot as dots.
+        axes: the two axes to show, by name or position (by default the first two);
+            the density is their marginal.
+        shares: share of the mass inside each contour.
+        contour_names: label contours with their shares, or in a legend if they are in many pieces.
+        limits: (low, high) of both axes ((2,), (2,)); by default the range of rows or draws.
+        scale, unit: factor of densities on the colour bar, and its label.
+        power: exponent of the density in the colour scale; less than 1 to show low densities.
+        top: the density (times scale) at the darkest colour; by default the maximum.
+        ax: axes to draw on, by default new ones.
+            Overlays (a map, a playing field) can be drawn on them afterwards.
     """
     distribution, names, rows = select_axes(model, axes, x)
     low, high = find_limits(distribution, rows, limits)
@@ -127,9 +125,7 @@ def contours(
     inline: bool = True,
     legended: bool = True,
 ) -> None:
-    """Contours at {height: share}: named on the line,
-    or (where they come in many pieces) by a line's look in a legend.
-    """
+    """Draw contours {height: share}, labelled inline, or in a legend if they are in many pieces."""
     if not levels:
         return
     looks = (
@@ -166,10 +162,9 @@ def contours(
 
 
 def mass_levels(f: NDArray[Any], shares: Sequence[float], area: float) -> dict[float, float]:
-    """{height: share}, rising, of the contours that hold these
-    shares of the mass on a grid of cells of this area.
+    """{height: share}, ascending, of contours that hold shares of the mass on a grid.
 
-    A share that the grid does not hold is left out.
+    `area` is that of a cell. A share that the grid does not contain is omitted.
     """
     heights = np.sort(np.asarray(f).ravel())[::-1]
     mass = np.cumsum(heights) * area

@@ -1,4 +1,4 @@
-"""Many cases in rows, a few quantities in columns: a dot for each value."""
+"""Dot plots: many cases in rows, a few quantities in columns."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ Panel = tuple[Mapping[str, float], float, float]
 
 
 def dots(panels: Mapping[str, Panel], *, mark: str, ideal: str, title: str = "") -> Figure:
-    """One panel a quantity: ({case: value}, the value without anything,
-    the ideal value); cases from top to bottom.
+    """One panel per quantity: ({case: value}, the baseline value, the ideal value).
 
     Args:
-        mark, ideal: what the two lines are called, in the legend of the first panel.
+        panels: by quantity; cases are listed from top to bottom.
+        mark, ideal: names of the two lines, in the legend of the first panel.
+        title: over all panels.
     """
     cases = list(next(iter(panels.values()))[0])
     figure, axes = new_page(

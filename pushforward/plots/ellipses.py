@@ -1,5 +1,4 @@
-"""Clusters: rows by colour and shape, with the ellipses of a
-mixture or the centres of k-means; and what each cluster is.
+"""Clusters by colour and shape, with mixture ellipses or k-means centres, and their profiles.
 
 The ellipse of a component on two axes is {x :
 (x - μ)ᵀ Σ⁻¹ (x - μ) ≤ -2 ln(1 - p)}, which holds the share p of its mass.
@@ -36,7 +35,7 @@ from pushforward.plots.style import (
 __all__ = ["clusters", "profile", "ellipse"]
 
 SHARES = (0.5, 0.95)
-"""Of a component's mass: a half, which is its core, and the usual 95 %."""
+"""Shares of a component's mass: half, its core, and the usual 95 %."""
 
 
 def clusters(
@@ -51,23 +50,23 @@ def clusters(
     title: str = "",
     ax: Axes | None = None,
 ) -> Figure:
-    """Rows x (n, d) by the cluster they are assigned to,
-    with ellipses (mixtures) or centres (k-means), on two axes.
+    """Rows x (n, d) by assigned cluster, with ellipses (mixtures)
+    or centres (k-means), on two axes.
 
     Args:
-        axes: by name or position; the two on which the clusters lie farthest apart otherwise.
-        shares: of each component's mass that its ellipses hold.
-        names: of the clusters, in the legend.
-        owner: the cluster of each row (n,), where it is not to be asked of the model.
-        hollow: rows to draw as outlines (n,), e.g. those whose place is an estimate.
+        axes: by name or position; by default the two that best separate the clusters.
+        shares: shares of each component's mass inside its ellipses.
+        names: names of the clusters in the legend.
+        owner: the cluster of each row (n,); by default as predicted by the model.
+        hollow: rows to draw as outlines (n,), e.g. those with imputed positions.
     """
     if not isinstance(model, Assigns):
         raise InvalidKind(
-            f"a {type(model).__name__} assigns no clusters; fit a gmm or kmeans for this image"
+            f"a {type(model).__name__} assigns no clusters; fit a gmm or kmeans for this plot"
         )
     space = model.fitted_space()  # type: ignore[attr-defined]
     if space.kind != "points" or space.size < 2:
-        raise InvalidKind(f"this image needs points in at least 2 dimensions, got {space}")
+        raise InvalidKind(f"this plot needs points in at least 2 dimensions, got {space}")
     rows = space.conform(x).double()
     owner = to_numbers(model.assign(x) if owner is None else owner).astype(int)
     means, covariances = _shape(model)
@@ -126,7 +125,7 @@ def clusters(
 
 
 def ellipse(mean: NDArray[Any], covariance: NDArray[Any], share: float, colour: str) -> Patch:
-    """The patch that holds this share of a normal distribution in the plane."""
+    """The ellipse that holds this share of a normal distribution in the plane."""
     if not 0 < share < 1:
         raise InvalidValue(
             f"shares must lie between 0 and 1, got {share}; 0.5 holds half of the mass"
@@ -154,12 +153,12 @@ def _shape(model: object) -> tuple[Any, Any]:
     if hasattr(model, "centres_"):
         return to_numbers(model.centres_), None
     raise InvalidKind(
-        f"a {type(model).__name__} has no means to draw; fit a gmm or kmeans for this image"
+        f"a {type(model).__name__} has no means to draw; fit a gmm or kmeans for this plot"
     )
 
 
 def _most_separated_axes(means: NDArray[Any], rows: NDArray[Any], owner: NDArray[Any]) -> list[int]:
-    """The two axes with the most variance between clusters for that within."""
+    """The two axes with the largest ratio of between-cluster to within-cluster variance."""
     within = np.nanvar(rows - means[owner], axis=0)
     between = np.nanvar(means[owner], axis=0)
     order = np.argsort(-between / np.maximum(within, 1e-300), kind="stable")
@@ -175,9 +174,7 @@ def profile(
     title: str = "",
     ax: Axes | None = None,
 ) -> Figure:
-    """A table of differences (rows, columns) in colours and numbers:
-    what each cluster is, against all.
-    """
+    """A heat map of differences (rows, columns) with numbers, e.g. of clusters against all rows."""
     values = to_numbers(values)
     if values.shape != (len(rows), len(columns)):
         raise InvalidValue(

@@ -1,9 +1,7 @@
-"""How a fit went, in images of the same codes at several times:
-strips (one figure) and films (a GIF).
+"""Training over time, in plots of the same codes: strips (one figure) and films (a GIF).
 
 A panel is a function that draws frame i on axes; a strip draws some of the frames side by side, a
-film one after the other. Scales are those of all frames together, so that what moves is the samples
-and not the axes.
+film one after the other. Scales are common to all frames, so that only the samples move.
 """
 
 from __future__ import annotations
@@ -42,39 +40,35 @@ __all__ = [
 Panel = Callable[[Any, int], None]
 
 WRAP = 4
-"""Frames beside one another where a strip has one panel."""
+"""Columns of frames in a strip with one panel."""
 SIDE = 2.1
-"""Inches of a frame in a strip."""
+"""Side of a frame in a strip, inches."""
 LEGEND = 2.1
-"""Inches of one entry of a legend, at most."""
+"""Largest width of a legend entry, inches."""
 SECONDS, HOLD = 0.12, 2.0
-"""For how long a frame of a film is shown, and its last one."""
+"""Seconds for which a frame, and the last frame, are shown."""
 LONGEST = 655
-"""Seconds: GIF counts hundredths in 16 bits."""
+"""Most seconds per frame: GIF counts hundredths in 16 bits."""
 BINS = 60
-"""Of histograms: columns of a few pixels."""
+"""Bins of histograms: columns of a few pixels."""
 EDGE = 0.2
-"""Free space around points, in parts of their range: samples wander outside the data while a model
-learns.
-"""
+"""Margin around points, as a share of their range: samples leave the data during training."""
 
 
 def choose_frames(times: Sequence[float], most: int = 8) -> list[int]:
-    """Which frames to put into a strip: the first, the last,
-    and between them times that grow by a constant factor.
-    """
+    """Choose frames for a strip: the first, the last, and times that grow geometrically between."""
     if most < 2:
         raise InvalidValue(f"a strip has at least 2 frames, got {most}")
     if len(times) <= most:
         return list(range(len(times)))
     at = np.asarray(times, dtype=float)
-    # from the end, which is wanted if nothing else is
+    # from the end, which has priority
     targets = np.geomspace(at[-1], at[1], most - 1)
     frames = sorted({0, *(int(np.abs(at - t).argmin()) for t in targets)})
     spare = [
         i for i in np.linspace(0, len(at) - 1, len(at)).astype(int).tolist() if i not in frames
     ]
-    while len(frames) < most:  # several wanted times may have one frame: fill the widest gaps
+    while len(frames) < most:  # several target times may have one frame: fill the widest gaps
         gap = max(spare, key=lambda i: min(abs(i - j) for j in frames))
         frames, spare = sorted([*frames, gap]), [i for i in spare if i != gap]
     return frames
@@ -88,10 +82,9 @@ def strip(
     title: str = "",
     side: float = SIDE,
 ) -> Figure:
-    """Frames `chosen` of every panel: a row for each panel and a column for each time; a single
-    panel is wrapped over several rows.
+    """A figure of the chosen frames, one row per panel and one column per time.
 
-    `side` is that of a frame, inches.
+    A single panel is wrapped over several rows. `side` is that of a frame, in inches.
     """
     if not panels or not chosen:
         raise InvalidValue("a strip needs at least one panel and one frame, got none")
@@ -127,7 +120,7 @@ def film(
     columns: int | None = None,
     side: float = 3.4,
 ) -> Iterator[Image.Image]:
-    """Every frame as an image, all panels side by side; `side` of a panel in inches."""
+    """Yield every frame as an image with all panels side by side; `side` of a panel in inches."""
     columns = columns or len(panels)
     rows = -(-len(panels) // columns)
     figure, grid = new_page(side * columns + 0.4, side * rows + 0.5, rows, columns)
@@ -145,12 +138,12 @@ def film(
         if i == 0:
             _with_legend(figure, axes[0])
         figure.canvas.draw()
-        figure.set_layout_engine("none")  # from now on nothing moves but what is drawn
+        figure.set_layout_engine("none")  # from now on the layout is fixed
         yield Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")  # type: ignore[attr-defined]
 
 
 def _with_legend(figure: Figure, ax: Axes) -> Figure:
-    """One legend, below, for the lines and dots of all panels."""
+    """Add one legend, below, for the lines and dots of all panels."""
     handles, words = ax.get_legend_handles_labels()
     if handles:
         columns = min(len(words), max(1, int(figure.get_figwidth() // LEGEND)))
@@ -178,14 +171,14 @@ def panel_of(
     data: Observations | None = None,
     axes: tuple[int, int] = (0, 1),
 ) -> Panel:
-    """The panel that suits points: a histogram of one column, a scatter plot of two.
+    """The panel for points: a histogram of one column, or a scatter plot of two.
 
     Raises:
         InvalidKind: For anything else.
     """
     if space.kind != "points":
         raise InvalidKind(
-            f"expected points, got {space}; images have a strip and a film of their own"
+            f"expected points, got {space}; use image_strip and image_film for images"
         )
     if space.size == 1:
         return histogram(x, data=data, name=space.names[0])
@@ -203,8 +196,8 @@ def scatter(
     names: tuple[str, str] = ("x0", "x1"),
     equal: bool = False,
 ) -> Panel:
-    """Points (n, 2) of every frame over the data; each code keeps its colour, which encodes the
-    direction of its final position.
+    """Points (n, 2) of every frame over the data;
+    a code's colour is the direction of its last position.
     """
     frames, under = [to_numbers(v) for v in x], None if data is None else to_numbers(data)
     sets = frames[-1:] if under is None else [under]
@@ -249,7 +242,7 @@ def scatter(
 
 
 def histogram(x: Sequence[Any], *, data: Observations | None = None, name: str = "x") -> Panel:
-    """The density of numbers (n, 1) of every frame by a histogram, over that of the data."""
+    """A histogram of numbers (n, 1) of every frame as a density, over that of the data."""
     frames = [to_numbers(v).ravel() for v in x]
     values = frames[-1] if data is None else to_numbers(data).ravel()
     low, high = np.quantile(values, [0.001, 0.999])
@@ -257,7 +250,7 @@ def histogram(x: Sequence[Any], *, data: Observations | None = None, name: str =
     bins = np.linspace(low - edge, high + edge, BINS + 1)
     heights = [_bin_heights(v, bins) for v in frames]
     under = None if data is None else _bin_heights(to_numbers(data).ravel(), bins)
-    # an untrained generator may be a spike; what matters is at the scale of the data
+    # the scale is that of the data, as an untrained generator may be a spike
     top = 1.6 * max(h.max() for h in (heights[-1:] if under is None else [under]))
 
     def draw(ax: Axes, i: int) -> None:
@@ -288,9 +281,7 @@ def image_strip(
     columns: int = 12,
     title: str = "",
 ) -> Figure:
-    """Images (n, channels, height, width) of every frame:
-    a row for each chosen time, a column for each code.
-    """
+    """Images (n, channels, height, width) of chosen frames: a row per time, a column per code."""
     rows = torch.stack([x[i][:columns] for i in chosen])
     return sheet(rows, space, down=[times[i] for i in chosen], title=title)
 
@@ -298,7 +289,7 @@ def image_strip(
 def image_film(
     x: Sequence[Tensor], space: Space, times: Sequence[str], *, columns: int | None = None
 ) -> Iterator[Image.Image]:
-    """Every frame as one sheet under its time."""
+    """Yield every frame as one sheet under its time."""
     font = ImageFont.load_default(15)
     for frame, time in zip(x, times):
         image = image_grid(frame, space, columns).convert("RGB")
@@ -315,19 +306,19 @@ def write_film(
     seconds: float = SECONDS,
     colours: int = 64,
 ) -> Path:
-    """Frames of one size as a GIF that repeats, in the place of an older one; returns the path.
+    """Write frames of one size as a looping GIF, atomically; return the path.
 
     Args:
-        seconds: each frame is shown; the last one longer.
-        colours: in the palette, which all frames share (256 for photographs).
+        seconds: for which each frame is shown; the last one is shown longer.
+        colours: size of the palette, which all frames share (256 for photographs).
     """
     path = Path(path)
     if path.suffix.lower() != ".gif":
         raise InvalidValue(f"{path}: a film is a .gif; name it so")
     if not 0 < seconds <= LONGEST:
         raise InvalidValue(
-            f"seconds of a frame must be above 0 and at most {LONGEST}, which is all that a GIF can"
-            f" hold, got {seconds}"
+            f"seconds of a frame must be above 0 and at most {LONGEST}, the limit of GIF, got"
+            f" {seconds}"
         )
     images = list(frames)
     if not images:

@@ -1,6 +1,4 @@
-"""How many: criteria against the number of components or clusters,
-with the one they choose marked.
-"""
+"""Model selection: criteria against the number of components or clusters, with the best marked."""
 
 from __future__ import annotations
 
@@ -36,9 +34,7 @@ def choice(
     title: str = "",
     ax: Axes | None = None,
 ) -> Figure:
-    """Curves {name: {number: value}}; the lowest point of each is ringed,
-    or the one that `best` names.
-    """
+    """Curves {name: {number: value}} with their minima ringed, or the numbers in `best`."""
     if not values or not all(values.values()):
         raise InvalidValue("a choice needs at least one curve with at least one point, got none")
     _, ax = find_axes(ax, 6.2, 4.2)
@@ -78,8 +74,9 @@ def criteria(
     by: Fitter | None = None,
     **options: Any,
 ) -> Figure:
-    """AIC and BIC of mixtures fitted to rows x with each number of components;
-    `options` are GMM's other arguments.
+    """AIC and BIC of mixtures fitted to rows x, for each number of components.
+
+    `options` are further arguments of GMM.
     """
     curves: dict[str, dict[int, float]] = {"AIC": {}, "BIC": {}}
     for k in candidates:
@@ -96,8 +93,8 @@ def elbow_curve(
     by: Fitter | None = None,
     **options: Any,
 ) -> Figure:
-    """Inertia (with its knee) and mean silhouette of k-means on
-    rows x for each number of clusters.
+    """Inertia (with its knee) and mean silhouette of k-means on rows x,
+    for each number of clusters.
     """
     inertia: dict[int, float] = {}
     widths: dict[int, float] = {}

@@ -1,6 +1,4 @@
-"""What codes decode to: grids, paths and traversals, as sheets of images,
-or as curves over points and columns.
-"""
+"""Decoded codes: grids, paths and traversals, as sheets of images or curves over points."""
 
 from __future__ import annotations
 
@@ -34,7 +32,7 @@ __all__ = ["decoded_grid", "decoded_path", "traversal_sheet", "sheet"]
 
 PADDING = 2
 WIDEST, NARROWEST = 9.0, 3.6
-"""Inches."""
+"""Side of an image, inches."""
 
 
 def decoded_grid(
@@ -46,13 +44,12 @@ def decoded_grid(
     axes: Sequence[int] = (0, 1),
     title: str = "",
 ) -> Figure:
-    """A grid of codes (rows, columns, latent), decoded:
-    images in their places, or for points the grid's lines over the data.
+    """A grid of codes (rows, columns, latent), decoded to images, or to grid lines over points.
 
     Args:
-        dims: the latent dimensions that run along it.
-        data: points (n, d) beneath the lines.
-        axes: the two columns of points that are drawn.
+        dims: the latent dimensions along it.
+        data: points (n, d) to draw below the lines.
+        axes: the two columns of points to draw.
     """
     if space.kind == "images":
         across = _format_values(laid.codes[0, :, dims[0]])
@@ -92,14 +89,14 @@ def decoded_path(
     meaning: str = "share of the way",
     title: str = "",
 ) -> Figure:
-    """Paths of codes (steps, n, latent) or (steps, latent), decoded:
-    a row of images each, or for points a curve over the data.
+    """Paths of codes (steps, n, latent) or (steps, latent), decoded to images, or to curves.
 
     Args:
-        across: words for the steps (shares of the way if not given), `meaning` their meaning.
-        down: words for the paths.
-        data: points (n, d) beneath the curves.
-        axes: the two columns of points that are drawn.
+        across: labels of the steps (by default shares of the way).
+        meaning: the label of their axis.
+        down: labels of the paths.
+        data: points (n, d) to draw below the curves.
+        axes: the two columns of points to draw.
     """
     observed = path.x if path.codes.ndim == 3 else path.x[:, None]
     if space.kind == "images":
@@ -147,11 +144,10 @@ def decoded_path(
 def traversal_sheet(
     traversal: Traversal, space: Space, *, most: int = 10, title: str = ""
 ) -> Figure:
-    """Each latent dimension moved alone, the one that changes most first:
-    images in rows, or columns of points as lines.
+    """Each latent dimension varied alone, in order of effect: rows of images, or lines of columns.
 
     Args:
-        most: how many dimensions are shown.
+        most: number of dimensions to show.
     """
     order = traversal.order[:most].tolist()
     words = [f"z{k}  {_format_percent(float(traversal.share[k]))}" for k in order]
@@ -161,7 +157,7 @@ def traversal_sheet(
         return sheet(traversal.x[order], space, across=across, down=words, names=names, title=title)
     if space.kind != "points":
         raise InvalidKind(
-            f"expected images or points to draw, got {space}; write the codes and decode them"
+            f"expected images or points to draw, got {space}; save the codes and decode them"
             " instead"
         )
     return _lines(traversal, space, order, words, title)
@@ -177,9 +173,10 @@ def sheet(
     title: str = "",
 ) -> Figure:
     """Images (rows, columns, channels, height, width) edge to edge,
-    words under the columns and beside the rows.
+    with labels of columns and rows.
 
-    `names` are the labels of the two axes. Where there are many, every second or third is written.
+    `names` are the labels of the two axes. If there are many labels,
+    only every second or third is shown.
     """
     if x.ndim != 5:
         raise ShapeMismatch(
@@ -211,8 +208,9 @@ def sheet(
 
 
 def _ticks(axis: Axis, words: Sequence[str] | None, step: float, room: float) -> None:
-    """Words at the middles of cells; every second (third, …) where `room`,
-    a word's share of its cell, is too small.
+    """Labels at the middles of cells; every second (third, …) if they are too wide.
+
+    `room` is the width of a label as a share of its cell.
     """
     if not words:
         axis.set_ticks([])
@@ -230,7 +228,7 @@ def _ticks(axis: Axis, words: Sequence[str] | None, step: float, room: float) ->
 def _point_axes(
     space: Space, data: Observations | None, axes: Sequence[int], title: str
 ) -> tuple[Figure, Any]:
-    """Axes over the data, where there are any."""
+    """Axes over the data, if there are any."""
     if space.kind != "points" or space.size < 2:
         raise InvalidKind(
             f"expected images, or points of 2 coordinates or more, got {space}; a traversal can be"
@@ -261,9 +259,7 @@ def _point_axes(
 def _lines(
     traversal: Traversal, space: Space, order: list[int], words: list[str], title: str
 ) -> Figure:
-    """A panel for each dimension: how far each column moves from
-    where the centre decodes to, in parts of its range.
-    """
+    """One panel per dimension: the change of each column from the decoded centre, by its range."""
     columns = min(len(order), 3)
     figure, grid = new_page(
         3.0 * columns + 1.3,
@@ -310,7 +306,7 @@ def _lines(
 
 
 def _format_values(codes: Tensor) -> list[str]:
-    """Short numbers; no minus before a zero."""
+    """Short numbers, without negative zeros."""
     return [
         f"{round(float(v), 2) + 0.0:.2g}" if abs(float(v)) < 10 else f"{float(v):.0f}"
         for v in codes

@@ -1,5 +1,6 @@
-"""matplotlib's types for annotations, without importing matplotlib:
-what they are is in `matplotlib_types.pyi`.
+"""matplotlib's types for annotations, without importing matplotlib.
+
+The real types are in `matplotlib_types.pyi`.
 """
 
 from __future__ import annotations

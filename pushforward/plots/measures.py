@@ -1,5 +1,5 @@
-"""Measures side by side: one panel for each, one row for each model,
-a dot with its error bar, and a line where the data are.
+"""Metrics side by side: a panel per metric, a row per model,
+dots with error bars, and reference lines.
 """
 
 from __future__ import annotations
@@ -27,11 +27,10 @@ def measures(
     line_name: str = "",
     title: str = "",
 ) -> Figure:
-    """Values and standard errors of one or more runs: {panel: {model: [(value, error), …]}}; bars
-    are two errors to either side.
+    """Values and standard errors of one or more runs: {panel: {model: [(value, error), …]}}.
 
-    With several runs of a model each has its dot, and the large one is their median.
-    `lines` marks a value in a panel.
+    Error bars are two standard errors to either side. Several runs of a model have a dot each, and
+    a large dot at their median. `lines` marks a value in a panel.
     """
     if not panels or not all(panels.values()):
         raise InvalidValue("expected at least one measure with a value to draw, got none")
@@ -79,7 +78,7 @@ def measures(
 
 
 def _dots(ax: Axes, at: float, runs: Runs, colour: int) -> None:
-    """One model's dots in one panel."""
+    """Draw one model's dots in one panel."""
     if not runs:
         return
     values = np.array([value for value, _ in runs])

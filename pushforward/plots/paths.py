@@ -1,6 +1,4 @@
-"""Paths of two numbers through their plane, one panel for each:
-where they start, where they end, and whether they get there.
-"""
+"""Paths of two parameters in the plane, one panel each, with starts, ends and the equilibrium."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ from pushforward.plots.style import COLOURS, INK, SMALL, TEXT, new_page, style_a
 __all__ = ["paths_in_plane"]
 
 WRAP = 4
-"""Panels in a row: more are too narrow on a page."""
+"""Panels per row: more are too narrow on a page."""
 
 
 def paths_in_plane(
@@ -27,10 +25,10 @@ def paths_in_plane(
     names: tuple[str, str] = ("x0", "x1"),
     title: str = "",
 ) -> Figure:
-    """Paths (steps, 2), from light to dark, on equal axes around the origin;
-    `words` by panel stand under its name.
+    """Paths (steps, 2), from light to dark, on equal axes around the origin.
 
-    All panels have one scale, that of the median path; what leaves it runs out of the panel.
+    All panels have the scale of the median path; longer paths are clipped.
+    `words` by panel are printed under its name.
     """
     if not paths:
         raise InvalidValue("expected at least one path to draw, got none")
@@ -75,7 +73,7 @@ def paths_in_plane(
 
 
 def _path(ax: Axes, line: np.ndarray[Any, Any]) -> None:
-    """A line that gets darker, its two ends, and the origin."""
+    """Draw a line that darkens, its two ends, and the origin."""
     ax.axhline(0, color="#dddddd", linewidth=0.8, zorder=0)
     ax.axvline(0, color="#dddddd", linewidth=0.8, zorder=0)
     parts = np.array_split(np.arange(len(line)), min(24, len(line) - 1))

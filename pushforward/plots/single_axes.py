@@ -1,4 +1,4 @@
-"""Distributions of single axes, and all pairs of axes at once."""
+"""Marginal distributions of single axes, and corner plots of all pairs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from pushforward.plots.style import (
 __all__ = ["marginals", "corner"]
 
 MOST_AXES = 6
-"""Axes drawn unless told otherwise: a corner plot of more has panels too small to read."""
+"""Axes drawn by default: a corner plot of more has panels too small to read."""
 
 
 def marginals(
@@ -48,9 +48,7 @@ def marginals(
     columns: int = 3,
     title: str = "",
 ) -> Figure:
-    """The distribution of each axis alone:
-    the model's curve over the rows' histogram, as far as each is given.
-    """
+    """The marginal of each axis: the model's curve over the histogram of the rows, if given."""
     space = Space.infer(model) if is_rows(model) else cast(HasSpace, model).fitted_space()
     positions = _select_axes(space, axes)
     columns = min(columns, len(positions))
@@ -75,7 +73,7 @@ def marginals(
 def _select_axes(space: Space, axes: Sequence[str | int] | None) -> list[int]:
     if space.kind != "points":
         raise InvalidKind(
-            f"this image needs points, got {space}; draw the codes of images instead (embedding)"
+            f"this plot needs points, got {space}; draw the codes of images instead (embedding)"
         )
     return (
         [space.axis(a) for a in axes]
@@ -119,8 +117,8 @@ def corner(
     shares: Sequence[float] = (0.5, 0.95),
     title: str = "",
 ) -> Figure:
-    """Every pair of axes: the model's contours of mass over the rows,
-    and each axis alone on the diagonal.
+    """Every pair of axes: contours of the model's mass over rows,
+    with marginals on the diagonal.
     """
     rows_only = not hasattr(model, "fitted_space")
     space = (

@@ -1,8 +1,8 @@
-"""What principal components keep: the shares of the variance, and rows and columns in one plane.
+"""Principal components: shares of the variance, and biplots of rows and columns.
 
-In a biplot (Gabriel 1971, https://doi.org/10.1093/biomet/58.3.453) rows stand at their codes on two
-components, and every column is an arrow along its coefficients on them: rows far along an arrow
-have much of that column. Arrows are stretched by one common factor to fill the image.
+In a biplot (Gabriel 1971, https://doi.org/10.1093/biomet/58.3.453) rows are at their codes on two
+components, and columns are arrows along their coefficients: rows far along an arrow have much of
+that column. One common factor stretches the arrows to fill the plot.
 """
 
 from __future__ import annotations
@@ -36,13 +36,11 @@ from pushforward.plots.style import (
 __all__ = ["scree", "biplot"]
 
 MOST = 30
-"""Components drawn: bars of more are too narrow, and the tail is flat."""
+"""Most components to draw: more bars are too narrow, and the tail is flat."""
 
 
 def scree(pca: object, *, title: str = "", ax: Axes | None = None) -> Figure:
-    """The share of the variance along each component, their running total,
-    and where the model stops keeping them.
-    """
+    """The share of the variance of each component, the cumulative share, and the number kept."""
     model = _require_pca(pca)
     spectrum = to_numbers(model.spectrum_)
     total = spectrum.sum()
@@ -92,13 +90,13 @@ def biplot(
     title: str = "",
     ax: Axes | None = None,
 ) -> Figure:
-    """Rows x at their codes on two components, and the columns as arrows.
+    """Rows x at their codes on two components, with columns as arrows.
 
     Args:
-        components: positions of the two, from 0.
-        columns: names of the columns, where the space's own will not do.
-        named: rows to name, by text and position in x.
-        arrows: at most so many, the longest.
+        components: the two components, from 0.
+        columns: names of the columns, by default those of the space.
+        named: rows to annotate: {text: position in x}.
+        arrows: number of arrows, of which the longest are drawn.
     """
     model = _require_pca(pca)
     directions = to_numbers(model.components_)
@@ -183,7 +181,7 @@ def _check_pair(components: Sequence[int], have: int) -> tuple[int, int]:
 def _require_pca(model: object) -> PCA:
     if not hasattr(model, "spectrum_"):
         raise InvalidKind(
-            f"a {type(model).__name__} has no principal components; fit a pca for this image"
+            f"a {type(model).__name__} has no principal components; fit a pca for this plot"
         )
     cast(HasSpace, model).fitted_space()
     return cast(PCA, model)

@@ -1,7 +1,6 @@
-"""One style for all images: colours that colour-blind readers can distinguish,
-text large enough to read at README size.
+"""One style for all plots: colour-blind-safe colours, and text readable in a README.
 
-Everything is set on the figure itself; Matplotlib's settings, and the user's, stay as they are.
+Everything is set on the figure itself; matplotlib's global settings are not changed.
 """
 
 from __future__ import annotations
@@ -46,19 +45,19 @@ __all__ = [
 ]
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F4F24", "#555555")
-"""Okabe & Ito's colours without the yellow, which white swallows;
-the first two differ for everyone.
+"""Okabe & Ito's colours (https://jfly.uni-koeln.de/color/) without yellow, which is invisible on
+white; the first two are distinct for all readers.
 """
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 INK = "#222222"
 SMALL, TEXT, TITLE = 9.0, 10.5, 12.0
 DPI = 110
 LARGE = 190_000
-"""Bytes above which a PNG is reduced to 256 colours."""
+"""Size in bytes above which a PNG is reduced to 256 colours."""
 
 
 def mpl(name: str = "matplotlib") -> Any:
-    """A module of matplotlib.
+    """Import a module of matplotlib.
 
     Raises:
         MissingExtra: If it is not installed.
@@ -72,7 +71,7 @@ def mpl(name: str = "matplotlib") -> Any:
 def new_page(
     width: float = 6.4, height: float = 4.8, rows: int = 1, columns: int = 1, **layout: Any
 ) -> tuple[Figure, Any]:
-    """A new figure (inches) with axes in the house's style: one, or an array (rows, columns)."""
+    """A new figure (inches) with axes in this style: one, or an array (rows, columns)."""
     figure = mpl("matplotlib.figure").Figure(
         figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white"
     )
@@ -84,14 +83,14 @@ def new_page(
 
 
 def find_axes(ax: Axes | None, width: float = 6.4, height: float = 4.8) -> tuple[Figure, Axes]:
-    """The axes given and their figure, or those of a new page."""
+    """The given axes and their figure, or those of a new page."""
     if ax is None:
         return new_page(width, height)
     return ax.figure, ax  # type: ignore[return-value]
 
 
 def style_axes(ax: Axes, title: str = "", x: str = "", y: str = "") -> Axes:
-    """Light spines, small ticks; title and labels where given."""
+    """Set light spines, small ticks, and the title and labels if given."""
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
     for side in ("left", "bottom"):
@@ -107,7 +106,7 @@ def style_axes(ax: Axes, title: str = "", x: str = "", y: str = "") -> Axes:
 
 
 def heat_colours() -> Colormap:
-    """White for nothing, through orange to dark: for amounts."""
+    """The colour map for amounts: white for nothing, through orange to dark."""
     colors = mpl("matplotlib.colors")
     stops = ["#ffffff", "#fff0cf", "#fdd49e", "#fdae61", "#ee7a2d", "#c6430f", "#7f1d05"]
     result: Colormap = colors.LinearSegmentedColormap.from_list("pushforward-heat", stops)
@@ -115,7 +114,7 @@ def heat_colours() -> Colormap:
 
 
 def diverging_colours() -> Colormap:
-    """Blue below, white in the middle, orange above: for differences."""
+    """The colour map for differences: blue below, white in the middle, orange above."""
     colors = mpl("matplotlib.colors")
     stops = ["#08519c", "#4292c6", "#c6dbef", "#ffffff", "#fdd0a2", "#f16913", "#8c2d04"]
     result: Colormap = colors.LinearSegmentedColormap.from_list("pushforward-diverging", stops)
@@ -135,7 +134,7 @@ def to_numbers(x: object, what: str = "x") -> np.ndarray[Any, Any]:
 
 
 def add_legend(ax: Axes, **options: Any) -> Legend:
-    """A legend in the house's style; returns it."""
+    """Add a legend in this style; return it."""
     return ax.legend(
         fontsize=SMALL,
         labelcolor=INK,
@@ -149,7 +148,7 @@ def add_legend(ax: Axes, **options: Any) -> Legend:
 def add_colour_bar(
     figure: Figure, image: ScalarMappable, ax: Axes | Sequence[Axes], label: str, **options: Any
 ) -> Colorbar:
-    """A colour bar with its unit; returns it."""
+    """Add a colour bar with its unit; return it."""
     result = figure.colorbar(image, ax=ax, **options)
     result.set_label(label, fontsize=TEXT, color=INK)
     result.ax.tick_params(labelsize=SMALL, colors=INK)
@@ -168,11 +167,10 @@ def name_points(
     dots: ArrayLike | Tensor | None = None,
     outward: bool = False,
 ) -> list[Any]:
-    """Write names beside points (n, 2), each where it covers no other name;
-    limits must be set before.
+    """Write names beside points (n, 2) without overlaps; limits must be set before.
 
-    Places are tried around the point, near ones first; a name that moved away gets a thin line.
-    `avoid` are artists and `dots` more points (m, 2) to keep off; `outward` begins on the side away
+    Positions around the point are tried, near ones first; a name farther away gets a thin line.
+    `avoid` are artists and `dots` points (m, 2) not to cover; `outward` starts on the side away
     from the origin.
     """
     points = to_numbers(points)
@@ -254,7 +252,7 @@ def _overlap(one: Bbox, two: Bbox) -> float:
 
 
 def write_figure(figure: Figure, path: str | Path, *, dpi: float = DPI) -> Path:
-    """The figure as a file (.png, .pdf, .svg), in the place of an older one; returns the path."""
+    """Write the figure to a file (.png, .pdf, .svg), atomically; return the path."""
     path = Path(path)
     suffixes = figure.canvas.get_supported_filetypes()
     kind = path.suffix.lower().lstrip(".")
@@ -273,9 +271,7 @@ def write_figure(figure: Figure, path: str | Path, *, dpi: float = DPI) -> Path:
 
 
 def _write_png(figure: Figure, path: Path, dpi: float) -> None:
-    """A PNG; of 256 colours where it would be large otherwise,
-    which is a third of the size and looks the same.
-    """
+    """Write a PNG; with 256 colours if large, at a third of the size without visible loss."""
     from io import BytesIO
 
     from PIL import Image

@@ -104,7 +104,8 @@ class NormalComponents:
     Attributes:
         factors: of the covariances.
         ratio: the largest squared mean in units of the variance.
-        origins: origins of the sums (k, d); None for 0. table: (k, p), maps features to logits.
+        origins: origins of the sums (k, d); None for 0.
+        table: (k, p), maps features to logits.
         root: W (d, d) with W Wᵀ = Σ⁻¹ of a tied covariance, which needs no table of squares.
         patterns: of missing coordinates, by their bytes.
     """

@@ -40,7 +40,8 @@ def check_start(
     Args:
         start: as the user passed it.
         what: name of the centres in errors: means or centres.
-        k: required number. names: of the methods to choose them.
+        k: required number.
+        names: of the methods to choose them.
     """
     choices = ", ".join(map(repr, names))
     if isinstance(start, str):

@@ -24,7 +24,9 @@ class Hack(Value, family="hack"):
     Every method is one place where a hack can act; by default it changes nothing.
 
     Attributes:
-        number: in the original list. does: its effect, in one line. applies: where it applies.
+        number: in the original list.
+        does: its effect, in one line.
+        applies: where it applies.
     """
 
     number: ClassVar[int] = 0

@@ -79,7 +79,8 @@ class Adversary:
     """One critic's side of adversarial training.
 
     Args:
-        game: the players' losses. penalties: constraints on the critic.
+        game: the players' losses.
+        penalties: constraints on the critic.
         packing: samples the critic sees at once (Lin et al. 2018, PacGAN,
             https://arxiv.org/abs/1712.04086).
         display: differentiable transforms of everything shown to the critic, real and generated.

@@ -236,13 +236,13 @@ def test_the_inertia_that_is_printed_is_that_of_the_pass(rows, capsys):
 @pytest.mark.parametrize(
     ("estimator", "category", "text"),
     [
-        (KMeans(1, algorithm="elkan"), RuntimeWarning, "nothing to save with one cluster"),
+        (KMeans(1, algorithm="elkan"), RuntimeWarning, "no effect with one cluster"),
         (
             KMeans(2, init=[[0.0], [1.0]], n_init=3),
             RuntimeWarning,
-            "there is one start, and not n_init=3",
+            "there is only one start, got n_init=3",
         ),
-        (KMeans(3, random_state=0), ConvergenceWarning, "only 2 of the 3 clusters own rows"),
+        (KMeans(3, random_state=0), ConvergenceWarning, "only 2 of the 3 clusters have rows"),
     ],
     ids=["elkan", "init", "distinct"],
 )

@@ -263,8 +263,8 @@ def test_bicubic_super_resolution_of_set5() -> None:
 @pytest.mark.parametrize(
     ("x", "y", "more", "said"),
     [
-        (uniform(3, 1, 8, 8), uniform(2, 1, 8, 8), {}, "one by one"),
-        (uniform(3, 1, 8, 8), uniform(3, 1, 8, 9), {}, "one by one"),
+        (uniform(3, 1, 8, 8), uniform(2, 1, 8, 8), {}, "compared pairwise"),
+        (uniform(3, 1, 8, 8), uniform(3, 1, 8, 9), {}, "compared pairwise"),
         (uniform(3, 8, 9, 3), uniform(3, 8, 9, 3), {}, "channels-last"),
         (uniform(3, 3, 8, 9), uniform(3, 8, 9, 3), {}, "channels, height, width"),
         (uniform(3, 5), uniform(3, 5), {}, "images must be"),
@@ -434,7 +434,7 @@ def test_the_signature_is_shared_and_nothing_is_drawn() -> None:
     for name, quality in PAIRED.items():
         assert quality.__name__ == name
         assert inspect.signature(quality) == first
-        assert "crop: pixels left out" in (quality.__doc__ or "")
+        assert "crop: pixels to crop" in (quality.__doc__ or "")
         assert pickle.loads(pickle.dumps(quality)) is quality
         quality(SQUARE, SQUARE, rng=None)
         quality(SQUARE, SQUARE, rng=stream)

@@ -59,7 +59,7 @@ def test_the_width_is_chosen_on_rows_left_over() -> None:
     assert width == pytest.approx(float(grid[torch.tensor(by_hand).argmax()]), rel=0.1)
     value, _ = parzen(normal(500, 1, seed=2), x, samples)
     assert 0.1 < value.details["sigma"] < 0.6
-    with pytest.raises(InvalidValue, match="left over"):
+    with pytest.raises(InvalidValue, match="more training rows"):
         parzen(samples, x, samples)
     with pytest.raises(InvalidValue, match="same row"):
         choose_width(torch.ones(5, 2), normal(5, 2))
