@@ -104,7 +104,7 @@ def divergence(
         >>> p = torch.randn(2000, 1, generator=stream)
         >>> q = 1 + torch.randn(2000, 1, generator=stream)
         >>> record = divergence(p, q, "hellinger", steps=200) # exact: .2350
-        >>> 0.15 < found.value < 0.2350 + 3 * found.error
+        >>> 0.15 < record.value < 0.2350 + 3 * record.error
         True
     """
     rule = read(Divergence, kind)

@@ -361,7 +361,7 @@ def test_images_laid_flat_are_images_to_the_model():
         (KMeans(1000), "n_samples=120 should be >= n_clusters=1000"),
         (KMeans(2.5), "n_clusters must be a whole number, got 2.5"),
         (KMeans(2, init=[[0.0]]), r"init must have shape \(2, 3\)"),
-        (Estimator("kmeans"), "model must be a learner such as pushforward.VAE"),
+        (Estimator("kmeans"), "model must be one trained by gradients, such as pushforward.VAE"),
         (Estimator(pf.VAE(), epochs=2, steps=2), "give one budget"),
         (Estimator("vea"), "unknown model 'vea'; did you mean 'vae'"),
     ],
