@@ -14,7 +14,9 @@ from torch import Tensor
 
 import pushforward as pf
 from pushforward.core.errors import BadSource, InvalidValue
+from pushforward.core.phase import Batch
 from pushforward.metrics.likelihood import iwae
+from pushforward.objectives.bounds import importance_bound
 
 
 def points(n: int = 200) -> Tensor:
@@ -253,3 +255,14 @@ def test_far_rows_are_unlikely_and_change_no_other(size: float, likelihood: str)
     assert bool(both[: len(x)].isfinite().all())
     assert bool((both[len(x) :] < -1e8).all())
     assert not bool(both.isnan().any())
+
+
+def test_the_quality_of_an_importance_weighted_model_is_its_own_bound() -> None:
+    """Of k draws, so at least the ELBO in the mean; the same seed gives the same k draws."""
+    x = torch.randn(64, 3, generator=torch.Generator().manual_seed(0))
+    model = pf.VAE(latent=2, hidden=(8,), objective="iwae(k=20)").fit(x, steps=2, batch=32)
+    batch = Batch(model.to_model(x))
+    quality, elbo = model.quality(batch, rng=0), model.bound(batch, 0)
+    expected = importance_bound(model.log_weights(batch, 20, 0)[0])
+    assert torch.equal(quality, expected)
+    assert float((quality - elbo).detach().mean()) > 0.05

@@ -1,0 +1,45 @@
+"""What an experiment is told reaches the split, the fit and the run that goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import pushforward as pf
+from pushforward.core.manifest import Manifest
+from pushforward.experiments.resuming import resume
+
+POINTS = np.random.default_rng(0).normal(size=(60, 2))
+LEVELS = np.random.default_rng(0).integers(0, 17, size=(60, 2)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("dequantise", [False, True])
+def test_fit_and_run_dequantise_as_told(tmp_path: Path, dequantise: bool) -> None:
+    make = lambda: pf.Experiment(pf.PCA(1), LEVELS, dequantise=dequantise)  # noqa: E731
+    assert make().fit(tmp_path / "fit").dequantise is dequantise
+    assert make().run(tmp_path / "run").run.model.dequantise is dequantise
+
+
+def test_the_seed_of_the_split_says_which_rows_are_held_out() -> None:
+    experiments = [pf.Experiment(pf.PCA(1), POINTS, split_seed=seed) for seed in (0, 0, 1)]
+    held_out = [e.parts(e.read()).held_out for e in experiments]
+    first, again, other = (rows.all().x for rows in held_out if rows is not None)
+    expected = pf.split(pf.read(POINTS), held_out=0.2, seed=1)[1].all().x
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert torch.equal(other, expected)
+
+
+def test_a_resumed_run_takes_another_time_between_checkpoints(tmp_path: Path) -> None:
+    np.save(tmp_path / "points.npy", POINTS)
+    settings = {"steps": 2, "batch": 16, "save_every": 30.0}
+    model = pf.Autoencoder(latent=1, hidden=(4,))
+    run = tmp_path / "run"
+    pf.Experiment(model, str(tmp_path / "points.npy"), fitter=settings).run(run)
+    resume(run, budget={"steps": 4}, save_every=7.0)
+    manifest = Manifest.read(run)
+    assert manifest is not None
+    assert manifest.settings["save_every"] == 7.0
