@@ -33,6 +33,21 @@ def rows(n: int = 400, d: int = 3) -> Tensor:
 # ------------------------------------------------------------------------------------------- events
 
 
+def test_every_start_has_random_numbers_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[float] = []
+    begin = pf.GMM.begin
+
+    def watched(self: pf.GMM, source: Any, rng: torch.Generator) -> None:
+        seen.append(float(torch.rand((), generator=rng.clone_state())))
+        begin(self, source, rng)
+
+    monkeypatch.setattr(pf.GMM, "begin", watched)
+    for _ in range(2):
+        pf.GMM(2, start="random", starts=3).fit(rows(), by=pf.EM(steps=2, seed=4))
+    assert len(set(seen[:3])) == 3
+    assert seen[:3] == seen[3:], "the seed decides"
+
+
 def test_events_tell_the_whole_story() -> None:
     events: list[Event] = []
     pf.GMM(3).fit(rows(), by=pf.EM(steps=50, tolerance=1e-4, listeners=[events.append]))
