@@ -14,6 +14,7 @@ import joblib
 import numpy as np
 import pandas
 import pytest
+import sklearn
 import torch
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -86,6 +87,10 @@ def test_contract(estimator, check):
     check(estimator)
 
 
+CHECKS_ARRAY_API = tuple(map(int, sklearn.__version__.split(".")[:2])) >= (1, 9)
+"""Whether scikit-learn checks it of every estimator: earlier, of those alone that ask for it."""
+
+
 def test_in_a_process_of_its_own():
     """Nothing is imported early; and the one check that is skipped
     unless SCIPY_ARRAY_API was set from the start passes.
@@ -107,7 +112,7 @@ def test_in_a_process_of_its_own():
         "        if check.func.__name__ == 'check_array_api_input':\n"
         "            check(estimator)\n"
         "            count += 1\n"
-        "assert count == 5, count\n"
+        f"assert count == {5 if CHECKS_ARRAY_API else 0}, count\n"
     )
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
