@@ -53,7 +53,7 @@ class Pyramid(pf.Learner):
 
     @torch.no_grad()
     def sample(self, n: int, *, y=None, rng=None) -> Tensor:
-        x = torch.zeros(n, 1, *(side >> self.depth for side in self.event_shape()[1:]))
+        x = avg_pool2d(next(self.parameters()).new_zeros(n, *self.event_shape()), 2**self.depth)
         for level in reversed(self.levels):
             coarse = interpolate(x, scale_factor=2)
             x = coarse + level(coarse, rng)

@@ -200,6 +200,13 @@ def _explain(error: Exception, debug: bool) -> int:
         )
     if isinstance(error, OverflowError) or "verflow" in str(error).partition("\n")[0]:
         return _end("error: a number is too large for this machine; pass a smaller one", 2)
+    where = import_module("pushforward.core.plugins").imported_line(error)
+    if where:
+        return _end(
+            f"error: {where}: {type(error).__name__}: {shorten(str(error))}; mend the file"
+            f" and try again. {_keep_traceback(error)}",
+            2,
+        )
     if debug:
         return 1
     return _end(

@@ -33,7 +33,8 @@ def sample(
 
     Args:
         n: how many; 64, or one for each condition.
-        y: conditions: a label or several (3 or cat,dog), or a file of them.
+        y: conditions: a label or several (3 or cat,dog), or a file of them (of an .npz archive, its
+            labels, or an array by name: x.npz:angle).
         using: the sampler: ancestral, mean (the decoder's mean, without observation noise) or
             truncated(...); by default the model's own.
         out: .png (a grid) or a folder/ for images, .csv .parquet .npz .npy; stdout for points.
@@ -62,7 +63,8 @@ def parse_conditions(text: str | None, space: Any) -> Any:
     """What --y gives: labels by name, numbers, or the path of a file; None without --y."""
     if text is None or space is None:
         return text
-    if Path(text).is_file() or (not space.is_label and Path(text).exists()):
+    file = Path(text.rpartition(":")[0] if ".npz:" in text else text)
+    if file.is_file() or (not space.is_label and file.exists()):
         return Path(text)
     parts = [part.strip() for part in text.split(",")]
     if space.is_label:

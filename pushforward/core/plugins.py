@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
 import warnings
+from collections.abc import Sequence
 from importlib.metadata import entry_points
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
+from pushforward.core.argument_names import argument
 from pushforward.core.errors import (
     DataWarning,
     InvalidValue,
@@ -23,7 +26,14 @@ from pushforward.core.errors import (
     printable,
 )
 
-__all__ = ["GROUP", "import_code", "imported_code", "load_plugins"]
+__all__ = [
+    "GROUP",
+    "import_advice",
+    "import_code",
+    "imported_code",
+    "imported_line",
+    "load_plugins",
+]
 
 GROUP = "pushforward.plugins"
 """The entry-point group of installed packages."""
@@ -55,9 +65,29 @@ def import_code(name: str) -> ModuleType:
         ) from error
 
 
+def import_advice(names: Sequence[str]) -> str:
+    """What to do where these files or modules are needed, for a message."""
+    if argument("import").startswith("--"):
+        return "pass " + " ".join(argument("import", name) for name in names)
+    return f"import {', '.join(names)} first"
+
+
 def imported_code() -> tuple[str, ...]:
     """The files and modules imported by `import_code`, for a run's manifest."""
     return tuple(_imported)
+
+
+def imported_line(error: BaseException) -> str:
+    """Where imported code raised an error or led to it, as 'mine.py, line 12'; '' if it did not."""
+    places = [Path(str(sys.modules[n].__file__)) for n in _imported if n in sys.modules]
+    places += [Path(name) for name in _imported if name.endswith(".py")]
+    folders = {place.parent for place in places if place.name == "__init__.py"}
+    where = ""
+    for frame in traceback.extract_tb(error.__traceback__):
+        path = Path(frame.filename)
+        if path in places or not folders.isdisjoint(path.parents):
+            where = f"{printable(path)}, line {frame.lineno}"
+    return where
 
 
 def load_plugins() -> None:
@@ -79,9 +109,7 @@ def load_plugins() -> None:
 
 def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
-        raise InvalidValue(
-            f"{printable(path)}: no such file; pass the path of a Python file to --import"
-        )
+        raise InvalidValue(f"{printable(path)}: no such file; expected the path of a Python file")
     place = str(path.resolve())
     for module in list(sys.modules.values()):
         if getattr(module, "__file__", None) == place:
@@ -89,9 +117,7 @@ def _import_file(path: Path) -> ModuleType:
     name = path.stem if path.stem not in sys.modules else f"{path.stem}_of_{abs(hash(place)):x}"
     spec = spec_from_file_location(name, place)
     if spec is None or spec.loader is None:
-        raise InvalidValue(
-            f"{printable(path)}: is not a Python file; pass the path of one to --import"
-        )
+        raise InvalidValue(f"{printable(path)}: is not a Python file; expected the path of one")
     module = module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickles look up their module
     try:

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Literal, TypeVar, get_origin
 
 from pushforward.core.errors import InvalidKind, InvalidValue, PushforwardError, quote, suggest
 from pushforward.core.kinds import fits, read_hints
-from pushforward.core.plugins import load_plugins
+from pushforward.core.plugins import import_advice, load_plugins
 from pushforward.core.scalars import PlainSettings
 
 __all__ = [
@@ -236,8 +236,8 @@ def model_class(name: str) -> type:
     if name not in _models:
         near = suggest(name, {*_models, *catalogue})
         raise InvalidValue(
-            f"unknown model {quote(name)}; {near} (import a model of your own before it is named:"
-            " --import mine.py)"
+            f"unknown model {quote(name)}; {near}; for a model of your own,"
+            f" {import_advice(['mine.py'])}"
         )
     return _models[name]
 

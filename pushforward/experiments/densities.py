@@ -137,7 +137,7 @@ def _values(model: Model, batch: Batch, draws: int, exact: bool, seed: int) -> T
     """The density or bound of each row (n,)."""
     x, y = batch.x, labels_of(model, batch)
     if exact:
-        record = likelihood.log_prob(model, x)
+        record = likelihood.log_prob(model, x, y)
     elif draws > 1:
         record = likelihood.iwae(model, x, y, k=draws, rng=seed)
     else:

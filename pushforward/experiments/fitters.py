@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pushforward.core.capabilities import HasQuality
 from pushforward.core.events import Listener
 from pushforward.core.fitter import Fitter
 from pushforward.core.fitter_settings import adjust_fitter
@@ -47,7 +48,8 @@ def make_fitter(
     fitter: Fitter = model.default_fitter() if isinstance(settings, Mapping) else settings
     if isinstance(fitter, Trainer) and is_own:
         choosing = changes.get("keep_best") or changes.get("patience")
-        changes.setdefault("held_out", CHOOSING_SHARE if choosing else held_out)
+        judged = held_out if isinstance(model, HasQuality) else None  # else nothing to evaluate
+        changes.setdefault("held_out", CHOOSING_SHARE if choosing else judged)
     if isinstance(fitter, Trainer) and start is not None:
         changes["start"] = start
     if isinstance(fitter, (EM, Trainer)):

@@ -56,7 +56,7 @@ def measure_run(
     results = []
     with torch.no_grad():
         if run.can("HasDensity"):
-            results.append(likelihood.log_prob(model, x, data=data))
+            results.append(likelihood.log_prob(model, x, y, data=data))
         elif run.can("HasBound"):
             results.append(likelihood.elbo(model, x, y, rng=0, data=data))
             if draws and run.can("LatentModel"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -20,9 +21,10 @@ from pushforward.core.fit_source import as_source
 from pushforward.core.manifest import Manifest
 from pushforward.core.model import Model
 from pushforward.core.phase import Batch
+from pushforward.core.plugins import import_advice, imported_code
 from pushforward.core.preparation import Preparation
 from pushforward.core.provenance import Provenance
-from pushforward.core.registry import model_class, registered_models
+from pushforward.core.registry import registered_models
 from pushforward.core.source import Source, fingerprint
 from pushforward.core.storage import has_preparation, load
 from pushforward.data import read, split
@@ -45,7 +47,7 @@ __all__ = [
     "read_again",
     "read_like",
     "read_under",
-    "require_imported",
+    "imports_named",
     "rows_of",
     "table_settings",
 ]
@@ -114,7 +116,8 @@ class OpenedRun:
             BadRun: If they cannot be found.
         """
         self.source(purpose)
-        return read_again(self.provenance, **reading)
+        with imports_named(self.folder, self.manifest):
+            return read_again(self.provenance, **reading)
 
     def parts(self, source: str | None = None, **reading: Any) -> Parts:
         """The rows trained on and those held out, read again.
@@ -134,7 +137,9 @@ class OpenedRun:
                 f" {argument('data', 'FILE')} with others"
             )
         settings = {} if self.manifest is None else self.manifest.settings
-        parts = divide(provenance, read_again(provenance, **reading), settings)
+        with imports_named(self.folder, self.manifest):
+            rows = read_again(provenance, **reading)
+        parts = divide(provenance, rows, settings)
         self._compare(provenance, parts, settings)
         return parts
 
@@ -175,25 +180,25 @@ def open_run(folder: str | Path, device: str = "cpu") -> OpenedRun:
     """The run in a folder, its model on a device."""
     path = Path(folder)
     manifest = Manifest.read(path)
-    require_imported(path, manifest)
-    model = load(path, device=find_device(device))
+    with imports_named(path, manifest):
+        model = load(path, device=find_device(device))
     if manifest is not None and not has_preparation(path):
         model.preparation = _preparation(manifest)
     return OpenedRun(path, model, manifest)
 
 
-def require_imported(folder: Path, manifest: Manifest | None) -> None:
-    """Raise InvalidValue, with a remedy, if a run's model is the
-    user's and its file was not imported.
-    """
-    if manifest is None or not manifest.imports or not manifest.model:
-        return
+@contextmanager
+def imports_named(folder: Path, manifest: Manifest | None) -> Iterator[None]:
+    """Context manager: errors name the user's code that a run needs and that is not imported."""
     try:
-        model_class(manifest.model)
-    except InvalidValue as error:
-        files = " ".join(f"--import {name}" for name in manifest.imports)
-        raise InvalidValue(
-            f"{folder} holds a {manifest.model}, which is not part of this package; pass {files}"
+        yield
+    except (BadRun, BadSource, InvalidValue) as error:
+        names = [] if manifest is None else manifest.imports
+        missing = [name for name in names if name not in imported_code()]
+        if not missing:
+            raise
+        raise type(error)(
+            f"{folder} was fitted with code of the user's own; {import_advice(missing)} ({error})"
         ) from error
 
 

@@ -29,7 +29,7 @@ from pushforward.core.registry import model_class
 from pushforward.core.source import Source
 from pushforward.core.storage import construct
 from pushforward.experiments.experiment import Outcome, fit_into
-from pushforward.experiments.opened import Parts, at_source, divide, read_again, require_imported
+from pushforward.experiments.opened import Parts, at_source, divide, imports_named, read_again
 from pushforward.fitting.checkpoint import Checkpoints
 from pushforward.fitting.em import EM
 from pushforward.fitting.pass_folder import has_ended
@@ -56,7 +56,8 @@ class ResumableRun:
 
     def read(self, **reading: Any) -> Source:
         """The rows, before they are split."""
-        return read_again(self.provenance, **reading)
+        with imports_named(self.folder, self.manifest):
+            return read_again(self.provenance, **reading)
 
 
 def resume(
@@ -112,7 +113,8 @@ def find_run_to_resume(folder: Path, source: str | None = None) -> ResumableRun:
             f"{folder} was fitted to rows in memory; pass {argument('source', 'FILE')} with the"
             " same rows"
         )
-    model = _build_unfitted(folder, manifest)
+    with imports_named(folder, manifest):
+        model = _build_unfitted(folder, manifest)
     if manifest.fitter == "EM":
         _require_unfinished(folder, model.registered_name)
     return ResumableRun(folder, model, manifest, provenance)
@@ -120,7 +122,6 @@ def find_run_to_resume(folder: Path, source: str | None = None) -> ResumableRun:
 
 def _build_unfitted(folder: Path, manifest: Manifest) -> Model:
     """The unfitted model of the run."""
-    require_imported(folder, manifest)
     if manifest.model:
         cls = model_class(manifest.model)
         hyperparameters = {

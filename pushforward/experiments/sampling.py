@@ -16,6 +16,7 @@ from pushforward.core.model import Model
 from pushforward.core.samplers import Sampler
 from pushforward.core.space import Space
 from pushforward.data import read
+from pushforward.data.formats.numpy_files import read_labels
 from pushforward.experiments.opened import OpenedRun, rows_of, table_settings
 
 __all__ = ["ConditionsGiven", "Samples", "condition_rows", "require_sample_size", "sample"]
@@ -25,7 +26,8 @@ SAMPLES = 64
 
 ConditionsGiven = str | float | Path | Sequence[str | float] | Tensor | None
 """Labels by name, one or several; the numbers of one condition, or a row of them for each sample;
-or a file of conditions as a `Path`.
+or a file of conditions as a `Path`: of an archive of arrays, its labels (y, say), or the array
+named after a colon (x.npz:angle).
 """
 
 
@@ -137,6 +139,11 @@ def _codes(labels: Sequence[Any], space: Space) -> Tensor:
 
 
 def _rows_of_file(path: Path, space: Space, table: Mapping[str, Any] | None) -> Tensor:
+    labels = read_labels(path)
+    if labels is not None and space.is_label:
+        return _codes(labels.reshape(-1).tolist(), space)
+    if labels is not None:
+        return space.conform(torch.as_tensor(labels), what=argument("y"))
     text = str(path)
     source = read(text, like=space, label=False, **table_settings(text, table=table))
     rows: Tensor = space.conform(rows_of(source, len(source)).x, what=argument("y"))

@@ -15,6 +15,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from pushforward.core.errors import InvalidKind
+
 __all__ = ["descend"]
 
 ARMIJO = 1e-4
@@ -140,5 +142,10 @@ def _evaluate(objective: Objective, z: Tensor, rows: Tensor) -> tuple[Tensor, Te
     with torch.enable_grad():
         point = z.detach().requires_grad_(True)
         f = objective(point, rows)
+        if not f.requires_grad:
+            raise InvalidKind(
+                "what is minimised has no gradient with respect to codes; decode must compute it:"
+                " leave out torch.no_grad() and detach()"
+            )
         (gradient,) = torch.autograd.grad(f.sum(), point)
     return f.detach(), gradient

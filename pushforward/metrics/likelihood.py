@@ -49,12 +49,12 @@ from pushforward.metrics.estimates import (
 __all__ = ["naive", "elbo", "iwae", "log_prob", "best_known", "density_unit"]
 
 
-def log_prob(model: object, x: Observations, *, data: str = "") -> Record:
-    """Exact mean log-density of x (n, *shape)."""
+def log_prob(model: object, x: Observations, y: Conditioning = None, *, data: str = "") -> Record:
+    """Exact mean log-density of x (n, *shape), given conditions y (n, …) if the model has them."""
     if not isinstance(model, HasDensity):
         raise InvalidKind(f"{type(model).__name__} has no exact density; use elbo or iwae")
     with torch.no_grad():
-        values = model.log_prob(x)
+        values = model.log_prob(x) if y is None else model.log_prob(x, y)
     return Record.of(
         "log_prob", values, unit="nats", measure=density_unit(model), bound="exact", data=data
     )
@@ -154,13 +154,19 @@ def iwae(
 
 
 def best_known(
-    model: object, x: Observations, *, k: int = 100, rng: Rng = 0, data: str = ""
+    model: object,
+    x: Observations,
+    y: Conditioning = None,
+    *,
+    k: int = 100,
+    rng: Rng = 0,
+    data: str = "",
 ) -> Record:
     """The exact log-density if the model has one, else the importance-weighted bound."""
     return (
-        log_prob(model, x, data=data)
+        log_prob(model, x, y, data=data)
         if isinstance(model, HasDensity)
-        else iwae(model, x, k=k, rng=rng, data=data)
+        else iwae(model, x, y, k=k, rng=rng, data=data)
     )
 
 

@@ -119,15 +119,21 @@ def _distribution(
     if in closed form, else the kernel density of rows or draws.
     """
     whole = positions == list(range(space.size))
-    if isinstance(model, HasDensity) and whole:
+    conditional = getattr(model, "condition_space", None) is not None
+    if isinstance(model, HasDensity) and whole and not conditional:
         return cast(AxisDistribution, model)
-    if isinstance(model, HasDensity) and hasattr(model, "marginal"):
+    if isinstance(model, HasDensity) and hasattr(model, "marginal") and not conditional:
         return cast(HasMarginals, model).marginal(positions)
     if model is not None:
-        if not isinstance(model, Samples) or getattr(model, "condition_space", None) is not None:
+        if conditional:
             raise InvalidKind(
-                f"a {type(model).__name__} has neither a density nor unconditional samples; draw"
-                " its codes instead (embedding)"
+                f"this {type(model).__name__} was fitted with conditions, so it has no density of"
+                " its own to draw; draw samples that it gives for one condition instead"
+            )
+        if not isinstance(model, Samples):
+            raise InvalidKind(
+                f"a {type(model).__name__} has neither a density nor samples; draw its codes"
+                " instead (embedding)"
             )
         rows = model.sample(DRAWS, rng=0)[:, positions].double()
     assert rows is not None  # without a model there are rows

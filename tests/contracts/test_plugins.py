@@ -153,6 +153,38 @@ def test_a_run_says_which_file_it_needs_and_does_not_import_it_itself(place: Pat
         assert len(refused.err.strip().splitlines()) == 1
 
 
+def test_a_run_read_by_a_reader_of_ones_own_says_which_file_it_needs(place: Path) -> None:
+    (fitted,) = run(place, "fit pca x.spectrum --run run -q")
+    assert fitted.code == 0, fitted.err
+    for refused in run(place, "evaluate run", mine=False):
+        assert refused.code == 2
+        assert f"--import {place.resolve()}/mine.py" in refused.err
+    (measured,) = run(place, "evaluate run -q")
+    assert measured.code == 0, measured.err
+
+
+BROKEN = """
+import torch
+import pushforward as pf
+
+
+@pf.register("broken")
+class Broken(pf.VAE):
+    def prior(self, n=1):
+        return torch.ones(3) @ torch.ones(4)
+"""
+
+
+def test_an_error_in_ones_own_file_is_not_called_a_defect_of_the_package(place: Path) -> None:
+    (place / "mine.py").write_text(BROKEN)
+    (failed,) = run(place, "fit broken x.npy --hidden 4 --epochs 1 -q")
+    assert failed.code == 2
+    line = BROKEN.splitlines().index("        return torch.ones(3) @ torch.ones(4)") + 1
+    assert f"mine.py, line {line}: RuntimeError: " in failed.err
+    assert "defect" not in failed.err
+    assert len(failed.err.strip().splitlines()) == 1
+
+
 def test_a_metric_and_a_feature_space_of_ones_own_compare(place: Path) -> None:
     np.save(place / "y.npy", np.random.default_rng(1).normal(size=(60, 3)) + 1)
     command = "compare x.npy y.npy --metrics mean-gap --features first --json -q"

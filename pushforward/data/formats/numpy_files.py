@@ -18,11 +18,11 @@ from pushforward.core.data_types import BinaryFile
 from pushforward.core.errors import BadSource, PushforwardError, suggest
 from pushforward.data.files import printable, reason_of, require_file
 from pushforward.data.formats.registry import register_reader
-from pushforward.data.options import Options
+from pushforward.data.options import MEMORY, Options
 from pushforward.data.sources.arrays import X_KEYS, Y_KEYS, from_array
 from pushforward.data.sources.spool import temporary_file
 
-__all__ = ["from_npy", "from_npz", "open_npy"]
+__all__ = ["from_npy", "from_npz", "open_npy", "read_labels"]
 
 
 @register_reader(name="npy", suffixes=(".npy",))
@@ -94,6 +94,25 @@ def from_npz(path: Path, options: Options) -> Arrays:
         label = _label_key(path, shapes, key, options)
         labels = None if label is None else _member(path, archive, members[label], options.memory)
     return from_array(x, options, labels=labels)
+
+
+def read_labels(path: Path) -> NDArray[Any] | None:
+    """The labels in an archive of arrays, or the array in 'archive.npz:name'; None for other files
+    and for archives without labels.
+    """
+    text = str(path)
+    address = text if not path.exists() and _is_npz(text) else ""
+    if not address and (path.suffix != ".npz" or not path.is_file()):
+        return None
+    path = _archive_of(address) or path
+    with _numpys_faults(path), zipfile.ZipFile(path) as archive:
+        members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
+        key = address.rpartition(":")[2] or next((k for k in Y_KEYS if k in members), None)
+        if key is None:
+            return None
+        if key not in members:
+            raise BadSource(f"{path}: no array {key!r}; {suggest(key, members)}")
+        return _member(path, archive, members[key], MEMORY)
 
 
 @contextmanager

@@ -43,6 +43,22 @@ def test_several_conditions_are_repeated_in_turn(opened: Callable[[str], OpenedR
     assert codes.tolist() == [0, 1, 0, 1, 0]
 
 
+def test_an_archive_gives_its_labels_or_the_array_that_is_named(
+    opened: Callable[[str], OpenedRun], command: Callable[..., str], tmp_path: Path
+) -> None:
+    faces = opened("faces")
+    images = np.zeros((3, 1, 6, 6))
+    np.savez(tmp_path / "c.npz", x=images, y=["b", "a", "b"], other=["a", "a", "a"])
+    for address, codes in (("c.npz", [1, 0, 1]), ("c.npz:other", [0, 0, 0])):
+        samples = sample(faces, y=tmp_path / address)
+        assert samples.y is not None
+        assert samples.y.tolist() == codes
+        written = f"{codes[0]}.npz"
+        command("sample", faces.folder, "--y", address, "--out", written)
+        with np.load(tmp_path / written) as archive:
+            assert archive["label"].tolist() == ["ab"[code] for code in codes]
+
+
 def test_numbers_and_files_of_numbers_are_conditions(tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(0)
     x, y = torch.randn(40, 2, generator=generator), torch.randn(40, 2, generator=generator)

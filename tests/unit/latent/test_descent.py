@@ -5,9 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+import pytest
 import torch
 from scipy.optimize import minimize
 
+import pushforward as pf
 from pushforward.latent.descent import descend
 
 SHIFTS = torch.linspace(-2, 2, 9, dtype=torch.float64)
@@ -73,3 +75,8 @@ def test_where_f_is_not_a_number_the_last_good_point_stays() -> None:
     )
     assert bool(torch.isfinite(f[0]))
     assert float(z[1, 0]) == -1.0
+
+
+def test_an_objective_without_gradient_is_refused() -> None:
+    with pytest.raises(pf.InvalidKind, match="no gradient with respect to codes"):
+        descend(lambda z, rows: rosenbrock(z.detach(), rows), starts(), 3)

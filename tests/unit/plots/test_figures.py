@@ -93,7 +93,7 @@ def test_a_density_is_drawn_within_limits_on_the_axes_given(rows):
 def test_a_density_needs_two_different_axes(mixture):
     with pytest.raises(InvalidValue, match="expected 2 different axes"):
         plots.density_map(mixture, axes=["age", "age"])
-    with pytest.raises(InvalidKind, match="neither a density nor unconditional samples"):
+    with pytest.raises(InvalidKind, match="neither a density nor samples"):
         plots.density_map(pf.KMeans(2).fit(torch.randn(20, 2)))
     with pytest.raises(InvalidKind, match="at least 2 dimensions"):
         plots.density_map(pf.GMM(1).fit(torch.randn(20, 1)))
