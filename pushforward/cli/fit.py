@@ -65,7 +65,8 @@ def application(words: Sequence[str]) -> App:
     named = words[0] if words else ""
     for place, (name, line) in enumerate(catalogue().items()):
         if name == named:
-            app.command(command_of(name, words), name=name)
+            usage = f"Usage: pushforward fit {name} [OPTIONS] SOURCE"
+            app.command(command_of(name, words), name=name, usage=usage)
         else:
             app.command(App(name=name, help=line, sort_key=place))
     return app

@@ -132,7 +132,11 @@ def _run(words: list[str], debug: bool) -> int:
         _check_command(words)
         if words[:1] == ["fit"]:
             words = ["fit", *import_module("pushforward.cli.fit").arrange(words[1:])]
-        code = application(words)(words, exit_on_error=False, print_error=False)
+        app = application(words)
+        if words[-1:] == ["--help"] and len(words) == (3 if words[0] == "fit" else 2):
+            app.help_print(words[:-1])  # parsing first would double the time of `fit MODEL --help`
+            return 0
+        code = app(words, exit_on_error=False, print_error=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except BrokenPipeError:  # a reader that has seen enough (`| head`) is not an error

@@ -161,3 +161,11 @@ def test_doctor_names_the_install_line_of_what_is_missing(
         doctor, "_version", lambda package: "missing" if package == "finufft" else known(package)
     )
     assert cli("doctor").code == 2
+
+
+def test_the_package_is_run_by_its_name() -> None:
+    call = [sys.executable, "-m", "pushforward", "density", "--help"]
+    done = subprocess.run(call, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("Usage: pushforward density")
+    call = [sys.executable, "-m", "pushforward", "nothing"]
+    assert subprocess.run(call, capture_output=True, check=False).returncode == 2

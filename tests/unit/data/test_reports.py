@@ -132,4 +132,4 @@ def test_real_reports(shared):
     assert steals.missing > 60
     iris = report(shared / "density" / "iris.csv")
     assert iris.duplicates == 1
-    assert iris.notes == ("the first column merely numbers the rows and is left out",)
+    assert iris.notes == ("the first column only numbers the rows and is left out",)
