@@ -17,6 +17,7 @@ from pushforward import plots
 from pushforward.core.argument_names import argument
 from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import InvalidValue, suggest
+from pushforward.core.space import Space
 from pushforward.experiments.codes import codes_of
 from pushforward.experiments.labelled_rows import LabelledRows, pick
 from pushforward.experiments.latent_settings import (
@@ -55,6 +56,8 @@ ENDS = 8
 """Default rows for paths and directions."""
 RANKED = 10
 """Dimensions named in the summary of a traversal."""
+NAMED = 5
+"""Columns named for each: more would not fit a line."""
 
 
 def latent_view(
@@ -178,14 +181,36 @@ def _traverse(settings: LatentSettings) -> _Content:
         "dimension": [k for k in range(size) for _ in range(steps)],
         "position": moved.positions.tolist() * size,
     }
-    ranking = [
+    ranking: list[dict[str, Any]] = [
         {"dimension": k, "change": float(moved.change[k]), "share": float(moved.share[k])}
         for k in moved.order.tolist()
     ]
-    summary = "squared change per standard deviation: " + ", ".join(
-        f"z{r['dimension']} {r['change']:.4g}" for r in ranking[:RANKED]
+    if not settings.space.mixes_units or moved.by_column is None:
+        summary = "squared change per standard deviation: " + ", ".join(
+            f"z{r['dimension']} {r['change']:.4g}" for r in ranking[:RANKED]
+        )
+        return figure, _table(moved.codes, places), {"ranking": ranking}, summary
+    for r in ranking:
+        r["columns"] = dict(zip(settings.space.names, moved.by_column[r["dimension"]].tolist()))
+    summary = "change per standard deviation: " + "; ".join(
+        f"z{r['dimension']} {r['share']:.0%}: {_describe_columns(r['columns'], settings.space)}"
+        for r in ranking[:RANKED]
     )
     return figure, _table(moved.codes, places), {"ranking": ranking}, summary
+
+
+def _describe_columns(change: Mapping[str, float], space: Space) -> str:
+    """The columns that a dimension changes most, by their ranges: 'age 3.2, region changes 0.4
+    times'.
+    """
+    parts = []
+    for (name, value), column, span in zip(change.items(), space.columns, space.ranges):
+        is_category = column.kind == "categorical"
+        unit = column.unit.partition(" ")[0]  # of dates: days, or seconds
+        text = f"changes {value:.2g} times" if is_category else f"{value:.4g} {unit}".strip()
+        parts.append((value if is_category else value / span, f"{name} {text}"))
+    parts.sort(key=lambda part: -part[0])
+    return ", ".join(text for _, text in parts[:NAMED])
 
 
 def _path(settings: LatentSettings) -> _Content:

@@ -5,8 +5,9 @@ With s_k the standard deviation of dimension k, steps of Δ standard deviations 
     change_k = mean over b and steps of ‖g(b, z_k + Δ s_k) - g(b, z_k)‖² / Δ²,
 
 the mean squared change of the observation per standard deviation, summed over the event, in squared
-user's units. For a linear decoder g(z) = μ + W z it is ‖W e_k‖² s_k²: the eigenvalue l_k for PCA. A
-dimension that the decoder ignores has 0.
+user's units. Where these units differ (`Space.mixes_units`) each column counts in its range, and a
+category by how many times it changes per standard deviation. For a linear decoder g(z) = μ + W z
+the change is ‖W e_k‖² s_k²: the eigenvalue l_k for PCA. A dimension that the decoder ignores has 0.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from pushforward.core.data_types import Conditioning
 from pushforward.core.errors import InvalidValue, ShapeMismatch, require_positive
+from pushforward.core.units import HasSpace
 from pushforward.latent.code_distribution import CodeDistribution, infer_code_distribution
 from pushforward.latent.decoding import Decoded, decode
 from pushforward.latent.grids import code_at
@@ -33,13 +35,17 @@ class Traversal:
         codes: (latent, steps, latent), dimension k varied in codes[k].
         x: (latent, steps, *shape), user's units.
         positions: of the varied dimension (steps,), in standard deviations from the centre.
-        change: mean squared change per standard deviation (latent,), squared user's units.
+        change: mean squared change per standard deviation (latent,): squared user's units, or
+            squared ranges of the columns where their units differ.
+        by_column: of points, the change of each column per standard deviation (latent, d): the root
+            of the mean square in its unit; how many times its category changes.
     """
 
     codes: Tensor
     x: Tensor
     positions: Tensor
     change: Tensor
+    by_column: Tensor | None = None
 
     @property
     def order(self) -> Tensor:
@@ -79,8 +85,17 @@ def traverse(
         -reach, reach, steps, dtype=distribution.centre.dtype, device=distribution.centre.device
     )
     parts = [_move(model, base, distribution, positions, y) for base in bases]
-    change = torch.stack([_change(f.x, positions) for f in parts]).mean(0)
-    return Traversal(parts[0].codes, parts[0].x, positions, change)
+    width = positions[1] - positions[0]
+    squares = torch.stack([_squares(part.x, width) for part in parts]).mean(0)
+    space = model.fitted_space() if isinstance(model, HasSpace) else None
+    if space is None or space.kind != "points":
+        return Traversal(parts[0].codes, parts[0].x, positions, squares.sum(1))
+    ranges = torch.tensor(space.ranges if space.mixes_units else 1.0).to(squares)
+    is_category = torch.tensor([c.kind == "categorical" for c in space.columns])
+    switches = torch.stack([_switches(part.x, width) for part in parts]).mean(0)
+    change = torch.where(is_category.to(squares.device), switches, squares / ranges.square())
+    by_column = torch.where(is_category.to(squares.device), switches, squares.sqrt())
+    return Traversal(parts[0].codes, parts[0].x, positions, change.sum(1), by_column)
 
 
 def _bases(distribution: CodeDistribution, around: Tensor | None) -> list[Tensor]:
@@ -104,8 +119,13 @@ def _move(
     return decode(model, codes, y)
 
 
-def _change(x: Tensor, positions: Tensor) -> Tensor:
-    """change_k (latent,) at one base."""
-    width = positions[1] - positions[0]
-    moves = (x[:, 1:] - x[:, :-1]).flatten(2).square().sum(2)
-    return moves.mean(1) / width.square()
+def _squares(x: Tensor, width: Tensor) -> Tensor:
+    """The mean squared change per standard deviation of each value (latent, values), of
+    observations (latent, steps, *shape) whose codes are `width` standard deviations apart.
+    """
+    return (x[:, 1:] - x[:, :-1]).flatten(2).square().mean(1) / width.square()
+
+
+def _switches(x: Tensor, width: Tensor) -> Tensor:
+    """How many times each value changes per standard deviation (latent, values)."""
+    return (x[:, 1:] != x[:, :-1]).flatten(2).to(width).mean(1) / width

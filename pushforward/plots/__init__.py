@@ -16,7 +16,7 @@ _HOMES = {
     "embedding": "codes", "choice": "how_many", "criteria": "how_many",
     "elbow_curve": "how_many",
     "new_page": "style", "write_figure": "style", "decoded_grid": "latent",
-    "decoded_path": "latent", "traversal_sheet": "latent",
+    "decoded_path": "latent", "traversal_sheet": "traversals",
 }  # fmt: skip
 __all__ = [
     "density_map", "marginals", "corner", "clusters", "profile", "scree", "biplot", "embedding",

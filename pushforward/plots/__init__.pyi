@@ -7,10 +7,10 @@ from pushforward.plots.how_many import criteria as criteria
 from pushforward.plots.how_many import elbow_curve as elbow_curve
 from pushforward.plots.latent import decoded_grid as decoded_grid
 from pushforward.plots.latent import decoded_path as decoded_path
-from pushforward.plots.latent import traversal_sheet as traversal_sheet
 from pushforward.plots.single_axes import corner as corner
 from pushforward.plots.single_axes import marginals as marginals
 from pushforward.plots.spectrum import biplot as biplot
 from pushforward.plots.spectrum import scree as scree
 from pushforward.plots.style import new_page as new_page
 from pushforward.plots.style import write_figure as write_figure
+from pushforward.plots.traversals import traversal_sheet as traversal_sheet

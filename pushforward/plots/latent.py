@@ -8,31 +8,31 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from pushforward.core.columns import Column
 from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidKind, ShapeMismatch
 from pushforward.core.space import Space
 from pushforward.data import image_grid
 from pushforward.latent.decoding import Decoded
-from pushforward.latent.traversals import Traversal
 from pushforward.plots.matplotlib_types import Axis, Figure
 from pushforward.plots.style import (
     COLOURS,
     INK,
     MARKERS,
     SMALL,
-    TEXT,
-    TITLE,
     add_legend,
     new_page,
     style_axes,
     to_numbers,
 )
 
-__all__ = ["decoded_grid", "decoded_path", "traversal_sheet", "sheet"]
+__all__ = ["decoded_grid", "decoded_path", "format_values", "name_categories", "sheet"]
 
 PADDING = 2
 WIDEST, NARROWEST = 9.0, 3.6
 """Side of an image, inches."""
+MOST_NAMES, LONGEST_NAME = 12, 14
+"""Names of categories along an axis of two inches that stay readable, and characters of each."""
 
 
 def decoded_grid(
@@ -52,8 +52,8 @@ def decoded_grid(
         axes: the two columns of points to draw.
     """
     if space.kind == "images":
-        across = _format_values(laid.codes[0, :, dims[0]])
-        up = _format_values(laid.codes[:, 0, dims[1]]) if len(dims) > 1 else None
+        across = format_values(laid.codes[0, :, dims[0]])
+        up = format_values(laid.codes[:, 0, dims[1]]) if len(dims) > 1 else None
         names = f"z{dims[0]}", f"z{dims[1]}" if up else ""
         return sheet(laid.x, space, across=across, down=up, names=names, title=title)
     figure, ax = _point_axes(space, data, axes, title)
@@ -139,28 +139,6 @@ def decoded_path(
     if down is not None:
         add_legend(ax, loc="upper left", bbox_to_anchor=(1.01, 1.0))
     return figure
-
-
-def traversal_sheet(
-    traversal: Traversal, space: Space, *, most: int = 10, title: str = ""
-) -> Figure:
-    """Each latent dimension varied alone, in order of effect: rows of images, or lines of columns.
-
-    Args:
-        most: number of dimensions to show.
-    """
-    order = traversal.order[:most].tolist()
-    words = [f"z{k}  {_format_percent(float(traversal.share[k]))}" for k in order]
-    if space.kind == "images":
-        across = _format_values(traversal.positions)
-        names = "standard deviations from the centre", "dimension, and its share of all change"
-        return sheet(traversal.x[order], space, across=across, down=words, names=names, title=title)
-    if space.kind != "points":
-        raise InvalidKind(
-            f"expected images or points to draw, got {space}; save the codes and decode them"
-            " instead"
-        )
-    return _lines(traversal, space, order, words, title)
 
 
 def sheet(
@@ -252,66 +230,31 @@ def _point_axes(
             rasterized=len(points) > 5000,
             label="data",
         )
-    style_axes(ax, title, *(space.names[a] or f"x{a}" for a in axes))
+    style_axes(ax, title, *(space.names[a] for a in axes))
+    for axis, a in zip((ax.xaxis, ax.yaxis), axes):
+        if space.columns[a].kind == "categorical":
+            name_categories(axis, space.columns[a])
     return figure, ax
 
 
-def _lines(
-    traversal: Traversal, space: Space, order: list[int], words: list[str], title: str
-) -> Figure:
-    """One panel per dimension: the change of each column from the decoded centre, by its range."""
-    columns = min(len(order), 3)
-    figure, grid = new_page(
-        3.0 * columns + 1.3,
-        2.3 * -(-len(order) // columns) + 0.8,
-        -(-len(order) // columns),
-        columns,
-        sharey=True,
-    )
-    panels = np.atleast_1d(grid).ravel()
-    x, t = to_numbers(traversal.x), to_numbers(traversal.positions)
-    middle = x[:, len(t) // 2] if len(t) % 2 else (x[:, len(t) // 2 - 1] + x[:, len(t) // 2]) / 2
-    ranges = np.array(
-        [
-            c.high - c.low if np.isfinite(c.high - c.low) and c.high > c.low else 1.0
-            for c in space.columns
-        ]
-    )
-    changes = (x - middle[:, None]) / ranges
-    shown = np.argsort(-np.abs(changes).max((0, 1)), kind="stable")[: len(COLOURS)]
-    for ax, k, text in zip(panels, order, words):
-        for i, j in enumerate(shown):
-            name = space.names[j] or f"x{j}"
-            ax.plot(
-                t,
-                changes[k, :, j],
-                color=COLOURS[i],
-                marker=MARKERS[i],
-                markersize=3.5,
-                linewidth=1.4,
-                label=name,
-            )
-        ax.axhline(0, color="#bbbbbb", linewidth=0.8, zorder=0)
-        ax.set_title(text, fontsize=TEXT, color=INK, loc="left")
-    for ax in panels[len(order) :]:
-        ax.set_visible(False)
-    for ax in panels[::columns]:
-        ax.set_ylabel("change / its range", fontsize=TEXT, color=INK)
-    figure.supxlabel("standard deviations from the centre", fontsize=TEXT, color=INK)
-    handles, names = panels[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside right upper", fontsize=SMALL, frameon=False)
-    if title:
-        figure.suptitle(title, fontsize=TITLE, color=INK, x=0.01, ha="left")
-    return figure
+def name_categories(axis: Axis, column: Column) -> None:
+    """The names of a column's categories along an axis of their codes; every second (third, …) if
+    there are many.
+    """
+    every = -(-len(column.categories) // MOST_NAMES)
+    places = range(0, len(column.categories), every)
+    names = [shorten_name(column.categories[k]) for k in places]
+    axis.set_ticks(list(places), names, fontsize=SMALL, color=INK)
 
 
-def _format_values(codes: Tensor) -> list[str]:
+def shorten_name(name: str) -> str:
+    """A name that fits beside an axis."""
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+
+
+def format_values(codes: Tensor) -> list[str]:
     """Short numbers, without negative zeros."""
     return [
         f"{round(float(v), 2) + 0.0:.2g}" if abs(float(v)) < 10 else f"{float(v):.0f}"
         for v in codes
     ]
-
-
-def _format_percent(share: float) -> str:
-    return f"{share:.0%}" if share >= 0.095 or share == 0 else f"{share:.1%}"

@@ -15,6 +15,10 @@ __all__ = ["Form", "Kind", "SpaceFacts"]
 
 Kind = Literal["points", "images", "clips"]
 Form = Literal["tensor", "array", "frame", "images", "clips"]
+UNLIKE = 100.0
+"""Ratio of the ranges of two named columns above which they cannot be of one unit and alike:
+heights in metres and weights in kilograms differ by so much, the four lengths of an iris by 3.
+"""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,24 @@ class SpaceFacts:
     def is_label(self) -> bool:
         """Whether this is the space of a single label."""
         return self.shape == () and self.categorical
+
+    @property
+    def ranges(self) -> tuple[float, ...]:
+        """The observed range of each column, in its unit; 1 where it is constant or unknown."""
+        spans = [c.high - c.low for c in self.columns]
+        return tuple(span if 0 < span < float("inf") else 1.0 for span in spans)
+
+    @property
+    def mixes_units(self) -> bool:
+        """Whether sums over the columns of a point add unlike things: some are categories, they
+        state different units, or some vary more than a hundred times as much as others.
+        """
+        if self.kind != "points" or self.is_label:
+            return False
+        named = [c for c in self.columns if c.name]
+        spans = [c.high - c.low for c in named if 0 < c.high - c.low < float("inf")] or [1.0]
+        stated = {c.unit for c in self.columns}
+        return self.categorical or len(stated) > 1 or max(spans) > UNLIKE * min(spans)
 
     def axis(self, name: str | int | np.integer[Any]) -> int:
         """The position of a coordinate named by its column, x-number or position.

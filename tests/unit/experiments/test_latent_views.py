@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas
 import pytest
 import torch
 
 import pushforward as pf
 from pushforward.core.argument_names import arguments_named, keyword
-from pushforward.experiments import OpenedRun
+from pushforward.experiments import OpenedRun, open_run
 from pushforward.experiments.latent_views import LatentKind, latent_view
 
 CASES: list[tuple[str, dict[str, Any], list[str]]] = [
@@ -97,3 +98,25 @@ def test_a_run_without_rows_is_shown_by_its_prior_with_a_note(tmp_path: Path) ->
     for kind in kinds:
         with pytest.raises(pf.BadRun, match="cannot be found"):
             latent_view(run, kind)
+
+
+def test_what_a_dimension_changes_is_said_column_by_column_where_units_differ(
+    tmp_path: Path,
+) -> None:
+    table = pandas.DataFrame(
+        {
+            "age": [20.0 + i % 40 for i in range(80)],
+            "income": [2e4 + 1e3 * (i % 40) for i in range(80)],
+            "job": ["clerk" if i % 40 < 20 else "nurse" for i in range(80)],
+        }
+    )
+    rows = pf.read(table, categorical=["job"])
+    model = pf.VAE(2, likelihood="columns", hidden=[8]).fit(rows, steps=20, quiet=True)
+    model.save(tmp_path / "run")
+    view = latent_view(open_run(tmp_path / "run"), "traverse")
+    assert view.summary.startswith("change per standard deviation: z")
+    assert " income " in view.summary
+    assert " job changes " in view.summary
+    ranking = view.facts["ranking"]
+    assert list(ranking[0]["columns"]) == ["age", "income", "job"]
+    assert sum(entry["change"] for entry in ranking) < 1e3  # not in squared units of income

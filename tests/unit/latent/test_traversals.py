@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import pushforward as pf
+from pushforward.core.space import Column, Space
 from pushforward.latent import CodeDistribution, traverse
 
 
@@ -73,3 +74,44 @@ def test_traversals_that_cannot_be_are_refused(fitted: dict[str, Any]) -> None:
             pf.GMM(1).fit(torch.randn(20, 2)),
             distribution=CodeDistribution(torch.zeros(2), torch.ones(2)),
         )
+
+
+class Steps:
+    """g(z) = (z0, 1000 z0 + z1, the category that z1 falls into), as a table."""
+
+    def fitted_space(self) -> Space:
+        columns = (
+            Column("age", low=0.0, high=10.0),
+            Column("income", low=0.0, high=4000.0),
+            Column("region", "categorical", 0, 2, categories=("north", "south", "east")),
+        )
+        return Space("points", (3,), columns)
+
+    def decode(self, z: torch.Tensor, y: Any = None, *, rng: Any = None) -> torch.Tensor:
+        region = (z[:, 1] > -0.5).to(z) + (z[:, 1] > 0.5).to(z)
+        return torch.stack([z[:, 0], 1000 * z[:, 0] + z[:, 1], region], 1)
+
+
+def test_columns_of_other_units_count_in_their_ranges_and_categories_by_their_changes() -> None:
+    distribution = CodeDistribution(torch.zeros(2), torch.ones(2))
+    moved = traverse(Steps(), steps=5, reach=2.0, distribution=distribution)
+    assert moved.by_column is not None
+    assert torch.allclose(moved.by_column, torch.tensor([[1.0, 1000.0, 0.0], [0.0, 1.0, 0.5]]))
+    expected = torch.tensor([1 / 10**2 + 1000**2 / 4000**2, 1 / 4000**2 + 0.5])
+    assert torch.allclose(moved.change, expected)
+    assert moved.order.tolist() == [1, 0]
+
+
+def test_names_and_units_say_whether_columns_may_be_added() -> None:
+    def space(*columns: Column) -> Space:
+        return Space("points", (len(columns),), columns)
+
+    metres, tonnes = Column("x", low=0.0, high=1.0), Column("w", low=0.0, high=500.0)
+    assert space(metres, tonnes).mixes_units
+    assert not space(metres, Column("y", low=0.0, high=5.0)).mixes_units
+    assert not space(Column(low=0.0, high=1.0), Column(low=0.0, high=500.0)).mixes_units
+    assert not space(metres, Column("constant", low=3.0, high=3.0)).mixes_units
+    assert space(metres, Column("share", low=0.0, high=1.0, unit="%")).mixes_units
+    assert space(Column("k", "categorical", 0, 1, categories=("a", "b"))).mixes_units
+    assert not Space.labels(["a", "b"]).mixes_units
+    assert not Space("images", (1, 2, 2)).mixes_units

@@ -12,6 +12,7 @@ import torch
 import pushforward as pf
 from pushforward import plots
 from pushforward.core.errors import InvalidKind, ShapeMismatch
+from pushforward.core.space import Column, Space
 from pushforward.latent import Decoded, Traversal, grid, interpolate, traverse
 from pushforward.plots.latent import sheet
 
@@ -132,6 +133,25 @@ def test_the_traversal_of_a_table_shows_its_columns_as_parts_of_their_ranges(
     assert np.allclose(lines["age"].get_ydata(), np.linspace(-1, 1, 5) * slope / span)
     assert len(two.lines) == 4
     assert len(figure.legends[0].get_texts()) == 3
+
+
+def test_categories_are_drawn_by_their_names() -> None:
+    columns = (
+        Column("age", low=0.0, high=10.0),
+        Column("job", "categorical", 0, 1, categories=("clerk", "nurse")),
+    )
+    space = Space("points", (2,), columns)
+    x = torch.tensor([[[0.0, 0], [5, 1], [10, 1]], [[5, 1], [5, 1], [5, 1]]])
+    moved = Traversal(torch.zeros(2, 3, 2), x, torch.tensor([-1.0, 0, 1]), torch.tensor([2.0, 0]))
+    numbers, job, _, same = plots.traversal_sheet(moved, space).axes
+    assert [line.get_label() for line in numbers.lines][:1] == ["age"]
+    assert np.allclose(numbers.lines[0].get_ydata(), [-0.5, 0, 0.5])
+    assert (job.get_title(loc="right"), words(job.yaxis)) == ("job", ["clerk", "nurse"])
+    assert job.lines[0].get_ydata().tolist() == [0, 1, 1]
+    assert same.lines[0].get_ydata().tolist() == [1, 1, 1]
+    path = Decoded(torch.zeros(3, 2), x[0])
+    (ax,) = plots.decoded_path(path, space).axes
+    assert words(ax.yaxis) == ["clerk", "nurse"]
 
 
 def test_what_has_no_image_is_refused(table: pandas.DataFrame) -> None:
