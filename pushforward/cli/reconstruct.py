@@ -38,7 +38,7 @@ def reconstruct(
     check_out(out, space)
     restored = restore(opened, file, y, table=arguments.table_settings(table))
     x, error = restored.x, float(restored.error.mean())
-    voice.say(f"squared error per observation {error:.6g}, {len(x)} rows")
+    voice.say(f"squared error per observation {error:.6g} ({restored.unit}), {len(x)} rows")
     if out is not None or space.kind != "images":
         default, what = opened.folder / "reconstructions", f"{len(x)} reconstructions"
         deliver(voice, x, space, out, default, what=what)

@@ -12,6 +12,7 @@ from rich.table import Table
 from pushforward.core.records import Record, require_comparable
 from pushforward.experiments import OpenedRun
 from pushforward.experiments.sample import Rows
+from pushforward.metrics.reconstruction import STANDARDISED
 
 __all__ = ["bounds_table", "samples_table"]
 
@@ -53,6 +54,8 @@ def bounds_table(
         heading += (
             f"; log-densities in nats per observation ({densities.measure}), ≥ marks a lower bound"
         )
+    if any(record.unit == STANDARDISED for records in measured for record in records):
+        heading += f"; squared errors in {STANDARDISED} of each column"
     note = (
         "BDMC: the bounds on as many rows simulated from each model itself; how far they lie apart"
         " is how far AIS may be off"

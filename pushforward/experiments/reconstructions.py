@@ -13,6 +13,7 @@ from pushforward.core.data_types import Conditioning, Observations
 from pushforward.experiments.images import PAIRS
 from pushforward.experiments.opened import OpenedRun, iterate_batches, labels_of, read_under
 from pushforward.metrics.reconstruction import reconstruct as reconstruct_block
+from pushforward.metrics.reconstruction import squared_distances, unit_of_distances
 
 __all__ = ["Reconstructions", "reconstruct"]
 
@@ -23,12 +24,14 @@ class Reconstructions:
 
     Args:
         x: (n, *shape), user's units.
-        error: squared error of each row (n,), squared user's units.
+        error: squared error of each row (n,); see `metrics.reconstruction.squared_distances`.
+        unit: its unit.
         originals: the first rows, to show beside their reconstructions.
     """
 
     x: Tensor
     error: Tensor
+    unit: str
     originals: Tensor
 
 
@@ -48,10 +51,16 @@ def reconstruct(
         table: format of a text table, where it differs from the run's own.
     """
     run.need("does not both encode and decode", "Encodes", "Decodes")
+    space = run.model.fitted_space()
     parts, errors, originals = [], [], torch.zeros(0)
+    points = []  # columns of different units are compared by their spread over all rows
     for batch in iterate_batches(read_under(run, data, y, table)):
-        restored = reconstruct_block(run.model, batch.x, labels_of(run.model, batch)).cpu()
-        parts.append(restored)
-        errors.append((restored.double() - batch.x.double()).square().flatten(1).sum(1))
+        parts.append(reconstruct_block(run.model, batch.x, labels_of(run.model, batch)).cpu())
+        if space.mixes_units:
+            points.append(batch.x)
+        else:
+            errors.append(squared_distances(batch.x, parts[-1], space))
         originals = originals if len(originals) else batch.x[:PAIRS]
-    return Reconstructions(torch.cat(parts), torch.cat(errors), originals)
+    x = torch.cat(parts)
+    error = squared_distances(torch.cat(points), x, space) if points else torch.cat(errors)
+    return Reconstructions(x, error, unit_of_distances(space), originals)

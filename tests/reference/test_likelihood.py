@@ -4,6 +4,7 @@ probabilistic PCA as a latent-variable model (V5).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 import pushforward as pf
+from pushforward.core.space import Column
 from pushforward.densities.normals import Normal
 from pushforward.metrics.likelihood import best_known, elbo, iwae, log_prob
 from pushforward.metrics.reconstruction import squared_error
@@ -147,3 +149,44 @@ def test_squared_error_is_what_the_discarded_components_hold() -> None:
     assert squared_error(pf.PCA(2).fit(x), x).value == pytest.approx(
         float(eigenvalues[:2].sum()), rel=1e-9
     )
+
+
+class Restored:
+    """A model of a table that restores every row by a fixed one."""
+
+    def __init__(self, rows: torch.Tensor, space: pf.Space) -> None:
+        self.rows, self.space = rows, space
+
+    def fitted_space(self) -> pf.Space:
+        return self.space
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.arange(len(x))[:, None]
+
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        return self.rows
+
+
+def test_errors_of_columns_of_other_units_are_in_their_standard_deviations() -> None:
+    metres, pounds = torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([1e4, 1e4, 5e4, 5e4])
+    job, constant = torch.tensor([0.0, 0.0, 1.0, 1.0]), torch.full((4,), 7.0)
+    columns = (
+        Column("height", low=1.0, high=4.0),
+        Column("pay", low=1e4, high=5e4),
+        Column("job", "categorical", 0, 1, categories=("a", "b")),
+        Column("age", low=5.0, high=9.0),
+    )
+    space = pf.Space("points", (4,), columns)
+    x = torch.stack([metres, pounds, job, constant], 1)
+    means = torch.tensor([2.5, 3e4, 0.0, 11.0]).expand(4, 4)
+    record = squared_error(Restored(means, space), x)
+    # 1 of each column of numbers, 2 · 1/2 changed jobs / (1 - 1/2), (4 / 4)² of a constant column
+    assert record.value == pytest.approx(1 + 1 + 2 + 1)
+    assert record.unit == "squared standard deviations"
+    assert squared_error(Restored(x, space), x).value == 0
+    shuffled = squared_error(Restored(x, space), x.roll(1, 0)).value
+    assert shuffled == pytest.approx((1 + 1 + 1 + 9) / 4 / 1.25 + 2 + 2)
+    in_miles = x * torch.tensor([1 / 1609, 1 / 1000, 1, 1])
+    rescaled = pf.Space("points", (4,), (replace(columns[0], high=9.0), *columns[1:]))
+    other = squared_error(Restored(in_miles, rescaled), in_miles.roll(1, 0)).value
+    assert other == pytest.approx(shuffled)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import pushforward as pf
-from pushforward.experiments import OpenedRun
+from pushforward.experiments import OpenedRun, open_run
 from pushforward.experiments.codes import encode
 from pushforward.experiments.projections import project
 from pushforward.experiments.reconstructions import reconstruct
@@ -103,3 +103,14 @@ def test_reconstructions_are_those_of_the_command(
     rows = pf.read(str(people), drop="team", label=False).take(torch.arange(60)).x
     assert torch.allclose(restored.error, (restored.x.double() - rows).square().sum(1))
     assert torch.equal(restored.originals, rows[:32])
+
+
+def test_errors_of_mixed_tables_are_standardised_over_all_rows(
+    tmp_path: Path,
+) -> None:
+    rows = [f"{20 + i % 7},{20000 + 1000 * (i % 40)}" for i in range(280)]
+    (tmp_path / "pay.csv").write_text("\n".join(["age,income", *rows]) + "\n")
+    pf.PCA(1).fit(str(tmp_path / "pay.csv"), run=tmp_path / "run", quiet=True)
+    restored = reconstruct(open_run(tmp_path / "run"), str(tmp_path / "pay.csv"))
+    assert restored.unit == "squared standard deviations"
+    assert float(restored.error.mean()) == pytest.approx(1, abs=1e-3)  # age is left out, var 4
