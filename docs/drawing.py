@@ -25,7 +25,7 @@ CONTENTS = {
     "recipes": "figures of the lectures",
     "plots": "figures of models",
     "compat": "scikit-learn's names",
-    "metrics": "records with errors",
+    "metrics": "records with error bars",
     "latent": "grids, paths, directions",
     "models": "classical, deep, parts",
     "fitting": "Trainer, EM, run folders",

@@ -94,7 +94,7 @@ class FitOptions:
     Args:
         run: folder to write to; runs/MODEL-SOURCE-N if not given.
         overwrite: replace the run folder if it exists.
-        config: a TOML file of settings, or a run whose settings to take.
+        config: a TOML file of settings, or a run whose settings to use.
         sets: any setting as name=value; repeatable.
         json: events as JSON lines, then the result.
     """

@@ -26,7 +26,7 @@ def assign(
     quiet: arguments.Quiet = False,
     json: arguments.JsonLines = False,
 ) -> None:
-    """Write the cluster of every row, from 0, and with --responsibilities how probable each is.
+    """Write the cluster of every row, from 0, and with --responsibilities its probabilities.
 
     Args:
         out: .csv, .tsv or .json; stdout if not given.

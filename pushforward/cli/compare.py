@@ -33,23 +33,25 @@ def compare(
     quiet: arguments.Quiet = False,
     json: arguments.JsonLines = False,
 ) -> None:
-    """Measure how like the data generated samples are: FID, KID, precision, recall, modes, ...
+    """Measure how similar generated samples are to the data: FID, KID, precision, recall, modes,
+    ...
 
     Args:
         real: a file, folder, built-in name or run.
-        generated: the same; of a run as many samples are drawn.
-        features: where to compare: raw, scaled, pca(50), classifier, efficientnet; commas between
-            several.
+        generated: the same; a run is sampled as often as REAL has rows.
+        features: feature spaces to compare in, separated by commas: raw, scaled, pca(50),
+            classifier, efficientnet.
         metrics: fid, kid, mmd, prdc, c2st, ks, diversity, modes, memorising, parzen,
             inception_score; of images beside their originals psnr, ssim, ms_ssim, ssim_daala; by
             default fid,kid,prdc,c2st.
-        train: the model's training rows, for memorising and parzen; REAL is then new rows.
+        train: the model's training rows, for memorising and parzen; REAL then holds rows it has
+            not seen.
         label: labels of REAL, for a classifier: a column, a file, or auto.
         categorical: text columns of tables to take as categories.
         drop: columns of tables to leave out.
         size: bring REAL's images to this size (32, or 48x64).
-        channel: of psnr and ssim: all, or y for the luma alone; by default all.
-        crop: of psnr and ssim: pixels left out on every side; by default 0.
+        channel: of psnr and ssim: all, or y for luma only; by default all.
+        crop: of psnr and ssim: pixels to crop on every side; by default 0.
         rows: at most this many rows of each.
         json: one record a line, as JSON.
     """

@@ -32,7 +32,7 @@ def condition(
 
     Args:
         known: what is known, by column name or position.
-        n: draw so many samples of the other axes instead.
+        n: draw this many samples of the other axes instead.
         out: .csv .tsv .json; of samples also .parquet .npz .npy; stdout if not given.
         save: write the conditional model to a run folder of its own.
     """

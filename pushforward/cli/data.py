@@ -38,7 +38,7 @@ def data(
         size: bring images to this size: 64, or 48x64.
         fit: how images are brought to the size.
         channels: bring images to 1, 3 or 4 channels.
-        frame_rate: frames a second of clips, where the file does not say.
+        frame_rate: frames per second of clips, where the file does not say.
         categorical: text columns to take as categories.
         columns: columns to use, and no others.
         drop: columns to leave out.

@@ -24,13 +24,13 @@ def density(
 ) -> None:
     """Write the log-density (nats, in the data's units) of every row, or a bound, and its rank.
 
-    Rank 1 is the least likely. Rows that miss a value have the density of the values that they
-    have, and no rank.
+    Rank 1 is the least likely. Rows with missing values have the density of their other values,
+    and no rank.
 
     Args:
         out: .csv, .tsv or .json; stdout if not given.
         top: only this many rows, the least likely first.
-        draws: posterior draws a row, for models that have a bound.
+        draws: posterior draws per row, for models that have a bound.
     """
     from pushforward.cli.outputs import check_table_out, deliver_table
     from pushforward.experiments import open_run
@@ -47,7 +47,7 @@ def density(
     )
     if missing:
         voice.say(
-            f"{missing} rows miss a value: their density is that of the values they have, and they"
-            " are not ranked"
+            f"{missing} rows have missing values: their density is that of their other values, and"
+            " they are not ranked"
         )
     deliver_table(voice, columns, out, what=f"{len(columns['row'])} rows")

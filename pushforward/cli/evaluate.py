@@ -16,7 +16,7 @@ __all__ = ["evaluate"]
 NAMES = {
     "most": "rows",
     "estimators": "also",
-    "annealing.rows": "few",
+    "annealing.rows": "also-rows",
     "annealing.temperatures": "temperatures",
     "annealing.chains": "chains",
 }
@@ -34,7 +34,7 @@ def evaluate(
     also: str = "",
     temperatures: arguments.Whole = 1000,
     chains: arguments.Whole = 16,
-    few: arguments.Whole = 100,
+    also_rows: arguments.Whole = 100,
     features: str | None = None,
     table: arguments.Table = None,
     device: arguments.Device = "cpu",
@@ -45,16 +45,17 @@ def evaluate(
 
     Args:
         runs: run folders.
-        data: rows to measure on, instead of those set aside when fitting.
-        source: where the rows of the runs are, if not where they say; they must be the same.
-        draws: posterior draws a row of the importance-weighted bound; 0 for the ELBO alone.
+        data: rows to measure on, instead of those set aside by the fit.
+        source: where the rows of the runs are now, if they have moved; they must be the same rows.
+        draws: posterior draws per row for the importance-weighted bound; 0 for the ELBO alone.
         rows: at most this many rows.
-        also: costlier estimates for latent-variable models, commas between: naive, ais, bdmc.
-        temperatures: of ais and bdmc: more narrow the bound, and take longer.
+        also: costlier estimates for latent-variable models, separated by commas: naive, ais, bdmc.
+        temperatures: of ais and bdmc: more of them tighten the bound, and take longer.
         chains: of ais and bdmc, for each row.
-        few: rows that --also measures: the first ones.
-        features: compare as many samples with the rows: in raw, scaled, pca(50), classifier,
-            efficientnet, commas between several; raw where a run has nothing else to measure.
+        also_rows: how many rows, from the first, --also measures.
+        features: also compare as many samples with the rows, in these feature spaces: raw,
+            scaled, pca(50), classifier, efficientnet (separated by commas); by default only runs
+            without any other measure are compared, in raw.
         json: one record a line, as JSON.
     """
     from pushforward.cli.progress import Counted
@@ -66,7 +67,7 @@ def evaluate(
     with arguments_named(flags(**NAMES)):
         evaluation = evaluate_runs(
             runs, data=data, source=source, draws=draws, most=rows, estimators=_split(also),
-            annealing=Annealing(temperatures, chains, few), device=device,
+            annealing=Annealing(temperatures, chains, also_rows), device=device,
             table=arguments.table_settings(table),
             listener=lambda name: (lambda event: None) if quiet or json else Counted(voice, name),
         )  # fmt: skip

@@ -22,13 +22,13 @@ def film(
     quiet: arguments.Quiet = False,
     json: arguments.Json = False,
 ) -> None:
-    """Draw samples from the same codes as training went on: a strip and a GIF.
+    """Draw samples of the same codes over the course of training: a strip and a GIF.
 
     Args:
         run: a run folder, fitted with --film N.
         frames: frames in the strip.
         codes: codes shown in a strip of images.
-        seconds: for which each frame of the GIF is shown.
+        seconds: duration of each frame of the GIF.
         axes: columns of points to show, by name or position: x,y.
         out: folder to write to; images/ in the run if not given.
         json: where the images are, as JSON.

@@ -40,7 +40,7 @@ def fit(
     file = read_settings(config) if config else {}
     if file.get("model", name) != name:
         raise InvalidValue(
-            f"{config} is the configuration of a {file['model']}, not of a {name}; leave the model"
+            f"{config} is the configuration of {file['model']}, not of {name}; leave the model"
             " out, or the file"
         )
     source = source or os.environ.get("PUSHFORWARD_SOURCE") or file.get("source")

@@ -38,7 +38,7 @@ def latent(
     quiet: arguments.Quiet = False,
     json: arguments.Json = False,
 ) -> None:
-    """Draw what codes decode to, as an image and a table of codes.
+    """Decode codes along a grid, a path or a direction, as an image and a table of codes.
 
     Args:
         kind: grid (through the prior), traverse (every dimension moved alone), path (between rows)
@@ -48,12 +48,12 @@ def latent(
             11 along a path.
         reach: standard deviations either way; a grid takes equal steps of mass if not given.
         dims: the two dimensions of a grid, counted from 0: 0,1.
-        rows: rows of the data: ends of paths in pairs, or where to stand: 0,1,2,3.
+        rows: rows of the data, as ends of paths in pairs or as starting points: 0,1,2,3.
         along: paths go along the line or the sphere.
-        data: rows to go by; those the model was fitted to if not given.
+        data: rows to use; those the model was fitted to if not given.
         label: labels for a direction: a column, a file, or auto.
-        chosen: the label that a direction leads to; all others are without it.
-        y: the condition to decode under, for a model that was fitted with some.
+        chosen: the label that a direction points to, away from all others.
+        y: the condition to decode with, for models fitted with conditions.
         json: where image and codes are, and what was found, as JSON.
     """
     from pushforward.experiments import open_run

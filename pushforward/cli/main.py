@@ -18,6 +18,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from pushforward.cli.help import HelpFormatter
 from pushforward.cli.streams import encodable
+from pushforward.cli.usage import explain_usage
 from pushforward.core.argument_names import arguments_named, flag
 from pushforward.core.errors import (
     InvalidValue,
@@ -191,7 +192,7 @@ def _explain(error: Exception, debug: bool) -> int:
     """Print one line about an error, with at most 200 characters of any value, and return its exit
     code."""
     if isinstance(error, CycloptsError):
-        return _end(f"error: {shorten(_usage(error))}", 2)
+        return _end(f"error: {shorten(explain_usage(error))}", 2)
     if isinstance(error, PushforwardError):
         return _end(f"error: {' '.join(str(error).split())}", 2)
     if is_out_of_memory(error):
@@ -218,17 +219,6 @@ def _explain(error: Exception, debug: bool) -> int:
         f" yours. {_keep_traceback(error)}",
         1,
     )
-
-
-def _usage(error: CycloptsError) -> str:
-    """A usage error as one line that says where to read on."""
-    cause = error.__cause__
-    chain = [word for word in error.command_chain or () if word != "pushforward"]
-    path = " ".join(["pushforward", *chain])
-    text = " ".join(str(cause if isinstance(cause, PushforwardError) else error).split())
-    for prefix in (f'Command "{" ".join(chain)}" ', f'Command "{chain[-1] if chain else ""}" '):
-        text = text.removeprefix(prefix)
-    return f"{path}: {text.rstrip('.')}; see: {path} --help"
 
 
 def _keep_traceback(error: Exception) -> str:

@@ -30,16 +30,16 @@ def plot(
     quiet: arguments.Quiet = False,
     json: arguments.Json = False,
 ) -> None:
-    """Draw a fitted model over the data it was fitted to, where they can be found.
+    """Draw a fitted model over the data it was fitted to, if they can be found.
 
     Args:
-        kind: density, marginals, corner, clusters, scree, biplot, embedding or choice; what suits
-            the model if not given.
+        kind: density, marginals, corner, clusters, scree, biplot, embedding or choice; by default
+            what suits the model.
         out: .png, .svg or .pdf; images/KIND.png in the run if not given.
         axes: columns to show, by name or position: x,y.
         data: rows to show; those the model was fitted to if not given, or none.
         label: colour an embedding by the labels of the data: a column, a file, or auto.
-        most: the most components or clusters that choice tries.
+        most: largest number of components or clusters for the kind choice.
         json: where the image is, as JSON.
     """
     from pushforward.experiments import open_run

@@ -33,11 +33,11 @@ def project(
     """Find the code of every row by optimisation, and its squared error.
 
     Args:
-        start: the encoder's code, draws of the prior, or both (hybrid), the better kept; the
+        start: the encoder's code, draws of the prior, or the better of both (hybrid); the
             encoder's if there is one.
-        steps: the most steps of each row; 0 gives the start alone.
+        steps: most optimisation steps per row; 0 returns the start.
         prior_weight: the cost of a code's squared distance from the centre.
-        candidates: draws of the prior, of which each row begins at its best.
+        candidates: draws of the prior, the best of which starts each row.
         out: codes and errors: .csv, .tsv, .parquet or .npz; stdout if not given.
         restored: also what the codes decode to: .png or a folder/, .csv .parquet .npz .npy.
     """

@@ -25,14 +25,14 @@ def recipe(
     quiet: arguments.Quiet = False,
     json: arguments.JsonLines = False,
 ) -> None:
-    """Run an experiment on a public table, on yours, or on data that it makes itself.
+    """Run an experiment on a public table, on yours, or on data that it samples itself.
 
     Args:
-        name: a recipe; without one they are listed.
-        file: your own table, with the same columns; for recipes on images their name or path.
+        name: a recipe; without one, all are listed.
+        file: your own table with the same columns; for recipes on images, a name or path.
         out: folder to write to; runs/NAME if not given.
-        players: whom to show, where the recipe shows players; repeatable.
-        budget: the share of the usual work: 0.1 for a quick look, where a recipe trains or samples.
+        players: a player to show, in recipes that show players; repeatable.
+        budget: share of the usual work, in recipes that train or sample: 0.1 for a quick look.
         json: the records as JSON on stdout, one a line.
     """
     from pushforward.recipes.registry import run

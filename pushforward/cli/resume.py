@@ -23,10 +23,10 @@ def resume(
     quiet: arguments.Quiet = False,
     json: arguments.Json = False,
 ) -> int | None:
-    """Continue a fit where it stood: the final weights equal those of the uninterrupted run.
+    """Continue an interrupted fit; the final weights equal those of an uninterrupted one.
 
     Args:
-        source: where the rows are, if not where the run says; they must be the same.
+        source: where the rows are now, if they have moved; they must be the same rows.
         epochs: the whole budget in passes over the data, or +50 to extend it.
         steps: in steps, likewise.
         samples: in observations seen, likewise.

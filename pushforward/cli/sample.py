@@ -32,7 +32,7 @@ def sample(
     """Draw new observations from a fitted model, in the form its data came in.
 
     Args:
-        n: how many; 64, or one for each condition.
+        n: number of samples; by default 64, or one per condition.
         y: conditions: a label or several (3 or cat,dog), or a file of them (of an .npz archive, its
             labels, or an array by name: x.npz:angle).
         using: the sampler: ancestral, mean (the decoder's mean, without observation noise) or

@@ -94,7 +94,7 @@ def as_codes(series: Series, column: Column, what: str) -> NDArray[np.float64]:
         names = ", ".join(column.categories[:10])
         raise ShapeMismatch(
             f"{what}: column {column.name!r} holds {unseen[:_SHOWN]!r}, which is none of {names};"
-            " leave such rows out"
+            " drop those rows"
         )
     values: NDArray[np.float64] = np.array([*(lookup[t] for t in texts), np.nan])[codes]
     return values

@@ -55,8 +55,7 @@ class Conditions:
             return ()
         if None in self.scaling.shape:
             raise InvalidValue(
-                f"conditions that are {self.space} have a free size; give the images one size first"
-                " (size=64)"
+                f"the conditions ({self.space}) vary in size; resize the images first (size=64)"
             )
         return tuple(n or 0 for n in self.scaling.shape)
 

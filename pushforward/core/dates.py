@@ -77,9 +77,9 @@ def _add_nanoseconds(numbers: NDArray[np.float64], exact: NDArray[np.int64], uni
     ) * (1e6 / MICROSECONDS[unit])
     if (np.abs(exact[fine]) > NANOSECONDS).any():
         text = (
-            "nanoseconds of times more than 26 days from 1970, or of durations as long, are rounded"
-            " to the nearest that float64 holds, and come back as microseconds; subtract the first"
-            " time, and pass durations"
+            "nanoseconds of times more than 26 days from 1970, or of durations as long, are"
+            " rounded to the nearest value float64 can hold, and come back as microseconds;"
+            " subtract the first time and pass durations"
         )
         warnings.warn(text, DataWarning, stacklevel=2)
 

@@ -28,7 +28,8 @@ def as_source(
     if isinstance(x, Source) and not isinstance(x, (Tensor, np.ndarray)):
         if not (y is None or isinstance(y, bool)) or weights is not None:
             raise BadSource(
-                "a source brings its own conditions and weights; pass y and weights when making it"
+                "a source brings its own conditions and weights; pass y and weights when creating"
+                " it"
             )
         if y and x.condition_space is None:
             raise BadSource(

@@ -46,8 +46,8 @@ def adjust_fitter(
     name = type(fitter).__name__
     if not isinstance(fitter, Adjustable):
         raise InvalidKind(
-            f"{name} takes no settings in fit, got {', '.join(settings)}; pass them where it is"
-            " made"
+            f"{name} takes no settings in fit, got {', '.join(settings)}; pass them to its"
+            " constructor"
         )
     for wrong in settings:
         if wrong not in fitter.setting_names:

@@ -77,8 +77,8 @@ def read_file(path: Path, most: int = MOST_TEXT, head: int = -1) -> bytes:
             raise BadRun(f"{path} is not a regular file; expected a file of a run")
         if status.st_size > most:
             raise BadRun(
-                f"{path} holds {status.st_size:,} bytes, more than any file of its kind ({most:,});"
-                " restore it from a copy"
+                f"{path} has {status.st_size:,} bytes, expected at most {most:,}; restore it from a"
+                " copy"
             )
         with os.fdopen(handle, "rb") as file:
             handle = -1
@@ -224,7 +224,7 @@ def check_place(path: PathText, *, overwrite: bool = False) -> list[str]:
     for name in foreign:
         if (_WRITTEN.fullmatch(name) and name != "README.md") or name in _FOLDERS:
             raise InvalidValue(
-                f"{path} holds {name}, where a run has something else, so it is not overwritten;"
+                f"{path} contains {name}, which is not part of a run, so it is not overwritten;"
                 " choose another folder"
             )
     return foreign
@@ -266,7 +266,7 @@ def create_run(path: PathText, *, overwrite: bool = False) -> Iterator[Path]:
                 f" and {len(foreign) - 5} more" if len(foreign) > 5 else ""
             )
             warnings.warn(
-                f"{path} also holds {shown}, which no run wrote: left as they were",
+                f"{path} also contains {shown}, which do not belong to the run and were kept",
                 ForeignFiles,
                 stacklevel=4,
             )
@@ -274,7 +274,8 @@ def create_run(path: PathText, *, overwrite: bool = False) -> Iterator[Path]:
         raise
     except OSError as error:
         raise BadRun(
-            f"cannot write the folder {path}: {error.strerror}; free or choose another place"
+            f"cannot write the folder {path}: {error.strerror}; free some space or choose another"
+            " place"
         ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -295,7 +296,7 @@ def _resolve(path: PathText) -> Path:
         return Path(os.path.realpath(os.fspath(path)))
     except ValueError as error:
         raise InvalidValue(
-            f"{str(path)[:100]!r} is no name for a folder ({error}); choose another"
+            f"{str(path)[:100]!r} is not a valid folder name ({error}); choose another"
         ) from error
 
 

@@ -56,7 +56,7 @@ def read_content(folder: Path) -> dict[str, Any] | None:
     if not isinstance(config.get("model"), str) or not isinstance(
         data.get("dequantise"), bool | None
     ):
-        raise BadRun(f"{path} is damaged (a value is of the wrong kind); restore it from a copy")
+        raise BadRun(f"{path} is damaged (a value has the wrong type); restore it from a copy")
     start = fitting.get("start")
     if (
         content.get("fitter") == "EM"
@@ -114,12 +114,12 @@ def _settings(path: Path) -> dict[str, Any] | None:
             raise
         raise BadRun(f"{path} is damaged; restore it from a copy") from error
     if not isinstance(content, dict):
-        raise BadRun(f"{path} is damaged (it is of the wrong kind); restore it from a copy")
+        raise BadRun(f"{path} is damaged (it has the wrong type); restore it from a copy")
     return content
 
 
 def _table(config: Mapping[str, Any], name: str, path: Path) -> Mapping[str, Any]:
     table = config.get(name, {})
     if not isinstance(table, dict):
-        raise BadRun(f"{path} is damaged ({name} is of the wrong kind); restore it from a copy")
+        raise BadRun(f"{path} is damaged ({name} has the wrong type); restore it from a copy")
     return table

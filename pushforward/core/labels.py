@@ -145,7 +145,7 @@ def refuse_missing(given: NDArray[Any], what: str, error: type[Exception]) -> No
     if gone:
         raise error(
             f"{what}: the label is missing (None, NaN or '') in {gone} of {len(given)} rows; fill"
-            " it in or leave those rows out"
+            " in the labels or drop those rows"
         )
 
 
@@ -228,8 +228,8 @@ def _unknown_label(value: object, categories: Sequence[str], what: str) -> Shape
         f" (by name or as codes 0..{len(categories) - 1})" if not _are_numbers(categories) else ""
     )
     return ShapeMismatch(
-        f"{what}: label {_text(value)[:60]!r} is unknown; the model knows"
-        f" {_examples(categories)}{count}; leave such rows out"
+        f"{what}: label {_text(value)[:60]!r} is unknown; the model has"
+        f" {_examples(categories)}{count}; drop those rows"
     )
 
 

@@ -74,8 +74,7 @@ class Learner(Model, HasMode):
         """
         if None in self.scaling.shape:
             raise ShapeMismatch(
-                f"{self.space} has a free size; give the images one size first (size=64,"
-                " fit='crop')"
+                f"{self.space} varies in size; resize the images first (size=64, fit='crop')"
             )
         return tuple(n or 0 for n in self.scaling.shape)
 

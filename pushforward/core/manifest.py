@@ -171,7 +171,7 @@ class Manifest:
         data = _read_part(content, "data", dict, optional=True)
         imports = _read_part(model, "imports", list)
         if not all(isinstance(name, str) for name in imports):
-            raise BadRun("imports is of the wrong kind")
+            raise BadRun("imports has the wrong type")
         return cls(
             model=_read_part(model, "name", str),
             hyperparameters=_read_part(model, "hyperparameters", dict),
@@ -207,5 +207,5 @@ def _read_part(content: Mapping[str, Any], name: str, kind: type, *, optional: b
         raise BadRun(f"{name} is missing")
     value = content[name]
     if not isinstance(value, kind) and not (optional and value is None):
-        raise BadRun(f"{name} is of the wrong kind")
+        raise BadRun(f"{name} has the wrong type")
     return value

@@ -1,6 +1,4 @@
-"""What is said where memory runs out: how much was asked for at once,
-how much there is, and what to try.
-"""
+"""The message when memory runs out: how much was requested, how much is free, what to try."""
 
 from __future__ import annotations
 
@@ -19,7 +17,7 @@ _UNITS = {
     "pib": 2**50,
     "eib": 2**60,
 }
-_ASKED = re.compile(
+_REQUESTED = re.compile(
     r"(?:allocate|needs?)\s+(?:about\s+)?([\d.]+)\s*(bytes|[KMGTPE]iB)", re.IGNORECASE
 )
 
@@ -27,26 +25,22 @@ _ASKED = re.compile(
 def explain_memory_error(error: BaseException) -> str:
     """One line for an allocation that failed, on the CPU or on a GPU."""
     text = str(error)
-    match = _ASKED.search(text)
-    needs = (
-        f"needs about {_gigabytes(float(match[1]) * _UNITS[match[2].lower()])} at once"
-        if match
-        else "more is needed than there is"
-    )
+    match = _REQUESTED.search(text)
+    reasons = []
+    if match:
+        size = float(match[1]) * _UNITS[match[2].lower()]
+        reasons.append(f"about {_gigabytes(size)} are needed at once")
     if "cuda" in text.lower() or "hip" in text.lower():
-        where = "the GPU has not so much left"
+        reasons.append("the GPU has less free")
     else:
         free, allowed = _free(), _allowed()
-        where = (
-            f"this machine has {_gigabytes(free)} free"
-            if free
-            else "this machine has not so much left"
-        )
         if allowed and (not free or allowed < free):
-            where = f"this process may use {_gigabytes(allowed)} in all (ulimit -v)"
+            reasons.append(f"this process may use {_gigabytes(allowed)} in all (ulimit -v)")
+        elif free:
+            reasons.append(f"this machine has {_gigabytes(free)} free")
     return (
-        f"not enough memory: {needs}, {where}; try a smaller --batch, --size or model, fewer rows"
-        " or columns, or a larger machine"
+        f"not enough memory{' (' * bool(reasons)}{', '.join(reasons)}{')' * bool(reasons)}; try a"
+        " smaller --batch, --size or model, fewer rows or columns, or a larger machine"
     )
 
 
@@ -55,7 +49,7 @@ def _gigabytes(count: float) -> str:
 
 
 def _free() -> float:
-    """Bytes of memory that are free here; 0 where that cannot be told."""
+    """Bytes of free memory; 0 if unknown."""
     try:
         return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     except (ValueError, OSError, AttributeError):

@@ -141,13 +141,13 @@ class Model(Assembled):
         for issue in facts.issues(source.space):
             if issue.name not in self.accepts:
                 raise BadSource(
-                    f"{issue.text}; {type(self).__name__} does not take this: {issue.cure}"
+                    f"{issue.text}; {type(self).__name__} does not accept this: {issue.cure}"
                 )
         least = self.least_rows(source.space)
         if facts.count < least and "few" not in self.accepts:
             raise BadSource(
-                f"{type(self).__name__} needs at least {least} rows here, got {facts.count}; bring"
-                " more data, or a smaller model"
+                f"{type(self).__name__} needs at least {least} rows, got {facts.count}; provide"
+                " more data, or use a smaller model"
             )
 
     def least_rows(self, space: Space) -> int:

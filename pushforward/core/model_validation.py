@@ -50,13 +50,13 @@ def check_description(content: Mapping[str, Any]) -> None:
         if name not in content and name != "command":
             raise ValueError(f"{name} is missing")
         if not fits(content.get(name, ""), hint):
-            raise ValueError(f"{name} is of the wrong kind")
+            raise ValueError(f"{name} has the wrong type")
     if content.get("preparation") is not None:
         if not isinstance(content["preparation"], dict):
-            raise ValueError("preparation is of the wrong kind")
+            raise ValueError("preparation has the wrong type")
         _check_fields(content["preparation"], read_hints(Preparation), "preparation", {})
     if content["dtype"] not in DTYPES:
-        raise ValueError(f"dtype is none of {', '.join(DTYPES)}")
+        raise ValueError(f"dtype must be one of {', '.join(DTYPES)}")
     for name in ("space", "condition_space"):
         if content[name] is not None:
             _check_space(content[name], name)
@@ -66,7 +66,7 @@ def _check_space(content: Mapping[str, Any], name: str) -> None:
     _check_fields(content, read_hints(Space), name, {"columns": list})
     for column in content.get("columns", ()):
         if not isinstance(column, dict):
-            raise ValueError(f"{name} has a column that is none")
+            raise ValueError(f"{name} has a column that is not an object")
         _check_fields(
             column,
             read_hints(Column),
@@ -101,7 +101,7 @@ def _check_fields(
         if hint is None:
             raise ValueError(f"{owner} has an unknown part {key!r}")
         if not fits(value, hint) and not (key in ("low", "high") and value is None):
-            raise ValueError(f"{key} of {owner} is of the wrong kind")
+            raise ValueError(f"{key} of {owner} has the wrong type")
 
 
 def check_hyperparameters(cls: type, values: Mapping[str, Any]) -> None:
@@ -111,7 +111,7 @@ def check_hyperparameters(cls: type, values: Mapping[str, Any]) -> None:
     hints = read_hints(cls.__init__)  # type: ignore[misc]
     for name, value in values.items():
         if name in hints and not fits(value, hints[name]):
-            raise ValueError(f"{name} is of the wrong kind")
+            raise ValueError(f"{name} has the wrong type")
 
 
 # -------------------------------------------------------------------------------------------- sizes
@@ -138,7 +138,7 @@ class _Counting(TorchFunctionMode):
         if isinstance(found, Tensor):
             self.numbers -= found.numel()
         if self.numbers < 0 or self.calls < 0:
-            raise ValueError("it is larger than what is stored")
+            raise ValueError("it is larger than the stored tensors")
         return found
 
 
@@ -233,7 +233,7 @@ def _find_shape_fault(value: Tensor, axes: list[str], sizes: dict[str, Any]) -> 
         return f"has shape {shape}"
     wrong = any(sizes.get(axis, length) != length for axis, length in zip(axes, shape))
     if wrong:
-        return f"has shape {shape}, which does not go with the rest"
+        return f"has shape {shape}, which does not match the rest"
     sizes.update(zip(axes, shape))
     return ""
 

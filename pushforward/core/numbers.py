@@ -39,8 +39,8 @@ SMALL = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.uint16)
 """Types whose values float32 holds exactly."""
 LOW = (torch.float16, torch.bfloat16)
 _ROUNDED = (
-    "integers beyond 2^53 are rounded to the nearest that float64 holds; subtract an offset first,"
-    " x - x.min() say"
+    "integers beyond 2^53 are rounded to the nearest value float64 can hold; subtract an offset"
+    " first, such as x.min()"
 )
 
 
@@ -131,7 +131,7 @@ def to_float64(given: object, name: str, wanted: str) -> Tensor:
     """
     try:
         if given is None:
-            raise TypeError("None is no number")
+            raise TypeError("None is not a number")
         with warnings.catch_warnings():
             # rounding 10**30 in a setting needs no warning
             warnings.simplefilter("ignore", DataWarning)

@@ -53,7 +53,7 @@ class Provenance:
         values = {name: content[name] for name in kinds if name in content}
         for name, value in values.items():
             if not isinstance(value, kinds[name]) or isinstance(value, bool):
-                raise BadRun(f"{name} of the data is of the wrong kind, got {printable(value)}")
+                raise BadRun(f"{name} of the data has the wrong type, got {printable(value)}")
         return cls(**values)
 
 

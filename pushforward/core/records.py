@@ -101,5 +101,6 @@ def require_comparable(first: Record, second: Record) -> None:
     for name, one, two in zip(names, first.comparable(), second.comparable()):
         if one != two:
             raise InvalidValue(
-                f"these numbers do not compare: {name} is {one!r} in one and {two!r} in the other"
+                f"these records are not comparable: {name} is {one!r} in one and {two!r} in the"
+                " other"
             )

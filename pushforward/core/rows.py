@@ -104,7 +104,7 @@ def _require_complete(y: Tensor) -> Tensor:
     if y.dtype.is_floating_point and bool(torch.isnan(y).any()):
         rows = int(torch.isnan(y.reshape(len(y), -1)).any(1).sum())
         raise BadSource(
-            f"y holds missing values (NaN) in {rows} of {len(y)} rows; fill them in or leave those"
-            " rows out"
+            f"y holds missing values (NaN) in {rows} of {len(y)} rows; fill in the values or drop"
+            " those rows"
         )
     return y

@@ -38,7 +38,7 @@ def find_fault(
     if value is default or (fits(value, hint, instances=instances) and not is_nan):
         vast = not instances and _exceeds_int64(value, hint)
         return (
-            InvalidValue(f"{name} must be below 2^63, got {quote(value)}; pass less")
+            InvalidValue(f"{name} must be below 2^63, got {quote(value)}; pass a smaller number")
             if vast
             else None
         )

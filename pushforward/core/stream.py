@@ -69,7 +69,7 @@ class Stream:
     ) -> None:
         if not callable(make):
             raise InvalidKind(
-                "a stream takes a function that makes an iterator for every pass, got"
+                "a stream takes a function that returns a new iterator for every pass, got"
                 f" {quote(make)}"
             )
         if endless and length is not None:
@@ -91,7 +91,7 @@ class Stream:
             if len(parts[0]):
                 return parts
         raise BadSource(
-            f"{self.name}: the stream gave no rows; make an iterator of at least one block"
+            f"{self.name}: the stream yielded no rows; every iterator must yield at least one block"
         )
 
     @property
@@ -166,16 +166,16 @@ class Stream:
             labelled = self._labelled and self.condition_space is not None
             if labelled and y is None:
                 raise BadSource(
-                    f"{self.name}: a block came without conditions, which the first one had; give"
-                    " all of them, or none"
+                    f"{self.name}: a block has no conditions, but the first one had; provide them"
+                    " for every block or for none"
                 )
             kept = self.condition_space.conform(y, what="y") if labelled else None  # type: ignore[union-attr]
             share = None if weights is None else torch.as_tensor(weights, dtype=torch.float64)
             for name, part in (("y", kept), ("weights", share)):
                 if part is not None and len(part) != len(rows):
                     raise ShapeMismatch(
-                        f"{self.name}: {name} must have one entry a row: expected {len(rows)}, got"
-                        f" {len(part)}"
+                        f"{self.name}: {name} must have one entry per row: expected {len(rows)},"
+                        f" got {len(part)}"
                     )
             if len(rows):
                 yield Batch(rows, kept, share)

@@ -83,8 +83,8 @@ def wrap_sample(sample: Callable[..., Tensor]) -> Callable[..., Tensor]:
         count = require_whole(n, "n")
         if count > MOST:
             raise InvalidValue(
-                f"n must be at most {MOST:,}, got {str(count)[:60]}; that is too many to hold: draw"
-                " fewer at a time"
+                f"n must be at most {MOST:,}, got {str(count)[:60]}; that is too many for memory:"
+                " draw fewer at a time"
             )
         sampler = _find_sampler(self, using)
         draw = method if sampler is None else _sample_with(sampler)

@@ -40,7 +40,8 @@ def read_any(source: object, options: Options) -> Source:
         refuse_format(source, None, options)
         if options.y is not None or options.weights is not None:
             raise BadSource(
-                "a source brings its own conditions and weights; pass y and weights when making it"
+                "a source brings its own conditions and weights; pass y and weights when creating"
+                " it"
             )
         return source
     reader = find_reader(source, "object")
@@ -91,8 +92,8 @@ def _from_text(text: str, options: Options) -> Source:
         return _from_reader(reader, text, options)
     if options.n is not None:
         raise InvalidValue(
-            f"n is for ring, grid, moons and swissroll, which are sampled; {printable(text)} has"
-            " its own number of rows: leave n out"
+            f"n is for ring, grid, moons and swissroll, which are sampled; {printable(text)} has a"
+            " fixed number of rows: leave n out"
         )
     path = locate(text)
     return _from_reader(

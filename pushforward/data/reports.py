@@ -240,7 +240,7 @@ def _levels(facts: Facts, space: Space) -> ColumnFacts:
     mean = facts.moments.mean
     variance = _deviations(facts).square().mean() + (mean - mean.mean()).square().mean()
     constant = int((facts.low == facts.high).sum())
-    note = f"{constant} of {len(facts.low)} values are the same in all" if constant else ""
+    note = f"{constant} of {len(facts.low)} values are constant over all rows" if constant else ""
     low, high, kind = (
         float(facts.low.min()),
         float(facts.high.max()),

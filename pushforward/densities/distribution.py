@@ -56,6 +56,6 @@ def rows_of(batch_shape: Sequence[int]) -> int:
     """
     if len(batch_shape) != 1:
         raise ShapeMismatch(
-            f"rows that are all alike have one batch axis, got {tuple(batch_shape)}; expand to (n,)"
+            f"a batch of identical rows has one axis, got {tuple(batch_shape)}; expand to (n,)"
         )
     return batch_shape[0]

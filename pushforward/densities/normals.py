@@ -254,8 +254,8 @@ def kl_divergence(q: Normal | FullNormal, p: Normal | FullNormal) -> Tensor:
     if not (isinstance(q, (Normal, FullNormal)) and isinstance(p, (Normal, FullNormal))):
         names = f"{type(q).__name__} and {type(p).__name__}"
         raise InvalidKind(
-            f"a closed form is known for two normals, got {names}; rate(q, p, z) estimates it from"
-            " samples z of q"
+            f"a closed form is available for two normals, got {names}; rate(q, p, z) estimates it"
+            " from samples z of q"
         )
     if isinstance(q, Normal) and isinstance(p, Normal):
         return _kl_diagonal(q, p)
@@ -322,8 +322,8 @@ def normal_of(distribution: Distribution) -> Normal | FullNormal:
     if not (isinstance(distribution, Independent) and isinstance(base, ScalarNormal)):
         names = type(distribution).__name__ + (f"({type(base).__name__})" if base else "")
         raise InvalidKind(
-            f"a closed form is known for normals, got {names}; use Independent(Normal(...), 1) or"
-            " MultivariateNormal"
+            f"a closed form is available for normals, got {names}; use Independent(Normal(...), 1)"
+            " or MultivariateNormal"
         )
     return Normal(base.loc, base.scale.log(), distribution.reinterpreted_batch_ndims)
 

@@ -62,7 +62,7 @@ def encode(
         ...     encode(pf.experiments.open_run(f"{place}/run"), "swissroll:50").z.shape
         torch.Size([50, 2])
     """
-    run.need("has no codes for observations", "Encodes")
+    run.need("cannot encode observations", "Encodes")
     source = read_under(run, data, y, table)
     parts = [codes_of(run.model, batch) for batch in iterate_batches(source)]
     return Codes(torch.cat(parts), file_names(source))

@@ -213,8 +213,8 @@ class _Plan:
         y: Tensor | None = None if real is None or not run.conditional else real.conditions
         if run.conditional and y is None:
             raise BadSource(
-                f"{text} was fitted with conditions, and REAL brings none to sample under; pass"
-                " data with labels as REAL"
+                f"{text} was fitted with conditions, but REAL has none to sample with; pass data"
+                " with labels as REAL"
             )
         x = sample_run(run, n, y, derive(seed, "draws", number))
         return as_numbers(text, x, run.model.fitted_space(), f"{n} draws of {text}, seed {seed}", y)
@@ -231,8 +231,8 @@ def _metrics(comparison: Comparison) -> list[str]:
         ]
     if "modes" in comparison.metrics and not is_spread:
         raise InvalidValue(
-            f"modes are known for ring and grid only, not for {comparison.real}; ask for diversity,"
-            " or use metrics.modes with your centres"
+            f"the modes are known only for ring and grid, not for {comparison.real}; request"
+            " diversity instead, or use metrics.modes with your centres"
         )
     return list(comparison.metrics)
 
@@ -246,7 +246,7 @@ def _pairs(metrics: Sequence[str], arguments: Mapping[str, Any], runs: Sequence[
     pairs = [name for name in metrics if name in PAIRED]
     if arguments and not pairs:
         raise InvalidValue(
-            f"{argument(next(iter(arguments)))} is for {', '.join(PAIRED)}; ask for one of them"
+            f"{argument(next(iter(arguments)))} is for {', '.join(PAIRED)}; request one of them"
             f" with {argument('metrics')}, or leave it out"
         )
     if pairs and runs:
@@ -284,8 +284,8 @@ def _warn_of_copies(real: Rows, others: Sequence[Rows], warn: Callable[[str], No
     for other in others:
         if other.x.shape == real.x.shape and bool((other.x == real.x).all()):
             warn(
-                f"{other.text} and {real.text} are the same rows; pass rows of its own, error bars"
-                " and p-values mean nothing here"
+                f"{other.text} and {real.text} are the same rows, so error bars and p-values would"
+                " be meaningless; pass different rows"
             )
 
 

@@ -51,7 +51,7 @@ class Conditional:
             for axis, value in self.given.items()
         )
         model = self.distribution
-        return f"given {values}: a {model.registered_name} of {model.fitted_space()}"
+        return f"given {values}: {model.registered_name} of {model.fitted_space()}"
 
     def table(self, seed: int = 0) -> Table:
         """Columns axis, mean, sd and quantiles:
@@ -115,7 +115,7 @@ def condition(run: OpenedRun, given: Mapping[str | int, Any]) -> Conditional:
 def _number(axis: str | int, value: object, space: Space) -> float:
     number = as_number(value, _column(space, axis))
     if not math.isfinite(number):
-        raise InvalidValue(f"{axis} must be finite, got {value!r}; leave out what is not known")
+        raise InvalidValue(f"{axis} must be finite, got {value!r}; leave out unknown axes")
     return number
 
 

@@ -113,7 +113,7 @@ def densities(
     exact = run.can("HasDensity")
     if not exact and not run.can("HasBound"):
         raise InvalidKind(
-            f"a {run.name} has neither a density nor a bound; models that do:"
+            f"the {run.name} model has neither a density nor a bound; models that do:"
             f" {', '.join(_models_with_density())}"
         )
     source = read_under(run, data, y, table)

@@ -120,7 +120,7 @@ def evaluate_runs(
         runs: run folders, or runs that are open.
         data: rows to measure on, instead of those held out.
         source: where the rows of the runs are, if not where they say.
-        draws: posterior draws a row of the importance-weighted bound; 0 for the ELBO alone.
+        draws: posterior draws per row for the importance-weighted bound; 0 for the ELBO alone.
         most: at most so many rows.
         estimators: costlier estimates for latent-variable models: "naive", "ais" or "bdmc".
         annealing: what AIS and BDMC cost.
@@ -157,13 +157,13 @@ def evaluate_runs(
 
 
 def _check(draws: int, most: int, annealing: Annealing, estimators: Sequence[str]) -> None:
-    temperatures, chains, few = annealing.temperatures, annealing.chains, annealing.rows
-    if min(most, few, temperatures, chains) < 1 or draws < 0:
+    temperatures, chains, rows = annealing.temperatures, annealing.chains, annealing.rows
+    if min(most, rows, temperatures, chains) < 1 or draws < 0:
         others = ("most", "annealing.rows", "annealing.temperatures")
         names = ", ".join(argument(name) for name in others)
         raise InvalidValue(
             f"{argument('draws')} must not be negative; {names} and {argument('annealing.chains')}"
-            f" at least 1; got {draws}, {most}, {few}, {temperatures} and {chains}"
+            f" at least 1; got {draws}, {most}, {rows}, {temperatures} and {chains}"
         )
     for name in estimators:
         if name not in ESTIMATORS:

@@ -110,10 +110,10 @@ def run_film(
 def _observations(run: OpenedRun, x: list[Tensor]) -> tuple[list[Tensor], Space, str]:
     """The part of each frame to show (the middle image of clips), its space, and a title."""
     space, name = run.model.fitted_space(), run.folder.name
-    title = f"{name}, after so many observations"
+    title = f"{name}, after training on this many observations"
     if space.kind == "clips":
         x, space = [clips[:, :, clips.shape[2] // 2] for clips in x], frame_space(space)
-        title = f"{name}, the middle frame of each clip after so many observations"
+        title = f"{name}, the middle frame of each clip after training on this many observations"
     if space.kind == "images" and x[0].dtype == torch.uint8:
         space = replace(space, low=0.0, high=255.0)
     return x, space, title
@@ -134,4 +134,4 @@ def _columns(space: Space, axes: Sequence[str | int] | None) -> tuple[int, int]:
 
 def _rows(run: OpenedRun) -> LabelledRows:
     """Rows that the model was fitted to."""
-    return LabelledRows.of(run.rows("there is no telling which rows these were"), ROWS)
+    return LabelledRows.of(run.rows("which rows these were is unknown"), ROWS)

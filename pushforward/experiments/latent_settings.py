@@ -84,7 +84,7 @@ class LatentSettings:
         """The code of the row to stand at; None for the centre."""
         if not self.ends:
             return None
-        return self.encode(self.needed_rows("a row to stand at"), self.ends[:1])[0]
+        return self.encode(self.needed_rows("a row to start from"), self.ends[:1])[0]
 
     def encode(self, rows: LabelledRows, chosen: Sequence[int]) -> Tensor:
         """Codes of some rows, each encoded under its own condition."""
@@ -105,7 +105,7 @@ def find_rows(
     """The rows asked for, else those fitted to; None and a note if these cannot be found."""
 
     def find() -> LabelledRows:
-        file = run.source("there is no telling which rows these were") if data is None else data
+        file = run.source("which rows these were is unknown") if data is None else data
         if kind == "direction" and not run.conditional:
             labels = asked_conditions(label or "auto")
             settings = table_settings(file, run, table)
@@ -136,8 +136,8 @@ def find_distribution(
     except InvalidKind as error:
         if rows is None:
             raise BadRun(
-                f"a {run.name} has no prior, so its codes' range must come from rows; pass"
-                f" {argument('data', 'FILE')}"
+                f"the {run.name} model has no prior, so its codes' range must be taken from rows;"
+                f" pass {argument('data', 'FILE')}"
             ) from error
         return infer_code_distribution(model, rows.x, y)
 
@@ -159,7 +159,7 @@ def find_attribute(rows: LabelledRows, positive: str | None) -> tuple[Tensor, in
     space = rows.condition_space
     if rows.y is None or space is None or not space.is_label:
         raise InvalidValue(
-            "a direction needs labels, and these data bring none; pass"
+            "a direction needs labels, and these data have none; pass"
             f" {argument('label', 'COLUMN')}, or a file of them"
         )
     labels = rows.y if rows.y.ndim == 1 else rows.y[:, 0]
@@ -181,6 +181,6 @@ def find_attribute(rows: LabelledRows, positive: str | None) -> tuple[Tensor, in
 def require_codes(model: Model) -> None:
     if not isinstance(model, Encodes):
         raise InvalidKind(
-            f"a {model.registered_name} has no codes for observations; a grid and traverse need"
-            " none"
+            f"the {model.registered_name} model cannot encode observations; grid and traverse do"
+            " not need to"
         )

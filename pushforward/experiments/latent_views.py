@@ -273,7 +273,7 @@ def _direction(settings: LatentSettings) -> _Content:
         data=rows.x,
         across=[f"{s:.3g}" for s in strengths],
         down=[f"row {i}" for i in ends],
-        meaning=f"strength: 1 takes the mean of the others to that of {name}",
+        meaning=f"strength: 1 moves the mean of the others to that of {name}",
         title=settings.title,
     )
     places = {"strength": [s for s in strengths for _ in ends], "row": ends * len(strengths)}
@@ -283,8 +283,8 @@ def _direction(settings: LatentSettings) -> _Content:
         "accuracy": vector.accuracy.as_dict(),
     }
     summary = (
-        f"{name}: {vector.accuracy.value:.1%} ± {vector.accuracy.error:.1%} of held-out rows told"
-        " by it (50% by chance)"
+        f"{name}: {vector.accuracy.value:.1%} ± {vector.accuracy.error:.1%} of held-out rows"
+        " classified correctly by it (50% by chance)"
     )
     return figure, _table(path.codes, places), facts, summary
 

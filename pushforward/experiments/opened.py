@@ -173,7 +173,7 @@ class OpenedRun:
                 for name, cls in registered_models()
                 if set(capabilities) <= set(capabilities_of(cls))
             ]
-            raise InvalidKind(f"a {self.name} {lack}; models that do: {', '.join(able)}")
+            raise InvalidKind(f"the {self.name} model {lack}; models that do: {', '.join(able)}")
 
 
 def open_run(folder: str | Path, device: str = "cpu") -> OpenedRun:
@@ -198,7 +198,7 @@ def imports_named(folder: Path, manifest: Manifest | None) -> Iterator[None]:
         if not missing:
             raise
         raise type(error)(
-            f"{folder} was fitted with code of the user's own; {import_advice(missing)} ({error})"
+            f"{folder} was fitted with user-defined code; {import_advice(missing)} ({error})"
         ) from error
 
 

@@ -50,7 +50,7 @@ def reconstruct(
         y: conditions: a column, a file, or 'auto'; those the run was fitted with if None.
         table: format of a text table, where it differs from the run's own.
     """
-    run.need("does not both encode and decode", "Encodes", "Decodes")
+    run.need("cannot both encode and decode", "Encodes", "Decodes")
     space = run.model.fitted_space()
     parts, errors, originals = [], [], torch.zeros(0)
     points = []  # columns of different units are compared by their spread over all rows

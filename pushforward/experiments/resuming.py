@@ -153,7 +153,7 @@ def build_model(name: str, cls: type, hyperparameters: Mapping[str, Any]) -> Mod
             raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InvalidValue(
-            f"a {name} cannot be created like this ({reason}); see: pushforward fit {name} --help"
+            f"cannot create the {name} model ({reason}); see: pushforward fit {name} --help"
         ) from error
     return model
 

@@ -188,13 +188,13 @@ class DataSettings:
     Args:
         held_out: share (or number) of rows set aside, never trained on; evaluate measures on them;
             0 for none.
-        split_seed: which rows are set aside.
+        split_seed: of the choice of rows set aside.
         label: fit p(x | label): the labels' column or array, or 'auto' for those that come with
             the data.
         size: bring images to this size: 64, or 48x64 for height x width.
         fit: how images are brought to the size.
         channels: bring images to 1 (grey), 3 (colour) or 4 (with alpha) channels.
-        frame_rate: frames a second of clips, where the file does not say.
+        frame_rate: frames per second of clips, where the file does not say.
         categorical: text columns to take as categories.
         columns: columns to use, and no others.
         drop: columns to leave out.
@@ -243,21 +243,23 @@ TEXTS: dict[str, dict[str, Any]] = {
     },
     "augment": {
         "many": True, "repeats": True, "default": None, "kinds": (str,),
-        "help": "instead of the model's own: flip, crop(padding=2), affine, ...; none for nothing",
+        "help": "instead of the model's own: flip, crop(padding=2), affine, ...; none for no"
+                " augmentation",
     },
-    "keep_best": {"help": "end with the weights that were best on a tenth of the training rows"},
+    "keep_best": {"help": "hold out a tenth of the training rows and end with the weights that"
+                          " were best on them"},
     "patience": {
-        "help": "stop after this many evaluations without improvement, on a tenth of the training"
-        " rows",
+        "help": "hold out a tenth of the training rows and stop after this many evaluations"
+                " without improvement on them",
     },
     "film": {
         "kinds": (int, types.NoneType),
-        "help": "keep this many samples of the same codes as training goes on; `pushforward film"
+        "help": "record this many samples of the same codes during training; `pushforward film"
         " RUN` draws them",
     },
     "start": {
         "kinds": (str, types.NoneType),
-        "help": "a run of the same model whose weights to begin from (fine-tuning)",
+        "help": "a run of the same model whose weights to start from (fine-tuning)",
     },
     "accelerator": {"help": "cpu, cuda, mps or auto"},
     "devices": {"kinds": (int, str), "help": "how many processes, or which devices (0,1)"},

@@ -34,7 +34,7 @@ ROWS = 20_000
 """Most rows shown: more could not be distinguished in a figure."""
 MOST = 10
 """Default number of components or clusters that `choice` tries."""
-MISSED_FOR = "there is no telling which rows these were"
+MISSED_FOR = "which rows these were is unknown"
 
 
 def suitable_kind(model: Model) -> ViewKind:
@@ -155,7 +155,8 @@ def _figure_of_rows(
     model: Model = run.model
     if not isinstance(model, Encodes):
         raise InvalidKind(
-            f"a {run.name} has no codes to draw; try {argument('kind', suitable_kind(run.model))}"
+            f"the {run.name} model has no codes to draw; try"
+            f" {argument('kind', suitable_kind(run.model))}"
         )
     with torch.no_grad():
         codes = codes_of(model, rows)
@@ -176,7 +177,7 @@ def _choice(run: OpenedRun, x: Tensor, most: int, title: str) -> Figure:
     if run.name == "kmeans":
         return plots.elbow_curve(x, counts, title=title, **settings)
     raise InvalidKind(
-        f"choice is for gmm and kmeans, got a {run.name}; a pca lets the data choose with"
+        f"choice is for gmm and kmeans, got {run.name}; pca lets the data choose with"
         f" {argument('components', 'heldout')}"
     )
 

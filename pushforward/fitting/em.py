@@ -57,7 +57,7 @@ class EM(ExplicitSettings):
         steps: the most passes per start.
         tolerance: stop when a pass raises the objective by less than this (nats per row);
             0 disables the test.
-        block: rows per block; None for the model's preference.
+        block: rows per block; the model's preference by default.
         seed: of the starts.
         devices, num_nodes, strategy: as in Lightning Fabric;
             processes started by torchrun are always joined.

@@ -289,7 +289,7 @@ def stored_settings(folder: Path) -> dict[str, Any]:
     for name, kind in kinds.items():
         if not isinstance(content.get(name, ""), kind) or isinstance(content[name], bool):
             raise BadRun(
-                f"{manifest.path(folder)} is damaged ({name} is of the wrong kind); restore it from"
+                f"{manifest.path(folder)} is damaged ({name} has the wrong type); restore it from"
                 " a copy"
             )
     return content

@@ -245,7 +245,7 @@ class Passes:
             setattr(self, name, state["passes"][name])
         self._total = from_tree(state["total"], find_classes(self._model), device)
         if self._total is not None and not dataclasses.is_dataclass(self._total):
-            raise TypeError("the merged statistics are none")
+            raise TypeError("the merged statistics are empty")
         if state["best_tensors"] is not None:
             best = state["best_tensors"].items()
             self._best_tensors = {k: from_tree(v, {}, device) for k, v in best}

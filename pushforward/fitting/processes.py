@@ -189,7 +189,7 @@ def require_script(devices: int | str | Sequence[int], nodes: int = 1) -> None:
         where = "a notebook" if "ipykernel" in sys.modules else "python -c or a prompt"
         raise InvalidValue(
             f"devices={devices} starts further processes by running the program's file again, but"
-            f" {where} has none; put the fit into a script.py and run it by python script.py, or by"
+            f" {where} has no such file; put the fit into a script and run python script.py, or"
             " torchrun --nproc_per_node=… script.py; or pass devices=1"
         )
 

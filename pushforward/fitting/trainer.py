@@ -67,14 +67,14 @@ class Trainer(ExplicitSettings):
     """Fits a learner by running its phases on batches.
 
     Args:
-        epochs: the budget in passes over the data; 20 by default.
-            When resuming, '+50' extends a budget.
+        epochs: the budget in passes over the data; the model's
+            own if no budget is passed. When resuming, '+50' extends a budget.
         steps: the budget in steps, instead of epochs.
         samples: the budget in observations seen, likewise.
         minutes: the budget in minutes, likewise.
         batch: observations per step, over all processes;
-            128 if None, or all rows if there are fewer.
-        seed: of the initialisation, the order, the noise and the augmentations.
+            128 by default, or all rows if there are fewer.
+        seed: of initialisation, order of rows, noise and augmentation.
         optimizers: by phase name, instead of the model's own: {'critic': 'adam(rate=1e-4)'}.
         schedule: of the learning rates, one for all or by phase: 'cosine', 'linear(start=0.5)', …
         clip: largest gradient norm of a phase.
@@ -83,7 +83,7 @@ class Trainer(ExplicitSettings):
         augment: instead of the model's own, e.g. ['flip', 'crop(padding=2)'].
         held_out: a share of the rows to hold out, or a source; needed for keep_best and patience.
         evaluate_every: epochs between evaluations;
-            if None a twentieth of the budget, or an eighth without held-out rows.
+            by default a twentieth of the budget, or an eighth without held-out rows.
         keep_best: finish with the weights of the best held-out quality.
         patience: stop after this many evaluations without improvement.
         on_divergence: 'stop', or 'rollback' to the last good state
@@ -344,7 +344,7 @@ def _settings_in(folder: Path) -> dict[str, Any]:
     for name, value in manifest.settings.items():
         if name in hints and not fits(value, hints[name]):
             raise BadRun(
-                f"{manifest.path(folder)} is damaged ({name} is of the wrong kind); restore it from"
+                f"{manifest.path(folder)} is damaged ({name} has the wrong type); restore it from"
                 " a copy"
             )
     return dict(manifest.settings)

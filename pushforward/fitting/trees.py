@@ -100,7 +100,7 @@ def from_tree(tree: object, classes: Mapping[str, type], device: torch.device) -
     if isinstance(tree, dict) and "class" in tree:
         if tree["class"] not in classes:
             raise BadRun(
-                f"the checkpoint holds a {str(tree['class'])[:60]}, which this version does not"
+                f"the checkpoint contains {str(tree['class'])[:60]}, which this version does not"
                 " know; start a new run"
             )
         cls = classes[tree["class"]]

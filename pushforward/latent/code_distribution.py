@@ -60,7 +60,9 @@ class CodeDistribution:
     def quantiles(self, p: Tensor) -> Tensor:
         """Codes (len(p), latent) below which each dimension has mass p, 0 < p < 1."""
         if not bool(((p > 0) & (p < 1)).all()):
-            raise InvalidValue("quantiles are for masses above 0 and below 1; leave out the ends")
+            raise InvalidValue(
+                "quantiles need probabilities strictly between 0 and 1; drop the others"
+            )
         if self.rows is None:
             standard: Tensor = torch.special.ndtri(p.to(self.centre))
             return self.centre + self.scale * standard[:, None]

@@ -89,7 +89,7 @@ def between(
     """
     if not (isinstance(model, Encodes) and isinstance(model, Decodes)):
         raise InvalidKind(
-            f"{type(model).__name__} does not both encode and decode; interpolate codes and decode"
+            f"{type(model).__name__} cannot both encode and decode; interpolate codes and decode"
             " those instead"
         )
     space = cast(HasSpace, model).fitted_space()

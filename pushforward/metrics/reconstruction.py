@@ -25,7 +25,7 @@ def reconstruct(model: object, x: Observations, y: Conditioning = None) -> Tenso
     """decode(encode(x)): observations (n, *shape) in the user's units."""
     if not (isinstance(model, Encodes) and isinstance(model, Decodes)):
         raise InvalidKind(
-            f"{type(model).__name__} does not both encode and decode, so it cannot reconstruct"
+            f"{type(model).__name__} cannot both encode and decode, so it cannot reconstruct"
         )
     if y is None:
         return model.decode(model.encode(x))

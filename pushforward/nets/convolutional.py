@@ -137,7 +137,7 @@ class ConvolutionalDecoder(nn.Module):
     """z (n, latent), y -> a tensor (n, *shape) for each of `shapes`, which share height and width.
 
     Args:
-        latent: numbers in a code.
+        latent: dimension of a code.
         shapes: (channels, height, width) of each head;
             the last convolution produces the channels of all heads.
         extra: numbers in one condition, appended to the code.

@@ -127,12 +127,12 @@ def _distribution(
     if model is not None:
         if conditional:
             raise InvalidKind(
-                f"this {type(model).__name__} was fitted with conditions, so it has no density of"
-                " its own to draw; draw samples that it gives for one condition instead"
+                f"this {type(model).__name__} was fitted with conditions, so it has no"
+                " unconditional density to draw; draw its samples for one condition instead"
             )
         if not isinstance(model, Samples):
             raise InvalidKind(
-                f"a {type(model).__name__} has neither a density nor samples; draw its codes"
+                f"{type(model).__name__} has neither a density nor samples; draw its codes"
                 " instead (embedding)"
             )
         rows = model.sample(DRAWS, rng=0)[:, positions].double()

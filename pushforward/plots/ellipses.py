@@ -62,7 +62,7 @@ def clusters(
     """
     if not isinstance(model, Assigns):
         raise InvalidKind(
-            f"a {type(model).__name__} assigns no clusters; fit a gmm or kmeans for this plot"
+            f"{type(model).__name__} assigns no clusters; fit GMM or KMeans for this plot"
         )
     space = model.fitted_space()  # type: ignore[attr-defined]
     if space.kind != "points" or space.size < 2:
@@ -153,7 +153,7 @@ def _shape(model: object) -> tuple[Any, Any]:
     if hasattr(model, "centres_"):
         return to_numbers(model.centres_), None
     raise InvalidKind(
-        f"a {type(model).__name__} has no means to draw; fit a gmm or kmeans for this plot"
+        f"{type(model).__name__} has no means to draw; fit GMM or KMeans for this plot"
     )
 
 

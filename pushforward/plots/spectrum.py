@@ -181,7 +181,7 @@ def _check_pair(components: Sequence[int], have: int) -> tuple[int, int]:
 def _require_pca(model: object) -> PCA:
     if not hasattr(model, "spectrum_"):
         raise InvalidKind(
-            f"a {type(model).__name__} has no principal components; fit a pca for this plot"
+            f"{type(model).__name__} has no principal components; fit PCA for this plot"
         )
     cast(HasSpace, model).fitted_space()
     return cast(PCA, model)

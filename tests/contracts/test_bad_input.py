@@ -274,7 +274,7 @@ CASES: list[Case] = [
     ("other rows, resume", lambda w: _after(table(w / "good.csv", a=7), ["resume", "vae", "--steps", "+2"]), ["data differ", "same data"]),
     ("resume of pca", lambda w: ["resume", "pca"], ["pca", "one go", "fit"]),
     ("resume in another unit", lambda w: ["resume", "vae", "--epochs", "+2"], ["steps", "epochs", "extend"]),
-    ("unlike data, evaluate", lambda w: ["evaluate", "pca", "bytes"], ["do not compare"]),
+    ("unlike data, evaluate", lambda w: ["evaluate", "pca", "bytes"], ["not comparable"]),
     ("gan has no density", lambda w: ["density", "labelled", "good.csv", "--draws", "0"], ["--draws", "at least 1"]),
     # settings
     ("negative latent", lambda w: _vae("good.csv", "--latent", "-3"), ["latent", "above 0", "-3"]),

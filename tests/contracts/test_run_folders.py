@@ -158,7 +158,7 @@ def test_what_no_run_wrote_stays_when_a_run_is_replaced(
     pf.load(place / "run")
     said = capfd.readouterr().err + "".join(str(w.message) for w in recwarn)
     assert "thesis.tex" in said or "README.md" in said
-    assert "no run wrote" in said
+    assert "do not belong to the run" in said
 
 
 @every_writer

@@ -327,7 +327,7 @@ def test_a_setting_of_the_wrong_kind_is_refused_in_one_line(owner: str, setting:
         ),
         (
             lambda: pf.VAE(hidden=(10**30,)),
-            f"hidden must be below 2^63, got ({10**30},); pass less",
+            f"hidden must be below 2^63, got ({10**30},); pass a smaller number",
         ),
         (lambda: pf.GAN(penalties="r1"), "penalties is a list, got 'r1'; write penalties=['r1']"),
         (

@@ -273,5 +273,5 @@ def test_errors_say_what_to_do() -> None:
     holed[7, 1] = torch.nan
     with pytest.raises(pf.BadSource, match="missing values"):
         pf.KMeans(2).fit(holed)
-    with pytest.raises(pf.BadSource, match="leave such rows out"):
+    with pytest.raises(pf.BadSource, match="drop those rows"):
         pf.KMeans(2).fit(blobs()).assign(holed)

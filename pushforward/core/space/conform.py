@@ -91,7 +91,7 @@ def refuse_infinite(
     if array.dtype.is_floating_point and bool((infinite := torch.isinf(array)).any()):
         raise BadSource(
             f"{what}: {_locate_first(space, infinite, first)} is infinite; expected finite numbers:"
-            " leave such rows out, or replace the values"
+            " drop those rows, or replace the values"
         )
 
 
@@ -107,8 +107,8 @@ def refuse_missing(
         more = f" ({rows} such rows in all)" if rows > 1 else ""
         takers = ", ".join(models_accepting("missing"))
         raise BadSource(
-            f"{what}: {_locate_first(space, missing, first)} is missing (NaN){more}; leave such"
-            " rows out, fill the values in, or use a model that takes missing"
+            f"{what}: {_locate_first(space, missing, first)} is missing (NaN){more}; drop those"
+            " rows, fill the values in, or use a model that takes missing"
             f" values{f' ({takers})' if takers else ''}"
         )
 

@@ -55,7 +55,7 @@ class SpaceFacts:
         for length in self.shape:
             if length is None:
                 raise ShapeMismatch(
-                    f"{self} has a free size; give the images one size first (size=64, fit='crop')"
+                    f"{self} varies in size; resize the images first (size=64, fit='crop')"
                 )
             total *= length
         return total

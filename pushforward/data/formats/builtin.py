@@ -75,8 +75,8 @@ def from_builtin(text: str, options: Options) -> Arrays:
         return _plane(name, part, options)
     if options.n is not None:
         raise InvalidValue(
-            f"n is for ring, grid, moons and swissroll, which are drawn; {name} has its own number"
-            " of rows: leave n out"
+            f"n is for ring, grid, moons and swissroll, which are sampled; {name} has a fixed"
+            " number of rows: leave n out"
         )
     readers: dict[str, Callable[[str, Options], Arrays]] = {
         "digits": _digits,

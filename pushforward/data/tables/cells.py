@@ -109,10 +109,12 @@ class Cells:
         """The decisions made, in sentences."""
         notes = []
         if self.percents:
-            notes.append(f"percents are read as numbers (12% is 12): {_few(list(self.percents))}")
+            notes.append(
+                f"percentages are read as numbers (12% is 12): {_few(list(self.percents))}"
+            )
         for name, marks in list(self.markers.items())[:5]:
             notes.append(
-                f"{', '.join(repr(m) for m in sorted(marks))} counts as missing in column {name!r}"
+                f"{', '.join(repr(m) for m in sorted(marks))} is read as missing in column {name!r}"
             )
         if len(self.markers) > 5:
             notes.append(f"and so in {len(self.markers) - 5} other columns")

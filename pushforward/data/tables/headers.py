@@ -136,7 +136,7 @@ def names_of_unequal_rows(
     if short is not None:
         notes.append(
             f"a line has {len(short)} of {len(heads)} fields (it begins with {short[0][:40]!r}):"
-            " the others count as missing"
+            " the others are read as missing"
         )
     return names, False
 

@@ -105,7 +105,7 @@ def _plausible(rows: Sequence[Sequence[str]], mark: str) -> bool:
 def find_marks(
     rows: Sequence[Sequence[str]], separator: str, asked: TableFormat, notes: list[str]
 ) -> tuple[str, str | None]:
-    """The decimal mark and the mark between groups of digits."""
+    """The decimal mark and the thousands separator."""
     cells = [
         cell.rstrip("%").strip()
         for row in rows[1:] or rows

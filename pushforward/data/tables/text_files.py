@@ -140,7 +140,7 @@ def _refuse_short_lines(path: Path, packing: str, encoding: str, layout: Layout)
             if fields < layout.width - heading:
                 raise BadSource(
                     f"{printable(path)}: a line has {fields} of {layout.width} fields"
-                    f" ({' '.join(text.split())[:60]!r}), and blanks do not tell which are missing;"
+                    f" ({' '.join(text.split())[:60]!r}), and blanks do not show which are missing;"
                     " write NA in their place, or use another separator"
                 )
             heading = False

@@ -34,7 +34,7 @@ class TableFormat:
     Args:
         separator: between columns: a character, 'tab' or 'whitespace'.
         decimal: the decimal mark, '.' or ','.
-        thousands: the mark between groups of digits: ',', '.', "'" or 'space'.
+        thousands: the thousands separator: ',', '.', "'" or 'space'.
         na: additional missing-value markers, e.g. '-999'.
         encoding: e.g. 'utf-8', 'latin-1', 'utf-16'.
         header: whether the first line holds column names.

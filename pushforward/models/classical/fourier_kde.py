@@ -181,7 +181,7 @@ class FourierKDE(Model):
                 )
             if bool((facts.low < low).any() or (facts.high > high).any()):
                 raise BadSource(
-                    f"some rows leave the box {self.box}; make it larger, or leave those rows out"
+                    f"some rows leave the box {self.box}; make it larger, or drop those rows"
                 )
         grid = FrequencyGrid(low, high, self._scale(facts, d), eps=self.eps)
         if grid.size > LARGEST:

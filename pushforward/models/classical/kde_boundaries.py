@@ -68,7 +68,7 @@ class Boundary:
         if bool(outside.any()):
             axis = int(outside.nonzero()[0])
             raise BadSource(
-                f"coordinate {axis} leaves its bounds; widen bounds, or leave those rows out"
+                f"coordinate {axis} leaves its bounds; widen bounds, or drop those rows"
             )
 
     def place(self, x: Tensor) -> Tensor:

@@ -89,7 +89,7 @@ class KernelDensity(KernelPasses):
         rows = self.conform(x).to(torch.float64).flatten(1)
         if not bool(rows.isfinite().all()):
             raise BadSource(
-                "x holds missing or infinite values; leave those rows out, "
+                "x holds missing or infinite values; drop those rows, "
                 "or take the marginal of the observed axes"
             )
         return rows

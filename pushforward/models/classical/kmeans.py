@@ -84,7 +84,8 @@ class KMeans(LloydPasses):
         self.start = check_start(start, "centres", self.clusters, ("kmeans++", "random"))
         if not tolerance >= 0:
             raise InvalidValue(
-                f"tolerance must not be negative, got {tolerance}; pass 0 to stop when no row moves"
+                f"tolerance must not be negative, got {tolerance}; pass 0 to stop when no row"
+                " changes its centre"
             )
         self.tolerance = float(tolerance)
         self.batch = None if batch is None else check_whole_number("batch", batch)

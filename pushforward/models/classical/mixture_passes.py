@@ -241,7 +241,7 @@ class MixturePasses(Model):
         alone = (rows > 0) & (rows < LONE) & ~held
         if bool(alone.any()) and self._rows > 2 * count:
             text = f"{int(alone.sum())} of {count} components have one row each"
-            advice = "look for outliers and leave those rows out, or more components"
+            advice = "look for outliers and drop those rows, or more components"
             symptoms.append(Symptom("lone rows", text, advice))
         if bool((rows == 0).any()):
             text = f"{int((rows == 0).sum())} of {count} components are empty"

@@ -60,7 +60,7 @@ class PCA(PrincipalPasses):
         components: number; None for all; a fraction of the variance in (0, 1); 'minka' for the
             largest evidence; 'heldout' for the highest likelihood of one half of the rows given the
             other, both ways.
-        precision: of the products of rows on a CPU: 'float64', or 'float32'
+        precision: of matrix products on a CPU: 'float64', or 'float32'
             (still summed in float64), which takes about .7 of the time; errors are then about 1e-8
             of the largest variance, and smaller variances are raised to 1e-7 of it. Data with a
             largest standard deviation outside 1e-12 to 1e12, whose squares may overflow, use

@@ -164,7 +164,7 @@ class Autoencoder(Learner):
     not; sparse: Ng (2011, https://web.stanford.edu/class/cs294a/sparseAutoencoder.pdf).
 
     Args:
-        latent: numbers in a code.
+        latent: dimension of a code.
         hidden: sizes of the encoder's hidden layers; the decoder mirrors them.
         activation: 'relu', 'tanh', …
         network: replaces hidden and activation:
@@ -229,7 +229,7 @@ class Autoencoder(Learner):
         return Trainer(epochs=100)
 
     def least_rows(self, space: Space) -> int:
-        """As many rows as numbers in a code."""
+        """At least as many rows as a code has dimensions."""
         return self.latent
 
     def phases(self) -> list[Phase]:

@@ -34,7 +34,7 @@ class DCGAN(GAN):
     steps. At 64x64 in colour: 3 576 704 and 2 765 568 parameters.
 
     Args:
-        latent: numbers in a noise vector.
+        latent: dimension of the noise.
         width: channels of the map at half the image's size.
         game: 'non_saturating', 'hinge', 'wasserstein', 'relativistic', …
         penalties: on the critic: 'r1(gamma=1.0)', 'gradient_penalty',

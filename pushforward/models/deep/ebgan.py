@@ -55,8 +55,8 @@ class EBGAN(CodeModel):
     .5, since at theirs samples diverge from small data sets.
 
     Args:
-        latent: numbers in a noise vector.
-        code: numbers in the auto-encoder's code.
+        latent: dimension of the noise.
+        code: dimension of the auto-encoder's code.
         hidden: sizes of the auto-encoder's hidden layers, encoder first;
             its decoder and the generator mirror them.
         margin: m, in the units of `energy`; None for √d, with d numbers per observation: the energy

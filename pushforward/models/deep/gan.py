@@ -58,7 +58,7 @@ class GAN(CodeModel):
     because the unpenalised game does not converge.
 
     Args:
-        latent: numbers in a noise vector.
+        latent: dimension of the noise.
         hidden: sizes of the hidden layers of both networks.
         game: 'non_saturating', 'minimax', 'least_squares', 'hinge',
             'wasserstein', 'relativistic', 'fgan(divergence="kl")'.

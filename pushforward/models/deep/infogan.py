@@ -73,7 +73,7 @@ class InfoGAN(GAN):
     `parts` splits either.
 
     Args:
-        latent: numbers in the noise.
+        latent: dimension of the noise.
         categories: sizes of the categorical codes: (10,), or (10, 3) for two; () for none.
         continuous: numbers of the code that are uniform on [-1, 1].
         weight: λ of the categories' information; 0 disables it.

@@ -35,7 +35,7 @@ class R3GAN(GAN):
     rates are constant instead of decreasing (`schedule='cosine'` decreases the rates).
 
     Args:
-        latent: numbers in a noise vector.
+        latent: dimension of the noise.
         width: channels at the image's own size, a multiple of 8.
         blocks: residual blocks at every size.
         gamma: weight of R1 and of R2: from .05 for small, diverse images to 2 or more for faces.

@@ -96,7 +96,7 @@ class VAE(RecognisedModel):
     KL of their Appendix B; Rezende et al. (2014, https://arxiv.org/abs/1401.4082).
 
     Args:
-        latent: numbers in a code.
+        latent: dimension of a code.
         hidden: sizes of the encoder's hidden layers; the decoder mirrors them.
         likelihood: p(x|z). 'gaussian' (sigma fitted), 'gaussian(sigma=0.1)',
             'gaussian(per_dimension=True)', 'gaussian(predicted=True)', 'bernoulli',
@@ -211,7 +211,7 @@ class VAE(RecognisedModel):
         return Trainer(epochs=100)
 
     def least_rows(self, space: Space) -> int:
-        """As many rows as numbers in a code."""
+        """At least as many rows as a code has dimensions."""
         return self.latent
 
     def has_unit_density(self) -> bool:

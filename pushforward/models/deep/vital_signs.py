@@ -154,7 +154,7 @@ def symptoms(vitals: Mapping[str, float]) -> list[Symptom]:
         )
         results.append(
             Symptom(
-                "collapse", f"samples are {vitals['diversity']:.0%} as far apart as the data", cure
+                "collapse", f"samples are {vitals['diversity']:.0%} as spread out as the data", cure
             )
         )
     if vitals["overfitting"] > OVERFITTED:

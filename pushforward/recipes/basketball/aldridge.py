@@ -94,7 +94,7 @@ def run(
         n = int(own.sum())
         p = float(made[own].mean()) if n else float("nan")
         smooth = (n * p + 0.5) / (n + 1) if n else float("nan")
-        # of the posterior under Jeffreys' prior: right also where none went in
+        # of the posterior under the Jeffreys prior: right also where none went in
         error = (smooth * (1 - smooth) / (n + 2)) ** 0.5
         records[f"made, {zone}"] = Record("share", p, error, data=data, n=n)
         rows.append([zone, f"{n}", f"{n / len(x):.0%}", f"{p:.1%} ± {error:.1%}" if n else "–"])

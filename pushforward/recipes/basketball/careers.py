@@ -37,8 +37,8 @@ def seasons_of(path: Path) -> Any:
     frame = frame[frame.player.notna() & (frame.minutes_played > 0)].copy()
     if not len(frame):
         raise BadSource(
-            f"{path}: no row has a player and minutes; expected season totals with minutes_played"
-            " above 0"
+            f"{path}: no row has both a player and minutes; expected season totals with"
+            " minutes_played above 0"
         )
     frame["rebounds"] = frame.offense_rebounds + frame.defense_rebounds
     frame["year"] = frame.year.astype(int)

@@ -170,7 +170,7 @@ def test_evaluate_puts_like_beside_like_on_rows_that_were_set_aside(made: Path, 
     assert "density per unit" in table.err
     done = cli("evaluate", made / "pca", made / "faces")
     assert done.code == 2
-    assert "do not compare" in done.err
+    assert "not comparable" in done.err
 
 
 def test_the_numbers_in_the_card_are_those_of_evaluate(made: Path, cli) -> None:

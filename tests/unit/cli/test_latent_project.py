@@ -169,7 +169,7 @@ def test_a_direction_says_how_well_it_tells_the_classes(cli, made) -> None:
     assert found["accuracy"]["quantity"] == "balanced accuracy"
     assert found["accuracy"]["n"] == 12
     assert np.linalg.norm(found["vector"]) == pytest.approx(1)
-    assert "of held-out rows told by it (50% by chance)" in done.err
+    assert "of held-out rows classified correctly by it (50% by chance)" in done.err
     table = rows(Path("d.csv").read_text())
     assert sorted({float(r["strength"]) for r in table}) == pytest.approx(
         [-0.5, -0.25, 0, 0.25, 0.5, 0.75, 1, 1.25, 1.5]
@@ -191,8 +191,8 @@ def test_a_model_saved_from_python_is_drawn_by_its_prior(cli, made, tmp_path) ->
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["pca", "--kind", "gird"], 'Did you mean "grid"?'),
-        (["gmm"], "a gmm does not decode codes; models that do: "),
+        (["pca", "--kind", "gird"], "did you mean 'grid'?"),
+        (["gmm"], "the gmm model does not decode codes; models that do: "),
         (["pca", "--dims", "0,2", "--kind", "grid"], "no latent dimension 2: codes have 2"),
         (["pca", "--dims", "a,b", "--kind", "grid"], "--dims must be whole numbers from 0 up"),
         (["pca", "--kind", "path", "--rows", "0,1,2"], "ends of paths in pairs, got 3 rows"),
@@ -202,9 +202,9 @@ def test_a_model_saved_from_python_is_drawn_by_its_prior(cli, made, tmp_path) ->
         ),
         (
             ["pca", "--kind", "path", "--along", "arc"],
-            '"arc" for --along. Choose from: "line", "sphere"',
+            "--along must be 'line' or 'sphere', got 'arc'",
         ),
-        (["gan", "--kind", "path"], "a gan has no codes for observations"),
+        (["gan", "--kind", "path"], "the gan model cannot encode observations"),
         (["pca", "--kind", "direction"], "needs labels"),
         (["vae", "--kind", "direction", "--class", "c"], "--class 'c' is none of the labels"),
         (["pca", "--steps", "0"], "steps must be above 0, got 0"),
@@ -288,8 +288,11 @@ def test_models_with_conditions_and_without_a_prior(cli, made) -> None:
     ("arguments", "said"),
     [
         (["gan", "--start", "encoder"], "GAN has no encoder to start from; pass start='prior'"),
-        (["vae", "--start", "middle"], 'Choose from: "encoder", "prior", "hybrid"'),
-        (["gmm"], "a gmm does not decode codes; models that do: "),
+        (
+            ["vae", "--start", "middle"],
+            "--start must be 'encoder', 'prior' or 'hybrid', got 'middle'",
+        ),
+        (["gmm"], "the gmm model does not decode codes; models that do: "),
         (["pca", "--steps", "-1"], "must not be below 0"),
         (["pca", "--out", "a.npy"], "an .npy file holds no errors beside the codes"),
     ],

@@ -67,7 +67,7 @@ def test_version(cli) -> None:
     [
         (["fti"], "unknown command 'fti'; did you mean 'fit'?"),
         (["vae", "digits"], "(vae is a model: pushforward fit vae SOURCE)"),
-        (["sample"], "parameter RUN requires an argument"),
+        (["sample"], "expected RUN, got nothing"),
         (["sample", "--sed", "3"], "Did you mean --seed?"),
         (["fit"], "expected a model and a source"),
         (["fit", "gna", "digits"], "did you mean 'gan'?"),

@@ -49,5 +49,5 @@ def test_values_fit_their_annotations(hint: Any, good: list[Any], bad: list[Any]
 )
 def test_hyperparameters_of_the_wrong_kind_are_named(name: str, value: Any) -> None:
     check_hyperparameters(VAE, {"latent": 2, "hidden": (8,), "prior": "normal"})
-    with pytest.raises(ValueError, match=f"{name} is of the wrong kind"):
+    with pytest.raises(ValueError, match=f"{name} has the wrong type"):
         check_hyperparameters(VAE, {name: value})

@@ -110,7 +110,7 @@ def test_a_query_names_a_category_by_value(categories, given, expected):
 def test_an_unknown_label_is_named(categories, given):
     with pytest.raises(
         pf.ShapeMismatch,
-        match=f"label '{given}' is unknown; the model knows {', '.join(categories)}",
+        match=f"label '{given}' is unknown; the model has {', '.join(categories)}",
     ):
         to_codes(given, categories)
 

@@ -112,9 +112,9 @@ def test_one_block_at_a_time_is_in_memory(how: str) -> None:
         (
             lambda: pf.Stream(X),
             pf.InvalidKind,
-            "a stream takes a function that makes an iterator for every pass",
+            "a stream takes a function that returns a new iterator for every pass",
         ),  # type: ignore[arg-type]
-        (lambda: pf.Stream(lambda: iter(())), pf.BadSource, "the stream gave no rows"),
+        (lambda: pf.Stream(lambda: iter(())), pf.BadSource, "the stream yielded no rows"),
         (lambda: pf.Stream(in_blocks(X), length=0), pf.InvalidValue, "length"),
         (lambda: pf.Stream(in_blocks(X), shuffle=0), pf.InvalidValue, "shuffle"),
         (

@@ -105,7 +105,7 @@ CASES = {
         "a,b\n12.5%,1\n7 %,2\n",
         ("a", "b"),
         [[12.5, 1], [7, 2]],
-        "percents are read as numbers (12% is 12): a",
+        "percentages are read as numbers (12% is 12): a",
     ),
     "percents with a comma": ("a;b\n12,5%;1\n7%;2\n", ("a", "b"), [[12.5, 1], [7, 2]], "percents"),
     "comments before": ("# made by hand\n# on a Friday\na,b\n1,2\n", ("a", "b"), [[1, 2]], ""),

@@ -216,7 +216,7 @@ def test_expand_repeats_the_rows(make: Callable[[], RowDistribution]) -> None:
         wide = ours.expand((9,))
         assert (wide.batch_shape, wide.event_shape) == ((9,), ours.event_shape)
         assert wide.rsample(rng=0).shape == (9, *ours.event_shape)
-        with pytest.raises(ShapeMismatch, match="one batch axis"):
+        with pytest.raises(ShapeMismatch, match="a batch of identical rows has one axis"):
             ours.expand((2, 9))
         return
     wide = ours.expand((5, N))

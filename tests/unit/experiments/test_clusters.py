@@ -37,5 +37,7 @@ def test_sizes_count_the_rows_of_each_cluster(opened: Callable[[str], OpenedRun]
 def test_a_model_without_clusters_is_refused(
     opened: Callable[[str], OpenedRun], place: Path
 ) -> None:
-    with pytest.raises(pf.InvalidKind, match="a pca has no clusters; models that do: gmm, kmeans"):
+    with pytest.raises(
+        pf.InvalidKind, match="the pca model has no clusters; models that do: gmm, kmeans"
+    ):
         assign(opened("pca"), str(place / "people.csv"))

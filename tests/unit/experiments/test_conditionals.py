@@ -18,7 +18,7 @@ def test_the_command_writes_what_python_gets(
     opened: Callable[[str], OpenedRun], command: Callable[..., str], place: Path
 ) -> None:
     rest = condition(opened("gmm"), {"height": 1.7})
-    assert rest.summary == "given height = 1.7: a gmm of points in 1 dimension (weight)"
+    assert rest.summary == "given height = 1.7: gmm of points in 1 dimension (weight)"
     lines = list(csv.reader(command("condition", place / "gmm", "height=1.7").splitlines()))
     assert [list(rest.table()), *(list(map(str, r)) for r in zip(*rest.table().values()))] == lines
     flags = ["-n", 4, "--seed", 2]
@@ -55,7 +55,9 @@ def test_moments_of_mixtures_hold_the_distance_between_components() -> None:
 
 
 def test_what_cannot_be_conditioned_on_is_said(opened: Callable[[str], OpenedRun]) -> None:
-    with pytest.raises(pf.InvalidKind, match="a kmeans has no closed conditionals; models that do"):
+    with pytest.raises(
+        pf.InvalidKind, match="the kmeans model has no closed conditionals; models that do"
+    ):
         condition(opened("kmeans"), {"height": 1.0})
     with pytest.raises(pf.InvalidValue, match="height must be finite, got inf"):
         condition(opened("gmm"), {"height": float("inf")})

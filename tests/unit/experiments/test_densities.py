@@ -77,5 +77,5 @@ def test_what_cannot_be_measured_is_said(opened: Callable[[str], OpenedRun], pla
             densities(opened("gmm"), people).table(0)
         with pytest.raises(pf.InvalidValue, match="draws must be at least 1, got 0"):
             densities(opened("gmm"), people, draws=0)
-    with pytest.raises(pf.InvalidKind, match="a kmeans has neither a density nor a bound"):
+    with pytest.raises(pf.InvalidKind, match="the kmeans model has neither a density nor a bound"):
         densities(opened("kmeans"), people)

@@ -91,7 +91,7 @@ class _Plain:
         ),
         (
             {"by": _Plain(), "epochs": 3},
-            "_Plain takes no settings in fit, got epochs; pass them where it is made",
+            "_Plain takes no settings in fit, got epochs; pass them to its constructor",
         ),
         ({"epochs": 3, "steps": 2}, "give one budget, got epochs and steps"),
         ({"epochs": "many"}, "epochs must be a number"),

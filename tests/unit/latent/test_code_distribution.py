@@ -101,5 +101,5 @@ def test_lengths_are_in_standard_deviations_and_constant_dimensions_do_not_count
 def test_what_has_no_distribution() -> None:
     with pytest.raises(pf.ShapeMismatch, match="at least 2 codes"):
         CodeDistribution.of_codes(torch.zeros(1, 2))
-    with pytest.raises(pf.InvalidValue, match="above 0 and below 1"):
+    with pytest.raises(pf.InvalidValue, match="strictly between 0 and 1"):
         CodeDistribution(torch.zeros(1), torch.ones(1)).quantiles(torch.tensor([0.0]))

@@ -91,5 +91,5 @@ def test_between_observations_pca_s_straight_path_is_straight_in_the_data() -> N
     assert path.codes.shape == (5, 2, 3)
     assert torch.allclose(path.x, interpolate(x[:2], x[2:4], 5), atol=1e-10)
     assert torch.allclose(between(model, x[0], x[2], 5).x[:, 0], path.x[:, 0])
-    with pytest.raises(pf.InvalidKind, match="GMM does not both encode and decode"):
+    with pytest.raises(pf.InvalidKind, match="GMM cannot both encode and decode"):
         between(pf.GMM(1).fit(x), x[0], x[1])

@@ -180,7 +180,7 @@ def test_samples_that_are_all_alike_are_named_with_what_to_try(
     monkeypatch.setattr(images, "MAKERS", makers)
     found = images.run([Path("digits")])
     assert any(
-        note.startswith("DCGAN: collapse, samples are 0% as far apart as the data; try penalties=")
+        note.startswith("DCGAN: collapse, samples are 0% as spread out as the data; try penalties=")
         for note in found.notes
     )
     assert not any(note.startswith("other: collapse") for note in found.notes)
