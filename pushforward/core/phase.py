@@ -196,7 +196,8 @@ class Phase:
         every: runs when (step + 1) % every == 0, on that step's batch.
         simultaneous: takes its gradients at the same parameters
             as the previous phase (see `play_together`).
-        after: called after the update, without gradients (to clip weights, say), in every process.
+        after: called as after(batch, step) once the update is done, without gradients, in every
+            process: to clip weights, say, or to update a codebook from the batch's codes.
     """
 
     name: str
@@ -205,7 +206,7 @@ class Phase:
     optimizer: Optimizer = Adam()
     every: int = 1
     simultaneous: bool = False
-    after: Callable[[], None] | None = None
+    after: Callable[[Batch, Step], None] | None = None
 
 
 def play_together(*phases: Phase) -> list[Phase]:

@@ -190,7 +190,7 @@ class Loop:
             for phase in group:
                 self._learn(phase, batch, here, weight)
             for phase in group:
-                self.players.move(phase, here.fraction)
+                self.players.move(phase, batch, here)
         if self.players.average:
             self.players.average.update()
 

@@ -159,14 +159,14 @@ class Players:
             )
         return scalars
 
-    def move(self, phase: Phase, fraction: float) -> None:
-        """Take one step of a phase's optimiser, at its schedule's
-        rate for this fraction of the budget.
+    def move(self, phase: Phase, batch: Batch, here: Step) -> None:
+        """Take one step of a phase's optimiser, at its schedule's rate for this part of the budget;
+        the batch is for what the phase does after it.
         """
         optimizer, schedule = self._optimizers[phase.name], self._settings.schedule
         if isinstance(schedule, Mapping):
             schedule = schedule.get(phase.name, Schedule())
-        factor = schedule.factor(fraction) * self.backoff
+        factor = schedule.factor(here.fraction) * self.backoff
         for group, rate in zip(optimizer.param_groups, self.rates[phase.name]):
             group["lr"] = rate * factor
         if self._settings.clip is not None:
@@ -176,7 +176,7 @@ class Players:
         optimizer.step()
         if phase.after is not None:
             with torch.no_grad():
-                phase.after()
+                phase.after(batch, here)
 
     def _set_learning(self, names: tuple[str, ...]) -> None:
         if names == self._learning:

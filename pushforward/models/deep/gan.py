@@ -288,10 +288,13 @@ class GAN(CodeModel):
         moves_critic = self.optimizer
         for hack in self.hacks:
             moves_critic = hack.critic_optimizer(moves_critic)
-        after = (
-            (lambda: self.adversary.constrain(self.critic)) if self.adversary.constrains else None
+        critic = Phase(
+            "critic",
+            ("critic",),
+            self.critic_loss,
+            moves_critic,
+            after=self._constrain if self.adversary.constrains else None,
         )
-        critic = Phase("critic", ("critic",), self.critic_loss, moves_critic, after=after)
         player = Phase(
             "generator",
             ("generator",),
@@ -307,6 +310,9 @@ class GAN(CodeModel):
         return self.adversary.critic_terms(
             self.critic, self.adversary.compare(self.critic, _real(batch), fake, step), step
         )
+
+    def _constrain(self, batch: Batch, step: Step) -> None:
+        self.adversary.constrain(self.critic)
 
     def generator_loss(self, batch: Batch, step: Step) -> Terms:
         """The adversary's generator terms."""

@@ -39,7 +39,7 @@ class Spoilt(pf.Learner):
     def quality(self, batch: pf.Batch, *, rng: Any = None) -> torch.Tensor:
         return -self.error(batch, pf.Step())["error"]
 
-    def spoil(self) -> None:
+    def spoil(self, batch: pf.Batch, step: pf.Step) -> None:
         self.steps += 1
         if self.steps == self.at:
             self.map.weight.fill_(torch.nan)

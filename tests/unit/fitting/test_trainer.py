@@ -450,6 +450,30 @@ def test_reported_means_are_over_the_times_a_phase_was_played(
     assert [e.terms["generator"] for e in _of(events, Progress)] == [8.0] * 5
 
 
+class _Codebook(pf.Autoencoder):
+    """After every other update its decoder's bias is the mean of the batch it was updated on."""
+
+    def phases(self) -> list[Phase]:
+        self.batches, self.samples = [], []
+        return [
+            Phase("autoencoder", ("encoder", "decoder"), self._seen, every=2, after=self._take_mean)
+        ]
+
+    def _seen(self, batch: Batch, step: Step) -> Terms:
+        self.batches.append(batch.x.clone())
+        return self.squared_error(batch, step)
+
+    def _take_mean(self, batch: Batch, step: Step) -> None:
+        self.samples.append(step.samples)
+        self.decoder.layers[2].bias.copy_(batch.x.mean(0))
+
+
+def test_what_follows_an_update_has_its_batch() -> None:
+    model, _ = _fit(_Codebook(latent=2, hidden=(4,)), steps=6)
+    assert model.samples == [20, 60, 100]
+    assert torch.equal(model.decoder.layers[2].bias, model.batches[-1].mean(0))
+
+
 class _HalfFrozen(pf.Autoencoder):
     """Only the decoder learns; in it, one layer was frozen by its maker."""
 
