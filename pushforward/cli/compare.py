@@ -17,7 +17,7 @@ def compare(
     generated: Annotated[tuple[str, ...], Parameter(name="GENERATED")],
     /,
     *,
-    features: str = "raw",
+    features: str | None = None,
     metrics: str | None = None,
     train: str | None = None,
     label: str | None = None,
@@ -40,7 +40,8 @@ def compare(
         real: a file, folder, built-in name or run.
         generated: the same; a run is sampled as often as REAL has rows.
         features: feature spaces to compare in, separated by commas: raw, scaled, pca(50),
-            classifier, efficientnet.
+            classifier, efficientnet; by default raw, or scaled for tables whose columns are of
+            different units.
         metrics: fid, kid, mmd, prdc, c2st, ks, diversity, modes, memorising, parzen,
             inception_score; of images beside their originals psnr, ssim, ms_ssim, ssim_daala; by
             default fid,kid,prdc,c2st.
@@ -65,7 +66,7 @@ def compare(
     comparison = Comparison(
         real,
         generated,
-        spaces=arguments.split_names(features),
+        spaces=None if features is None else arguments.split_names(features),
         metrics=None if metrics is None else arguments.split_names(metrics),
         train=train,
         y=label,

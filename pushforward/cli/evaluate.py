@@ -55,7 +55,8 @@ def evaluate(
         also_rows: how many rows, from the first, --also measures.
         features: also compare as many samples with the rows, in these feature spaces: raw,
             scaled, pca(50), classifier, efficientnet (separated by commas); by default only runs
-            without any other measure are compared, in raw.
+            without any other measure are compared, in raw, or in scaled for tables whose columns
+            are of different units.
         json: one record a line, as JSON.
     """
     from pushforward.cli.progress import Counted

@@ -26,7 +26,13 @@ from pushforward.experiments.opened import (
     open_run,
     table_settings,
 )
-from pushforward.experiments.sample import Rows, as_numbers, measure_samples, sample_run
+from pushforward.experiments.sample import (
+    Rows,
+    as_numbers,
+    measure_samples,
+    sample_run,
+    usual_features,
+)
 from pushforward.metrics.feature_names import find_features
 from pushforward.metrics.modes import modes
 from pushforward.metrics.scores import PAIRED, USUAL, scores
@@ -48,7 +54,8 @@ class Comparison:
     Args:
         real: a file, folder, built-in name or run.
         generated: the same; runs are sampled from.
-        spaces: feature spaces by name.
+        spaces: feature spaces by name; if None raw, or scaled for tables whose columns are of
+            different units.
         metrics: by name; the usual ones if None, plus modes and memorising where applicable.
         train: the model's training rows, for memorising and parzen; `real` are then new rows.
         y: labels of `real`, for a classifier and for conditional runs.
@@ -61,7 +68,7 @@ class Comparison:
 
     real: str
     generated: Sequence[str]
-    spaces: Sequence[str] = ("raw",)
+    spaces: Sequence[str] | None = None
     metrics: Sequence[str] | None = None
     train: str | None = None
     y: str | None = None
@@ -104,8 +111,14 @@ def compare(
     training = None if comparison.train is None else plan.training(comparison.train, truth)
     _warn_of_copies(truth, others, warn)
     low, high = truth.ends
+    spaces = comparison.spaces or [usual_features(truth.space)]
+    if comparison.spaces is None and spaces != ["raw"]:
+        say(
+            f"features: {spaces[0]}, as the columns are of different units or categories;"
+            f" {argument('features', 'raw')} compares them as they are"
+        )
     results: list[list[Record]] = [[] for _ in others]
-    for name in comparison.spaces if any(metric != "modes" for metric in metrics) else ():
+    for name in spaces if any(metric != "modes" for metric in metrics) else ():
         device = find_device(comparison.device)
         space = find_features(
             name, truth.x, truth.labels, low=low, high=high, device=device, rng=comparison.seed
@@ -162,7 +175,7 @@ class _Plan:
             return self._sample(text, None, 0)
         like = next((run.model for run in self.opened.values()), None)
         conditional = any(run.conditional for run in self.opened.values())
-        y = asked.y or ("auto" if "classifier" in asked.spaces or conditional else None)
+        y = asked.y or ("auto" if "classifier" in (asked.spaces or ()) or conditional else None)
         table = table_settings(text, table=asked.table)
         source = read(
             text, like=like, seed=asked.seed, **asked.reading, **asked_conditions(y), **table

@@ -23,7 +23,7 @@ from pushforward.experiments.measure import (
     refuse_unlike,
 )
 from pushforward.experiments.opened import MEASURED_ROWS, OpenedRun, open_run, read_like
-from pushforward.experiments.sample import Rows, compare_with_data, of_run
+from pushforward.experiments.sample import Rows, compare_with_data, of_run, usual_features
 
 __all__ = ["Evaluation", "SampledRuns", "evaluate_runs"]
 
@@ -76,9 +76,10 @@ class Evaluation:
 
     def sample_spaces(self, names: Sequence[str] = ()) -> list[str]:
         """Where to compare samples with rows: in the feature spaces that are named, else nowhere if
-        all runs have a measure, else in the coordinates of the data.
+        all runs have a measure, else in the coordinates of the data (`usual_features`).
         """
-        return list(names) or ([] if all(self.measured) else ["raw"])
+        usual = [usual_features(rows.space) for _, rows in self._sampling] or ["raw"]
+        return list(names) or ([] if all(self.measured) else usual[:1])
 
     def sample(self, space: str, warn: Callable[[str], None] = lambda text: None) -> SampledRuns:
         """As many samples of each run as there are rows, beside them in a feature space.

@@ -30,6 +30,7 @@ __all__ = [
     "as_numbers",
     "of_run",
     "sample_run",
+    "usual_features",
 ]
 
 SAMPLED = ("fid", "kid", "prdc")
@@ -176,6 +177,13 @@ def compare_with_data(
     columns = real.names if name in ("raw", "scaled") else ()
     (records,) = measure_samples(space, real, [samples], None, SAMPLED, False, columns, 0, warn)
     return [of_run(record, run) for record in records], samples
+
+
+def usual_features(space: Space) -> str:
+    """The feature space that suits data of a space: the coordinates; standardised where columns
+    are of different units, as distances would otherwise be those of one column.
+    """
+    return "scaled" if space.mixes_units else "raw"
 
 
 def of_run(record: Record, run: OpenedRun) -> Record:

@@ -202,3 +202,20 @@ def test_what_cannot_be_done_is_said(made: Path, cli, more: list[str], said: str
     assert done.code == 2
     assert said in done.err
     assert "Traceback" not in done.err
+
+
+def test_tables_of_different_units_are_compared_standardised(tmp_path: Path, cli) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("one", "two"):
+        rows = [f"{a:.1f},{w:.0f}" for a, w in rng.normal([40, 3e4], [10, 1e4], (60, 2))]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["age,income", *rows]) + "\n")
+    done = cli("compare", "one.csv", "two.csv", "--metrics", "kid,fid", "--json")
+    for record in records(done.out):
+        assert record["details"]["features"].startswith("scaled")
+        assert record["value"] < 1
+    assert "--features raw compares them as they are" in done.err
+    raw = cli("compare", "one.csv", "two.csv", "--metrics", "fid", "--features", "raw", "--json")
+    assert records(raw.out)[0]["details"]["features"].startswith("raw")
+    assert "compares them as they are" not in raw.err
+    alike = cli("compare", "ring:60", "moons:60", "--metrics", "fid", "--json")
+    assert records(alike.out)[0]["details"]["features"].startswith("raw")

@@ -90,3 +90,11 @@ def test_runs_on_different_rows_are_not_compared(place: Path) -> None:
 def test_clusters_alone_cannot_be_measured(place: Path) -> None:
     with pytest.raises(pf.InvalidValue, match="none of these runs has a density"):
         evaluate_runs([place / "kmeans"]).sample("raw")
+
+
+def test_samples_of_a_table_of_different_units_are_compared_standardised(tmp_path: Path) -> None:
+    rows = [f"{20 + i % 7},{20000 + 1000 * (i % 40)}" for i in range(80)]
+    (tmp_path / "pay.csv").write_text("\n".join(["age,income", *rows]) + "\n")
+    model = pf.GAN(latent=1, hidden=(8,))
+    pf.Experiment(model, str(tmp_path / "pay.csv"), fitter={"steps": 2}).run(tmp_path / "run")
+    assert evaluate_runs([tmp_path / "run"]).sample_spaces() == ["scaled"]
