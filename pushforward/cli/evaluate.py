@@ -41,7 +41,9 @@ def evaluate(
     quiet: arguments.Quiet = False,
     json: arguments.JsonLines = False,
 ) -> None:
-    """Measure runs on the same held-out rows: log-density or bounds on it, errors, samples.
+    """Measure runs on held-out rows: log-density or bounds on it, errors, samples.
+
+    Runs that hold out the same rows are compared in one table.
 
     Args:
         runs: run folders.
@@ -72,19 +74,28 @@ def evaluate(
             table=arguments.table_settings(table),
             listener=lambda name: (lambda event: None) if quiet or json else Counted(voice, name),
         )  # fmt: skip
-    for measured in (evaluation.measured, evaluation.estimated):
-        if any(measured) and not json:
-            heading, shown, note = bounds_table(evaluation.runs, measured)
-            voice.say(heading)
-            stdout().print(shown)
-            voice.say(note) if note else None
-    _write(voice, evaluation.records)
-    for space in evaluation.sample_spaces(_split(features)):
-        sampled = evaluation.sample(space, voice.warn)
-        _write(voice, [record for records in sampled.records for record in records])
-        if not json:
-            voice.say(f"samples, as many as rows: {len(sampled.samples[0].x)}")
-            stdout().print(samples_table(sampled.space, sampled.records, sampled.samples))
+    groups = evaluation.by_rows()
+    for group in groups:
+        if group.is_empty and not evaluation.is_empty:
+            folders = ", ".join(str(run.folder) for run in group.runs)
+            voice.warn(f"{folders}: no density, bound, reconstructions or samples to measure")
+            continue
+        # with one table its heading is said beside it; of several each names its rows
+        tell = voice.say if len(groups) == 1 or json else voice.write
+        for measured in (group.measured, group.estimated):
+            if any(measured) and not json:
+                heading, shown, note = bounds_table(group.runs, measured)
+                tell(heading)
+                stdout().print(shown)
+                voice.say(note) if note else None
+        _write(voice, group.records)
+        for space in group.sample_spaces(_split(features)):
+            sampled = group.sample(space, voice.warn)
+            _write(voice, [record for records in sampled.records for record in records])
+            if not json:
+                n = len(sampled.samples[0].x)
+                tell(f"samples beside {group.data}, as many as rows: {n}")
+                stdout().print(samples_table(sampled.space, sampled.records, sampled.samples))
 
 
 def _split(text: str | None) -> list[str]:

@@ -1,12 +1,13 @@
 """Runs side by side: held-out measures, costlier estimates, and samples beside rows.
 
-Records of several runs are refused unless they were measured on the same rows in the same way.
+Runs compare only with those that were measured on the same rows: `Evaluation.by_rows` takes them
+apart. Records of the same rows are refused unless they were measured in the same way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pushforward.core.argument_names import argument
@@ -18,6 +19,7 @@ from pushforward.experiments.measure import (
     DRAWS,
     ESTIMATORS,
     Annealing,
+    describe_data,
     estimates,
     measure_run,
     refuse_unlike,
@@ -68,6 +70,42 @@ class Evaluation:
         able = [pair for pair in zip(self.runs, self.held_out) if pair[0].can("Samples")]
         object.__setattr__(self, "_sampling", able)
 
+    def by_rows(self) -> list[Evaluation]:
+        """The evaluations of the runs that were measured on the same rows, one for each such set of
+        rows, in the order of the runs.
+        """
+        places: dict[str, list[int]] = {}
+        for i, rows in enumerate(self.held_out):
+            places.setdefault(describe_data(rows), []).append(i)
+        return [
+            replace(
+                self,
+                runs=[self.runs[i] for i in group],
+                held_out=[self.held_out[i] for i in group],
+                measured=[self.measured[i] for i in group],
+                estimated=[self.estimated[i] for i in group],
+            )
+            for group in places.values()
+        ]
+
+    @property
+    def data(self) -> str:
+        """The rows of the first run, as records describe them."""
+        return describe_data(self.held_out[0])
+
+    def refuse_unlike(self) -> None:
+        """Raise InvalidValue if runs on the same rows were not measured in the same way."""
+        for group in self.by_rows():
+            refuse_unlike(group.runs, group.measured)
+            # BDMC simulates rows of its own for each run.
+            without = [[r for r in each if r.quantity != "bdmc"] for each in group.estimated]
+            refuse_unlike(group.runs, without)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to measure of any run."""
+        return not any(self.measured) and not self._sampling
+
     @property
     def records(self) -> list[Record]:
         """All records, run by run."""
@@ -89,7 +127,7 @@ class Evaluation:
             warn: called with what is left out, and why.
 
         Raises:
-            InvalidValue: If no run has samples, or runs do not compare.
+            InvalidValue: If no run has samples, or runs do not compare, as on other rows.
         """
         if not self._sampling:
             raise InvalidValue(UNMEASURABLE)
@@ -130,7 +168,8 @@ def evaluate_runs(
         listener: for the name of an estimator, what is called with its progress.
 
     Raises:
-        InvalidValue: For settings out of range, or runs that do not compare.
+        InvalidValue: For settings out of range, or runs that were measured on the same rows but do
+            not compare.
         BadRun: For a run that held no rows out.
     """
     annealing = annealing or Annealing()
@@ -151,10 +190,9 @@ def evaluate_runs(
         measured.append([of_run(r, run) for r in measure_run(run, rows, draws=draws, most=most)])
         costly = estimates(run, rows, estimators, annealing, listener)
         estimated.append([of_run(record, run) for record in costly])
-    refuse_unlike(opened, measured)
-    # BDMC simulates rows of its own for each run.
-    refuse_unlike(opened, [[r for r in each if r.quantity != "bdmc"] for each in estimated])
-    return Evaluation(opened, held_out, measured, estimated, most)
+    evaluation = Evaluation(opened, held_out, measured, estimated, most)
+    evaluation.refuse_unlike()
+    return evaluation
 
 
 def _check(draws: int, most: int, annealing: Annealing, estimators: Sequence[str]) -> None:

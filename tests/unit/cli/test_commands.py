@@ -168,9 +168,16 @@ def test_evaluate_puts_like_beside_like_on_rows_that_were_set_aside(made: Path, 
     table = cli("evaluate", made / "pca", made / "vae", "--draws", "5")
     assert "log-density" in table.out
     assert "density per unit" in table.err
-    done = cli("evaluate", made / "pca", made / "faces")
-    assert done.code == 2
-    assert "not comparable" in done.err
+
+
+def test_evaluate_puts_runs_on_other_rows_in_tables_of_their_own(made: Path, cli) -> None:
+    done = cli("evaluate", made / "pca", made / "faces", made / "vae", "--draws", "0")
+    assert done.code == 0
+    first, second = done.out.split("measured on ")[1:]
+    assert first.startswith("people.csv test (12 rows")
+    assert [Path(made / name).name in first for name in ("pca", "vae", "faces")] == [1, 1, 0]
+    assert second.startswith("photos")
+    assert "faces" in second
 
 
 def test_the_numbers_in_the_card_are_those_of_evaluate(made: Path, cli) -> None:

@@ -82,9 +82,25 @@ def test_settings_out_of_range_are_refused_by_the_names_of_arguments(
         evaluate_runs([place / "gmm"], **arguments)
 
 
-def test_runs_on_different_rows_are_not_compared(place: Path) -> None:
+def test_runs_are_gathered_by_the_rows_they_are_measured_on(place: Path) -> None:
+    evaluation = evaluate_runs([place / name for name in ("codes", "vae", "pca")])
+    tables, images = evaluation.by_rows()
+    assert [run.folder for run in tables.runs] == [place / "codes", place / "pca"]
+    assert [run.folder for run in images.runs] == [place / "vae"]
+    assert {r.data for r in tables.records} == {tables.data}
+    assert tables.data.startswith("people.csv test (12 rows")
+    assert len(tables.records) + len(images.records) == len(evaluation.records)
     with pytest.raises(pf.InvalidValue, match="evaluate them apart, or on the same data"):
-        evaluate_runs([place / "codes", place / "vae"])
+        evaluation.sample("raw")  # in one table
+
+
+def test_other_measures_of_the_same_rows_are_refused(tmp_path: Path) -> None:
+    for name in ("gaussian", "discretised_logistic"):
+        model = pf.VAE(latent=1, hidden=(4,), likelihood=name)
+        fitted = pf.Experiment(model, "digits", fitter={"steps": 1})
+        fitted.run(tmp_path / name)
+    with pytest.raises(pf.InvalidValue, match="evaluate them apart, or on the same data"):
+        evaluate_runs([tmp_path / "gaussian", tmp_path / "discretised_logistic"], draws=0, most=20)
 
 
 def test_clusters_alone_cannot_be_measured(place: Path) -> None:
