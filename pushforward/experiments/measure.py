@@ -20,7 +20,14 @@ from pushforward.metrics.likelihood import naive
 from pushforward.metrics.preparation import prepare_rows
 from pushforward.metrics.reconstruction import squared_error
 
-__all__ = ["ESTIMATORS", "Annealing", "measure_run", "describe_data", "refuse_unlike"]
+__all__ = [
+    "ESTIMATORS",
+    "Annealing",
+    "is_measurable",
+    "measure_run",
+    "describe_data",
+    "refuse_unlike",
+]
 
 DRAWS = 100
 ESTIMATORS = ("naive", "ais", "bdmc")
@@ -40,6 +47,15 @@ def describe_data(source: Source) -> str:
     """The description of the data in records."""
     name = getattr(source, "name", "") or "data"
     return f"{name} ({len(source)} rows, {fingerprint(source)})"
+
+
+def is_measurable(run: OpenedRun) -> bool:
+    """Whether `evaluate` has anything to measure of a run: density, bound, reconstructions or
+    samples.
+    """
+    return any(run.can(ability) for ability in ("HasDensity", "HasBound", "Samples")) or run.can(
+        "Encodes", "Decodes"
+    )
 
 
 def measure_run(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pushforward import plots
 from pushforward.core.argument_names import argument
-from pushforward.core.capabilities import Assigns, Encodes, HasDensity
+from pushforward.core.capabilities import Assigns, Encodes, HasDensity, Samples
 from pushforward.core.data_types import Observations
 from pushforward.core.errors import BadRun, InvalidKind, InvalidValue, suggest
 from pushforward.core.model import Model
@@ -22,9 +22,10 @@ from pushforward.experiments.labelled_rows import LabelledRows, if_available
 from pushforward.experiments.opened import OpenedRun, read_like, table_settings
 from pushforward.experiments.view import View, heading
 from pushforward.models.classical.pca import PCA
+from pushforward.plots.advice import advise_instead
 from pushforward.plots.matplotlib_types import Figure
 
-__all__ = ["KINDS", "MOST", "ViewKind", "model_view", "suitable_kind"]
+__all__ = ["KINDS", "MOST", "ViewKind", "has_figure", "model_view", "suitable_kind"]
 
 ViewKind = Literal[
     "density", "marginals", "corner", "clusters", "scree", "biplot", "embedding", "choice"
@@ -52,6 +53,14 @@ def suitable_kind(model: Model) -> ViewKind:
         return "embedding"
     by_size: dict[int, ViewKind] = {1: "marginals", 2: "density"}
     return by_size.get(space.size, "corner")
+
+
+def has_figure(model: Model) -> bool:
+    """Whether there is a figure of a fitted model."""
+    space = model.fitted_space()
+    if space.kind != "points":
+        return isinstance(model, Encodes)
+    return space.size > 1 or isinstance(model, (HasDensity, Samples))
 
 
 def model_view(
@@ -154,9 +163,10 @@ def _figure_of_rows(
         return _choice(run, rows.x, most, title)
     model: Model = run.model
     if not isinstance(model, Encodes):
+        is_points = model.fitted_space().kind == "points"
+        other = f"try {argument('kind', suitable_kind(model))}" if is_points else ""
         raise InvalidKind(
-            f"the {run.name} model has no codes to draw; try"
-            f" {argument('kind', suitable_kind(run.model))}"
+            f"the {run.name} model has no codes to draw; {other or advise_instead(model)}"
         )
     with torch.no_grad():
         codes = codes_of(model, rows)

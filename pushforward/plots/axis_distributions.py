@@ -17,6 +17,7 @@ from pushforward.core.random import Rng
 from pushforward.core.space import Space
 from pushforward.core.units import HasSpace
 from pushforward.models.classical.kde import KDE
+from pushforward.plots.advice import advise_instead
 from pushforward.plots.style import (
     to_numbers,
 )
@@ -95,7 +96,8 @@ def select_axes(
         space = cast(HasSpace, model).fitted_space()
     if space.kind != "points" or space.size < count:
         raise InvalidKind(
-            f"this plot needs points in at least {count} dimension{'s' * (count > 1)}, got {space}"
+            f"this plot needs points in at least {count} dimension{'s' * (count > 1)}, got {space};"
+            f" {advise_instead(model)}"
         )
     positions = list(range(count)) if axes is None else [space.axis(a) for a in axes]
     if len(positions) != count or len(set(positions)) != count:
@@ -132,8 +134,7 @@ def _distribution(
             )
         if not isinstance(model, Samples):
             raise InvalidKind(
-                f"{type(model).__name__} has neither a density nor samples; draw its codes"
-                " instead (embedding)"
+                f"{type(model).__name__} has neither a density nor samples; {advise_instead(model)}"
             )
         rows = model.sample(DRAWS, rng=0)[:, positions].double()
     assert rows is not None  # without a model there are rows

@@ -17,6 +17,7 @@ from torch import Tensor
 from pushforward.core.capabilities import Assigns
 from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidKind, InvalidValue
+from pushforward.plots.advice import advise_instead
 from pushforward.plots.matplotlib_types import Axes, Figure, Patch
 from pushforward.plots.style import (
     COLOURS,
@@ -66,7 +67,9 @@ def clusters(
         )
     space = model.fitted_space()  # type: ignore[attr-defined]
     if space.kind != "points" or space.size < 2:
-        raise InvalidKind(f"this plot needs points in at least 2 dimensions, got {space}")
+        raise InvalidKind(
+            f"this plot needs points in at least 2 dimensions, got {space}; {advise_instead(model)}"
+        )
     rows = space.conform(x).double()
     owner = to_numbers(model.assign(x) if owner is None else owner).astype(int)
     means, covariances = _shape(model)

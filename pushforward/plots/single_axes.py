@@ -14,6 +14,7 @@ from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidKind
 from pushforward.core.space import Space
 from pushforward.core.units import HasSpace
+from pushforward.plots.advice import advise_instead
 from pushforward.plots.axis_distributions import (
     DRAWS,
     AxisDistribution,
@@ -50,7 +51,7 @@ def marginals(
 ) -> Figure:
     """The marginal of each axis: the model's curve over the histogram of the rows, if given."""
     space = Space.infer(model) if is_rows(model) else cast(HasSpace, model).fitted_space()
-    positions = _select_axes(space, axes)
+    positions = _select_axes(model, space, axes)
     columns = min(columns, len(positions))
     figure, grid = new_page(
         3.3 * columns,
@@ -70,11 +71,9 @@ def marginals(
     return figure
 
 
-def _select_axes(space: Space, axes: Sequence[str | int] | None) -> list[int]:
+def _select_axes(model: object, space: Space, axes: Sequence[str | int] | None) -> list[int]:
     if space.kind != "points":
-        raise InvalidKind(
-            f"this plot needs points, got {space}; draw the codes of images instead (embedding)"
-        )
+        raise InvalidKind(f"this plot needs points, got {space}; {advise_instead(model)}")
     return (
         [space.axis(a) for a in axes]
         if axes is not None
@@ -126,7 +125,7 @@ def corner(
         if rows_only
         else cast(HasSpace, model).fitted_space()
     )
-    positions = _select_axes(space, axes)
+    positions = _select_axes(model, space, axes)
     if len(positions) < 2:
         return marginals(model, x, axes=positions, title=title)
     n = len(positions)

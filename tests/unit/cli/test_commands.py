@@ -420,3 +420,25 @@ def test_titles_that_a_font_lacks_or_that_do_not_fit(tmp_path, capfd, title, cod
         )
     assert (tmp_path / "x.png").exists() == (code == 0)
     assert ("Glyph" in said) == (title == "日本 ☃")
+
+
+@pytest.mark.parametrize(
+    ("model", "flags"),
+    [
+        ("pca", []), ("kde", []), ("gaussian", []), ("gmm", ["--components", "2"]),
+        ("kmeans", ["--clusters", "2"]), ("kmeans", ["--clusters", "2", "--held-out", "0"]),
+        ("autoencoder", ["--steps", "2"]), ("autoencoder", ["--steps", "2", "--held-out", "0"]),
+        ("vae", ["--steps", "2"]), ("gan", ["--steps", "2"]), ("infogan", ["--steps", "2"]),
+        ("ebgan", ["--steps", "2"]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("source", ["ring:80", "digits"])
+def test_what_a_fit_says_comes_next_works(model: str, flags: list[str], source: str, cli) -> None:
+    done = cli("fit", model, source, *flags, "--run", "run")
+    assert done.code == 0, done.err
+    lines = done.err[done.err.index("next:") :].splitlines()
+    commands = [line.split("pushforward ")[1] for line in lines]
+    assert commands
+    for command in commands:
+        words = [source if word == "FILE" else word for word in command.split()]
+        assert cli(*words).code == 0, command

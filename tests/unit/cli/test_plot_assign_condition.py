@@ -321,3 +321,13 @@ def test_the_conditional_distribution_of_dates_is_told_in_dates(cli, dated, tmp_
     assert abs((datetime.date.fromisoformat(day["mean"]) - datetime.date(2024, 6, 1)).days) < 10
     assert 0 < float(day["sd"]) < 100
     assert float(rows(done.out)[2]["mean"])  # a height stays a number
+
+
+@pytest.mark.parametrize("kind", [None, "embedding", "corner", "marginals", "density"])
+def test_a_plot_that_images_do_not_have_is_not_advised(kind: str | None, cli) -> None:
+    assert cli("fit", "gan", "digits", "--steps", "1", "--run", "run", "-q").code == 0
+    done = cli("plot", "run", *(["--kind", kind] if kind else []))
+    assert done.code == 2
+    assert "write samples instead (sample), or a film of the training (film)" in done.err
+    for other in ("embedding", "--kind"):
+        assert other not in done.err.partition(";")[2]
