@@ -41,7 +41,10 @@ NAMED_TUPLES = ("core.phase", "densities.codes")  # these hide their module's na
 REFUSING = (
     "core.stream",
     "data.reading",
+    "experiments.compare",
+    "experiments.experiment",
     "experiments.latent_views",
+    "experiments.measure",
     "experiments.projections",
     "experiments.views",
     "fitting.em",

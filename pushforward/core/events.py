@@ -52,7 +52,8 @@ class Started(Event):
     Args:
         budget: the whole budget in samples; None if only time is limited.
         model: the name of the model.
-        parameters: number of fitted parameters.
+        parameters: number of the networks' weights; 0 of models fitted by passes, which have none
+            before the first pass.
         note: settings that the fit adjusted, such as a smaller batch for few rows; '' if none.
     """
 

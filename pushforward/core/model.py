@@ -75,13 +75,14 @@ class Model(Assembled):
             y: conditions, leading length n;
                 True for labels that come with the data, or the name of a column or array.
             weights: non-negative weights (n,), or the name of a column.
-            by: a fitter; the model's default if not given.
+            by: a fitter; the model's default if not given, with its own budget.
             dequantise: whether to add U(-½, ½) to integers, so that a density per unit makes sense.
                 By default, for integer image levels if the model has such a density; not for
                 integer points and table columns.
             settings: settings of the fitter, by name: epochs=3, run='runs/mine', quiet=True. Those
                 of `Trainer` for models trained by gradients, and of `EM` for models fitted by
-                passes.
+                passes. They override those of `by`, which stays as it is; a budget in another unit
+                replaces its own: fit(x, by=Trainer(epochs=5, seed=1), steps=90) takes 90 steps.
         """
         fitter = adjust_fitter(
             self.default_fitter() if by is None else by,

@@ -14,6 +14,7 @@ from pushforward.core.argument_names import argument
 from pushforward.core.errors import BadSource, InvalidValue, ShapeMismatch
 from pushforward.core.random import derive, permutation
 from pushforward.core.records import Record
+from pushforward.core.scalars import normalise_settings
 from pushforward.core.source import Source
 from pushforward.data import read
 from pushforward.data.formats.builtin import centres
@@ -78,6 +79,9 @@ class Comparison:
     rows: int = MEASURED_ROWS
     seed: int = 0
     device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        normalise_settings(self)
 
 
 def compare(

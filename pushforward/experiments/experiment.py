@@ -21,6 +21,7 @@ from pushforward.core.manifest import Manifest
 from pushforward.core.model import Model
 from pushforward.core.plain import Plain
 from pushforward.core.records import Record
+from pushforward.core.scalars import normalise_settings
 from pushforward.core.source import Source, fingerprint
 from pushforward.core.storage import describe, write_tensors
 from pushforward.data import read, split
@@ -109,6 +110,9 @@ class Experiment:
     start: str | Path | None = None
     bounds: int = 0
     command: str = ""
+
+    def __post_init__(self) -> None:
+        normalise_settings(self)
 
     def read(self) -> Source:
         """The rows before the split; conditions only if requested."""

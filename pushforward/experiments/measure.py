@@ -12,6 +12,7 @@ from pushforward.core.argument_names import argument
 from pushforward.core.errors import InvalidValue
 from pushforward.core.events import Event
 from pushforward.core.records import Record, require_comparable
+from pushforward.core.scalars import normalise_settings
 from pushforward.core.source import Source, fingerprint
 from pushforward.experiments.opened import MEASURED_ROWS, OpenedRun, labels_of
 from pushforward.metrics import likelihood
@@ -41,6 +42,9 @@ class Annealing:
     temperatures: int = 1000
     chains: int = 16
     rows: int = 100
+
+    def __post_init__(self) -> None:
+        normalise_settings(self)
 
 
 def describe_data(source: Source) -> str:

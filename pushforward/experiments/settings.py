@@ -246,6 +246,7 @@ TEXTS: dict[str, dict[str, Any]] = {
         "help": "instead of the model's own: flip, crop(padding=2), affine, ...; none for no"
                 " augmentation",
     },
+    "epochs": {"help": "the budget in passes over the data"},
     "keep_best": {"help": "hold out a tenth of the training rows and end with the weights that"
                           " were best on them"},
     "patience": {

@@ -116,9 +116,11 @@ def check_budget(name: str, value: object) -> None:
     if value is None:
         return
     number = _number(name, value)
-    if isinstance(value, str) and value.startswith("+"):
+    if isinstance(value, str):
         raise InvalidValue(
             f"{name}={value!r} extends a resumed run; without resume, pass the whole budget"
+            if value.startswith("+")
+            else f"{name} must be a number, got the text {value!r}; pass {name}={number:g}"
         )
     require_positive(**{name: number})
 

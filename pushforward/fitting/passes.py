@@ -82,9 +82,7 @@ class Passes:
         self._restore()
         fitted, starts = self._fitted, self._fitted.starts
         budget = (fitted.batch or len(self._source)) * (1 if fitted.single else self._most * starts)
-        learnt = [b for k, b in self._model.named_buffers() if k.rpartition(".")[2].endswith("_")]
-        parameters = sum(buffer.numel() for buffer in learnt)
-        self._emit(Started(self.samples, self.seconds, budget, fitted.name, parameters))
+        self._emit(Started(self.samples, self.seconds, budget, fitted.name))
         while self.attempt < starts:
             ended, value = self._once()
             if ended == "interrupted" and self._folder.kept:

@@ -67,8 +67,8 @@ class Trainer(ExplicitSettings):
     """Fits a learner by running its phases on batches.
 
     Args:
-        epochs: the budget in passes over the data; the model's
-            own if no budget is passed. When resuming, '+50' extends a budget.
+        epochs: the budget in passes over the data; 20 if no budget is given. A model's own fitter,
+            which `fit` uses without `by`, may have more. When resuming, '+50' extends a budget.
         steps: the budget in steps, instead of epochs.
         samples: the budget in observations seen, likewise.
         minutes: the budget in minutes, likewise.

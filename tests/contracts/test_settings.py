@@ -16,6 +16,7 @@ import pytest
 import torch
 
 import pushforward as pf
+from pushforward.core.budgets import BUDGETS
 from pushforward.core.kinds import read_hints
 from pushforward.core.learner import Learner
 from pushforward.core.model import Model
@@ -23,6 +24,8 @@ from pushforward.core.numbers import require_whole, to_python
 from pushforward.core.phase import Adam
 from pushforward.core.random import generator, normal
 from pushforward.core.registry import Value, catalogue
+from pushforward.experiments.compare import Comparison
+from pushforward.experiments.measure import Annealing
 from pushforward.fitting.em import EM
 from pushforward.fitting.film import Film
 from tests.small_models import NAMES, data, fitted, make, rows
@@ -265,7 +268,13 @@ WRONG = {
 WHOLE = ("fraction", "whole float", "text", "None", "True", "nan", "number as text")
 """What is no whole number."""
 FITTERS = {"Trainer": pf.Trainer, "EM": EM}
-MAKERS = {**{name: type(make(name)) for name in NAMES}, **FITTERS, "FourierKDE": pf.FourierKDE}
+DESCRIPTIONS = {"Experiment": pf.Experiment, "Comparison": Comparison, "Annealing": Annealing}
+MAKERS = {
+    **{name: type(make(name)) for name in NAMES},
+    **FITTERS,
+    **DESCRIPTIONS,
+    "FourierKDE": pf.FourierKDE,
+}
 VALUES = {f"{m.family} {m.name}": m for m in families()}
 
 
@@ -302,6 +311,8 @@ def test_a_setting_of_the_wrong_kind_is_refused_in_one_line(owner: str, setting:
         ("object", "function", "bytes", "complex", "matrix") if "Any" not in str(hint) else ()
     ):
         assert errors[kind] is not None, f"{owner}({setting}={kind}) was taken"
+    if setting in BUDGETS and owner in FITTERS:
+        assert errors["number as text"] is not None
     if hint is int:
         assert [kind for kind in WHOLE if errors[kind] is None] == []
     if hint is float:

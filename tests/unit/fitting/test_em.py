@@ -61,6 +61,23 @@ def test_events_tell_the_whole_story() -> None:
     assert last.quality == middle[-1].terms["log_likelihood"]  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(
+    ("model", "weights"),
+    [
+        (pf.PCA(1), 0),
+        (pf.KMeans(2), 0),
+        (pf.GMM(2), 0),
+        (pf.KDE(), 0),
+        (pf.Autoencoder(1, hidden=(2,)), (3 * 2 + 2 + 2 + 1) + (2 + 2 + 2 * 3 + 3)),
+    ],
+)
+def test_weights_are_counted_and_nothing_else(model: pf.Model, weights: int) -> None:
+    events: list[Event] = []
+    model.fit(rows(), listeners=[events.append], steps=1, quiet=True)
+    assert isinstance(events[0], Started)
+    assert events[0].parameters == weights
+
+
 def test_the_budget_ends_it() -> None:
     events: list[Event] = []
     pf.GMM(3, start="random").fit(rows(), by=pf.EM(steps=2, tolerance=0, listeners=[events.append]))

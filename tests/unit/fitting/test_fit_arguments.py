@@ -95,6 +95,9 @@ class _Plain:
         ),
         ({"epochs": 3, "steps": 2}, "give one budget, got epochs and steps"),
         ({"epochs": "many"}, "epochs must be a number"),
+        ({"epochs": "3"}, "epochs must be a number, got the text '3'; pass epochs=3"),
+        ({"steps": "90"}, "steps must be a number, got the text '90'; pass steps=90"),
+        ({"epochs": "+3"}, "epochs='+3' extends a resumed run"),
     ],
 )
 def test_wrong_names_and_values_are_one_line(named: dict[str, Any], message: str) -> None:
