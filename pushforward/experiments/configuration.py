@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,17 +18,20 @@ from pushforward.core.errors import BadRun, BadSource, InvalidValue, suggest
 from pushforward.core.folders import read_file
 from pushforward.core.manifest import Manifest
 from pushforward.core.model import Model
+from pushforward.core.registry import registered_models
 from pushforward.core.source import Source
 from pushforward.experiments.experiment import Experiment
 from pushforward.experiments.resuming import build_model
 from pushforward.experiments.sections import sections
-from pushforward.experiments.settings import Setting, as_text
+from pushforward.experiments.settings import PREFIX, Setting, as_text, settings_of
 
 __all__ = ["SECTIONS", "Configuration", "lines_of", "read_settings", "resolve"]
 
 MOST_TOML = 1 << 24
 """Bytes of a configuration that are read: 16 MB, far more than a hand writes."""
 NAME = "run.json"
+OTHER_VARIABLES = tuple(PREFIX + name for name in ("CACHE", "DATA", "DEBUG", "RUN", "SOURCE"))
+"""Variables of the package that are no settings of a model."""
 SECTIONS = ("hyperparameters", "fitting", "data")
 NOT_READ = ("held_out", "split_seed", "dequantise", "label")
 """Settings of the data that are not arguments of `read`."""
@@ -160,6 +164,7 @@ def resolve(
     origins: dict[str, str] = {}
     for name, value in _from_file(file or {}, known).items():
         values[name], origins[name] = known[name].read(value, "the config file: "), "file"
+    _warn_of_unknown_variables(settings)
     for setting in settings:
         text = os.environ.get(setting.variable)
         if text is not None:
@@ -170,6 +175,19 @@ def resolve(
     _one_budget(values, origins)
     by_section = {s: {f.name: values[f.name] for f in settings if f.section == s} for s in SECTIONS}
     return Configuration(model, source, **by_section, origins=origins)
+
+
+def _warn_of_unknown_variables(settings: Sequence[Setting]) -> None:
+    """Warn of each variable PUSHFORWARD_… that is no setting of this model, nor of another."""
+    expected = {*(setting.variable for setting in settings), *OTHER_VARIABLES}
+    unknown = {name for name in os.environ if name.startswith(PREFIX)} - expected
+    if unknown:  # reading the settings of every model takes a second
+        models = (cls for _, cls in registered_models())
+        unknown -= {setting.variable for cls in models for setting in settings_of(cls)}
+    for name in sorted(unknown):
+        near = suggest(name, expected)
+        advice = near if near.startswith("did you mean") else "unset it"
+        warnings.warn(f"the environment variable {name} is no setting; {advice}", stacklevel=3)
 
 
 def read_settings(path: str | Path) -> dict[str, Any]:

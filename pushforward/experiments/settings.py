@@ -24,10 +24,11 @@ from pushforward.core.kinds import read_hints
 from pushforward.data.tables.text_format import TableFormat
 
 __all__ = [
-    "DataSettings", "Setting", "as_text", "described_arguments", "model_settings", "settings_of",
-    "split_commas", "summary_of",
+    "PREFIX", "DataSettings", "Setting", "as_text", "described_arguments", "model_settings",
+    "settings_of", "split_commas", "summary_of",
 ]  # fmt: skip
 
+PREFIX = "PUSHFORWARD_"  # of environment variables
 Section = Literal["hyperparameters", "fitting", "data"]
 WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 METAVARS = {int: "INT", float: "NUMBER", str: "TEXT"}
@@ -73,7 +74,7 @@ class Setting:
     @property
     def variable(self) -> str:
         """The environment variable."""
-        return "PUSHFORWARD_" + self.name.upper()
+        return PREFIX + self.name.upper()
 
     @property
     def is_switch(self) -> bool:

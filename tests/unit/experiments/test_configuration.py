@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pushforward as pf
 from pushforward.core.errors import InvalidKind, InvalidValue
 from pushforward.core.manifest import Manifest
 from pushforward.core.provenance import Provenance
+from pushforward.core.registry import registered_models
 from pushforward.experiments.configuration import read_settings, resolve
 from pushforward.experiments.settings import (
     Setting,
@@ -175,3 +177,23 @@ def test_an_unknown_setting_suggests(file: dict[str, object], said: str) -> None
         resolve("vae", "digits", settings_of(VAE), typed={}, file=file)
     with pytest.raises(InvalidValue, match="name=value"):
         resolve("vae", "digits", settings_of(VAE), typed={}, sets=["latent"])
+
+
+def test_a_misspelt_variable_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PUSHFORWARD_EPOCHSS", "3")
+    with pytest.warns(UserWarning, match="PUSHFORWARD_EPOCHSS is no setting; did you mean") as seen:
+        resolve("vae", "digits", settings_of(VAE), typed={})
+    assert "did you mean 'PUSHFORWARD_EPOCHS'?" in str(seen[0].message)
+    monkeypatch.delenv("PUSHFORWARD_EPOCHSS")
+    for name in ("PUSHFORWARD_CLUSTERS", "PUSHFORWARD_DATA", "PUSHFORWARD_EPOCHS"):
+        monkeypatch.setenv(name, "3")  # of another model, of the package, of this model
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        resolve("vae", "digits", settings_of(VAE), typed={})
+
+
+@pytest.mark.parametrize(("name", "cls"), list(registered_models()))
+def test_help_gives_one_default(name: str, cls: type) -> None:
+    for setting in settings_of(cls):
+        if setting.shown_default:
+            assert "by default" not in setting.help, f"{name} --{setting.name}"
