@@ -250,10 +250,8 @@ TEXTS: dict[str, dict[str, Any]] = {
     "epochs": {"help": "the budget in passes over the data"},
     "keep_best": {"help": "hold out a tenth of the training rows and end with the weights that"
                           " were best on them"},
-    "patience": {
-        "help": "hold out a tenth of the training rows and stop after this many evaluations"
-                " without improvement on them",
-    },
+    "patience": {"help": "hold out a tenth of the training rows and stop after this many"
+                         " evaluations without improvement on them"},
     "film": {
         "kinds": (int, types.NoneType),
         "help": "record this many samples of the same codes during training; `pushforward film"
@@ -263,11 +261,10 @@ TEXTS: dict[str, dict[str, Any]] = {
         "kinds": (str, types.NoneType),
         "help": "a run of the same model whose weights to start from (fine-tuning)",
     },
-    "accelerator": {"help": "cpu, cuda, mps or auto"},
+    "accelerator": {"help": "cpu, cuda, mps or auto"}, "num_nodes": {"help": "machines"},
     "devices": {"kinds": (int, str), "help": "how many processes, or which devices (0,1)"},
     "strategy": {"help": "Lightning Fabric's: auto, ddp, fsdp"},
     "precision": {"help": "32-true, bf16-mixed, 16-mixed, 64-true"},
-    "num_nodes": {"help": "machines"},
 }  # fmt: skip
 """Fields of fitters whose form as a text, or whose description, differs from that in Python."""
 
