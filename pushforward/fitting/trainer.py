@@ -72,8 +72,8 @@ class Trainer(ExplicitSettings):
         steps: the budget in steps, instead of epochs.
         samples: the budget in observations seen, likewise.
         minutes: the budget in minutes, likewise.
-        batch: observations per step, over all processes;
-            128 by default, or all rows if there are fewer.
+        batch: observations per step, over all processes; if None 128, or all rows if there are
+            fewer.
         seed: of initialisation, order of rows, noise and augmentation.
         optimizers: by phase name, instead of the model's own: {'critic': 'adam(rate=1e-4)'}.
         schedule: of the learning rates, one for all or by phase: 'cosine', 'linear(start=0.5)', …
