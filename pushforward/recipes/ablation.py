@@ -34,11 +34,11 @@ from pushforward.recipes.runs import run_folder
 __all__ = ["run", "play", "Case", "CASES", "QUANTITIES", "STEPS", "difference", "verdict"]
 
 STEPS, QUICK = 5000, 1500
-"""Of a study, and of this recipe with the usual budget."""
+"""Training steps of a study, and of this recipe with the usual budget."""
 HIDDEN, LATENT, RATE = (128, 128), 2, "adam(rate=0.001, beta1=0.5)"
 QUANTITIES = ("modes", "high quality", "reverse KL, nats")
 LEVEL = 0.95
-"""Of every interval."""
+"""Confidence level of every interval."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def run(
     budget: float = 1.0,
     folder: Path | None = None,
 ) -> Findings:
-    """Every case once, on both sets."""
+    """Train every case once on both sets."""
     steps = max(1, round(budget * QUICK))
     played = {
         (name, case): play(
@@ -131,7 +131,7 @@ def run(
 def play(
     name: str, case: str, *, seed: int, steps: int = STEPS, folder: Path | None = None
 ) -> list[Record]:
-    """Modes, high-quality share and reverse KL of one GAN of a set, played one way."""
+    """Modes, high-quality share and reverse KL of one GAN trained on a set."""
     how, x = CASES[case], several.data(name, seed)
     y = torch.cdist(x, centres(name).to(x)).argmin(1) if how.labels else None
     model = GAN(
@@ -156,8 +156,9 @@ def play(
 
 
 def image(found: Mapping[tuple[str, str], Sequence[Record]]) -> Any:
-    """A column for each quantity of each set, a row for each case,
-    and a line where the GAN without any hack is.
+    """Rows for the cases and columns for each quantity of each set.
+
+    A line marks the GAN without any hack.
     """
     panels = {}
     for name in several.SETS:
@@ -171,8 +172,9 @@ def image(found: Mapping[tuple[str, str], Sequence[Record]]) -> Any:
 
 
 def difference(on: Sequence[float], off: Sequence[float]) -> tuple[float, float]:
-    """How far the mean with a hack is above the one without, and the half-width of the interval
-    around that; 0 without any spread.
+    """Difference of the means with and without a hack, and the half-width of its interval.
+
+    The half-width is 0 if all values are equal.
 
     Reference: Welch (1947), with the degrees of freedom of Satterthwaite (1946).
     """
@@ -192,8 +194,10 @@ def difference(on: Sequence[float], off: Sequence[float]) -> tuple[float, float]
 def verdict(
     changes: Mapping[str, tuple[float, float]], off: Mapping[str, float], ideal: Mapping[str, float]
 ) -> str:
-    """'better', 'worse', 'mixed' or 'no difference',
-    by the quantities whose change is larger than the half-width beside it.
+    """'better', 'worse', 'mixed' or 'no difference'.
+
+    It uses the quantities whose change is larger than its half-width. More modes are better, and so
+    is less divergence; the high-quality share is better if it is nearer to the ideal one.
 
     More modes are better, and so is less divergence;
     for the high-quality share it is being nearer to the ideal one.

@@ -1,5 +1,4 @@
-r"""What a code learnt without labels means:
-InfoGAN's category beside the labels, and what its numbers change.
+r"""InfoGAN's categories beside the labels, and what its continuous codes change.
 
 The bound on the information that samples hold about their category is nearly its whole entropy
 after a minute, long before samples are digits: almost any ten groups can be read off. So which
@@ -39,16 +38,16 @@ from pushforward.recipes.runs import run_folder
 __all__ = ["run", "learn", "with_views", "plain", "measured", "shown"]
 
 CATEGORIES, NUMBERS = 10, 2
-"""As Chen et al. (2016) have them for digits."""
+"""As for digits in Chen et al. (2016)."""
 WIDTH = 16
 """A quarter of the paper's, for one CPU."""
 STARTS, START, SHOWN = 3, 60_000, 100_000
-"""Initialisations, images shown to each, and images shown to the best of them after that."""
+"""Initialisations, images shown to each, and further images shown to the best of them."""
 BATCH = 32
-"""Images in a step: small, for many steps in the same time."""
+"""Batch size: small, for many steps in the same time."""
 RATE = "adam(rate=0.0005, beta1=0.5)"
 TEST, VITAL = 10_000, 2000
-"""Images held out, and samples that vital signs are taken from."""
+"""Held-out images, and samples for the vital signs."""
 REAL, DRAWN, STEPS = 8, 8, 5
 """Rows and columns of the image sheets."""
 
@@ -61,7 +60,7 @@ def run(
     budget: float = 1.0,
     folder: Path | None = None,
 ) -> Findings:
-    """Learn without labels, measure against them, and draw."""
+    """Train without labels, compare with the labels, and draw."""
     held, notes = album_or_digits(str(paths[0]), seed, TEST)
     model = learn(with_views, held.train, seed, budget, run_folder(folder, "infogan"))
     category = model.parts(codes(model, held.test)).categories[0].argmax(1)
@@ -86,14 +85,12 @@ def run(
 
 
 def with_views() -> InfoGAN:
-    """Categories that no affine change touches, and that decide
-    more of a sample than the noise does.
-    """
+    """InfoGAN with categories that affine maps do not change and noise that matters less."""
     return plain(weight=0.3, noise_scale=0.3, view_weight=1.0, critic_augment=("affine",))
 
 
 def plain(**settings: Any) -> InfoGAN:
-    """The paper's objective: ten categories and two numbers."""
+    """The paper's objective: one code of ten categories and two continuous codes."""
     return InfoGAN(
         categories=(CATEGORIES,), continuous=NUMBERS, network=f"dcgan(width={WIDTH})", **settings
     )
@@ -106,8 +103,10 @@ def learn(
     budget: float = 1.0,
     folder: Path | None = None,
 ) -> InfoGAN:
-    """Several short starts, of which the one whose views of real
-    images agree most is continued; no label is used.
+    """Train several short starts and continue the one whose views of real images agree most.
+
+    No label is used. The groups are settled early, as in k-means, and so is the quality of a start.
+    Without views there is no measure of it, and all images are shown to one model.
 
     The groups are decided early, as in k-means, and so is the quality of a start. Without views
     nothing measures it: then all images are shown to one model.
@@ -131,8 +130,9 @@ def fitted(
     start: InfoGAN | None = None,
     folder: Path | None = None,
 ) -> InfoGAN:
-    """Both players at the same rate, which falls; small batches,
-    because what counts is how often they move.
+    """A trainer with the same decaying rate for both players.
+
+    Batches are small, because the number of updates counts.
     """
     how: dict[str, Any] = {
         "schedule": "linear",
@@ -145,7 +145,7 @@ def fitted(
 
 
 def shown(budget: float = 1.0) -> int:
-    """Images that a run is shown, those of all starts."""
+    """Images shown in a run, over all starts."""
     return STARTS * max(BATCH, round(budget * START)) + max(BATCH, round(budget * SHOWN))
 
 
@@ -157,8 +157,9 @@ def codes(model: InfoGAN, x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def measured(model: InfoGAN, held: Album, category: Tensor) -> dict[str, Record]:
-    """L_I of the category, the purity and, matched one to one, the error of the category (m,) as a
-    classifier of the test images.
+    """L_I of the category, its purity and its error as a classifier of the test images.
+
+    Categories (m,) are matched with labels one to one.
     """
     z = model.prior(VITAL).rsample(rng=0)
     information = model.information(model.critic(model.push(z))[-1], z)["categories"]
@@ -186,9 +187,7 @@ def measured(model: InfoGAN, held: Album, category: Tensor) -> dict[str, Record]
 
 @torch.no_grad()
 def images(model: InfoGAN, held: Album, category: Tensor, seed: int) -> dict[str, Any]:
-    """By category: the first test images that are found in it, and samples;
-    and one sample of each whose numbers move.
-    """
+    """Test images and samples of each category, and samples with varied continuous codes."""
     z = model.prior(DRAWN * CATEGORIES).rsample(rng=derive(seed, "samples"))
     first, last = model.latent, model.latent + CATEGORIES
     z[:, first:last] = torch.eye(CATEGORIES).repeat_interleave(DRAWN, 0)
@@ -236,7 +235,7 @@ def images(model: InfoGAN, held: Album, category: Tensor, seed: int) -> dict[str
 
 
 def named(k: int, category: Tensor, labels: Tensor | None) -> str:
-    """A category by its commonest label and how many of its images have that."""
+    """A category's most common label and its share."""
     if labels is None or not bool((category == k).any()):
         return f"{k}"
     own = labels[category == k]

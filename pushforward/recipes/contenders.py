@@ -15,11 +15,11 @@ __all__ = ["contenders", "parameters", "SIGMA"]
 
 LATENT, WIDTH, SMALL = 32, 16, 16
 SIGMA = 0.4
-"""Of the observation noise, in standard deviations of the training images' pixels."""
+"""Sigma of the observation noise, in standard deviations of the training images' pixels."""
 
 
 def contenders(space: Space) -> dict[str, Learner]:
-    """A VAE and a GAN with the same number of parameters to within the VAE's dense layer's step."""
+    """A VAE and a GAN of equally many parameters, to within one unit of the VAE's dense layer."""
     small = min(int(side or 0) for side in space.shape[1:]) < SMALL
     gan = GAN(latent=LATENT, hidden=(256, 256)) if small else DCGAN(latent=LATENT, width=WIDTH)
     wanted = parameters(gan, space)
@@ -34,7 +34,7 @@ def _vae(small: bool, hidden: int) -> VAE:
 
 
 def parameters(model: Learner, space: Space) -> int:
-    """Of all its networks, for data of a space; nothing is drawn or kept."""
+    """Number of parameters of all networks, for data of a space; the model is not kept."""
     fresh = type(model)(**model.hyperparameters())
     with torch.device("meta"):
         fresh.assemble(space, None)

@@ -1,5 +1,4 @@
-"""Handwritten digits, 8×8: how likely held-out digits are under each model,
-what each restores, and what it draws.
+"""Handwritten digits, 8×8: densities, reconstructions and samples of several models.
 
 All models learn from the same dequantised training rows and are measured on the same dequantised
 test rows, because a density on whole numbers is meaningless: it can be made as high as one likes by
@@ -32,8 +31,9 @@ COLUMNS = ("log-density", "ELBO", "importance-weighted bound", "reconstruction e
 def measure(
     models: Mapping[str, Any], x: Tensor, *, data: str, k: int = 200
 ) -> dict[str, dict[str, Record]]:
-    """Records by model name and column, on held-out rows x (n, *shape):
-    quantities that a model cannot give are absent.
+    """Records by model name and column, on held-out rows x (n, *shape).
+
+    Quantities that a model does not have are absent.
     """
     found: dict[str, dict[str, Record]] = {}
     for name, model in models.items():
@@ -50,7 +50,7 @@ def measure(
 
 
 def table(found: Mapping[str, Mapping[str, Record]]) -> list[list[str]]:
-    """The records as rows of text under `COLUMNS`, a dash where a model has no such number."""
+    """The records as rows of text under `COLUMNS`, with a dash for absent quantities."""
     rows = []
     for name, row in found.items():
         cells = [f"{row[c].value:.2f} ± {row[c].error:.2f}" if c in row else "–" for c in COLUMNS]
@@ -62,8 +62,10 @@ def table(found: Mapping[str, Mapping[str, Record]]) -> list[list[str]]:
 def draw(
     models: Mapping[str, Any], train: Tensor, test: Tensor, space: Space, folder: Path
 ) -> list[Path]:
-    """Four images: samples, reconstructions beside originals,
-    the latent plane on a grid, interpolations.
+    """Four images: samples, reconstructions, the latent plane on a grid, interpolations.
+
+    Interpolations are those of the last model that encodes, decodes and samples; the plane is that
+    of a model with two codes, if any.
 
     The paths are those of the last model that encodes, decodes and samples;
     the plane is that of one with two codes, if any.
@@ -120,8 +122,9 @@ def draw(
 
 
 def _means(model: Any, n: int) -> Tensor:
-    """Samples without the observation noise, where the model can leave it out:
-    noise hides the strokes at 8×8.
+    """Samples without observation noise, if the model allows it.
+
+    At 8×8, noise hides the strokes.
     """
     if isinstance(model, HasBound):
         means: Tensor = model.sample(n, rng=0, using="mean")  # type: ignore[attr-defined]
@@ -136,7 +139,7 @@ def _write(path: Path, x: Tensor, space: Space, columns: int, text: str) -> Path
 
 
 def titled(image: Image.Image, text: str, size: int = 15) -> Image.Image:
-    """The image under a line or more of text, on white."""
+    """The image below lines of text, on white."""
     font = ImageFont.load_default(size)
     lines = _wrapped(text, font, image.width - 12)
     height = (size + 6) * len(lines) + 8

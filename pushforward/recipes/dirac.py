@@ -38,12 +38,13 @@ from pushforward.recipes.registry import Findings
 __all__ = ["run", "play", "Case", "CASES", "DiracGAN"]
 
 RATE, STEPS, BATCH = 0.1, 400, 64
-"""Steps short enough that orbits look smooth, and enough of them for several turns."""
+"""Step size and number of steps: orbits look smooth and take several turns."""
 START = (1.0, 0.5)
-"""Off the solution in both coordinates."""
+"""Start, away from the solution in both coordinates."""
 GAMMA, SIGMA, LIMIT = 1.0, 1.0, 0.7
-"""Strengths of the remedies: a penalty; a noise, whose γ = 2 a² σ² is ½ in the logistic games; and
-a clip inside the orbit.
+"""Strengths of the remedies: penalty, noise and clipping.
+
+The noise has γ = 2 a² σ² of ½ in the logistic games; the clip lies inside the orbit.
 """
 Orbit = list[tuple[float, float]]
 
@@ -76,7 +77,7 @@ class Case:
 
     @property
     def growth(self) -> float | None:
-        """θ² + ψ² after a step in parts of that before, near (0, 0), on average over a turn."""
+        """Factor of θ² + ψ² in a step near (0, 0), averaged over a turn."""
         if self.penalty is None:
             return None
         rate = RATE * self.critic
@@ -125,10 +126,10 @@ class _Number(nn.Module):
 
 
 class DiracGAN(GAN):
-    """A GAN of one parameter each, which notes (θ, ψ) before every step."""
+    """A GAN of one parameter per player, which records (θ, ψ) before every step."""
 
     def build(self, space: Any, condition_space: Any = None) -> None:
-        """Both numbers at their start."""
+        """Set both parameters to the start."""
         super().build(space, condition_space)
         self.path: Orbit = []
         self.generator, self.critic = (
@@ -141,13 +142,13 @@ class DiracGAN(GAN):
         return float(self.generator.value.detach()), float(self.critic.value.detach())  # type: ignore[operator]
 
     def critic_loss(self, batch: Batch, step: Step) -> Terms:
-        """The game's, after a note."""
+        """The game's loss, after recording (θ, ψ)."""
         self.path.append(self.now())
         return super().critic_loss(batch, step)
 
 
 def play(case: Case, *, steps: int = STEPS, seed: int = 0) -> Orbit:
-    """(θ, ψ) before the first step and after each, by plain gradient descent."""
+    """(θ, ψ) before the first and after every step of plain gradient descent."""
     rates = {"critic": f"sgd(rate={RATE * case.critic})", "generator": f"sgd(rate={RATE})"}
     by = Trainer(steps=steps, batch=BATCH, seed=seed, precision="64-true", optimizers=rates)
     model = DiracGAN(
@@ -169,7 +170,7 @@ def run(
     budget: float = 1.0,
     folder: Path | None = None,
 ) -> Findings:
-    """Play every case; the paths, and how θ² + ψ² grows beside what it must."""
+    """Run every case; the paths, and measured and exact growth of θ² + ψ²."""
     steps = max(2, round(budget * STEPS))
     played = {name: play(case, steps=steps, seed=seed) for name, case in CASES.items()}
     records = {name: measured(CASES[name], path, seed) for name, path in played.items()}
@@ -193,8 +194,9 @@ def run(
 
 
 def measured(case: Case, path: Orbit, seed: int) -> Record:
-    """Mean growth of θ² + ψ² in a step, with its value near (0, 0) and,
-    where one is known, how far the steps are from it.
+    """Mean growth of θ² + ψ² per step, with its value near (0, 0).
+
+    Where the growth is known at every point, also the largest deviation from it.
     """
     moduli = [theta**2 + psi**2 for theta, psi in path]
     seen = (moduli[-1] / moduli[0]) ** (1 / (len(moduli) - 1))
@@ -216,7 +218,7 @@ def measured(case: Case, path: Orbit, seed: int) -> Record:
 
 
 def row(record: Record) -> list[str]:
-    """Its cells in the table."""
+    """The cells of a case in the table."""
     near = record.details.get("near the solution")
     return [
         f"{record.value:.4f}",
@@ -230,7 +232,7 @@ def _growth(value: float) -> str:
 
 
 def _outcome(record: Record) -> str:
-    """Where it ended, in words."""
+    """Where a path ended, in words."""
     share = record.details["end"] / record.details["start"]
     return (
         "gone away"

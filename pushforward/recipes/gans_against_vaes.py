@@ -1,5 +1,4 @@
-r"""GANs against VAEs: the same images, as many parameters,
-as many images shown; and every number beside an image.
+r"""GANs against VAEs, with as many parameters and as many images shown.
 
     VAE   maximises a bound on log p(x): it must explain every image, and pays for what it cannot
           with blur
@@ -68,9 +67,9 @@ NAMES = ("VAE", "GAN")
 REAL = "trained on"
 SAMPLES, BATCH = 160_000, 64
 LEAST = 0.1
-"""Coverage below which a run counts as failed; equal distributions have .97."""
+"""Coverage below which a run has failed; that of equal distributions is .97."""
 K, ROWS, DRAWN = 100, 12, 6
-"""Draws of the VAE's own bound; test images and simulated images that are annealed."""
+"""Draws of the VAE's own bound; test images and simulated images used for annealing."""
 TEMPERATURES, CHAINS, LEAPFROGS = 200, 4, 5
 KINDS: Mapping[str, str] = {
     "parameters": "parameters",
@@ -86,7 +85,7 @@ KINDS: Mapping[str, str] = {
     "sharpness": "sharpness",
     "failed": "failed",
 }
-"""What is measured, in order, and its label."""
+"""The measures in order, with their labels."""
 DRAWN_KINDS = (
     "log p",
     "fid",
@@ -123,9 +122,7 @@ def run(
     runs: int = 1,
     folder: Path | None = None,
 ) -> Findings:
-    """Train both `runs` times, with different seeds on the same split;
-    measure, and plot the first run.
-    """
+    """Train both models `runs` times with different seeds; measure, and plot the first run."""
     require_positive(runs=runs)
     held, notes = album_or_digits(str(paths[0]), seed)
     features = judge(held)
@@ -154,7 +151,7 @@ def run(
 
 
 def _notes(held: Album, features: Features, budget: float, runs: int) -> list[str]:
-    """What was done, in sentences."""
+    """Sentences that describe the experiment."""
     made = {name: type(model).__name__ for name, model in contenders(held.space).items()}
     sigma = SIGMA * float(held.training_rows(2000).std())
     shown = f"{len(held.train):,} to learn from, {round(budget * SAMPLES):,} shown to each"
@@ -172,7 +169,10 @@ def _notes(held: Album, features: Features, budget: float, runs: int) -> list[st
 def compare(
     held: Album, features: Features, seed: int, budget: float = 1.0, folder: Path | None = None
 ) -> Trial:
-    """Learn both from one seed and measure them; their runs go to the folder, if there is one."""
+    """Train both models with one seed and measure them.
+
+    Their runs are stored in the folder, if there is one.
+    """
     trial = Trial()
     for name, model in contenders(held.space).items():
         row = trial.found[name] = {
@@ -209,7 +209,7 @@ def compare(
 def learn(
     model: Learner, held: Album, seed: int, samples: int, folder: Path | None = None
 ) -> Record:
-    """Fit, each with its usual optimiser; the seconds that took."""
+    """Fit a model with its usual optimiser; the training time in seconds."""
     how: dict[str, Any] = (
         {"optimizers": {"vae": "adam(rate=0.003)"}, "schedule": "cosine"}
         if isinstance(model, VAE)
@@ -222,7 +222,7 @@ def learn(
 
 
 def draw(model: Any, n: int, seed: int) -> Tensor:
-    """Samples; those of a VAE are means of p(x|z), as they are usually shown."""
+    """Samples; for a VAE the means of p(x|z), as is usual."""
     rng = derive(seed, "samples")
     drawn: Tensor = model.sample(n, rng=rng)
     return drawn
@@ -255,9 +255,7 @@ def measured(
 
 
 def bracket(model: Any, noisy: Tensor, held: Album, budget: float) -> dict[str, Record]:
-    """AIS on test images at the common sigma, and the gap of BDMC
-    on images drawn from the model.
-    """
+    """AIS on test images at the common sigma, and the BDMC gap on simulated images."""
     sigma = SIGMA * float(held.training_rows(2000).std())
     observed = Observed(model, sigma)
     how: dict[str, Any] = {
@@ -282,7 +280,7 @@ def bracket(model: Any, noisy: Tensor, held: Album, budget: float) -> dict[str, 
 
 
 def sharpness(drawn: Tensor, held: Album) -> Record:
-    """The gradient's energy (see the recipe `sharpness`) relative to that of held-out images."""
+    """Gradient energy (see the recipe `sharpness`) relative to that of held-out images."""
     own = float(energy(held.test.float()).mean())
     return Record.of(
         "gradient energy",
@@ -294,13 +292,13 @@ def sharpness(drawn: Tensor, held: Album) -> Record:
 
 
 def yardstick(held: Album, features: Features) -> dict[str, Record]:
-    """What training images would score as samples."""
+    """The measures of training images in place of samples."""
     real = held.training_rows(len(held.test))
     return {**likeness(held, real, features), "sharpness": sharpness(real, held)}
 
 
 def cell(rows: Sequence[Mapping[str, Record]], kind: str) -> str:
-    """A number with its error; of several runs the median and the range."""
+    """A number with its error, or the median and range over several runs."""
     found = [row[kind] for row in rows if kind in row]
     if not found:
         return "–"
@@ -323,7 +321,7 @@ def cell(rows: Sequence[Mapping[str, Record]], kind: str) -> str:
 
 
 def figures(held: Album, trials: Sequence[Trial], real: Mapping[str, Record]) -> dict[str, Any]:
-    """Images and samples; the measures."""
+    """The figures: images with samples, and the measures."""
     columns, first = min(COLUMNS, len(held.test) // 2), trials[0]
     parts = {"data": held.test, **first.drawn}
     beside = torch.cat([block(x, columns).to(torch.float32) for x in parts.values()])

@@ -33,15 +33,15 @@ from pushforward.recipes.runs import run_folder
 __all__ = ["run", "accuracy", "surprise"]
 
 BANDWIDTHS = (1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
-"""Feet, from an arm's length to half the width of the key."""
+"""Bandwidths to try in feet, from an arm's length to half the width of the key."""
 IMAGINED = (1.0, 3.0, 10.0, 30.0)
-"""Numbers of imagined shots, a factor of about 3 apart."""
+"""Numbers of imagined shots to try, a factor of about 3 apart."""
 FOLDS = 10
-"""As is usual."""
+"""Folds of the cross-validation."""
 DEPTH = 35.0
-"""Feet from the baseline that are drawn: farther out there are hardly any shots."""
+"""Depth of the drawing in feet from the baseline: hardly any shots come from farther out."""
 CELLS = 200
-"""Of the maps along each side: a quarter of a foot, finer than any bandwidth."""
+"""Cells along each side of the maps: a quarter of a foot, finer than any bandwidth."""
 
 
 def run(
@@ -51,9 +51,7 @@ def run(
     players: Sequence[str] = (),
     folder: Path | None = None,
 ) -> Findings:
-    """The heat map, and accuracy by place, and the information
-    that position gives about a shot's outcome.
-    """
+    """The heat map, accuracy by place, and how much position says about a shot's outcome."""
     frame, name = player_shots(paths[0], (*SHOT_COLUMNS, "SHOT_MADE"), players, "LaMarcus Aldridge")
     frame = frame[frame.LOC_Y <= HALF]
     x, made = (
@@ -125,8 +123,9 @@ def run(
 def accuracy(
     x: Tensor, made: Tensor, at: Tensor, smoothing: tuple[float, float], rate: float
 ) -> Tensor:
-    """The share made (m,) at places (m, 2), from shots x (n, 2):
-    kernels of h feet, and m imagined shots at his average.
+    """The share of shots made (m,) at places (m, 2), from shots x (n, 2).
+
+    Uses kernels of h feet, and m imagined shots at the player's average.
     """
     h, m = smoothing
     kernels = torch.cdist(at, x).div_(h).square_().mul_(-0.5).exp_()
@@ -134,8 +133,9 @@ def accuracy(
 
 
 def surprise(x: Tensor, made: Tensor, smoothing: tuple[float, float] | None, seed: int) -> Tensor:
-    """-log₂ of the probability given to each shot's fate (n,) by
-    what was learnt without its fold; None: by the average alone.
+    """-log₂ of the predicted probability of each shot's outcome (n,).
+
+    Predictions are made without the shot's fold, or by the average alone if `x` is None.
     """
     order = permutation(len(x), rng=derive(seed, "folds"))
     p = torch.empty_like(made)

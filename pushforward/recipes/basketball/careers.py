@@ -26,9 +26,7 @@ PROFILE = {
     "threes tried": "three_point_attempts",
     "free throws tried": "free_throw_attempts",
 }
-"""Rates per 36 minutes, by the column they come from;
-field-goal and free-throw percentages are added.
-"""
+"""Rates per 36 minutes, by column. Field-goal and free-throw percentages are added."""
 
 
 def seasons_of(path: Path) -> Any:
@@ -46,9 +44,7 @@ def seasons_of(path: Path) -> Any:
 
 
 def profiles(frame: Any, by: Sequence[str]) -> Any:
-    """One row for each player (or player and year):
-    rates per 36 minutes and percentages, minutes and points in all.
-    """
+    """One row per player (or player and year): rates and percentages, minutes and points."""
     parts = {}
     groups = [frame[c] for c in by]
 

@@ -24,17 +24,16 @@ __all__ = ["RIM", "lines", "full_lines", "draw_court", "Panel", "trajectories", 
 
 Line = np.ndarray[Any, Any]
 WIDTH, HALF, LENGTH = 50.0, 47.0, 94.0
-"""Feet, by the rules of the NBA, Rule 1
-(https://official.nba.com/rule-no-1-court-dimensions-equipment/): half the length is 47.
+"""In feet, by Rule 1 of the NBA.
+
+Half the length is 47 (https://official.nba.com/rule-no-1-court-dimensions-equipment/).
 """
 RIM, RIM_RADIUS = (0.0, 5.25), 0.75
 """Centre and radius of the rim."""
 ARC, CORNER = 23.75, 22.0
-"""The three-point line: its radius, and how far its straight parts lie from the middle."""
+"""The three-point line: its radius, and the distance of its straight parts from the middle."""
 KEY, FREE_THROW, CIRCLE, RESTRICTED, BOARD = 16.0, 19.0, 6.0, 4.0, 4.0
-"""Width of the key, its depth, the radii of its circle and of the restricted area, and where the
-board hangs.
-"""
+"""Width and depth of the key, radii of its circle and the restricted area, place of the board."""
 ACROSS = "feet from the middle (+ is the shooter's left)"
 ALONG = "feet from the baseline"
 
@@ -103,8 +102,9 @@ def draw_court(
     colour: str = INK,
     width: float = 1.1,
 ) -> Axes:
-    """The lines of a half (or full) court on axes, in equal feet;
-    `depth` cuts a half court at so many feet from the baseline.
+    """Draw the lines of a half (or full) court on axes, with equal scales in feet.
+
+    `depth` cuts a half court at this many feet from the baseline.
     """
     if not 0 < depth <= HALF:
         raise InvalidValue(f"depth must lie in (0, {HALF:g}] feet, got {depth:g}")
@@ -146,8 +146,9 @@ def draw_court(
 def trajectories(
     panels: Sequence[Panel], *, columns: int = 3, reach: float = 1.5, title: str = ""
 ) -> Figure:
-    """Mean path and mean ± `reach` (and half that) standard
-    deviations along a component, each on a full court.
+    """Mean path and mean ± `reach` standard deviations along a component, on full courts.
+
+    Paths at half of `reach` are drawn as well.
     """
     if not panels:
         raise InvalidValue("trajectories need at least one component, got none")
@@ -193,7 +194,7 @@ def trajectories(
 
 
 def _travelled(ax: Any, path: Line, colour: str, label: str) -> None:
-    """A path with a dot where it starts and an arrow head where it ends."""
+    """Draw a path with a dot at its start and an arrow head at its end."""
     ax.plot(*path.T, color=colour, linewidth=2, zorder=5, label=label, solid_capstyle="round")
     ax.plot(*path[0], "o", color=colour, markersize=4, zorder=6)
     moved = np.hypot(*np.diff(path, axis=0).T)

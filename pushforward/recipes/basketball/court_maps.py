@@ -1,6 +1,4 @@
-"""Shooting maps in small multiples: the share of a player's shots
-in each cell of a grid, on half courts.
-"""
+"""Shooting maps: the share of a player's shots in each cell of a grid, on half courts."""
 
 from __future__ import annotations
 
@@ -28,8 +26,9 @@ from pushforward.recipes.basketball.court import draw_court
 __all__ = ["shot_maps", "heat_and_accuracy", "DARKEST"]
 
 DARKEST = 0.2
-"""The share of the mass that is drawn in the darkest colour:
-else a spike under the rim leaves nothing for the rest.
+"""Share of the mass drawn in the darkest colour.
+
+Otherwise the spike under the rim would leave no contrast for the rest.
 """
 
 

@@ -40,15 +40,13 @@ from pushforward.recipes.runs import run_folder
 __all__ = ["run", "density", "folds"]
 
 FOLDS = 5
-"""As is usual."""
+"""Folds of the cross-validation."""
 AREA = 50 * HALF
-"""Of half a court, square feet: what a uniform density is one over."""
+"""Area of half a court in square feet; a uniform density is its inverse."""
 
 
 def density() -> KDE:
-    """The estimate drawn: adaptive, its bandwidth the one under
-    which each shot is likeliest given the others.
-    """
+    """The estimate drawn: adaptive, with the bandwidth of the highest leave-one-out likelihood."""
     return KDE("likelihood", adaptive="abramson", boundary="reflect", bounds=HALF_COURT)
 
 
@@ -59,9 +57,7 @@ def run(
     players: Sequence[str] = (),
     folder: Path | None = None,
 ) -> Findings:
-    """The density of one player's shots, and how well five estimates
-    foretell shots they have not seen.
-    """
+    """The density of one player's shots, and how well five estimates predict unseen shots."""
     frame, name = player_shots(paths[0], SHOT_COLUMNS, players, "Stephen Curry")
     near = frame.LOC_Y <= HALF
     x = places(frame[near], seed)
@@ -140,7 +136,7 @@ def run(
 
 
 def folds(x: Tensor, make: Callable[[], Any], seed: int) -> Tensor:
-    """The log-density of every row (n,) under a model that has not seen its fold."""
+    """The log-density of every row (n,) under a model fitted without its fold."""
     order = permutation(len(x), rng=derive(seed, "folds"))
     values = torch.empty(len(x), dtype=torch.float64)
     for fold in range(FOLDS):

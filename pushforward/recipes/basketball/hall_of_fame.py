@@ -45,7 +45,7 @@ KINDS: tuple[CovarianceKind, ...] = ("tied", "diagonal", "full")
 COUNTS = range(1, 6)
 NAMED = 4
 LEAST_SEEN = 5
-"""A cluster's mean is given for what was counted for so many of its players."""
+"""A cluster's mean is shown if the statistic was recorded for this share of its players."""
 
 
 def run(
@@ -132,9 +132,7 @@ def run(
 def chosen(
     frame: Any, seed: int, folder: Path | None = None
 ) -> tuple[GMM, dict[tuple[str, int], float]]:
-    """The mixture of lowest BIC over kinds of covariance and
-    numbers of components, and all criteria.
-    """
+    """The mixture of lowest BIC over kinds of covariance and sizes, and all criteria."""
     best: GMM | None = None
     criteria: dict[tuple[str, int], float] = {}
     for kind in KINDS:
@@ -153,8 +151,9 @@ def chosen(
 
 
 def in_words(z: Tensor, threshold: float = 0.5) -> str:
-    """What is high and what is low, the strongest first,
-    from differences (d,) in standard deviations.
+    """What is high and what is low, from differences (d,) in standard deviations.
+
+    The strongest come first.
     """
     order = z.abs().nan_to_num(0).argsort(descending=True).tolist()
     many = [FEATURES[i] for i in order if z[i] > threshold]
@@ -166,7 +165,7 @@ def in_words(z: Tensor, threshold: float = 0.5) -> str:
 
 
 def _standardised(model: GMM) -> Tensor:
-    """The components' means in standard deviations from the mean of the whole mixture (k, d)."""
+    """The components' means in standard deviations from the mean of the mixture (k, d)."""
     mean = model.weights_ @ model.means_
     variance = model.weights_ @ (
         model.covariances_.diagonal(dim1=1, dim2=2) + (model.means_ - mean).square()
@@ -175,9 +174,7 @@ def _standardised(model: GMM) -> Tensor:
 
 
 def completed(model: GMM, x: Tensor) -> Tensor:
-    """Rows (n, d) with each missing value at its conditional mean,
-    Σ_k r_k E[x_m | x_o, k]: for drawing only.
-    """
+    """Rows (n, d) with missing values replaced by Σ_k r_k E[x_m | x_o, k], for drawing only."""
     rows = x.clone()
     for i in torch.isnan(rows).any(1).nonzero()[:, 0].tolist():
         gap = torch.isnan(x[i])

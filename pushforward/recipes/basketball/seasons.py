@@ -34,11 +34,12 @@ from pushforward.recipes.runs import run_folder
 __all__ = ["run", "standard", "BEST_KNOWN"]
 
 FIRST_YEAR, LEAST_MINUTES, HELD_OUT = 1980, 1500, 0.2
-"""The first season with a three-point line ends in 1980; 1500 minutes are about 18 a game, below
-which rates are noise; a fifth of the players is held out.
+"""First season with a three-point line, least minutes, and share of players held out.
+
+Below 1500 minutes, about 18 a game, rates are noise.
 """
 COMPONENTS = (1, 2, 3, 5)
-"""Numbers of components whose share is measured, beside the two that are drawn."""
+"""Numbers of components whose share is measured, besides the two that are drawn."""
 BEST_KNOWN = {
     "Michael Jordan": 1988, "Magic Johnson": 1987, "Larry Bird": 1986, "John Stockton": 1990,
     "Hakeem Olajuwon": 1990, "Dennis Rodman": 1992, "Shaquille O'Neal": 2000, "Allen Iverson": 2001,
@@ -55,7 +56,7 @@ def run(
     players: Sequence[str] = (),
     folder: Path | None = None,
 ) -> Findings:
-    """The biplot of all seasons, and how much of unseen players' seasons few components keep."""
+    """The biplot of all seasons, and the variance of unseen players' seasons that it explains."""
     table = profiles(seasons_of(paths[0]), ["player", "year"])
     table = (
         table[(table.year >= FIRST_YEAR) & (table.minutes >= LEAST_MINUTES)]
@@ -130,7 +131,7 @@ def standard(table: Any) -> tuple[Tensor, Space]:
 
 
 def _by_player(table: Any, seed: int) -> tuple[Tensor, Tensor]:
-    """Rows of the players kept and of those held out."""
+    """Rows of training players and of held-out players."""
     names = sorted(table.player.unique())
     order = permutation(len(names), rng=derive(seed, "players")).tolist()
     out = {names[i] for i in order[: max(1, round(HELD_OUT * len(names)))]}
@@ -139,8 +140,9 @@ def _by_player(table: Any, seed: int) -> tuple[Tensor, Tensor]:
 
 
 def _named(table: Any, players: Sequence[str]) -> dict[str, int]:
-    """The seasons to name: of the players asked for the one with most points,
-    else the best known that the table has.
+    """The seasons to name: each requested player's season with most points.
+
+    Without a request, those of the best-known players in the table.
     """
     found: dict[str, int] = {}
     for name in players:

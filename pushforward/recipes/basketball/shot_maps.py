@@ -1,5 +1,4 @@
-r"""Shooting maps in ten numbers (and in two):
-an auto-encoder beside PCA, on players neither has seen.
+r"""Shooting maps in ten numbers (and in two), by an auto-encoder and by PCA.
 
 A player's map is the share of a season's shots in each cell of 2 × 2 feet, smoothed by one cell.
 Models see square roots of the shares: the squared distance of two of those is twice Hellinger's, H²
@@ -36,14 +35,12 @@ from pushforward.recipes.runs import run_folder
 __all__ = ["run", "maps_of", "neighbours", "recognised", "KNOWN"]
 
 CELL, DEPTH, LATENT = 2.0, 36.0, 10
-"""Feet of a cell and of the map, and numbers in a code: cells are as fine as 300 shots allow."""
+"""Feet of a cell and of the map; cells are as fine as 300 shots allow."""
 LATENTS = (2, LATENT)
-"""Numbers in a code: two can be drawn."""
+"""Dimensions of a code; two can be drawn."""
 GRID = (round(DEPTH / CELL), round(50 / CELL))
 LEAST_SHOTS, HELD_OUT, SPLITS = 300, 0.2, 5
-"""Shots in a season below which a map is noise, the share of players held out, and how often they
-are split anew.
-"""
+"""Least shots in a season, share of players held out, and number of splits."""
 KNOWN = (
     "Stephen Curry",
     "LeBron James",
@@ -64,9 +61,7 @@ def run(
     players: Sequence[str] = (),
     folder: Path | None = None,
 ) -> Findings:
-    """Held-out error of both over several splits by player,
-    and the neighbours of well-known players.
-    """
+    """Held-out errors over several splits by player, and the neighbours of well-known players."""
     names, seasons, maps = maps_of(paths)
     x = maps.sqrt().float()[:, None]
     data = (
@@ -146,8 +141,9 @@ def run(
 
 
 def maps_of(paths: Sequence[Path]) -> tuple[list[str], list[str], Tensor]:
-    """Players, seasons and smoothed maps (n, height, width) that sum to one,
-    of all seasons with enough shots.
+    """Players, seasons and smoothed maps (n, height, width) of seasons with enough shots.
+
+    Each map sums to one.
     """
     names, seasons, maps = [], [], []
     for path in paths:
@@ -174,7 +170,7 @@ def _map(across: Any, along: Any) -> Any:
 
 
 def _by_player(names: Sequence[str], seed: int) -> tuple[Tensor, Tensor]:
-    """Rows of the players kept and of those held out: no player is on both sides."""
+    """Rows of training players and of held-out players; no player is in both."""
     known = sorted(set(names))
     out = {
         known[i] for i in permutation(len(known), rng=seed).tolist()[: round(HELD_OUT * len(known))]
@@ -200,7 +196,7 @@ def _autoencoder(latent: int, x: Tensor, seed: int, folder: Path | None = None) 
 
 
 def _over_splits(key: str, k: int, found: Sequence[Record], data: str) -> Record:
-    """The mean over splits, and its standard error over them."""
+    """The mean over splits and its standard error."""
     values = torch.tensor([r.value for r in found], dtype=torch.float64)
     details = {
         "model": key,
@@ -220,7 +216,7 @@ def _over_splits(key: str, k: int, found: Sequence[Record], data: str) -> Record
 
 
 def _difference(one: Sequence[Record], two: Sequence[Record], data: str) -> Record:
-    """What separates two models on the same splits, which is surer than either error."""
+    """The difference of two models on the same splits, which is more precise than either error."""
     gap = torch.tensor([a.value - b.value for a, b in zip(one, two)], dtype=torch.float64)
     return Record(
         "squared Hellinger distance",
@@ -239,7 +235,7 @@ def neighbours(
     season: str,
     most: int = 3,
 ) -> list[int]:
-    """Rows of the other players of that season whose codes lie nearest."""
+    """Rows of the other players of the same season whose codes are nearest."""
     whole = list(zip(names, seasons))
     if (player, season) not in whole:
         raise InvalidValue(
@@ -250,8 +246,9 @@ def neighbours(
 
 
 def recognised(names: Sequence[str], seasons: Sequence[str], codes: Tensor) -> Tensor:
-    """Whether, of all players of the latest season,
-    a player's own code is nearest to that of his season before (m,).
+    """Whether a player's nearest code in the latest season is his own (m,).
+
+    The comparison is with his code of the season before.
     """
     latest = max(seasons)
     now = [i for i, s in enumerate(seasons) if s == latest]

@@ -24,11 +24,11 @@ __all__ = ["read_table", "player_shots", "entitled", "places", "court_space", "H
 
 STEP = 0.1
 HALF_COURT = ((0, -25.0, 25.0), (1, 0.0, None))
-"""What a kernel density may not cross: the sidelines and the baseline."""
+"""Bounds of a kernel density: the sidelines and the baseline."""
 
 
 def read_table(path: Path, columns: Sequence[str], optional: Iterable[str] = ()) -> Any:
-    """A data frame with these columns (and the optional ones it has).
+    """A data frame with these columns, and the optional ones it has.
 
     Raises:
         BadSource: Names what is missing.
@@ -70,9 +70,7 @@ def read_table(path: Path, columns: Sequence[str], optional: Iterable[str] = ())
 def player_shots(
     path: Path, columns: Sequence[str], players: Sequence[str], default: str
 ) -> tuple[Any, str]:
-    """One player's rows of a table of shots that fall on the half court,
-    and the name: the one asked for, or the default.
-    """
+    """One player's rows of a table of shots, on the half court, and the player's name."""
     if len(players) > 1:
         raise InvalidValue(
             f"this recipe shows one player at a time, got {len(players)}; pass --player once"
@@ -102,7 +100,7 @@ def player_shots(
 
 
 def entitled(name: str, frame: Any) -> str:
-    """The player and the season or seasons, for a title."""
+    """A title: the player and the seasons."""
     seasons = sorted({str(s) for s in frame.SEASON_2}) if "SEASON_2" in frame.columns else []
     return (
         f"{name}, {seasons[0]}{f' to {seasons[-1]}' if len(seasons) > 1 else ''}"
@@ -112,7 +110,7 @@ def entitled(name: str, frame: Any) -> str:
 
 
 def near(name: str, known: Sequence[str]) -> str:
-    """The nearest of many names, or some of them."""
+    """A sentence with the closest of many names, or some of them."""
     hint = suggest(name, known)
     return (
         hint
@@ -122,7 +120,7 @@ def near(name: str, known: Sequence[str]) -> str:
 
 
 def places(frame: Any, seed: int) -> Tensor:
-    """Where the shots were taken (n, 2), feet, spread over the cells that rounding left."""
+    """Positions of the shots (n, 2) in feet, with uniform noise over the cells of rounding."""
     x = torch.tensor(frame[["LOC_X", "LOC_Y"]].to_numpy(dtype="float64"))
     noise = uniform(*x.shape, rng=derive(seed, "rounding"), dtype=torch.float64) - 0.5
     x = x + STEP * noise

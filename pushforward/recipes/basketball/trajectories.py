@@ -34,16 +34,14 @@ __all__ = ["run", "paths_of", "own_frame", "RATE", "STEPS"]
 RATE, STEPS = 5, 25
 COURT = (94.0, 50.0)
 FASTEST = 30.0
-"""Feet per second no player runs: faster steps are faults of the cameras."""
+"""Feet per second faster than any player runs; faster steps are errors of the cameras."""
 SHOWN, COUNTS = 3, (2, 4, 6, 8, 10)
 LEAST_START = 5.0
-"""Feet covered in the first second by those who count as setting off."""
+"""Least feet covered in the first second by players who count as setting off."""
 START, SIDE = (30.0, 25.0), 6.0
-"""Where paths from the player's own start are drawn,
-and how far apart those that share a line; feet.
-"""
+"""Where paths from the player's start are drawn, and the distance of parallel ones; feet."""
 HELD_OUT = 0.3
-"""The share of a single game's end that is held out."""
+"""Share of a single game, at its end, that is held out."""
 
 
 def run(
@@ -53,9 +51,7 @@ def run(
     players: Sequence[str] = (),
     folder: Path | None = None,
 ) -> Findings:
-    """The first principal trajectories, and the error of unseen
-    games' paths restored from a few numbers each.
-    """
+    """The first principal trajectories, and the reconstruction error on unseen games."""
     parts = [paths_of(path) for path in paths]
     if len(parts) == 1:
         # Neighbouring stretches show the same play,
@@ -119,7 +115,7 @@ def run(
 
 
 def _panels(pca: PCA, where: str, start: tuple[float, float] = (0.0, 0.0)) -> list[Panel]:
-    """The first components as they are drawn, those on one line side by side."""
+    """The first components as drawn, those on one line side by side."""
     shapes = (pca.components_[:SHOWN] * pca.explained_variance_[:SHOWN].sqrt()[:, None]).reshape(
         -1, STEPS, 2
     )
@@ -137,8 +133,9 @@ def _panels(pca: PCA, where: str, start: tuple[float, float] = (0.0, 0.0)) -> li
 
 
 def own_frame(paths: Tensor) -> Tensor:
-    """Paths (m, STEPS, 2) of those who set off, moved to start at
-    the origin and turned to head along the first axis.
+    """Paths (m, STEPS, 2) of players who set off, in the player's coordinates.
+
+    They start at the origin and head along the first axis.
     """
     moved = paths - paths[:, :1]
     first = moved[:, RATE]
@@ -151,8 +148,9 @@ def own_frame(paths: Tensor) -> Tensor:
 
 
 def paths_of(path: Path) -> Tensor:
-    """All players' paths (n, STEPS, 2) in feet, cut one after the
-    other from the stretches of a file, none across a gap.
+    """All players' paths (n, STEPS, 2) in feet, cut from the stretches of a file.
+
+    None crosses a gap.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -196,7 +194,7 @@ def paths_of(path: Path) -> Tensor:
 
 
 def _turns(along: Any) -> int:
-    """How often a component changes sign on its way."""
+    """Number of sign changes of a component along its path."""
     clear = along[np.abs(along) > 0.1 * np.abs(along).max()]
     return int((np.diff(np.sign(clear)) != 0).sum())
 
