@@ -1,5 +1,6 @@
-"""`make bench`: run the comparisons, print a table,
-write results/bench.json (rows that were not run are kept).
+"""`make bench`: run the comparisons, print a table, write results/bench.json.
+
+Rows that are not run are kept.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def main(names: list[str]) -> int:
 def meets_target(row: dict[str, Any]) -> bool:
     """Whether the median meets the target and the answers agree."""
     value, target = row["ratio"]["median"], row["target"]
-    if target is None:  # reported, nothing asked for
+    if target is None:  # reported without a target
         return bool(row.get("check", {}).get("agree", True))
     fine = value <= target if row.get("better") == "lower" else value >= target
     return fine and row.get("check", {}).get("agree", True)

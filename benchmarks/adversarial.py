@@ -1,4 +1,4 @@
-"""Two players: a full step of both, the whole public path against textbook loops."""
+"""GANs: steps of both players, through the public API and in textbook loops."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ CURVE, SEEDS = 50, 5
 
 
 def dcgan(batch: int = 64, steps: int = 10) -> list[dict[str, Any]]:
-    """DCGAN at 64x64 in colour: images per second of the public path (bf16 where the processor has
-    it) and of the tutorial's loop. Checked: the critic's loss over the first 50 steps lies within
+    """DCGAN at 64x64 in colour: images per second, ours and the tutorial's loop.
+
+    Ours uses bf16 if the CPU has it. Check: the critic's loss over the first 50 steps lies within
     the plain loop's spread over seeds.
     """
     data, fast = _images(1024), _bf16()
@@ -48,8 +49,9 @@ def dcgan(batch: int = 64, steps: int = 10) -> list[dict[str, Any]]:
 
 
 def dcgan_curves(fast: bool, size: int = 32, batch: int = 32) -> dict[str, Any]:
-    """The two curves at a size that seconds allow:
-    both players' losses, step by step, as a share of steps within mean ± 3 sd.
+    """Loss curves of both sides at a small size, compared step by step.
+
+    Reports the distance in standard deviations over seeds.
     """
     data = _images(512, size)
     plain = torch.tensor([_plain_dcgan(data, batch, CURVE, seed)[1] for seed in range(SEEDS)])
@@ -76,9 +78,7 @@ def _images(n: int, size: int = 64) -> Tensor:
 def _fit_dcgan(
     data: Tensor, batch: int, steps: int, fast: bool, seed: int = 0
 ) -> tuple[float, list[float]]:
-    """Images per second from the end of the first step to that of the last,
-    check-ups left out, and the critic's losses.
-    """
+    """Images per second after the first step, without evaluations, and the critic's losses."""
     import pushforward as pf
 
     events: list[Any] = []
@@ -98,8 +98,9 @@ def _fit_dcgan(
 
 
 def _plain_dcgan(data: Tensor, batch: int, steps: int, seed: int = 0) -> tuple[float, list[float]]:
-    """The loop of the tutorials: float32, a DataLoader,
-    one batch of samples for both players, `.item()` at every step.
+    """The tutorials' loop: float32, a DataLoader, and `.item()` at every step.
+
+    Both players use one batch of samples.
     """
     torch.manual_seed(seed)
     generator, critic = _textbook_players(data.shape[-1])
@@ -173,8 +174,10 @@ def _textbook_players(size: int, width: int = 64) -> tuple[nn.Module, nn.Module]
 
 
 def gan_mlp(batch: int = 256, steps: int = 1000) -> list[dict[str, Any]]:
-    """A GAN of perceptrons on the ring of 8 modes: samples per second with run folder, log and
-    listener, and of the textbook loop. Checked: both critics' losses end alike.
+    """A GAN of perceptrons on the ring of 8 modes: samples per second.
+
+    Ours writes a run folder and a log and has a listener; theirs is the textbook loop. Check: both
+    critics end with similar losses.
     """
     data = _ring(50_000)
     last: dict[str, float] = {}

@@ -1,9 +1,8 @@
-"""PCA, mixtures and k-means side by side with the libraries people use now,
-the same answer checked inside.
+"""PCA, mixtures and k-means side by side with established libraries, answers checked.
 
 Each benchmark runs both sides in turn on the same data from the same start, and returns rows for
-`results/bench.json`; `check` says what was compared, how far the answers lie apart, and whether
-that is near enough to call them the same.
+`results/bench.json`; `check` records what was compared, the difference of the answers, and whether
+they agree.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ Row = dict[str, Any]
 def timed(
     sides: dict[str, Callable[[], Any]], rounds: int
 ) -> tuple[dict[str, list[float]], dict[str, Any]]:
-    """Seconds of each side, round by round, and what each returned last."""
+    """Seconds of each side, round by round, and the last result of each."""
     last: dict[str, Any] = {}
 
     def measured(name: str) -> Callable[[], float]:
@@ -50,7 +49,7 @@ def row(
     target: float | None,
     check: Row,
 ) -> Row:
-    """One line of the table: how many times as long theirs takes."""
+    """One row of the table: their time relative to ours."""
     times = {side: median(values) for side, values in found.items()}
     return {
         "name": name,
@@ -66,9 +65,7 @@ def row(
 
 
 def spectrum_data(n: int, d: int, seed: int = 0, dtype: Any = np.float64) -> np.ndarray[Any, Any]:
-    """Normal rows with falling standard deviations 3 … 0.1 along random axes,
-    a little off the origin.
-    """
+    """Normal rows with decreasing standard deviations 3 … 0.1 along random axes, off the origin."""
     rng = np.random.default_rng(seed)
     axes = np.linalg.qr(rng.standard_normal((d, d)))[0] * np.linspace(3, 0.1, d)[:, None]
     mean = rng.standard_normal(d)
@@ -80,9 +77,7 @@ def spectrum_data(n: int, d: int, seed: int = 0, dtype: Any = np.float64) -> np.
 
 
 def apart(one: Any, two: Any) -> float:
-    """Distance of two subspaces given by orthonormal rows:
-    the largest sine of their principal angles.
-    """
+    """The largest sine of the principal angles between two subspaces of orthonormal rows."""
     one, two = np.asarray(one, np.float64), np.asarray(two, np.float64)
     return float(np.linalg.norm(two - two @ one.T @ one, 2))
 
@@ -112,8 +107,10 @@ def pca_memory(n: int = 200_000, d: int = 784, k: int = 50, rounds: int = 3) -> 
 
 
 def pca_streaming(n: int = 200_000, d: int = 784, k: int = 50, rounds: int = 3) -> list[Row]:
-    """PCA of a memory map, against IncrementalPCA (whose answer is approximate);
-    checked against the exact one in memory.
+    """PCA of a memory map, against IncrementalPCA, whose answer is approximate.
+
+    Checked against the exact answer in memory. Products in single precision, summed in double, meet
+    the required 1e-6; double precision has its own row.
 
     Products in single precision, summed in double,
     are right to the 1e-6 that is checked; in double they are a row of their own.
@@ -163,7 +160,7 @@ def mixture_data(
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Ten passes are not meant to converge."""
+    """Ignore warnings: ten passes are not meant to converge."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -192,7 +189,7 @@ def traced_side_by_side(
     near: float,
     rounds: int,
 ) -> list[Row]:
-    """Our passes and the other's, which must have the same log-likelihood before every M step."""
+    """Time our passes and theirs, which must have the same log-likelihood before every M step."""
     (theirs,) = other
     with quiet():
         found, last = timed(
@@ -244,7 +241,7 @@ def gmm_float32(
     )
 
     def theirs() -> list[float]:
-        # What its `fit` does, with the log-likelihood of every pass kept.
+        # what its `fit` does, keeping the log-likelihood of every pass
         distributions = [
             Normal(torch.from_numpy(m.copy()), covariance.clone(), covariance_type="full")
             for m in means
@@ -265,10 +262,10 @@ def gmm_float32(
 def kmeans(n: int = 1_000_000, d: int = 16, k: int = 64, rounds: int = 5) -> list[Row]:
     """k-means to the same inertia from the same start, against scikit-learn and faiss.
 
-    The inertia to reach is the one scikit-learn converges to with its default tolerance, and a
-    share of 1e-6 above it for rounding. How many passes each side needs to come that low is found
-    in runs that are not timed; then each is timed for that many passes, none stopping earlier of
-    itself. The inertias reached are judged alike for all, in float64.
+    The target inertia is the one scikit-learn converges to with its default tolerance, plus a share
+    of 1e-6 for rounding. The number of passes each side needs is found in untimed runs; then each
+    is timed for that many passes, without stopping early. All inertias are computed in the same
+    way, in float64.
     """
     import faiss
     from sklearn.cluster import KMeans
@@ -319,9 +316,7 @@ def kmeans(n: int = 1_000_000, d: int = 16, k: int = 64, rounds: int = 5) -> lis
 
 
 def fewest(enough: Callable[[int], bool], guess: int) -> int:
-    """The least whole number that is enough, where more is never worse;
-    at most 16 times the guess.
-    """
+    """The least sufficient whole number, where more is never worse; at most 16 times the guess."""
     low, high = 0, guess
     while not enough(high):
         low, high = high, 2 * high
@@ -358,6 +353,9 @@ print(json.dumps([time.perf_counter() - begun, max(seen) - base]))
 
 def growth(n: int = 200_000, d: int = 32, passes: int = 5, rounds: int = 5) -> list[Row]:
     """Ten times the rows from disk: at most 11 times the time, and no more memory.
+
+    Each long run has a short one right before and right after it and is compared with their mean,
+    so that other load on the machine affects both.
 
     The long run has a short one right before and one right after it, and is held against their
     mean: what else the machine does in a round then meets both.

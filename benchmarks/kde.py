@@ -1,5 +1,7 @@
-"""Kernel densities side by side, the same answer checked inside: relative error against direct
-float64 sums wherever the density is above 1e-12 of its largest value.
+"""Kernel densities side by side, answers checked.
+
+The check is the relative error against direct float64 sums wherever the density is above 1e-12 of
+its largest value.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ def scott(x: Tensor) -> float:
 def direct64(
     x: Tensor, queries: Tensor, h: Tensor | float, weights: Tensor | None = None
 ) -> Tensor:
-    """log f by direct float64 sums, query by query block: the truth."""
+    """log f by direct float64 sums, block by block of queries: the true values."""
     h = torch.as_tensor(h, dtype=torch.float64).expand(len(x))
     w = (
         torch.full((len(x),), 1 / len(x), dtype=torch.float64)
@@ -59,8 +61,9 @@ def direct64(
 def float32_products(
     x: Tensor, queries: Tensor, h: Tensor | float, weights: Tensor | None = None
 ) -> Tensor:
-    """f by direct float32 sums as blocked matrix products,
-    |q - x|² = |q|² - 2 q·x + |x|²: what a careful user would write.
+    """f by direct float32 sums as blocked matrix products, as careful users write them.
+
+    Uses |q - x|² = |q|² - 2 q·x + |x|².
     """
     x, queries = x.float(), queries.float()
     h = torch.as_tensor(h, dtype=torch.float32).expand(len(x))
@@ -86,8 +89,9 @@ def worst(log_density: Tensor, exact: Tensor) -> float:
 
 
 def scikit_learn() -> list[Row]:
-    """100 000 points, 10 000 queries in the plane, at Scott's h, h/5 and h/20, beside
-    scikit-learn's tree at rtol 1e-3.
+    """100 000 points, 10 000 queries in the plane, against scikit-learn's tree at rtol 1e-3.
+
+    Bandwidths are Scott's h, h/5 and h/20.
     """
     from sklearn.neighbors import KernelDensity
 
@@ -209,9 +213,7 @@ print(json.dumps({"seconds": took, "peak": peak, "some": value[:20].tolist(), "h
 
 
 def million() -> list[Row]:
-    """A million points at a million queries:
-    seconds, and the whole process's memory at its peak.
-    """
+    """A million points at a million queries: seconds, and the process's peak memory."""
     found = [json.loads(child(_MILLION)) for _ in range(3)]
     exact = direct64(mixture(1_000_000), mixture(1_000_000, seed=1)[:20], found[0]["h"])
     error = worst(torch.tensor(found[0]["some"], dtype=torch.float64), exact)

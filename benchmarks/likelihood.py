@@ -1,8 +1,7 @@
-"""How long believing a VAE takes: the bound L_5000 of MNIST's test digits,
-and annealing in batches against one chain at a time.
+"""The cost of evaluating a VAE: the bound L_5000, and annealing in batches of chains.
 
 The network is that of Burda, Grosse & Salakhutdinov (2016): 784-200-200-50 and back, tanh,
-Bernoulli, trained only briefly: the time does not depend on how well it explains the digits.
+Bernoulli, trained only briefly: the time does not depend on the quality of the fit.
 """
 
 from __future__ import annotations
@@ -31,8 +30,9 @@ DIGITS = 10_000
 
 
 def digits() -> tuple[Tensor, Tensor, str]:
-    """Binarised training and test images (n, 1, 28, 28) and what they are:
-    MNIST, or a stand-in of the same size.
+    """Binarised training and test images (n, 1, 28, 28) and their name.
+
+    They are MNIST, or a substitute of the same size.
     """
     given = os.environ.get("PUSHFORWARD_DATA")
     folder = (Path(given) if given else Path(__file__).parents[2] / "shared" / "data") / "mnist"
@@ -43,7 +43,7 @@ def digits() -> tuple[Tensor, Tensor, str]:
         return (
             x[:DIGITS],
             x[DIGITS:],
-            "thresholded smooth noise in place of MNIST, which is not on this machine",
+            "thresholded smooth noise in place of MNIST, which is not available",
         )
     found = []
     for name in ("train", "t10k"):
@@ -57,14 +57,15 @@ def digits() -> tuple[Tensor, Tensor, str]:
 
 
 def briefly(x: Tensor, steps: int = 2000) -> pf.VAE:
-    """Burda's VAE after a few passes."""
+    """Burda's VAE after a few epochs."""
     model = pf.VAE(latent=50, hidden=(200, 200), likelihood="bernoulli", activation="tanh")
     return model.fit(x, by=pf.Trainer(steps=steps, batch=100))
 
 
 def l5000(rows: int = DIGITS, k: int = 5000) -> list[Row]:
-    """The importance-weighted bound of the test digits;
-    seconds, checked against the ELBO and fewer draws, which lie below.
+    """Seconds of the importance-weighted bound of the test digits.
+
+    Check: the ELBO and bounds of fewer draws lie below it.
     """
     train, test, data = digits()
     model, test = briefly(train), test[:rows]
@@ -100,9 +101,7 @@ def l5000(rows: int = DIGITS, k: int = 5000) -> list[Row]:
 def one_chain(
     model: Any, u: Tensor, betas: list[float], leapfrogs: int, rng: torch.Generator, step: float
 ) -> float:
-    """Annealed importance sampling as one writes it down:
-    one observation (1, *event), one chain, a loop over temperatures.
-    """
+    """Textbook annealed importance sampling: one observation (1, *event), one chain."""
     prior = model.prior(1)
 
     def log_joint(z: Tensor, beta: float) -> Tensor:
@@ -134,8 +133,9 @@ def one_chain(
 def annealing(
     rows: int = 16, chains: int = 16, temperatures: int = 60, rounds: int = 3
 ) -> list[Row]:
-    """Moves of counted chains per second, batched against one chain at a time;
-    checked: both mean weights agree on one digit.
+    """Transitions per second, batched against one chain at a time.
+
+    Check: both mean weights agree on one digit.
     """
     train, test, data = digits()
     model, test = briefly(train, 500), test[:rows]

@@ -1,10 +1,10 @@
-"""Two checkouts of this package side by side, each in processes of its own, in turn.
+"""Two checkouts of this package side by side, in separate processes, in turn.
 
     PUSHFORWARD_BEFORE=../before make bench ONLY=before
 
-The same four fits are timed with the package of this checkout and with the other's: a VAE, a
-mixture, a kernel density and a DCGAN. Seconds are CPU time of one thread, after a warm-up in the
-same process; the ratio is before over now, round by round, so 1 means as fast and more is faster.
+Four fits (a VAE, a mixture, a kernel density and a DCGAN), help and imports are timed with both
+checkouts. Seconds are CPU time of one thread, for fits after a warm-up in the same process; the
+ratio is before over now, round by round, so above 1 means faster now.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def _seconds(tree: Path, code: str) -> float:
 
 
 def compare(name: str) -> Callable[[], list[dict[str, Any]]]:
-    """The benchmark of one kind of work; none where no other checkout is named."""
+    """The benchmark of one kind of work; it is skipped unless another checkout is named."""
 
     def run() -> list[dict[str, Any]]:
         before = os.environ.get("PUSHFORWARD_BEFORE")
@@ -141,7 +141,7 @@ def compare(name: str) -> Callable[[], list[dict[str, Any]]]:
         row = {
             "name": f"before-{name}",
             "what": what,
-            "against": "the package before its rebuilding",
+            "against": "an earlier checkout of this package",
             "seconds": {side: median(values) for side, values in found.items()},
             "ratio": ratio(found["before"], found["now"]),
             "target": None,

@@ -1,6 +1,4 @@
-"""Timing that can be trusted on a noisy machine: both sides in turn,
-ratios round by round, medians and spread.
-"""
+"""Robust timing on a noisy machine: sides in turn, ratios per round, medians and spread."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ from typing import Any
 
 
 def machine() -> dict[str, Any]:
-    """What the numbers were measured on."""
+    """Description of the machine."""
     import torch
 
     facts = Path("/proc/cpuinfo")
@@ -42,9 +40,7 @@ def seconds(work: Callable[[], Any]) -> float:
 
 
 def side_by_side(sides: dict[str, Callable[[], float]], rounds: int = 5) -> dict[str, list[float]]:
-    """Each side's measured number, once a round, the sides in turn;
-    one warm-up round is thrown away.
-    """
+    """Each side's number, once per round, sides in turn. A warm-up round is discarded."""
     for work in sides.values():
         work()
     found: dict[str, list[float]] = {name: [] for name in sides}
@@ -55,7 +51,7 @@ def side_by_side(sides: dict[str, Callable[[], float]], rounds: int = 5) -> dict
 
 
 def ratio(numerator: Sequence[float], denominator: Sequence[float]) -> dict[str, float]:
-    """Median of the ratios round by round, with the smallest and the largest."""
+    """Median, smallest and largest of the ratios of each round."""
     ratios = [a / b for a, b in zip(numerator, denominator, strict=True)]
     return {
         "median": round(statistics.median(ratios), 3),
@@ -65,7 +61,7 @@ def ratio(numerator: Sequence[float], denominator: Sequence[float]) -> dict[str,
 
 
 def median(values: Sequence[float]) -> float:
-    """Median, four digits."""
+    """Median to four digits."""
     return float(f"{statistics.median(values):.4g}")
 
 

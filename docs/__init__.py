@@ -1,1 +1,1 @@
-"""Documentation, and the script that writes the README's tables from the records."""
+"""Documentation, and the scripts that write its tables and draw its figure."""

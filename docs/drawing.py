@@ -1,8 +1,9 @@
-"""`python -m docs.drawing`: draw docs/images/architecture.png,
-packages in layers beside the course of a fit.
+"""`python -m docs.drawing`: draw docs/images/architecture.png.
 
-The layers are those that import-linter checks, read from pyproject.toml; the image remembers them,
-so that a test can tell whether it is up to date.
+It shows the packages in layers and the course of a fit.
+
+The layers are those that import-linter checks, read from pyproject.toml; they are stored in the
+image, so that a test can check that it is up to date.
 """
 
 from __future__ import annotations
@@ -38,11 +39,11 @@ CONTENTS = {
     "store": "files of a model",
     "core": "model, space, source, registry, events, records, errors, random numbers",
 }
-"""What each package holds, in a few words."""
+"""A summary of each package."""
 STEPS = (
     ("read", "data → source with its space; training and held-out rows"),
     ("build", "scan, scaling, networks, from one seeded stream"),
-    ("started", "run folder ready; or a checkpoint taken back"),
+    ("started", "run folder ready, or a checkpoint restored"),
     ("step", "batch → augment → scale → each phase: loss, gradient, update"),
     ("progress", "means of the terms since the last report"),
     ("evaluated", "held-out quality, vital signs; best weights kept"),
@@ -55,8 +56,9 @@ BLUE, ORANGE, GREY, INK = "#2b6cb0", "#c2571a", "#9aa5b1", "#1f2933"
 
 
 def layers() -> list[list[str]]:
-    """The packages of every layer, from the top, as import-linter reads them;
-    optional ones only if they exist.
+    """The packages of every layer, from the top, as import-linter reads them.
+
+    Optional packages are included only if they exist.
     """
     text = tomllib.loads((ROOT / "pyproject.toml").read_text())
     contract = next(c for c in text["tool"]["importlinter"]["contracts"] if c["type"] == "layers")

@@ -1,6 +1,4 @@
-"""`make tables`: write the tables of docs/results.md from the
-records in results/, between their marks.
-"""
+"""`make tables`: write the tables of docs/results.md from the records in results/."""
 
 from __future__ import annotations
 
@@ -61,8 +59,9 @@ def _missed(row: dict[str, Any]) -> str:
 
 
 def studies(games: bool = False) -> str:
-    """Every study of `make learn`, of GANs or of other models:
-    the median over seeds, and its range.
+    """Every study of `make learn`: median and range over seeds.
+
+    With `games`, those of GANs; otherwise, those of other models.
     """
     lines = ["| study | quantity | median (range) |", "|---|---|---:|"]
     for path in sorted((RESULTS / "studies").glob("*.json")):
@@ -95,12 +94,13 @@ NOTED: dict[str, list[str]] = {
     ],
     "infogan-mnist-plain": ["error of the category, best matching"],
 }
-"""Further quantities to show, by study; those with a bound are shown anyway."""
+"""Further quantities to show, by study; those with a target are always shown."""
 
 
 def stacked() -> str:
-    """StackedMNIST during the training of two DCGANs;
-    the second's critic sees two images at once.
+    """StackedMNIST during the training of two DCGANs.
+
+    The second's critic sees two images at once.
     """
     seeds = [_seeds(name)[0] for name in ("stacked-mnist", "stacked-mnist-packed")]
     numbers = " | ".join(("modes of 1000", "reverse KL, nats", "CPU minutes"))
@@ -132,9 +132,7 @@ def stacked() -> str:
 
 
 def curve() -> str:
-    """The MNIST VAE's bound against its training budget:
-    the median over seeds where there are several.
-    """
+    """The MNIST VAE's bound against its training budget, as medians over seeds."""
     records = [
         json.loads(path.read_text()) for path in (RESULTS / "studies").glob("mnist-vae*.json")
     ]
@@ -216,8 +214,9 @@ def _plainly(seeds: list[dict[str, Any]], quantities: tuple[str, ...]) -> str:
 
 
 def _changed(on: list[dict[str, Any]], off: list[dict[str, Any]], balanced: bool) -> str:
-    """The effect of a hack on each quantity, and the verdict;
-    a hack that sets the shares of modes is not judged by them.
+    """The effect of a hack on each quantity, and the verdict.
+
+    A hack that sets the shares of modes is not judged by them.
     """
     from pushforward.recipes import ablation
 
@@ -240,8 +239,9 @@ WITHOUT = {"none": "no hack, non-saturating", "minimax": "no hack, minimax"}
 
 
 def gans_against_vaes() -> str:
-    """The recipe's measures beside those of real images:
-    medians and ranges over seeds, and how many runs failed.
+    """The recipe's measures and those of real images: medians and ranges over seeds.
+
+    Also counts the runs that failed.
     """
     from pushforward.recipes import gans_against_vaes as recipe
 
@@ -260,7 +260,7 @@ def gans_against_vaes() -> str:
         lines.append(f"| {text} | " + " | ".join(cells) + " |")
     few = (
         f"log p is estimated on {recipe.ROWS} images and the gap on {recipe.DRAWN} simulated ones, "
-        "everything else on all; the VAE's samples are without noise"
+        "all other measures use all images; the VAE's samples are without noise"
     )
     return "\n".join(
         [
@@ -288,8 +288,9 @@ def _over_seeds(kind: str, values: list[float]) -> str:
 
 
 def gan_images() -> str:
-    """What two GANs reach in minutes on two sets of images,
-    beside real images: medians and ranges over seeds.
+    """Two GANs trained for minutes on two sets of images: medians and ranges over seeds.
+
+    Real images are measured beside them.
     """
     from pushforward.recipes import images
 
@@ -341,7 +342,7 @@ IMAGES = {
 
 
 def likelihoods() -> str:
-    """Unseen digits under every model, the same dequantised pixels for all."""
+    """Log-densities of unseen digits under every model, with the same dequantised pixels."""
     record = _load("studies/digits-likelihood.json")
     lines = ["| model | nats per digit, median (range) |", "|---|---:|"]
     for name, text in LIKELIHOODS.items():
@@ -377,7 +378,7 @@ TABLES: dict[str, Callable[[], str]] = {
 
 
 def written(text: str) -> str:
-    """The page with every table written anew from its records."""
+    """The page with every table regenerated from its records."""
     for name, make in TABLES.items():
         mark = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         if not mark.search(text):
@@ -413,7 +414,7 @@ def _side(row: dict[str, Any]) -> str:
 
 
 def _elsewhere(row: dict[str, Any], on: dict[str, Any]) -> str:
-    """The CPU, where it differs from the one named under the table."""
+    """The CPU, if it differs from the one named under the table."""
     cpu = row["machine"]["cpu"]
     return "" if cpu == on["cpu"] else f"; on {cpu}"
 

@@ -1,3 +1,1 @@
-"""What is learnt, measured: studies that train for minutes,
-over several seeds, on real data, into `results/studies/`.
-"""
+"""Studies: training for minutes over several seeds on real data, into `results/studies/`."""

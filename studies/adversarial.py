@@ -1,8 +1,7 @@
-"""Whether GANs reach what is asked of them on distributions that are known:
-N(-1, 1), a ring of 8 modes, a grid of 25.
+"""GANs on known distributions: N(-1, 1), a ring of 8 modes, a grid of 25.
 
-The players are those of the recipes `one-dimension` and `modes`; beside the best configuration
-stands the vanilla GAN, with the same networks, batches and number of steps.
+The players are those of the recipes `one-dimension` and `modes`; the best configuration is compared
+with the vanilla GAN, with the same networks, batches and number of steps.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ __all__ = ["STUDIES"]
 
 
 def normal(seed: int) -> Mapping[str, Any]:
-    """N(-1, 1) by the recipe's GAN, by the vanilla GAN, and before learning."""
+    """N(-1, 1) by the recipe's GAN, by the vanilla GAN, and before training."""
     x = line.draw(seed)
     samples = {
         "": line.learn(x, seed=seed, folder=RUNS / f"gan-1d-{seed}").sample(
@@ -39,7 +38,7 @@ def normal(seed: int) -> Mapping[str, Any]:
 
 
 def mixture(name: str, seed: int) -> Mapping[str, Any]:
-    """Modes, high quality and reverse KL of 2500 samples, by each player of the recipe `modes`."""
+    """Modes, high quality and reverse KL of 2500 samples, by player of the recipe `modes`."""
     found: dict[str, Any] = {"steps": several.SETS[name].steps}
     for player in several.PLAYERS[name]:
         drawn = several.learn(
@@ -57,17 +56,17 @@ def mixture(name: str, seed: int) -> Mapping[str, Any]:
 
 
 def ring(seed: int) -> Mapping[str, Any]:
-    """The ring."""
+    """The study of the ring."""
     return mixture("ring", seed)
 
 
 def grid(seed: int) -> Mapping[str, Any]:
-    """The grid."""
+    """The study of the grid."""
     return mixture("grid", seed)
 
 
 def _targets(modes: int) -> Mapping[str, Target]:
-    """Of the best player."""
+    """Targets of the best player."""
     return {
         f"{several.BEST}: modes": at_least(modes),
         f"{several.BEST}: high quality": Target(0.9, 0.995),

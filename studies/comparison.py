@@ -1,4 +1,4 @@
-"""GANs against VAEs, and what two GANs make of real images: the recipes' numbers, run by run.
+"""GANs against VAEs, and two GANs on real images: the recipes' numbers, run by run.
 
 One run is one seed: of the initialisation, the order and the noise. The split and the feature space
 are those of seed 0 throughout.
@@ -25,9 +25,7 @@ PLAIN = "DCGAN without noise"
 
 
 def both(seed: int) -> Mapping[str, Any]:
-    """One run of a VAE and a GAN on MNIST: every measure that each has,
-    and those of real images beside them.
-    """
+    """One run of a VAE and a GAN on MNIST: all measures, and those of real images."""
     held = images.album("mnist", 0)
     features = images.judge(held)
     trial, real = against.compare(held, features, seed), against.yardstick(held, features)
@@ -49,7 +47,7 @@ def drawn(
     budget: float = 1.0,
     makers: Mapping[str, images.Maker] = images.MAKERS,
 ) -> Mapping[str, Any]:
-    """What the recipe `images` makes of each set named, by `makers`."""
+    """The measures of the recipe `images` on each named set, for `makers`."""
     found: dict[str, Any] = {}
     for name in names:
         held = images.album(name, 0)
@@ -76,8 +74,9 @@ def drawn(
 
 
 def few(seed: int) -> Mapping[str, Any]:
-    """DCGAN on the first 500 digits, its critic shown them as they are,
-    shifted, or turned, slanted, resized and shifted.
+    """DCGAN on the first 500 digits, with three augmentations of the critic's input.
+
+    They are none, shifts, and affine maps.
     """
     whole = images.album("mnist", 0)
     features = images.judge(whole)

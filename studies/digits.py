@@ -1,13 +1,12 @@
-"""Digits without their labels: whether InfoGAN's category is the digit,
-and how many of 1000 stacked digits a GAN draws.
+"""InfoGAN's categories as digits, and how many of 1000 stacked digits a GAN generates.
 
 StackedMNIST (Metz et al. 2017; protocol of Lin et al. 2018, §4.2): each of 128 000 images has three
-digits drawn at random in its three channels, so there are 1000 kinds; of 26 000 samples a
-classifier of single digits says which kind each is. Published: DCGAN 99 kinds, PacDCGAN2 1000. Here
-too there are 50 epochs and batches of 64, in the networks of the DCGAN's authors, as narrow as
-makes that about an hour of one processor core. What differs besides: a batch of theirs has 64 packs
-(so that PacDCGAN2 sees twice as many images; here 64 images in 32 packs), their generator moves
-twice a step, and their digits are of MNIST's both parts (here its training part).
+random digits in its three channels, so there are 1000 kinds; of 26 000 samples a classifier of
+single digits determines the kind. Published: DCGAN 99 kinds, PacDCGAN2 1000. As there, training
+takes 50 epochs with batches of 64 in the networks of DCGAN's authors, but narrow enough for about
+an hour on one CPU core. Other differences: the published batches have 64 packs (so that PacDCGAN2
+sees twice as many images; here they are 64 images in 32 packs), the published generator is updated
+twice per step, and the published digits are from both parts of MNIST (here the training part).
 """
 
 from __future__ import annotations
@@ -45,8 +44,9 @@ def digits_of(part: str) -> tuple[Tensor, Tensor]:
 
 
 def codes(seed: int, make: Callable[[], InfoGAN]) -> Mapping[str, Any]:
-    """InfoGAN learns from digits without labels;
-    its category of the unseen digits is matched one to one with their labels.
+    """Train InfoGAN on digits without labels and compare its categories with the labels.
+
+    Categories of unseen digits are matched with labels one to one.
     """
     held = album("mnist", seed, recipe.TEST)
     began = time.process_time()
@@ -65,14 +65,14 @@ def codes(seed: int, make: Callable[[], InfoGAN]) -> Mapping[str, Any]:
 
 
 def stacks(n: int, seed: int) -> Tensor:
-    """Three random training digits each, one a channel: (n, 3, 28, 28), levels."""
+    """Images of three random training digits, one per channel: (n, 3, 28, 28), levels."""
     x, _ = digits_of("mnist")
     picked = integers(len(x), (n, 3), rng=generator(derive(seed, "stacks")))
     return x[:, 0][picked]
 
 
 def judge_of_digits() -> tuple[Classifier, float]:
-    """A classifier of MNIST's digits, and the share of the test digits it knows."""
+    """A classifier of MNIST's digits, and its accuracy on the test digits."""
     x, labels = digits_of("mnist")
     test, truth = digits_of("mnist:test")
     network = train_classifier(x, labels.long(), 10, steps=3000, rng=0)
@@ -80,9 +80,7 @@ def judge_of_digits() -> tuple[Classifier, float]:
 
 
 def stacked(seed: int, packing: int) -> Mapping[str, Any]:
-    """A DCGAN whose critic sees `packing` images at once,
-    counted again and again while it learns.
-    """
+    """A DCGAN whose critic sees `packing` images at once, counted repeatedly in training."""
     x, (network, known) = stacks(STACKS, seed), judge_of_digits()
     found: dict[str, Any] = {"classifier's accuracy on single test digits": known, "width": WIDTH}
     run, spent = RUNS / f"stacked-{packing}-{seed}", 0.0

@@ -1,11 +1,10 @@
-"""What an f-GAN learns when the model cannot be right:
-one Gaussian for a mixture of two, by each of nine divergences.
+"""f-GANs with a misspecified model: one Gaussian for a mixture of two, by nine divergences.
 
     p = .3 N(-1.5, .8²) + .7 N(2, 1)          q = N(μ, σ²): the generator is μ + σ z
 
 Which Gaussian is best depends on the divergence (Nowozin, Cseke & Tomioka 2016, §2.3 and Table 2):
 D_f(p‖q) is known by quadrature, and so is its minimum. Every fit is measured by all nine
-divergences; in the column of its own it should be the best.
+divergences; in its own column it should be the best.
 """
 
 from __future__ import annotations
@@ -43,10 +42,10 @@ STARTS = ((0.9, 1.8), (1.9, 1.1), (1.2, 1.5))
 
 @dataclass(frozen=True)
 class GaussianPlayers(Dense, name="gaussian"):
-    """A generator μ + σ z, and a critic of perceptrons."""
+    """Networks: a generator μ + σ z, and a critic of perceptrons."""
 
     def generator(self, inputs: int, event: Any) -> nn.Module:
-        """One layer."""
+        """Hidden layers of the critic."""
         return MLP(inputs, event, (), self.activation)
 
 
@@ -62,8 +61,9 @@ def learn(
 ) -> tuple[float, float]:
     """μ and σ of the f-GAN of a divergence.
 
-    A saturated total variation has no slope to learn from: its critic has R1. Jeffrey's T grows
-    like q/p in the tails, where perceptrons do not follow: its critic says ln p/q.
+    Total variation has no gradient where it saturates, so its critic has R1. The T of the Jeffreys
+    divergence grows like q/p in the tails, which perceptrons cannot follow, so its critic outputs
+    ln p/q.
     """
     penalties = ("r1(gamma=0.001)",) if name == "total_variation" else ()
     players = GaussianPlayers((64, 64), "tanh")
@@ -86,8 +86,9 @@ def learn(
 
 
 def value(name: str, mean: float, sd: float) -> float:
-    """D_f(p‖q) by quadrature; infinite where the tails make it so:
-    q's too wide for Neyman's, too narrow for Pearson's.
+    """D_f(p‖q) by quadrature; infinite if the tails make it so.
+
+    Tails of q are too wide for Neyman's or too narrow for Pearson's.
     """
     if (name == "neyman" and sd >= 2**0.5 * SDS[1]) or (
         name == "pearson" and sd <= 0.5**0.5 * SDS[1]
@@ -100,7 +101,7 @@ def value(name: str, mean: float, sd: float) -> float:
 
 
 def best(name: str) -> tuple[float, float, float]:
-    """The μ and σ with the least divergence, and that."""
+    """The μ and σ of the least divergence, and that divergence."""
     exact = {"xatol": 1e-6, "fatol": 1e-10}
     starts = [(mean, math.log(sd)) for mean, sd in STARTS if value(name, mean, sd) < WORST]
     found = [
@@ -117,14 +118,14 @@ def best(name: str) -> tuple[float, float, float]:
 
 
 def fits(seed: int) -> Mapping[str, Any]:
-    """All nine, and every one of them measured by all nine."""
+    """Fit by all nine divergences, and measure every fit by all nine."""
     learnt = {name: learn(name, seed) for name in NAMES}
     found: dict[str, Any] = {"steps": STEPS}
     own = 0
     for name, (mean, sd) in learnt.items():
         wanted = best(name)
         column = {other: value(name, *learnt[other]) for other in NAMES}
-        # js and gan differ by a constant, and learn the same
+        # js and gan differ by a constant, so their fits are equal
         own += column[name] <= min(column.values())
         found |= {
             f"{name}: mean": mean,
@@ -146,8 +147,9 @@ def fits(seed: int) -> Mapping[str, Any]:
 
 
 def _median_excess(found: Mapping[str, Any]) -> float:
-    """How far the divergences are above their least,
-    in parts of it above that between equal distributions.
+    """Excess of the divergences over their least values, as a share of these.
+
+    The least values are taken relative to equal distributions.
     """
     parts = []
     for name in NAMES:
@@ -170,7 +172,7 @@ STUDIES = [
             f"reverse_kl: {OFF}": at_most(0.08),
             f"neyman: {OFF}": at_most(0.08),
             f"jeffrey: {OFF}": at_most(0.08),
-            "neyman: sd": at_most(1.4),  # it seeks one mode
+            "neyman: sd": at_most(1.4),  # reverse KL seeks one mode
             "best in the column of its own": at_least(len(NAMES)),
         },
     ),

@@ -1,5 +1,4 @@
-"""Which hacks for training GANs hold up:
-every case of the recipe `ablation` by itself, so that any part can be run alone.
+"""Which hacks for training GANs help: every case of the recipe `ablation` as a study.
 
 python -m studies hacks-ring            five seeds of all cases on the ring of 8 modes
 python -m studies hacks-grid-replay     three seeds of one case on the grid of 25
@@ -21,7 +20,7 @@ SEEDS = {"ring": 5, "grid": 3}
 
 
 def played(name: str, case: str, seed: int) -> Mapping[str, Any]:
-    """What one GAN found of a set, and what an ideal sampler would."""
+    """Measures of one GAN on a set, and those of an ideal sampler."""
     records = dict(zip(ablation.QUANTITIES, ablation.play(name, case, seed=seed), strict=True))
     ideal = {f"ideal: {quantity}": record.details["ideal"] for quantity, record in records.items()}
     return {
@@ -40,6 +39,6 @@ STUDIES = [
     )
     for name in SETS
     for case in ablation.CASES
-    # the same GAN as with none: the game it changes is the default's other one
+    # the default GAN already has it, so it is compared with minimax
     if case != "modified_loss"
 ]

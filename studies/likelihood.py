@@ -1,8 +1,7 @@
-"""What VAEs are worth: bounds on held-out log-likelihood,
-against exact answers, published numbers and the classical models.
+"""VAEs' bounds on held-out log-likelihood, against exact and published values.
 
-MNIST by the protocol of Burda, Grosse & Salakhutdinov (2016, §5): pixels binarised afresh at every
-visit, one stochastic layer of 50 behind two layers of 200 tanh units, L_5000 on the 10 000 test
+MNIST by the protocol of Burda, Grosse & Salakhutdinov (2016, §5): pixels binarised anew in every
+epoch, one stochastic layer of 50 behind two layers of 200 tanh units, L_5000 on the 10 000 test
 digits, binarised once. Fewer epochs than their 3280.
 """
 
@@ -35,13 +34,11 @@ __all__ = ["STUDIES"]
 
 
 def linear(seed: int) -> Mapping[str, Any]:
-    """A linear VAE on iris learns what probabilistic PCA computes (Tipping & Bishop 1999;
-    Lucas et al. 2019).
-    """
+    """A linear VAE on iris against probabilistic PCA (Tipping & Bishop 1999; Lucas et al. 2019)."""
     from sklearn.datasets import load_iris
 
     x = torch.as_tensor(load_iris().data)
-    x = x - x.mean(0)  # the same likelihood, and an easier road
+    x = x - x.mean(0)  # the same likelihood, but easier to optimise
     exact = fit_model(pf.PCA(2), x)
     model = pf.VAE(latent=2, network="mlp(hidden=())", likelihood="gaussian")
     model.scaling_kind = "identity"  # the same coordinates as the exact answer
@@ -65,9 +62,7 @@ TRUE_RING = -0.867672
 
 
 def noisy_ring(seed: int) -> Mapping[str, Any]:
-    """The recipe `ring`: log p by importance sampling,
-    and the distribution of the samples' radius.
-    """
+    """The recipe `ring`: log p by importance sampling, and the radii of samples."""
     train, test = (
         ring.draw(n, rng=derive(seed, part))
         for n, part in ((ring.ROWS, "train"), (ring.TEST, "test"))
@@ -91,7 +86,7 @@ def noisy_ring(seed: int) -> Mapping[str, Any]:
 EPOCHS = 300
 LONG = 600
 OTHERS = (30, 100, LONG)
-"""Budgets, in epochs, that show how the bound goes on; one seed each."""
+"""Further budgets in epochs, with one seed each."""
 SHORT = 5
 
 
@@ -101,14 +96,15 @@ def digits_of(part: str) -> Tensor:
 
 
 def binarised(x: Tensor, seed: int) -> Tensor:
-    """Levels drawn to 0 or 255, once."""
+    """Levels sampled once as 0 or 255."""
     stream = generator(derive(seed, "binarised"))
     return torch.where(torch.rand(x.shape, generator=stream) < x.float() / 255, 255.0, 0.0)
 
 
 def burda(seed: int, objective: str, epochs: int) -> tuple[Any, dict[str, float]]:
-    """One layer of 50 codes on dynamically binarised MNIST, and what its training took; kept,
-    because other studies measure it too.
+    """A VAE of 50 codes on dynamically binarised MNIST, and its training time.
+
+    It is stored, because other studies measure it too.
     """
     kept: Path = RUNS / f"{objective}-{epochs}-{seed}"
     if not (kept / "spent.json").is_file():
@@ -134,7 +130,7 @@ def burda(seed: int, objective: str, epochs: int) -> tuple[Any, dict[str, float]
 
 
 def mnist(seed: int, epochs: int = EPOCHS) -> Mapping[str, Any]:
-    """The VAE for minutes."""
+    """The VAE trained for minutes."""
     model, spent = burda(seed, "elbo", epochs)
     test = binarised(digits_of("mnist:test"), seed)
     bound, tight = (
@@ -153,9 +149,7 @@ def mnist(seed: int, epochs: int = EPOCHS) -> Mapping[str, Any]:
 
 
 def importance(seed: int) -> Mapping[str, Any]:
-    """IWAE-50 beside the VAE after the same few epochs;
-    L_5000 on the first 1000 test digits, the same for both.
-    """
+    """IWAE-50 and the VAE after the same few epochs, by L_5000 on the first 1000 test digits."""
     test = binarised(digits_of("mnist:test")[:1000], seed)
     found: dict[str, Any] = {"epochs": SHORT}
     for name, objective in {"VAE": "elbo", "IWAE-50": "iwae(k=50)"}.items():
@@ -171,7 +165,7 @@ ANNEALED = {"temperatures": 1000, "chains": 16}
 
 
 def annealed(seed: int) -> Mapping[str, Any]:
-    """AIS on 100 test digits under the VAE of the longest budget, beside L_5000 on the same."""
+    """AIS and L_5000 on 100 test digits, under the VAE of the largest budget."""
     model, _ = burda(seed, "elbo", LONG)
     test = binarised(digits_of("mnist:test")[:100], seed)
     lower, tight = (
@@ -189,7 +183,7 @@ def annealed(seed: int) -> Mapping[str, Any]:
 
 
 def bracketed(seed: int) -> Mapping[str, Any]:
-    """BDMC on 100 digits that the same VAE drew: the truth lies between its two ends."""
+    """BDMC on 100 digits simulated from the same VAE: the true value lies between its bounds."""
     model, _ = burda(seed, "elbo", LONG)
     bracket = bdmc(model, n=100, rng=seed, **ANNEALED)
     return {
@@ -205,14 +199,16 @@ def bracketed(seed: int) -> Mapping[str, Any]:
 
 
 NOISES = 4
-"""Draws of the dequantising noise that the classical models learn from;
-the VAE sees a new one at every visit.
+"""Draws of the dequantising noise for the classical models.
+
+The VAE sees new noise in every epoch.
 """
 
 
 def small_digits(seed: int) -> Mapping[str, Any]:
-    """8 x 8 digits, the same dequantised test pixels for all; sizes chosen on a fifth of the
-    training rows, then fitted to all of them.
+    """8 x 8 digits, with the same dequantised test pixels for all models.
+
+    Sizes are chosen on a fifth of the training rows; then all of them are used.
     """
     source = pf.read("digits", label=False)
     parts = [
@@ -232,7 +228,7 @@ def small_digits(seed: int) -> Mapping[str, Any]:
     models = {
         "PPCA": fit_model(pf.PCA(rank), x),
         "GMM, full": fit_model(pf.GMM(count, floor=floor), x),
-        # leaving one out means nothing where every image is there four times
+        # leave-one-out is meaningless if every image occurs four times
         "KDE": fit_model(pf.KDE(bandwidth="likelihood"), draws[0]),
     }
     found: dict[str, Any] = {
@@ -254,7 +250,7 @@ def small_digits(seed: int) -> Mapping[str, Any]:
 
 
 def chosen(make: Callable[[Any], Any], sizes: Sequence[Any], inner: Tensor, outer: Tensor) -> Any:
-    """The size whose model, fitted to the inner rows, finds the outer ones likeliest."""
+    """The size whose model, fitted to the inner rows, gives the outer rows the highest density."""
     return max(sizes, key=lambda size: float(fit_model(make(size), inner).log_prob(outer).mean()))
 
 

@@ -1,11 +1,10 @@
-"""Which hacks hold up? Each of the 17 switched on by itself,
-on sets whose modes are known, beside the same GAN without it.
+"""Which hacks help? Each of the 17 is switched on alone, on sets with known modes.
 
 The GAN without any has two hidden layers of 128 ReLUs in each player, the non-saturating game (hack
 2 itself: it is compared with the minimax game), no penalty, Adam at 1e-3 for both players, batches
-of 256. The sets and what is counted are those of `modes`. With several seeds a change is given with
-the half-width of its 95 % interval by Welch's t, of standard error √(s₁²/n₁ + s₀²/n₀). A verdict
-looks at three numbers, so chance alone makes about one in seven.
+of 256. The sets and the measures are those of `modes`. With several seeds, a change is reported
+with the half-width of its 95 % interval by Welch's t, of standard error √(s₁²/n₁ + s₀²/n₀). A
+verdict uses three numbers, so chance alone produces about one in seven.
 """
 
 from __future__ import annotations
@@ -43,12 +42,12 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Case:
-    """One way to play.
+    """A configuration of the GAN.
 
     Args:
-        number: of the hack; 0 without one.
+        number: the hack's number; 0 for no hack.
         game, hacks: of the GAN.
-        without: the case that differs from it by the hack alone.
+        without: the case that differs from it only by the hack.
     """
 
     number: int = 0
@@ -73,7 +72,7 @@ def _cases() -> dict[str, Case]:
 
 
 CASES: Mapping[str, Case] = _cases()
-"""By the hack's name. Hacks 7, 10 and 11 are no switches, 16 has no meaning on points."""
+"""By the hack's name. Hacks 7, 10 and 11 are not switches; 16 does not apply to points."""
 
 
 def run(

@@ -1,13 +1,13 @@
 r"""InfoGAN's categories beside the labels, and what its continuous codes change.
 
-The bound on the information that samples hold about their category is nearly its whole entropy
-after a minute, long before samples are digits: almost any ten groups can be read off. So which
-groups they are is decided by what is easiest, and three things make that the digit. Noise is
-narrow, so that the category decides which kind a sample is, and the noise only how it looks. The
-critic sees every image turned, slanted, resized and shifted by chance, so that none of these can be
-the category. And two such views of the same real image must agree, so that the groups of real
-images are those of the samples. The result still depends on the initialisation, so there are
-several starts, and the best is continued.
+The bound on the information in samples about their category reaches nearly the full entropy after a
+minute, long before samples are digits: almost any ten groups can be recognised. The groups found
+are the easiest ones, and three measures make these the digits. Noise is narrow, so that the
+category decides what a sample shows, and the noise only how it looks. The critic sees images that
+are randomly rotated, slanted, resized and shifted, so that none of these can be the category. And
+two such views of a real image must agree, so that the groups of real images are those of the
+samples. The result still depends on the initialisation, so there are several starts, and the best
+is continued.
 
 Measured on held-out images, if they have labels: the error of the category as a classifier, each
 category matched with one label, and the purity.

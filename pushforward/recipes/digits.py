@@ -1,8 +1,8 @@
 """Handwritten digits, 8×8: densities, reconstructions and samples of several models.
 
-All models learn from the same dequantised training rows and are measured on the same dequantised
-test rows, because a density on whole numbers is meaningless: it can be made as high as one likes by
-narrow peaks on the levels.
+All models are trained on the same dequantised rows and measured on the same dequantised test rows,
+because a density on whole numbers is meaningless: narrow peaks on the levels make it arbitrarily
+high.
 """
 
 from __future__ import annotations

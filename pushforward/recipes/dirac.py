@@ -1,18 +1,19 @@
-r"""The Dirac-GAN: the smallest game there is, and what each remedy does to it.
+r"""The Dirac-GAN: the smallest possible game, and the effect of each remedy.
 
 Data at 0, one sample at θ, a critic c(x) = ψ x (Mescheder, Geiger & Nowozin 2018, §2). The players
-should meet at (0, 0). Descent by both at once, at rates h_θ and h_ψ with slope penalty γ/2 ψ², is
-near (0, 0) the linear map
+should meet at (0, 0). Simultaneous descent of both, at rates h_θ and h_ψ with slope penalty γ/2
+ψ², is near (0, 0) the linear map
 
     θ ← θ + h_θ a ψ,   ψ ← (1 - h_ψ γ) ψ - h_ψ a θ,
         a = f'(0): 1 for Wasserstein, ½ for the logistic games,
 
 whose eigenvalues are complex for small γ, so that θ² + ψ² changes by their product, det = 1 - h_ψ γ
-+ h_θ h_ψ a², at every step: without a penalty it grows, whatever the game and the rates. In turns
-the determinant is 1 - h_ψ γ: circles. For descent at once on minimax and Wasserstein games with
-equal rates the growth is exact at every point, 1 + h² f'(θψ)². Noise of sd σ on what the critic
-sees is to first order a penalty with γ = 2 a² σ². Clipping bounds ψ and does not affect θ; a
-gradient penalty wants a slope of one, which the solution has not. Neither converges.
++ h_θ h_ψ a², at every step: without a penalty it grows, whatever the game and the rates. With
+alternating updates the determinant is 1 - h_ψ γ: circles. For simultaneous descent on minimax and
+Wasserstein games with equal rates the growth is exact at every point, 1 + h² f'(θψ)². Noise of sd σ
+on the critic's input is, to first order, a penalty with γ = 2 a² σ². Clipping bounds ψ and does not
+affect θ; a gradient penalty asks for a slope of one, which the solution does not have. Neither
+converges.
 """
 
 from __future__ import annotations
@@ -60,9 +61,10 @@ class Case:
     Args:
         game, penalties, hacks: as of a GAN.
         slope: f'(t), for the determinant at 0.
-        penalty: γ, what the remedy comes to; None where it is not linear near (0, 0).
-        critic: the critic's rate in parts of the generator's.
-        at_once: whether both move by gradients at the same point; else in turns.
+        penalty: the equivalent γ of the remedy; None if it is not linear near (0, 0).
+        critic: the critic's rate relative to the generator's.
+        at_once: whether both are updated with gradients at the same point; otherwise they
+            alternate.
         exact: whether 1 + h² f'(θψ)² holds at every step.
     """
 

@@ -1,20 +1,17 @@
 r"""GANs against VAEs, with as many parameters and as many images shown.
 
-    VAE   maximises a bound on log p(x): it must explain every image, and pays for what it cannot
-          with blur
-    GAN   has no density: nothing makes it explain an image, and it is judged by a critic that
-          blur does not pass
+    VAE maximises a bound on log p(x): it must explain every image, and blurs what it cannot
+    GAN has no density: it need not explain any image, and its critic rejects blur
 
-Both are a push forward of N(0, I) of the same number of codes by convolutions (by perceptrons below
-16×16). The width of the VAE's dense layer is found by counting, so that both have the same number
-of parameters, all networks taken together; both are shown the same number of images in batches of
-the same size. Seconds are then a result.
+Both push N(0, I), with the same number of codes, through convolutions (through perceptrons below
+16×16). The width of the VAE's dense layer is chosen so that both have the same number of parameters
+over all networks; both are shown the same number of images in batches of the same size. Training
+time is then a result.
 
-The GAN gets a likelihood by an observation noise, p(x) = ∫ N(z; 0, I) N(x; g(z), σ² I) dz; the
-VAE's decoder is measured in just the same way at the same σ, by annealed importance sampling: a
-lower bound, in expectation. Bidirectional Monte Carlo bounds how loose it is on images that the
-model drew itself (`gap`). The VAE is learnt at that σ, so its own bound is on the same number; a
-GAN has none.
+The GAN gets a likelihood from observation noise, p(x) = ∫ N(z; 0, I) N(x; g(z), σ² I) dz; the VAE's
+decoder is measured in the same way at the same σ, by annealed importance sampling: a lower bound,
+in expectation. Bidirectional Monte Carlo bounds its looseness on images simulated from the model
+(`gap`). The VAE is trained at that σ, so its own bound is on the same quantity; a GAN has none.
 
 A run failed if a term or gradient was not finite,
 or if the samples cover less than `LEAST` of the balls around real images.

@@ -1,14 +1,14 @@
-r"""Images by two GANs, beside the data and beside the nearest training images: DCGAN and R3GAN.
+r"""Images by DCGAN and R3GAN, beside the data and the nearest training images.
 
-What a few minutes of one CPU thread buy, measured and not only looked at: Fréchet distance,
-precision, recall, density and coverage in a named feature space (a classifier of the data's own
-labels where it has them, else principal components), against held-out images; and in the same space
-how near samples come to the training images. Training images are measured as if they were samples,
-as a reference for every number.
+What a few minutes of one CPU thread achieve, in numbers: Fréchet distance,
+precision, recall, density and coverage in a named feature space (a classifier of the data's labels
+if there are any, otherwise principal components), against held-out images; and in the same space,
+the distance of samples to the training images. Training images are measured as if they were
+samples, as a reference for every number.
 
-R3GAN's penalties need gradients of gradients and its networks are deeper: an image shown to it
-costs about eight to ten times as much as one shown to the DCGAN. Each is shown as many as take
-about as long (`SHOWN`), so neither row shows which method is better.
+R3GAN's penalties need gradients of gradients and its networks are deeper: an image costs it about
+eight to ten times as much as the DCGAN. Both train for about the same time, on different numbers of
+images (`SHOWN`), so the rows do not show which method is better.
 """
 
 from __future__ import annotations
@@ -57,16 +57,17 @@ __all__ = [
 ]
 
 SIDE = 64
-"""Images with a longer side are brought to this many pixels, unless told otherwise."""
+"""Images with a longer side are resized to this many pixels, unless a size is requested."""
 TEST, JUDGED, WATCHED = 2000, 10_000, 256
 LARGE = 64
-"""Pixels a side from which on the DCGAN's critic is shown noise that fades,
-without which it won at once on CIFAR-10.
+"""Side in pixels from which the DCGAN's critic is shown noise that fades.
+
+Without it, the critic wins at once on CIFAR-10.
 """
 COMPONENTS = 50
-"""Of the feature space where there are no labels: few beside the number of images."""
+"""Components of the feature space without labels: few compared with the number of images."""
 COLUMNS, PAIRS = 16, 12
-"""Of the image sheets."""
+"""Rows and columns of the image sheets."""
 REAL = "trained on"
 
 
@@ -76,12 +77,12 @@ class Album:
 
     Args:
         train: without labels.
-        labels: theirs (n,), where there are any.
+        labels: labels of the training images (n,), if there are any.
         test: held-out images (m, *shape).
         space: of one image.
         name: of the set.
         data: how records call the test images.
-        test_labels: those of the test images (m,), where there are any.
+        test_labels: labels of the test images (m,), if there are any.
     """
 
     train: Source
@@ -93,18 +94,18 @@ class Album:
     test_labels: Tensor | None = None
 
     def training_rows(self, most: int | None = None) -> Tensor:
-        """Training images (n, *shape), the first `most` of them."""
+        """The first `most` training images (n, *shape)."""
         return self.train.take(torch.arange(min(len(self.train), most or len(self.train)))).x
 
 
 @dataclass(frozen=True)
 class Maker:
-    """A model and how it is learnt.
+    """A model and how it is trained.
 
     Args:
-        model: made afresh each time.
-        large: in its place for images of `LARGE` pixels a side and more.
-        shown: images it is shown at a budget of 1.
+        model: creates a new model.
+        large: creates the model for images with sides of `LARGE` pixels or more.
+        shown: training images at a budget of 1.
         batch, schedule, ema, optimizer: of the trainer, None or '' for the model's own.
     """
 
@@ -117,7 +118,7 @@ class Maker:
     large: Any = None
 
     def make(self, space: Space) -> GAN:
-        """A new one, for images of this space."""
+        """A new model for images of this space."""
         large = self.large is not None and max(int(n or 0) for n in space.shape[1:]) >= LARGE
         model: GAN = (self.large if large else self.model)()
         return model
@@ -148,7 +149,7 @@ def run(
     budget: float = 1.0,
     folder: Path | None = None,
 ) -> Findings:
-    """Learn both, measure both, and draw."""
+    """Train and measure both models, and draw."""
     held, notes = album_or_digits(str(paths[0]), seed)
     features = judge(held)
     drawn: dict[str, Tensor] = {}
@@ -180,7 +181,7 @@ def run(
 
 
 def _notes(held: Album, features: Features, budget: float) -> list[str]:
-    """What was done, in sentences."""
+    """Sentences that describe the experiment."""
     shown = ", ".join(f"{name} {round(budget * maker.shown):,}" for name, maker in MAKERS.items())
     sure = (
         f"; it names {features.facts['accuracy']:.0%} of held-out labels"
@@ -205,8 +206,9 @@ def _notes(held: Album, features: Features, budget: float) -> list[str]:
 
 
 def album(text: str, seed: int, most: int = TEST) -> Album:
-    """Images of a name or path, NAME@SIZE to bring them to that many pixels;
-    MNIST's own test digits, or a fifth set aside.
+    """Images by name or path; NAME@SIZE resizes them.
+
+    MNIST has its own test digits; of other sets, a fifth is held out.
     """
     source = _read(text)
     if source.space.kind != "images":
@@ -241,7 +243,7 @@ def album(text: str, seed: int, most: int = TEST) -> Album:
 
 
 def album_or_digits(text: str, seed: int, most: int = TEST) -> tuple[Album, list[str]]:
-    """The images; scikit-learn's digits if MNIST is not available, with a note."""
+    """The images, or scikit-learn's digits if MNIST is not available, and a note about it."""
     try:
         return album(text, seed, most), []
     except BadSource:
@@ -267,8 +269,10 @@ def _read(text: str) -> Source:
 
 
 def judge(held: Album) -> Features:
-    """The feature space: a classifier of the training images' labels,
-    else as many components as the test images allow.
+    """The feature space: a classifier of the labels, or else principal components.
+
+    There are as many components as the test images allow. It depends on the data alone, so that
+    runs of several seeds are measured in one space.
 
     It depends on the data alone, so that runs of several seeds are measured in one space.
     """
@@ -281,8 +285,9 @@ def judge(held: Album) -> Features:
 def likeness(
     held: Album, drawn: Tensor, features: Features, *, memory: bool = False
 ) -> dict[str, Record]:
-    """FID, precision, recall, density and coverage of samples (n, *shape);
-    with `memory`, how near they come to training images.
+    """FID, precision, recall, density and coverage of samples (n, *shape).
+
+    With `memory`, also how near they are to training images.
     """
     metrics = ("fid", "prdc", *(("memorising",) if memory else ()))
     train = held.training_rows() if memory else None
@@ -297,7 +302,7 @@ def likeness(
 def learn(
     maker: Maker, held: Album, seed: int, budget: float, folder: Path | None = None
 ) -> tuple[GAN, Record]:
-    """The fitted model and what that took."""
+    """The fitted model and its training time in seconds."""
     how: dict[str, Any] = {
         "batch": maker.batch,
         "seed": seed,
@@ -313,8 +318,9 @@ def learn(
 
 
 def symptoms(model: GAN, held: Album, seed: int) -> Sequence[Symptom]:
-    """Symptoms that the fitted model reports, given held-out images;
-    none for a single image, which has no diversity.
+    """Symptoms that the fitted model reports on held-out images.
+
+    There are none for a single image, which has no diversity.
     """
     if len(held.test) < 2:
         return []
@@ -323,7 +329,7 @@ def symptoms(model: GAN, held: Album, seed: int) -> Sequence[Symptom]:
 
 
 def taken(seconds: float, held: Album) -> Record:
-    """Seconds of training as a record."""
+    """Training time as a record."""
     facts = {"threads": torch.get_num_threads(), "device": "CPU"}
     return Record("CPU seconds", seconds, 0.0, unit="s", data=held.name, n=1, details=facts)
 
@@ -341,7 +347,7 @@ def _cell(record: Record) -> str:
 def figures(
     held: Album, drawn: Mapping[str, Tensor], found: Mapping[str, Mapping[str, Record]]
 ) -> dict[str, Any]:
-    """Samples below held-out images; the samples nearest to a training image, above that image."""
+    """The figures: samples below held-out images, and the samples nearest to training images."""
     columns = min(COLUMNS, len(held.test) // 2)
     beside = [block(held.test, columns), *(block(x, columns) for x in drawn.values())]
     down = [word for name in ("data", *drawn) for word in (name, "")]
@@ -363,5 +369,5 @@ def figures(
 
 
 def block(x: Tensor, columns: int, rows: int = 2) -> Tensor:
-    """The first images as (rows, columns, *shape)."""
+    """The first images as a grid (rows, columns, *shape)."""
     return x[: rows * columns].reshape(rows, columns, *x.shape[1:]).float()

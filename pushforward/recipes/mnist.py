@@ -1,9 +1,10 @@
-"""Handwriting by a VAE: laid out on a plane of two codes, and drawn and restored from twenty.
+"""Handwritten digits by a VAE: the plane of two codes, and samples of twenty.
 
-With two codes the whole model can be seen at once: the decoder's mean on a grid over [-3, 3]². With
-twenty it is likelier, and sharper, but can only be sampled. Pixels are Bernoulli variables, sampled
-anew from the grey levels at every step (dynamic binarisation), so that the likelihood is a mass of
-black and white images; the test digits are binarised once, by the seed.
+With two codes the whole model can be shown: the decoder's mean on a grid over [-3, 3]². With
+twenty, likelihood and sharpness are higher, but the model can only be sampled. Pixels are Bernoulli
+variables, sampled anew from the grey levels at every step (dynamic binarisation), so that the
+likelihood is a probability of black and white images; the test digits are binarised once, with the
+seed.
 """
 
 from __future__ import annotations
@@ -34,23 +35,22 @@ from pushforward.recipes.runs import run_folder
 __all__ = ["run", "Parts", "parts", "coins", "model_of"]
 
 STEPS, REACH = 20, 3.0
-"""A grid of 20 by 20 codes, over three standard deviations either way."""
+"""A grid of 20 by 20 codes over ±3 standard deviations."""
 SAMPLES, BATCH = 600_000, 100
-"""Ten passes over the 60 000 training digits, in the paper's batches."""
+"""Images shown, ten passes over 60 000 digits, and the paper's batch size."""
 TEST, K = 1000, 500
-"""Test digits, and draws for each: the bound's standard error over digits is far above that of the
-draws.
+"""Test digits, and draws per digit.
+
+The bound's standard error over digits is far above that over draws.
 """
 LATENTS = (2, 20)
-"""Two, to be drawn; twenty, as the paper's largest figure of samples."""
+"""Dimensions of the codes: two can be drawn; twenty are the paper's largest figure."""
 COLUMNS = 16
-"""Of the image sheets."""
+"""Columns of the image sheets."""
 
 
 class Parts(NamedTuple):
-    """Images to learn from, images to measure on (n, *shape),
-    their space, and how records call the latter.
-    """
+    """Training images, test images (n, *shape), their space and their description in records."""
 
     train: Source
     test: Tensor
@@ -66,7 +66,7 @@ def run(
     budget: float = 1.0,
     folder: Path | None = None,
 ) -> Findings:
-    """Learn both models, bound the likelihood of test digits, and draw."""
+    """Train both models, bound the likelihood of test digits, and draw."""
     held = parts(str(paths[0]), seed)
     black_and_white = coins(held, seed)
     models = {
@@ -103,8 +103,10 @@ def run(
 
 
 def parts(name: str, seed: int) -> Parts:
-    """Training and test images of a source by name or path:
-    MNIST's own test digits, or a fifth set aside; TEST at most.
+    """Training and test images by name or path.
+
+    MNIST has its own test digits; of other sets, a fifth is held out. There are at most TEST test
+    images.
     """
     try:
         source = read(name, label=False)
@@ -134,12 +136,12 @@ def parts(name: str, seed: int) -> Parts:
 
 
 def coins(held: Parts, seed: int) -> Tensor:
-    """The test images in black and white, drawn once from their grey levels."""
+    """The test images in black and white, sampled once from their grey levels."""
     return binarise().apply(held.test, held.space, generator(derive(seed, "binarise")))
 
 
 def model_of(latent: int) -> VAE:
-    """The published layout for the plane (784-500-501-2 of MNIST); one layer of 400 otherwise."""
+    """The published layout for the plane (784-500-501-2), or one layer of 400."""
     # without warming up, both codes of so deep a network often die at the beginning
     if latent == 2:
         return VAE(
@@ -149,7 +151,7 @@ def model_of(latent: int) -> VAE:
 
 
 def learn(latent: int, train: Source, seed: int, samples: int, folder: Path | None = None) -> VAE:
-    """From images binarised afresh at every step."""
+    """Fit a model to images that are binarised anew at every step."""
     by = Trainer(
         samples=max(samples, BATCH),
         batch=BATCH,
@@ -173,9 +175,7 @@ def measured(latent: int, model: VAE, x: Tensor, data: str) -> dict[str, Record]
 def images(
     models: dict[int, VAE], held: Parts, black_and_white: Tensor, seed: int
 ) -> dict[str, Any]:
-    """The plane; samples of the larger model; test images,
-    as binarised, and as both restore them.
-    """
+    """The figures: the plane, samples, and test images with both models' reconstructions."""
     plane, deep = models[2], models[LATENTS[-1]]
     laid = grid(plane, STEPS, reach=REACH)
     drawn = deep.sample(8 * COLUMNS, rng=derive(seed, "samples"), using="mean").reshape(

@@ -1,9 +1,8 @@
-r"""Does a GAN find all modes? A ring of 8 Gaussians and a grid of 25,
-by the original game and by the same game with remedies.
+r"""Does a GAN find all modes? A ring of 8 Gaussians and a grid of 25, with and without remedies.
 
     ring: ⅛ Σ N((cos πk/4, sin πk/4), .01² I)         grid: 1/25 Σ N((2i, 2j), .05² I), i, j = -2..2
 
-On each set both players have the same networks, batches and number of steps. Of 2500 samples
+On each set both configurations have the same networks, batches and number of steps. Of 2500 samples
 (Lin et al. 2018): modes with a sample within 3 sd; the share of samples within 3 sd of a centre,
 98.9 % for an ideal sampler (more would be variance collapse); and KL(shares of the samples by
 centre ‖ equal shares), (K - 1)/2N for an ideal one.
@@ -34,11 +33,11 @@ from pushforward.recipes.runs import run_folder
 __all__ = ["run", "learn", "measured", "Player", "PLAYERS", "VANILLA", "BEST", "Task", "SETS"]
 
 ROWS, DRAWS = 100_000, 2500
-"""Rows to learn from, and the 2500 samples of Lin et al. (2018) to measure."""
+"""Training rows, and the 2500 samples of Lin et al. (2018) to measure."""
 BATCH, LATENT = 256, 2
-"""Of all players alike; two numbers in a code are enough for a plane."""
+"""Settings of all players; a code of two dimensions is enough for a plane."""
 CODES, SHOWN = 600, 6
-"""Samples in a frame of the film, and frames in the figure."""
+"""Samples per frame of the film, and frames in the figure."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Player:
-    """How a GAN is played.
+    """A configuration of the GAN.
 
     Args:
         game, penalties, packing, hacks: as of a GAN.
@@ -104,7 +103,7 @@ def run(
     budget: float = 1.0,
     folder: Path | None = None,
 ) -> Findings:
-    """Learn both sets with both players, count, and draw."""
+    """Train both players on both sets, count modes, and draw."""
     found: dict[tuple[str, str], list[Record]] = {}
     frames: dict[tuple[str, str], list[Frame]] = {}
     drawn: dict[str, dict[str, Any]] = {name: {"data": data(name, seed)[:DRAWS]} for name in SETS}
@@ -141,7 +140,7 @@ def run(
 
 
 def data(name: str, seed: int) -> Tensor:
-    """Points to learn from (ROWS, 2)."""
+    """Training points (ROWS, 2)."""
     source = read(f"{name}:{ROWS}", seed=derive(seed, name))
     points: Tensor = source.x.float()  # type: ignore[attr-defined]
     return points
@@ -156,7 +155,7 @@ def learn(
     film: Film | None = None,
     folder: Path | None = None,
 ) -> GAN:
-    """A GAN of a set, as a player plays."""
+    """Train one player's GAN on a set."""
     task, how = SETS[name], PLAYERS[name][player]
     model = GAN(
         latent=LATENT,
@@ -181,22 +180,22 @@ def learn(
 
 
 def steps_of(task: Task, budget: float) -> int:
-    """Of a share of the usual work."""
+    """Training steps at a share of the usual budget."""
     return max(1, round(budget * task.steps))
 
 
 def measured(x: Tensor, name: str, seed: int) -> list[Record]:
-    """Modes, high-quality share, reverse KL of samples (n, 2)."""
+    """Modes, high-quality share and reverse KL of samples (n, 2)."""
     return modes(x, centres(name), SETS[name].sd, data=f"{name}, sd {SETS[name].sd:g}, seed {seed}")
 
 
 def look(model: Any) -> Mapping[str, Tensor]:
-    """The same codes every time."""
+    """Samples of the same codes every time."""
     return {"x": model.sample(CODES, rng=0)}
 
 
 def cells(row: Sequence[Record]) -> list[str]:
-    """A row of the table."""
+    """The cells of a row of the table."""
     count, good, divergence = row
     return [
         f"{count.value:.0f} of {count.details['modes']}",
@@ -210,7 +209,7 @@ def images(
     found: Mapping[tuple[str, str], Sequence[Record]],
     frames: Mapping[tuple[str, str], Sequence[Frame]],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Samples beside data; the strip and the film of the same codes."""
+    """The figures: samples beside data, and the strip and the film of the same codes."""
     words = {
         key: f"{cells(row)[0]} modes, {row[1].value:.0%} high quality" for key, row in found.items()
     }
@@ -241,7 +240,7 @@ def at(seen: Sequence[Frame], shares: Sequence[float]) -> list[Frame]:
 
 
 def _description(task: Task, how: Player, budget: float) -> str:
-    """A player in words."""
+    """Describe a player in words."""
     packs = f"packs of {how.packing}" if how.packing > 1 else "no packs"
     extra = [*how.penalties, *how.hacks]
     parts = [

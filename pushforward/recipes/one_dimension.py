@@ -1,11 +1,10 @@
-r"""The lecture's one-dimensional demonstration:
-a generator of numbers learns N(-1, 1), frame by frame.
+r"""The lecture's one-dimensional demonstration: a GAN learns N(-1, 1), frame by frame.
 
 With data density p and generator density q the best critic is D*(x) = p(x) / (p(x) + q(x)), ½
 everywhere once q = p. Each frame shows p, q (by kernels, from the same codes every time), the
-critic's D(x) = σ(c(x)) and D*(x) for the q of that frame: how far the critic is behind is to be
-seen at every x. Measured on 10 000 samples against the distribution itself: the Kolmogorov-Smirnov
-distance (an ideal sampler's is .009), the mean's error and the standard deviation.
+critic's D(x) = σ(c(x)) and D*(x) for the q of that frame, which shows how far the critic lags at
+every x. Measured on 10 000 samples against the distribution itself: the Kolmogorov-Smirnov distance
+(an ideal sampler's is .009), the mean's error and the standard deviation.
 """
 
 from __future__ import annotations
@@ -39,9 +38,7 @@ STEPS, BATCH = 2000, 256
 CODES = 2000
 LOW, HIGH, CELLS = -5.5, 3.5, 181
 FLOOR = 1e-3
-"""Below this density of data and samples together nobody asks the critic:
-the best one is not drawn there.
-"""
+"""Least density of data and samples together at which the best critic is drawn."""
 
 
 def run(
@@ -52,7 +49,7 @@ def run(
     budget: float = 1.0,
     folder: Path | None = None,
 ) -> Findings:
-    """Learn, watch, measure."""
+    """Train, record the film, and measure."""
     x, watched, steps, drawing = (
         draw(seed),
         Film(look),
@@ -93,7 +90,7 @@ def run(
 
 
 def draw(seed: int) -> Tensor:
-    """Numbers to learn from (n, 1)."""
+    """Training numbers (n, 1)."""
     return MEAN + SD * normal(ROWS, 1, rng=derive(seed, "data"))
 
 
@@ -105,8 +102,10 @@ def learn(
     film: Film | None = None,
     folder: Path | None = None,
 ) -> GAN:
-    """The original game without a penalty, which circles;
-    the average of the weights is in the middle of the circle.
+    """The original game without a penalty, with an average of the weights.
+
+    The game circles around the solution, and the average is near it. The critic's rate is three
+    times the generator's, so that it can follow (two time scales).
 
     The critic's rate is three times the generator's, so that it can follow (two time scales).
     """
@@ -127,26 +126,26 @@ def learn(
 
 
 def vanilla(x: Tensor, *, seed: int, steps: int = STEPS, folder: Path | None = None) -> GAN:
-    """The same networks with one constant rate and no average."""
+    """The same networks with one constant rate and no average of the weights."""
     optimizers = dict.fromkeys(("critic", "generator"), "adam(rate=0.001, beta1=0.5)")
     by = Trainer(steps=steps, batch=BATCH, seed=seed, optimizers=optimizers)
     return fit_model(fresh(), x, by=by, folder=folder)
 
 
 def fresh() -> GAN:
-    """The players, before they have seen anything."""
+    """The untrained players."""
     return GAN(latent=1, hidden=(32, 32), penalties=())
 
 
 def untrained(seed: int) -> Tensor:
-    """What the generator draws before it has fitted anything."""
+    """Samples of the untrained generator."""
     first = Film(lambda model: {"x": model.sample(DRAWS, rng=derive(seed, "samples"))})  # type: ignore[operator]
     learn(draw(seed), seed=seed, steps=1, film=first)
     return first.frames()[0].seen["x"]
 
 
 def measured(x: Tensor, seed: int) -> dict[str, Record]:
-    """The distance from the distribution, the mean and the standard deviation of samples (n, 1)."""
+    """KS distance, mean and standard deviation of samples (n, 1)."""
     x = x.double()
     name = f"N({MEAN:g}, {SD:g})"
     facts: dict[str, Any] = {"bound": "estimate", "data": f"{name}, seed {seed}"}
@@ -164,19 +163,19 @@ def measured(x: Tensor, seed: int) -> dict[str, Record]:
 
 
 def places() -> Tensor:
-    """Where curves are drawn (CELLS, 1), float64."""
+    """Positions at which curves are drawn (CELLS, 1), float64."""
     return torch.linspace(LOW, HIGH, CELLS, dtype=torch.float64)[:, None]
 
 
 def look(model: Learner) -> Mapping[str, Tensor]:
-    """What a frame holds: samples of the same codes, and the critic along the line."""
+    """The data of a frame: samples of the same codes, and the critic along the line."""
     assert isinstance(model, GAN)
     z = normal(CODES, 1, rng=0)
     return {"x": model.decode(z), "critic": model.critic(model.to_model(places().float()))[:, 0]}
 
 
 def curves(frame: Frame) -> dict[str, Tensor]:
-    """Densities of data and samples, D and D*, at the places (CELLS,)."""
+    """Densities of data and samples, D and D* at the positions (CELLS,)."""
     at, x = places(), frame.seen["x"].double()
     p = torch.exp(-0.5 * ((at[:, 0] - MEAN) / SD).square()) / (SD * (2 * torch.pi) ** 0.5)
     q = fit_model(KDE(), x).log_prob(at).exp()
@@ -190,7 +189,7 @@ def curves(frame: Frame) -> dict[str, Tensor]:
 
 
 def _figures(frames: Sequence[Frame]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The strip and the film."""
+    """The figures: the strip and the film."""
     panel = {"": critic_on_line(places()[:, 0], [curves(frame) for frame in frames])}
     steps = [frame.samples // BATCH for frame in frames]
     times = [f"step {step:,}" for step in steps]

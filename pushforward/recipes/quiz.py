@@ -1,19 +1,18 @@
-r"""Why not average p(x|z)? What naive Monte Carlo,
-importance weights and annealing make of a known log p(x).
+r"""Why not average p(x|z)? Naive Monte Carlo, importance weights and AIS on a known log p(x).
 
 The decoder is linear and normal, x = (z, 0) + σ ε in 2k dimensions with k codes and σ = .1, so p(x)
-= N(0, WWᵀ + σ² I) is known, and so is what an average over n draws of the prior is worth. With d =
-2k,
+= N(0, WWᵀ + σ² I) is known, and so is the precision of an average over n draws of the prior. With d
+= 2k,
 
     E p(x|z)² = (4πσ²)^(-d/2) N(x; 0, WWᵀ + σ²/2 I),     n = E p(x|z)² / p(x)² - 1
 
-draws have a relative variance of one. The base of the power is 11.7 per dimension of z: what is a
-hundred for two codes is 10⁵³ for fifty. Draws near the answer cost no such power (IWAE, whose q
-here is deliberately off: the exact posterior's mean, and 1.5 times its standard deviations, which
-makes a base of 1.2), nor does walking there from the prior (AIS).
+draws have a relative variance of one. This grows by a factor of 11.7 per dimension of z: a hundred
+draws for two codes become 10⁵³ for fifty. Draws near the posterior need far fewer (IWAE, whose q
+here is deliberately wrong: the exact posterior's mean, but 1.5 times its standard deviations, for a
+factor of 1.2), and so does annealing from the prior (AIS).
 
-Work is counted in evaluations of p(x|z) for one observation. Those of AIS come with a gradient,
-which costs about as much again.
+Work is counted in evaluations of p(x|z) for one observation. Those of AIS include a gradient, which
+costs about as much again.
 """
 
 from __future__ import annotations
@@ -41,16 +40,14 @@ KS = (2, 10, 50)
 SIGMA, WIDEN = 0.1, 1.5
 ROWS, REPEATS, MANY = 16, 3, 10_000
 LEAST, MOST = 10, 10**4.5
-"""Evaluations per observation; a factor of √10 between."""
+"""Evaluations per observation, a factor of √10 apart."""
 CHAINS, LEAPFROGS = 2, 5
-"""Of AIS, few: the budget goes into temperatures."""
+"""Chains and leapfrog steps of AIS: few, since the budget goes into temperatures."""
 METHODS = ("naive Monte Carlo", "IWAE, q 1.5 times too wide", "AIS")
 
 
 class Widened:
-    """A latent-variable model with a posterior whose standard
-    deviations are `factor` times those of the model's own.
-    """
+    """A latent-variable model with a posterior that is too wide by `factor`."""
 
     def __init__(self, model: PCA, factor: float) -> None:
         self.model, self.factor = model, factor
@@ -62,7 +59,7 @@ class Widened:
         )
 
     def posterior(self, x: Tensor) -> Normal:
-        """N(m, factor² S²) (n, latent), for N(m, S²) the exact one."""
+        """N(m, factor² S²) (n, latent), where N(m, S²) is exact."""
         q = self.model.posterior(x)
         return Normal(q.mean, q.log_scale + math.log(self.factor))
 
@@ -75,9 +72,7 @@ def run(
     budget: float = 1.0,
     folder: Path | None = None,
 ) -> Findings:
-    """Errors of all three at a growing number of evaluations,
-    and the draws that naive Monte Carlo would need.
-    """
+    """Errors of three estimates against evaluations, and the draws naive Monte Carlo needs."""
     records: dict[str, Record] = {}
     panels: dict[str, dict[str, tuple[Any, Any]]] = {}
     rows = []
@@ -133,9 +128,7 @@ def decoder(k: int, sigma: float = SIGMA) -> PCA:
 
 
 def draws_needed(x: Tensor, k: int, sigma: float = SIGMA) -> Tensor:
-    """n = E p(x|z)² / p(x)² - 1 of observations x (n, 2k) under
-    `decoder(k, sigma)`, in closed form (n,).
-    """
+    """n = E p(x|z)² / p(x)² - 1 of observations x (n, 2k), in closed form (n,)."""
     d = x.shape[1]
     log_square = -d / 2 * math.log(4 * math.pi * sigma**2) + _log_normal(x, k, sigma**2 / 2)
     return torch.expm1(log_square - 2 * _log_normal(x, k, sigma**2))
@@ -149,7 +142,7 @@ def _log_normal(x: Tensor, k: int, noise: float) -> Tensor:
 
 
 def work_of(budget: float) -> list[int]:
-    """Evaluations per observation, rising to `budget` times the most."""
+    """Evaluations per observation, up to `budget` times the most."""
     steps = max(1, round(2 * math.log10(max(budget, 1e-3) * MOST / LEAST)))
     return [round(LEAST * 10 ** (i / 2)) for i in range(steps + 1)]
 
@@ -157,8 +150,9 @@ def work_of(budget: float) -> list[int]:
 def errors(
     model: PCA, x: Tensor, work: Sequence[int], seed: int
 ) -> dict[str, tuple[Tensor, Tensor]]:
-    """By method, evaluations (m,) and errors (m, n) of the estimate for every row; of AIS where
-    there are enough for two temperatures.
+    """Evaluations (m,) and errors (m, n) of every row's estimate, by method.
+
+    AIS needs enough evaluations for two temperatures.
     """
     exact, off = model.log_prob(x), Widened(model, WIDEN)
     found: dict[str, tuple[list[int], list[Tensor]]] = {method: ([], []) for method in METHODS}

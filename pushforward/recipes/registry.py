@@ -1,10 +1,9 @@
-"""The recipes by name, and how one is run: data in, images, numbers and fitted models out.
+"""The recipes by name, and how to run one: data in, images, numbers and fitted models out.
 
 A recipe is a module with `run(paths, *, seed, players, folder)`, and `budget` where it can take
-longer or shorter, which returns `Findings` and leaves the runs of its models in the folder; this
-file holds what is known of it without importing it: what it shows, what it reads (a public table,
-images by name, or nothing: then it generates its own data), and which columns a user's table must
-have.
+longer or shorter, which returns `Findings` and stores the runs of its models in the folder. This
+file describes it without importing it: what it shows, what it reads (a public table, images by
+name, or nothing if it generates its own data), and which columns a user's table must have.
 """
 
 from __future__ import annotations
@@ -29,19 +28,19 @@ SHOT_COLUMNS = ("LOC_X", "LOC_Y")
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is known of a recipe before it runs.
+    """A recipe's entry in the list.
 
     Args:
         name: on the command line.
-        module: where it is in this package.
+        module: its module in this package.
         line: what it shows.
         tables: where its default tables lie under $PUSHFORWARD_DATA.
-        origin: where they can be had by everyone.
-        columns: those that a user's table must have.
-        player: what --player means here; '' where it has no meaning.
-        source: images to read where no file is given,
-            by any name that `pushforward.read` knows; then there are no tables.
-        budget: whether --budget has a meaning.
+        origin: where to download them.
+        columns: columns that a user's table must have.
+        player: the meaning of --player; '' if it has none.
+        source: images to read without a file, by any name that `pushforward.read` knows; there are
+            no tables then.
+        budget: whether --budget applies.
     """
 
     name: str
@@ -57,7 +56,7 @@ class Recipe:
 
 @dataclass
 class Findings:
-    """What a recipe found.
+    """Results of a recipe.
 
     Args:
         records: measured numbers by name.
@@ -278,20 +277,23 @@ RECIPES: Mapping[str, Recipe] = {
 
 
 def find(name: str) -> Recipe:
-    """The recipe of a name; InvalidValue with the nearest one otherwise."""
+    """Look up a recipe by name; InvalidValue with the nearest name otherwise."""
     if name not in RECIPES:
         raise InvalidValue(f"unknown recipe {name!r}; {suggest(name, RECIPES)}")
     return RECIPES[name]
 
 
 def locate(recipe: Recipe, file: str | Path | None = None) -> list[Path]:
-    """What to read: the user's own, or the recipe's tables under $PUSHFORWARD_DATA.
+    """The sources to read: the user's, or the recipe's tables under $PUSHFORWARD_DATA.
+
+    Images may be anything that `pushforward.read` takes, by name or path; a recipe that samples its
+    own data reads nothing.
 
     Images may be anything that `pushforward.read` takes, by name or path;
     a recipe that draws its own data reads nothing.
 
     Raises:
-        BadSource: Names where to get them.
+        BadSource: If they are missing; the message says where to get them.
     """
     if recipe.source:
         return [Path(file or recipe.source)]
@@ -331,9 +333,10 @@ def run(
     players: Sequence[str] = (),
     budget: float | None = None,
 ) -> tuple[Findings, list[Path]]:
-    """Run a recipe; records.json, the images and the runs of its models go into the
-    folder `out`.
-    Returns what was found and the images' paths.
+    """Run a recipe; records.json, the images and the models' runs go into the folder `out`.
+
+    Returns the findings and the images' paths. `budget` is a share of the usual work: .1 for a
+    quick look, 4 for more patience.
 
     `budget` is a share of the usual work: .1 for a quick look, 4 for more patience.
     """
@@ -355,9 +358,7 @@ def run(
 def store(
     recipe: Recipe, findings: Findings, folder: Path, paths: Sequence[Path], seed: int
 ) -> list[Path]:
-    """Write records.json, the images and the films, in the place of older ones;
-    the paths of images and films.
-    """
+    """Write records.json, images and films, replacing older ones; the paths of images and films."""
     from pushforward.plots import write_figure
     from pushforward.plots.films import write_film
 

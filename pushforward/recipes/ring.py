@@ -1,5 +1,4 @@
-r"""The ring x = z/10 + z/‖z‖, z ~ N(0, I) in the plane: a push-forward whose density is known,
-beside what a VAE makes of it.
+r"""The ring x = z/10 + z/‖z‖, z ~ N(0, I): a push-forward with known density, and a VAE of it.
 
 The map sends the radius of z to R = 1 + ‖z‖/10, so R has density f(r) = 100 (r - 1) exp(-50
 (r - 1)²), r > 1, and the angle is uniform: p(x) = f(R) / 2πR (V1 of the tests: E log p =
@@ -7,9 +6,9 @@ The map sends the radius of z to R = 1 + ‖z‖/10, so R has density f(r) = 100
 
     p(x) = ∫ f(r) exp(-(ρ - r)²/2σ²) e^{-ρr/σ²} I_0(ρr/σ²) / 2πσ² dr,     ρ = ‖x‖,
 
-the integral over the angle being Bessel's function. A VAE with the same σ could learn this
-distribution exactly but for one thing: its decoder is continuous and z = 0 has to go somewhere.
-Where it goes, some mass lies inside of the ring.
+the integral over the angle being Bessel's function. A VAE with the same σ could represent this
+distribution exactly but for one thing: its decoder is continuous, so the neighbourhood of z = 0 is
+mapped across the hole, and some mass lies inside the ring.
 """
 
 from __future__ import annotations
@@ -43,8 +42,9 @@ K, CODES = 1000, 20_000
 INSIDE = 0.95
 LIMIT, CELLS = 1.6, 96
 NODES, STEPS = 160, 2000
-"""Of Gauss and Legendre's rule over radii from 1 to 2,
-beyond which lies less than e^-50; and of the table of shares.
+"""Nodes of Gauss-Legendre quadrature over radii 1 to 2, and of the table of shares.
+
+Less than e^-50 of the mass lies beyond.
 """
 
 
@@ -56,7 +56,7 @@ def run(
     budget: float = 1.0,
     folder: Path | None = None,
 ) -> Findings:
-    """Learn the noisy ring, and compare densities, radii and the mass inside with what they are."""
+    """Train on the noisy ring; compare densities, radii and the mass inside with exact values."""
     train, test = draw(ROWS, rng=derive(seed, "train")), draw(TEST, rng=derive(seed, "test"))
     model = learn(
         train, seed=seed, samples=round(budget * SAMPLES), folder=run_folder(folder, "vae")
@@ -94,7 +94,7 @@ def run(
 
 
 def draw(n: int, *, rng: Rng = None, sigma: float = SIGMA) -> Tensor:
-    """n points (n, 2) of the ring with noise, float64."""
+    """Sample n points (n, 2) of the noisy ring, float64."""
     stream = generator(rng)
     z = normal(n, 2, rng=stream, dtype=torch.float64)
     length: Tensor = z.norm(dim=1, keepdim=True)
@@ -103,9 +103,7 @@ def draw(n: int, *, rng: Rng = None, sigma: float = SIGMA) -> Tensor:
 
 
 def learn(x: Tensor, *, seed: int, samples: int, folder: Path | None = None) -> VAE:
-    """A VAE whose noise is the ring's own, with full posteriors:
-    those of the ring are not along the axes.
-    """
+    """A VAE with the ring's noise and full posteriors, since posteriors are not axis-aligned."""
     # in the model's coordinates, where the data have sd 1
     sigma = SIGMA / float(x.std(0, correction=0).square().mean().sqrt())
     model = VAE(
@@ -145,7 +143,7 @@ def radial_share(radius: float, sigma: float = SIGMA) -> float:
 
 
 def shares_below(radius: Tensor, sigma: float = SIGMA) -> Tensor:
-    """P(‖x‖ < radius) of each (n,), by the midpoint rule and straight lines between."""
+    """P(‖x‖ < radius) of each (n,), by the midpoint rule and linear interpolation."""
     width = 2.2 / STEPS
     centre = (torch.arange(STEPS, dtype=torch.float64) + 0.5) * width
     ends = torch.cat(
@@ -160,7 +158,7 @@ def shares_below(radius: Tensor, sigma: float = SIGMA) -> Tensor:
 
 
 def measured(model: VAE, test: Tensor, samples: Tensor, seed: int) -> dict[str, Record]:
-    """What is compared with the exact distribution."""
+    """The quantities compared with the exact distribution."""
     data = f"ring + N(0, {SIGMA}²), {len(test)} points, seed {seed}"
     drawn = f"{len(samples)} samples of the VAE"
     fitted = iwae(model, test.float(), k=K, rng=derive(seed, "iwae"), data=data)
@@ -206,14 +204,14 @@ def measured(model: VAE, test: Tensor, samples: Tensor, seed: int) -> dict[str, 
 
 
 def distance(radius: Tensor) -> float:
-    """sup |F_n - F| of radii (n,) against the exact distribution."""
+    """sup |F_n - F| of radii (n,) from the exact distribution."""
     n, below = len(radius), shares_below(radius.sort().values)
     steps = torch.arange(n + 1, dtype=torch.float64) / n
     return float(torch.maximum((steps[1:] - below).abs(), (below - steps[:-1]).abs()).max())
 
 
 def image(model: VAE, train: Tensor, samples: Tensor, seed: int) -> Any:
-    """Data, samples, the fitted and the exact density, on the same axes and in the same colours."""
+    """The figure: data, samples, fitted and exact density, on the same axes and colour scale."""
     axis = -LIMIT + (torch.arange(CELLS, dtype=torch.float64) + 0.5) * (2 * LIMIT / CELLS)
     grid = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1).reshape(-1, 2)
     fitted = naive(model, grid.float(), samples=CODES, rng=derive(seed, "grid")).values

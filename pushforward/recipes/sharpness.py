@@ -1,14 +1,13 @@
-r"""How sharp a VAE restores, against the sigma of its likelihood N(f(z), σ² I).
+r"""Sharpness of a VAE's reconstructions against the sigma of its likelihood N(f(z), σ² I).
 
     -ELBO = E ‖x - f(z)‖² / 2σ² + d/2 log 2πσ² + KL(q(z|x) ‖ p(z))
 
-A large σ makes errors cheap: whatever costs more in the last term than it saves in the first is
-left out, strokes lose their edges, and units die (the rate falls). A small σ buys everything back,
-pays in rate, and in the end restores noise; what is then drawn from the prior falls between the
-digits. σ fitted with the rest is where the bound itself would have it.
-
-Sharpness is the gradient's energy, Σ (differences of neighbouring pixels)², in parts of that of the
-images themselves. σ and errors are in the images' levels.
+A large σ makes errors cheap: details that cost more in the last term than they save in the first
+are dropped, strokes lose their edges, and units die (the rate falls). A small σ brings everything
+back at the price of a higher rate, and in the end reconstructs noise; samples of the prior then
+fall between the digits. A trained σ ends where the bound is best. Sharpness is the gradient energy,
+Σ (differences of neighbouring pixels)², relative to that of the images. σ and errors are in the
+images' levels.
 """
 
 from __future__ import annotations
@@ -40,13 +39,13 @@ from pushforward.recipes.runs import run_folder
 __all__ = ["run", "measured", "energy", "SIGMAS"]
 
 SIGMAS = (1.6, 0.8, 0.4, 0.2, 0.1)
-"""In standard deviations of the images' pixels; and fitted."""
+"""Sigmas in standard deviations of the images' pixels; one more model trains its sigma."""
 LATENT, HIDDEN = 16, (256,)
-"""Of each model: small, since there are six."""
+"""Hidden layers of each model: small, since there are six models."""
 SAMPLES, BATCH = 250_000, 64
-"""Images shown to each of the models, and in a step."""
+"""Images shown to each model, and batch size."""
 K, SHOWN = 200, 7
-"""Draws of the bound for each image, and images shown."""
+"""Draws of the bound per image, and images in the figure."""
 KINDS = (
     "sharpness of reconstructions",
     "sharpness of samples",
@@ -66,9 +65,7 @@ def run(
     budget: float = 1.0,
     folder: Path | None = None,
 ) -> Findings:
-    """One VAE for each sigma and one that trains it:
-    reconstructions, samples, and measures on held-out images.
-    """
+    """One VAE per sigma and one that trains it: reconstructions, samples and measures."""
     held = parts(str(paths[0]), seed)
     noisy = dequantised(held, seed)
     given = (*SIGMAS, None)
@@ -138,7 +135,7 @@ def learn(
 
 @torch.no_grad()
 def sigma_of(model: VAE) -> float:
-    """The root of the mean squared sigma over pixels, in the images' levels."""
+    """Root mean square of sigma over pixels, in the images' levels."""
     distribution = model.likelihood(model.prior(1).mean)
     assert isinstance(distribution, Normal)
     return float(
@@ -151,9 +148,7 @@ def sigma_of(model: VAE) -> float:
 
 
 def dequantised(held: Parts, seed: int) -> Tensor:
-    """The test images with the noise that densities of integers need;
-    as they are, where they are no integers.
-    """
+    """The test images, dequantised if they are integers."""
     return (
         dequantise().apply(held.test.float(), held.space, generator(derive(seed, "dequantise")))
         if held.space.integer
@@ -163,8 +158,9 @@ def dequantised(held: Parts, seed: int) -> Tensor:
 
 @torch.no_grad()
 def measured(model: VAE, x: Tensor, own: float, data: str, seed: int) -> dict[str, Record]:
-    """By kind, on held-out images x (n, channels, height, width),
-    whose mean energy is `own` without the added noise.
+    """Records by kind, on held-out images x (n, channels, height, width).
+
+    `energy` is their mean gradient energy without the added noise.
     """
     q = model.posterior(model.to_model(x))
     restored = model.decode(q.mean)
@@ -219,7 +215,7 @@ def _cell(kind: str, record: Record) -> str:
 
 @torch.no_grad()
 def sheets(models: Sequence[VAE], names: Sequence[str], held: Parts, seed: int) -> Any:
-    """Held-out images and each model's reconstructions; to the right, its samples."""
+    """The figure: held-out images, reconstructions and, on the right, samples."""
     originals = held.test[:SHOWN].float()
     gap = torch.full_like(originals[:1], held.space.high)
     rows = [torch.cat([originals, gap, held.test[SHOWN : 2 * SHOWN].float()])]
@@ -244,7 +240,10 @@ def sheets(models: Sequence[VAE], names: Sequence[str], held: Parts, seed: int) 
 
 
 def curves(sigmas: Sequence[float], found: Sequence[Mapping[str, Record]]) -> Any:
-    """Sharpness, rate and units, error, and the bound against sigma; the fitted one as a line."""
+    """The figure: sharpness, rate, active units, error and bound against sigma.
+
+    The fitted sigma is a vertical line.
+    """
 
     def line(kind: str) -> tuple[list[float], list[float]]:
         own = [row[kind] for row in found[:-1]]

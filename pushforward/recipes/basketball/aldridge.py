@@ -92,7 +92,7 @@ def run(
         n = int(own.sum())
         p = float(made[own].mean()) if n else float("nan")
         smooth = (n * p + 0.5) / (n + 1) if n else float("nan")
-        # of the posterior under the Jeffreys prior: right also where none went in
+        # the posterior under the Jeffreys prior, which is valid even if none went in
         error = (smooth * (1 - smooth) / (n + 2)) ** 0.5
         records[f"made, {zone}"] = Record("share", p, error, data=data, n=n)
         rows.append([zone, f"{n}", f"{n / len(x):.0%}", f"{p:.1%} ± {error:.1%}" if n else "–"])
@@ -135,7 +135,7 @@ def accuracy(
 def surprise(x: Tensor, made: Tensor, smoothing: tuple[float, float] | None, seed: int) -> Tensor:
     """-log₂ of the predicted probability of each shot's outcome (n,).
 
-    Predictions are made without the shot's fold, or by the average alone if `x` is None.
+    Predictions are made without the shot's fold, or by the average alone if `smoothing` is None.
     """
     order = permutation(len(x), rng=derive(seed, "folds"))
     p = torch.empty_like(made)

@@ -1,8 +1,8 @@
 """Players' numbers from season totals: rates per 36 minutes, shares of shots made.
 
-A rate is Σ count / Σ minutes · 36 over the seasons in which the count was kept (steals, blocks and
-rebounds since 1974, the three-point line since 1980); NaN where it never was. So careers from
-before are not given noughts they did not earn.
+A rate is Σ count / Σ minutes · 36 over the seasons in which it was recorded (steals, blocks and
+rebounds since 1974, threes since 1980), and NaN if it never was. Earlier careers thus have missing
+values rather than zeros.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """A basketball court in feet, by the rules of the NBA.
 
 Half a court lies with its baseline on y = 0 and its middle on x = 0, seen from above with the
-basket below: the rim's centre is at (0, 5.25), the half-way line at y = 47, and +x is the left of a
-shooter who faces the basket. The three-point line is the arc of radius 23.75 about the rim, cut by
-the lines |x| = 22 in the corners, which it meets at y = 5.25 + √(23.75² - 22²) = 14.2. A full
-court, 94 × 50, has its length along x and a basket at (5.25, 25) and at (88.75, 25).
+basket below: the rim's centre is at (0, 5.25), the half-way line at y = 47, and +x is to the left
+of a shooter who faces the basket. The three-point line is the arc of radius 23.75 about the rim,
+cut by the lines |x| = 22 in the corners, which it meets at y = 5.25 + √(23.75² - 22²) = 14.2. A
+full court, 94 × 50, has its length along x and a basket at (5.25, 25) and at (88.75, 25).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Panel:
         title: over the court.
         mean: (steps, 2) feet along and across the court.
         component: (steps, 2) feet for one standard deviation.
-        apart: how far to shift the outermost paths sideways, where they would lie over each other.
+        apart: how far to shift the outermost paths sideways if they would overlap.
     """
 
     title: str

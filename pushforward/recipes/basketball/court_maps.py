@@ -43,14 +43,14 @@ def shot_maps(
     power: float = 0.5,
     top: float | None = None,
 ) -> Figure:
-    """Maps (rows, columns, height, width) over (left, right,
-    baseline, depth) feet, all on one colour scale.
+    """Draw maps (rows, columns, height, width) over (left, right, baseline, depth) feet, all on one
+    colour scale.
 
     Args:
         titles: one for each map.
         heads: one for each column, above it.
         unit: of the colour bar.
-        power: of the value that colour follows.
+        power: exponent applied to values before colouring.
         top: the value at the darkest colour.
     """
     maps = to_numbers(maps)
@@ -114,8 +114,8 @@ def heat_and_accuracy(
         heat_values, share: (m, m), the second axis first.
         middle: the player's average, white on the right.
         area: of a cell, so that heat_values · area sums to the mass.
-        shares: of the shots that the contours hold; on the right,
-            what lies outside the last is left white.
+        shares: shares of the shots inside the contours; on the right, everything outside the last
+            is white.
     """
     figure, grid = new_page(11.4, 4.35, 1, 2)
     colors = mpl("matplotlib.colors")

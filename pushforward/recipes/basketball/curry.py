@@ -1,8 +1,8 @@
 """Where a player shoots from, as a density on the court:
 Σ_i |h_i²|⁻¹ K((x - x_i) / h_i), with h_i small where shots are dense.
 
-One bandwidth for all must either blur the rim or leave dust at the arc. Abramson's h_i ∝ f(x_i)^-½
-does neither, and by the effect is measured by the log-density of held-out shots, in five folds.
+A single bandwidth either blurs the rim or leaves specks along the arc. Abramson's h_i ∝ f(x_i)^-½
+does neither, and its effect is measured by the log-density of held-out shots, in five folds.
 """
 
 from __future__ import annotations

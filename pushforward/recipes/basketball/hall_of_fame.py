@@ -3,7 +3,7 @@ p(x) = Σ_k π_k N(x; μ_k, Σ_k), and each component in words.
 
 A career is nine numbers: rates per 36 minutes and percentages. Steals, blocks and rebounds were not
 counted before 1974, nor threes before 1980; such numbers are missing, and the mixture marginalises
-them exactly. The number of components and the kind of covariance have the lowest BIC.
+them exactly. The number of components and the kind of covariance are those of the lowest BIC.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def run(
     rows, words, labels = [], [], []
     for k in range(len(z)):
         own = (owner == k).nonzero()[:, 0].tolist()
-        # The best known of those that clearly belong: by points scored.
+        # the best known of the clear members, by points scored
         known = sorted(own, key=lambda i: (float(sure[i]) < 0.8, -float(careers["all points"][i])))[
             :NAMED
         ]

@@ -2,9 +2,9 @@
 x ≈ μ + z₁ u₁ + z₂ u₂, as a biplot.
 
 A season is nine numbers, per 36 minutes and in percent, each in standard deviations of all seasons:
-else points, whose numbers are large, would be all that counts. How much two components keep is
-measured on players whose seasons were all left out, for another season of the same player is no new
-player.
+otherwise points, whose numbers are large, would dominate. The variance explained by two components
+is measured on players all of whose seasons were held out, because another season of the same player
+is not independent.
 """
 
 from __future__ import annotations

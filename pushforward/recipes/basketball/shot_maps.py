@@ -2,8 +2,8 @@ r"""Shooting maps in ten numbers (and in two), by an auto-encoder and by PCA.
 
 A player's map is the share of a season's shots in each cell of 2 × 2 feet, smoothed by one cell.
 Models see square roots of the shares: the squared distance of two of those is twice Hellinger's, H²
-= ½ Σ (√p - √q)², which tempers the rim, where counts and so their noise are largest. Players with
-neighbouring codes have similar shooting maps.
+= ½ Σ (√p - √q)², which reduces the weight of the rim, where counts and hence their noise are
+largest. Players with neighbouring codes have similar shooting maps.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Tables of shots: one row a shot, LOC_X and LOC_Y in feet with the rim at (0, 5.25).
+"""Tables of shots: one row per shot, LOC_X and LOC_Y in feet with the rim at (0, 5.25).
 
 Positions are rounded to a tenth of a foot, so the recorded (0.1, 5.9) stands for a cell around it;
-a density per square foot is meant for places, not for cells, and so U(-.05, .05) is added to each,
-by a seed.
+a density per square foot applies to positions, not to cells, and so U(-.05, .05) is added to each,
+with a seed.
 """
 
 from __future__ import annotations

@@ -1,14 +1,11 @@
 """Principal trajectories: a player's path of five seconds is a point in 50 dimensions
 (25 places in the plane), and PCA finds the directions in which such points vary most. Every path is
-a mean path and so much of each principal trajectory.
-
-Paths are smooth and the court is symmetric, so the components come out as Karhunen and Loève's do:
-where on the court, running its length, there and back, … along and across in turn. The number
-needed is measured on held-out games.
-
-Seen from the player himself (his start at the origin, the first second's way straight ahead) the
-same method finds what he does next: how far the run goes, to which side it bends, whether it turns
-back.
+the mean path plus multiples of the principal trajectories. Paths are smooth and the court is
+symmetric, so the components resemble those of Karhunen and Loève: position on the court, running
+its length, there and back, … along and across in turn. The number of components needed is measured
+on held-out games. In the player's coordinates (start at the origin, first second straight ahead)
+the same method finds what he does next: how far the run goes, to which side it bends, whether it
+turns back.
 """
 
 from __future__ import annotations
