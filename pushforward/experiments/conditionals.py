@@ -102,7 +102,7 @@ def condition(run: OpenedRun, given: Mapping[str | int, Any]) -> Conditional:
         ...     path = pf.Gaussian().fit("moons:50").save(f"{place}/run")
         ...     rest = condition(pf.experiments.open_run(f"{place}/run"), {0: 0.5})
         >>> rest.summary, list(rest.table())[:3]
-        ('given 0 = 0.5: a gaussian of points in 1 dimension', ['axis', 'mean', 'sd'])
+        ('given 0 = 0.5: gaussian of points in 1 dimension', ['axis', 'mean', 'sd'])
     """
     model = run.model
     if "condition" not in missing_methods(model):  # otherwise the model explains why it has none
