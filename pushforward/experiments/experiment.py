@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pushforward.core.errors import BadRun, Interrupted
-from pushforward.core.events import Finished, Listener
+from pushforward.core.events import CancelToken, Finished, Listener
 from pushforward.core.fit_source import as_source
 from pushforward.core.fitter import Fitter
 from pushforward.core.folders import check_place, create_run
@@ -134,6 +134,7 @@ class Experiment:
         *,
         overwrite: bool = False,
         listeners: Sequence[Listener] = (),
+        token: CancelToken | None = None,
         rows: Source | None = None,
     ) -> Outcome:
         """Read, split, fit, measure, and write a run folder.
@@ -142,6 +143,8 @@ class Experiment:
             folder: the run folder; runs/MODEL-SOURCE-N by default.
             overwrite: replace the run there.
             listeners: called with every event of the fit.
+            token: stops the fit when cancelled, from a listener or another thread; the run can then
+                be resumed.
             rows: the result of `read`, if already called.
         """
         name = str(self.source) if isinstance(self.source, (str, os.PathLike)) else "data"
@@ -149,7 +152,7 @@ class Experiment:
         if first_process():
             check_place(place, overwrite=overwrite)
         parts = self.parts(self.read() if rows is None else rows)
-        fitter = self._fitter_for(parts, place, overwrite, listeners)
+        fitter = self._fitter_for(parts, place, overwrite, listeners, token)
         self.model.command = self.command
         return fit_into(
             place,
@@ -167,6 +170,7 @@ class Experiment:
         *,
         overwrite: bool = False,
         listeners: Sequence[Listener] = (),
+        token: CancelToken | None = None,
     ) -> Model:
         """Read, split and fit: the first half of `run`. Nothing is measured or drawn.
 
@@ -174,12 +178,13 @@ class Experiment:
             folder: where the run goes; it is not kept if not given.
             overwrite: replace the run there.
             listeners: called with every event of the fit.
+            token: stops the fit when cancelled.
         """
         place = None if folder is None else Path(folder)
         if place is not None and first_process():
             check_place(place, overwrite=overwrite)
         parts = self.parts(self.read())
-        fitter = self._fitter_for(parts, place, overwrite, listeners)
+        fitter = self._fitter_for(parts, place, overwrite, listeners, token)
         self.model.command = self.command
         self.model.fit(parts.train, by=fitter, dequantise=self.dequantise)
         if place is not None and not writes_run(fitter) and first_process():
@@ -188,7 +193,12 @@ class Experiment:
         return self.model
 
     def _fitter_for(
-        self, parts: Parts, place: Path | None, overwrite: bool, listeners: Sequence[Listener]
+        self,
+        parts: Parts,
+        place: Path | None,
+        overwrite: bool,
+        listeners: Sequence[Listener],
+        token: CancelToken | None,
     ) -> Fitter:
         return make_fitter(
             self.model,
@@ -197,6 +207,7 @@ class Experiment:
             place,
             overwrite=overwrite,
             listeners=listeners,
+            token=token,
             start=None if self.start is None else open_run(self.start).model,
         )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pushforward.core.capabilities import HasQuality
-from pushforward.core.events import Listener
+from pushforward.core.events import CancelToken, Listener
 from pushforward.core.fitter import Fitter
 from pushforward.core.fitter_settings import adjust_fitter
 from pushforward.core.model import Model
@@ -32,6 +32,7 @@ def make_fitter(
     *,
     overwrite: bool,
     listeners: Sequence[Listener],
+    token: CancelToken | None = None,
     start: Model | None = None,
 ) -> Fitter:
     """The model's own fitter with some settings in place of its own (a budget in one unit replaces
@@ -40,6 +41,7 @@ def make_fitter(
     Args:
         settings: by name, as the fitter's arguments; or a fitter.
         folder: of the run; None for none.
+        token: stops the fit when cancelled; the fitter's own if None.
         held_out: rows for evaluations that affect nothing.
         start: model to take initial weights from.
     """
@@ -54,6 +56,8 @@ def make_fitter(
         changes["start"] = start
     if isinstance(fitter, (EM, Trainer)):
         changes["listeners"] = (*fitter.listeners, *listeners)
+        if token is not None:
+            changes["token"] = token
         if folder is not None:
             changes |= {"run": folder, "overwrite": overwrite}
     adjusted_fitter: Fitter = adjust_fitter(fitter, changes, (), is_default=is_own)

@@ -18,7 +18,7 @@ from pushforward.core.errors import (
     PushforwardError,
     is_out_of_memory,
 )
-from pushforward.core.events import Listener
+from pushforward.core.events import CancelToken, Listener
 from pushforward.core.fitter import Fitter
 from pushforward.core.manifest import Manifest
 from pushforward.core.model import Model
@@ -67,6 +67,7 @@ def resume(
     budget: Mapping[str, str | float] | None = None,
     save_every: float | None = None,
     listeners: Sequence[Listener] = (),
+    token: CancelToken | None = None,
     run: ResumableRun | None = None,
     rows: Source | None = None,
 ) -> Outcome:
@@ -78,12 +79,18 @@ def resume(
         budget: at most one, by unit; '+50' extends the run's own by 50.
         save_every: seconds between checkpoints.
         listeners: called with every event.
+        token: stops the fit when cancelled; the run can then be resumed again.
         run, rows: the results of `find_run_to_resume` and its `read`, if already called.
     """
     run = find_run_to_resume(Path(folder), source) if run is None else run
     budget_target = extend_budget(run.manifest, budget or {})
     parts = _parts(run, run.read() if rows is None else rows)
-    settings: dict[str, Any] = {"resume": run.folder, "listeners": listeners, **budget_target}
+    settings: dict[str, Any] = {
+        "resume": run.folder,
+        "listeners": listeners,
+        "token": token,
+        **budget_target,
+    }
     if save_every is not None:
         settings["save_every"] = save_every
     fitter = (

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 import pushforward as pf
+from pushforward.core.events import CancelToken, Event, Progress
 from pushforward.core.manifest import Manifest
 from pushforward.experiments.resuming import resume
 
@@ -43,3 +45,33 @@ def test_a_resumed_run_takes_another_time_between_checkpoints(tmp_path: Path) ->
     manifest = Manifest.read(run)
     assert manifest is not None
     assert manifest.settings["save_every"] == 7.0
+
+
+MODELS = {
+    "by gradients": (lambda: pf.Autoencoder(latent=1, hidden=(4,)), {"steps": 6, "batch": 16}),
+    "by passes": (lambda: pf.GMM(2), {"steps": 6, "tolerance": 0.0}),
+}
+
+
+@pytest.mark.parametrize("how", MODELS)
+def test_a_token_stops_a_run_and_its_continuation(how: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "points.npy", POINTS)
+    make, settings = MODELS[how]
+    token = CancelToken()
+
+    def stop(event: Event, model: pf.Model) -> None:
+        if isinstance(event, Progress):
+            token.cancel()
+
+    def experiment(**more: Any) -> pf.Experiment:
+        source = str(tmp_path / "points.npy")
+        return pf.Experiment(make(), source, fitter={**settings, **more})
+
+    stopped = [
+        experiment(callbacks=[stop]).run(tmp_path / "run", token=token),
+        resume(tmp_path / "run", token=token),
+    ]
+    whole, half = experiment().run(tmp_path / "whole"), resume(tmp_path / "run")
+    assert [outcome.interrupted for outcome in (*stopped, half)] == [True, True, False]
+    for name, value in whole.run.model.tensors().items():
+        assert torch.equal(value, half.run.model.tensors()[name]), name
