@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from typing import Any
+
+from pushforward.core.plugins import has_user_code
 
 __all__ = ["HelpFormatter"]
 
@@ -13,6 +16,22 @@ LONGEST_NAME = 30
 """Characters; the description of a longer name begins on the next line."""
 UNSAID = ("", "()", "False", "None")
 """Defaults that say nothing."""
+
+
+def _users_names(flags: Sequence[str]) -> list[str]:
+    """Names that the user's code registered for one of these flags."""
+    if not has_user_code():  # keeps help fast: the package's own names are in docstrings
+        return []
+    from pushforward.core.samplers import Sampler
+    from pushforward.metrics.feature_names import users_features
+    from pushforward.metrics.scores import users_metrics
+
+    names = {
+        "--features": users_features,
+        "--metrics": users_metrics,
+        "--using": Sampler.users_members,
+    }
+    return [name for flag in flags if flag in names for name in names[flag]()]
 
 
 class HelpFormatter:
@@ -62,10 +81,12 @@ class HelpFormatter:
 
     def _description(self, entry: Any) -> str:
         text = self._text(entry.description).rstrip(".")
+        names = _users_names(entry.positive_names)
+        users = f"; yours: {', '.join(names)}" if names else ""
         choices = f" ({', '.join(entry.choices)})" if entry.choices else ""
         known = entry.default is not None and str(entry.default) not in UNSAID
         default = f" [default: {entry.default}]" if known else ""
-        return " ".join(f"{text}{choices}{default}".split())
+        return " ".join(f"{text}{users}{choices}{default}".split())
 
     def _text(self, value: Any) -> str:
         value = getattr(value, "primary_renderable", value)

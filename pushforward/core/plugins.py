@@ -28,16 +28,19 @@ from pushforward.core.errors import (
 
 __all__ = [
     "GROUP",
+    "has_user_code",
     "import_advice",
     "import_code",
     "imported_code",
     "imported_line",
+    "is_users",
     "load_plugins",
 ]
 
 GROUP = "pushforward.plugins"
 """The entry-point group of installed packages."""
 _imported: list[str] = []
+_plugins: list[str] = []
 _loaded = False
 
 
@@ -77,6 +80,17 @@ def imported_code() -> tuple[str, ...]:
     return tuple(_imported)
 
 
+def has_user_code() -> bool:
+    """Whether a file, module or installed package of the user's may have registered names."""
+    load_plugins()
+    return bool(_imported or _plugins)
+
+
+def is_users(registered: object) -> bool:
+    """Whether a registered class or function is the user's, not the package's."""
+    return not str(getattr(registered, "__module__", "")).startswith("pushforward.")
+
+
 def imported_line(error: BaseException) -> str:
     """Where imported code raised an error or led to it, as 'mine.py, line 12'; '' if it did not."""
     places = [Path(str(sys.modules[n].__file__)) for n in _imported if n in sys.modules]
@@ -99,6 +113,7 @@ def load_plugins() -> None:
     for point in entry_points(group=GROUP):
         try:
             point.load()
+            _plugins.append(point.value)
         except Exception as error:  # foreign code may raise anything
             warnings.warn(
                 f"the plugin {point.value} cannot be loaded ({printable(error)}) and is skipped",

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Literal, TypeVar, get_origin
 
 from pushforward.core.errors import InvalidKind, InvalidValue, PushforwardError, quote, suggest
 from pushforward.core.kinds import fits, read_hints
-from pushforward.core.plugins import import_advice, load_plugins
+from pushforward.core.plugins import import_advice, is_users, load_plugins
 from pushforward.core.scalars import PlainSettings
 
 __all__ = [
@@ -65,6 +65,11 @@ class Value(metaclass=PlainSettings):
         if name is not None:
             cls.name = name
             cls.members[name] = cls
+
+    @classmethod
+    def users_members(cls) -> list[str]:
+        """The names in this family that the user's code registered."""
+        return [name for name, member in cls.members.items() if is_users(member)]
 
     def __str__(self) -> str:
         arguments = [
@@ -266,9 +271,7 @@ def offered_models() -> dict[str, str]:
     """The models that `fit` offers, with one line each; the package's are not imported."""
     load_plugins()
     lines = {name: line for name, (_, line) in catalogue.items()}
-    users = {
-        name: cls for name, cls in _models.items() if not cls.__module__.startswith("pushforward.")
-    }
+    users = {name: cls for name, cls in _models.items() if is_users(cls)}
     return {
         **lines,
         **{name: (cls.__doc__ or "").strip().partition("\n")[0] for name, cls in users.items()},

@@ -21,6 +21,7 @@ from typing import Any, Literal, get_args, get_origin
 from pushforward.core.budgets import BUDGETS
 from pushforward.core.errors import InvalidKind, InvalidValue, suggest
 from pushforward.core.kinds import read_hints
+from pushforward.core.registry import Value
 from pushforward.data.tables.text_format import TableFormat
 
 __all__ = [
@@ -297,10 +298,9 @@ def _of_fields(value: Any, kind: type, section: Section, panel: str) -> Iterator
             "default": default,
             "help": described.get(name, ""),
         }
-        changed = TEXTS.get(name, {}) if section == "fitting" else {}
-        yield Setting(
-            section=section, panel="Device" if name in DEVICE else panel, **{**facts, **changed}
-        )
+        facts |= TEXTS.get(name, {}) if section == "fitting" else {}
+        facts["help"] += _users_values(hint)
+        yield Setting(section=section, panel="Device" if name in DEVICE else panel, **facts)
 
 
 # ------------------------------------------------------------------------------------------- models
@@ -315,14 +315,15 @@ def model_settings(cls: type) -> list[Setting]:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         default = None if parameter.default is parameter.empty else parameter.default
-        kinds, many, choices = _kinds(hints.get(name, parameter.annotation), default)
+        hint = hints.get(name, parameter.annotation)
+        kinds, many, choices = _kinds(hint, default)
         settings.append(
             Setting(
                 name=name,
                 section="hyperparameters",
                 kinds=kinds,
                 default=default,
-                help=described.get(name, ""),
+                help=described.get(name, "") + _users_values(hint),
                 many=many,
                 repeats=many and str in kinds,
                 choices=choices,
@@ -365,6 +366,20 @@ def described_arguments(cls: type) -> dict[str, str]:
 
 def _options(hint: Any) -> tuple[Any, ...]:
     return get_args(hint) if get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+
+
+def _users_values(hint: Any) -> str:
+    """The values of the user's own that an annotation admits, for help: "; yours: 'poisson'"."""
+    names = [repr(name) for family in _families(hint) for name in family.users_members()]
+    return f"; yours: {', '.join(names)}" if names else ""
+
+
+def _families(hint: Any) -> Iterator[type[Value]]:
+    """The families of values in an annotation."""
+    if isinstance(hint, type) and issubclass(hint, Value):
+        yield hint
+    for part in get_args(hint):
+        yield from _families(part)
 
 
 def _is_plain(hint: Any) -> bool:

@@ -17,7 +17,7 @@ from pushforward.metrics.feature_spaces import pca, raw, scaled
 from pushforward.metrics.features import Features
 from pushforward.metrics.samples import rows
 
-__all__ = ["NAMES", "find_features", "register_features"]
+__all__ = ["NAMES", "find_features", "register_features", "users_features"]
 
 NAMES = ("raw", "scaled", "pca", "classifier", "efficientnet")
 Maker = Callable[..., Features]
@@ -41,6 +41,11 @@ def register_features(name: str) -> Callable[[Maker], Maker]:
         return maker
 
     return accept
+
+
+def users_features() -> list[str]:
+    """The names of the registered feature spaces, which are all the user's."""
+    return list(_registered)
 
 
 def find_features(

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidValue, suggest
-from pushforward.core.plugins import load_plugins
+from pushforward.core.plugins import is_users, load_plugins
 from pushforward.core.random import Rng
 from pushforward.core.records import Record
 from pushforward.metrics.features import Features
@@ -23,7 +23,15 @@ from pushforward.metrics.parzen import parzen
 from pushforward.metrics.samples import column_names
 from pushforward.metrics.two_samples import c2st, ks
 
-__all__ = ["register_metric", "scores", "METRICS", "WITH_TRAINING", "PAIRED", "USUAL"]
+__all__ = [
+    "METRICS",
+    "PAIRED",
+    "USUAL",
+    "WITH_TRAINING",
+    "register_metric",
+    "scores",
+    "users_metrics",
+]
 
 METRICS: dict[str, Callable[..., Record | list[Record]]] = {
     "fid": fid, "kid": kid, "mmd": mmd, "prdc": prdc, "c2st": c2st, "ks": ks,
@@ -65,6 +73,11 @@ def register_metric(name: str) -> Callable[[Metric], Metric]:
         return metric
 
     return accept
+
+
+def users_metrics() -> list[str]:
+    """The names of the metrics that the user's code registered."""
+    return [name for name, metric in METRICS.items() if is_users(metric)]
 
 
 def scores(
