@@ -124,7 +124,8 @@ def _model_first(words: list[str]) -> list[str]:
 def command_of(name: str, words: Sequence[str] = ()) -> Callable[..., int | None]:
     """The command of one model, whose flags are its settings."""
     from pushforward.core.registry import model_class
-    from pushforward.experiments.settings import settings_of, summary_of
+    from pushforward.experiments.descriptions import summary_of
+    from pushforward.experiments.settings import settings_of
 
     catalogue()
     cls = model_class(name)

@@ -21,12 +21,11 @@ from typing import Any, Literal, get_args, get_origin
 from pushforward.core.budgets import BUDGETS
 from pushforward.core.errors import InvalidKind, InvalidValue, suggest
 from pushforward.core.kinds import read_hints
-from pushforward.core.registry import Value
 from pushforward.data.tables.text_format import TableFormat
+from pushforward.experiments.descriptions import described_arguments, with_users_values
 
 __all__ = [
-    "PREFIX", "DataSettings", "Setting", "as_text", "described_arguments", "model_settings",
-    "settings_of", "split_commas", "summary_of",
+    "DataSettings", "Setting", "as_text", "model_settings", "settings_of", "split_commas",
 ]  # fmt: skip
 
 PREFIX = "PUSHFORWARD_"  # of environment variables
@@ -299,7 +298,7 @@ def _of_fields(value: Any, kind: type, section: Section, panel: str) -> Iterator
             "help": described.get(name, ""),
         }
         facts |= TEXTS.get(name, {}) if section == "fitting" else {}
-        facts["help"] += _users_values(hint)
+        facts["help"] = with_users_values(facts["help"], hint)
         yield Setting(section=section, panel="Device" if name in DEVICE else panel, **facts)
 
 
@@ -323,7 +322,7 @@ def model_settings(cls: type) -> list[Setting]:
                 section="hyperparameters",
                 kinds=kinds,
                 default=default,
-                help=described.get(name, "") + _users_values(hint),
+                help=with_users_values(described.get(name, ""), hint),
                 many=many,
                 repeats=many and str in kinds,
                 choices=choices,
@@ -344,42 +343,8 @@ def settings_of(cls: Any) -> list[Setting]:
     return [*settings, *(setting for setting in others if setting.name not in names)]
 
 
-def summary_of(cls: type) -> str:
-    """The first paragraph of a class's docstring, on one line."""
-    return " ".join(inspect.cleandoc(cls.__doc__ or "").split("\n\n")[0].split())
-
-
-def described_arguments(cls: type) -> dict[str, str]:
-    """The descriptions of arguments in a Google-style docstring, by name.
-
-    'a, b: text' describes both.
-    """
-    from docstring_parser import DocstringStyle, parse
-
-    described = parse(inspect.cleandoc(cls.__doc__ or ""), style=DocstringStyle.GOOGLE).params
-    return {
-        name: " ".join((parameter.description or "").split())
-        for parameter in described
-        for name in parameter.arg_name.split(", ")
-    }
-
-
 def _options(hint: Any) -> tuple[Any, ...]:
     return get_args(hint) if get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
-
-
-def _users_values(hint: Any) -> str:
-    """The values of the user's own that an annotation admits, for help: "; yours: 'poisson'"."""
-    names = [repr(name) for family in _families(hint) for name in family.users_members()]
-    return f"; yours: {', '.join(names)}" if names else ""
-
-
-def _families(hint: Any) -> Iterator[type[Value]]:
-    """The families of values in an annotation."""
-    if isinstance(hint, type) and issubclass(hint, Value):
-        yield hint
-    for part in get_args(hint):
-        yield from _families(part)
 
 
 def _is_plain(hint: Any) -> bool:

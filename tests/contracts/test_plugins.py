@@ -25,6 +25,8 @@ import torch
 
 import pushforward as pf
 from pushforward.core.records import Record
+from pushforward.core.samplers import Ancestral
+from pushforward.densities.likelihoods import GaussianLikelihood
 from pushforward.metrics.features import Features
 
 
@@ -70,6 +72,23 @@ class Half(pf.adam, name="half"):
     """Adam at half the rate."""
 
     rate: float = 5e-4
+
+
+@dataclass(frozen=True)
+class Wide(GaussianLikelihood, name="wide"):
+    """A normal distribution of standard deviation 2."""
+
+    sigma: float | None = 2.0
+
+
+@dataclass(frozen=True)
+class Twice(Ancestral, name="twice"):
+    """The samples of another call, doubled."""
+
+    own = False
+
+    def __call__(self, model, n, *, y=None, rng=None):
+        return 2 * model.sample(n, y=y, rng=rng)
 '''
 
 
@@ -142,6 +161,18 @@ def test_a_model_of_ones_own_is_like_those_of_the_package(place: Path) -> None:
     assert {json.loads(line)["details"]["model"] for line in measured.out.splitlines()} == {
         "short-vae"
     }
+
+
+def test_help_lists_what_a_file_registers(place: Path) -> None:
+    lines = ["fit vae", "compare", "evaluate", "sample"]
+    helped = [" ".join(r.out.split()) for r in run(place, *(f"{line} --help" for line in lines))]
+    for text, names in zip(
+        helped, (["'wide'", "'half'"], ["mean-gap", "first"], ["first"], ["twice"])
+    ):
+        for name in names:
+            assert f"; yours: {name}" in text, name
+    (done,) = run(place, "compare --help", mine=False)
+    assert "yours" not in done.out
 
 
 def test_a_run_says_which_file_it_needs_and_does_not_import_it_itself(place: Path) -> None:

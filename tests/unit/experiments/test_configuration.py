@@ -15,9 +15,9 @@ from pushforward.core.manifest import Manifest
 from pushforward.core.provenance import Provenance
 from pushforward.core.registry import registered_models
 from pushforward.experiments.configuration import read_settings, resolve
+from pushforward.experiments.descriptions import described_arguments
 from pushforward.experiments.settings import (
     Setting,
-    described_arguments,
     model_settings,
     settings_of,
     split_commas,
