@@ -109,7 +109,7 @@ class FitOptions:
 
 def table_settings(table: TableFormat | None) -> dict[str, Any]:
     """What the flags say of a text table, as `read` takes it."""
-    settings = {} if table is None else table.given()
+    settings = {} if table is None else table.as_settings()
     if "na" in settings:
         settings["na"] = [text for item in settings["na"] for text in split_names(item)]
     return settings

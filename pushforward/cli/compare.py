@@ -42,10 +42,10 @@ def compare(
         features: feature spaces to compare in, separated by commas: raw, scaled, pca(50),
             classifier, efficientnet; by default raw, or scaled for tables whose columns are of
             different units.
-        metrics: fid, kid, mmd, prdc, c2st, ks, diversity, modes, memorising, parzen,
+        metrics: fid, kid, mmd, prdc, c2st, ks, diversity, modes, memorisation, parzen,
             inception_score; of images beside their originals psnr, ssim, ms_ssim, ssim_daala; by
             default fid,kid,prdc,c2st.
-        train: the model's training rows, for memorising and parzen; REAL then holds rows it has
+        train: the model's training rows, for memorisation and parzen; REAL then holds rows it has
             not seen.
         label: labels of REAL, for a classifier: a column, a file, or auto.
         categorical: text columns of tables to take as categories.

@@ -68,7 +68,7 @@ def fit(
     rows = experiment.read()
     experiment, configuration = configuration.with_dequantising(experiment, rows)
     print_settings(voice, configuration.lines(), folder, rows)
-    if configuration.adds_noise_unasked(model):
+    if configuration.adds_noise_by_default(model):
         voice.say(
             "integer levels: U(-1/2, 1/2) is added, so that the density is per unit"
             " (--no-dequantise leaves them)"

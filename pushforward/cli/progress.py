@@ -89,7 +89,7 @@ class Plain(Display):
         seen = f"{event.samples:,} samples" + (
             f" of {self.budget:,} ({event.samples / self.budget:.0%})" if self.budget else ""
         )
-        left = f", {format_duration(event.left)} left" if event.left else ""
+        left = f", {format_duration(event.remaining)} left" if event.remaining else ""
         facts = [f"{seen}, {event.rate:,.0f}/s{left}", format_terms(event.terms), self.quality]
         self.voice.say("  ".join(f for f in facts if f))
 
@@ -117,7 +117,7 @@ class Counted(Plain):
     def line(self, event: Progress) -> None:
         """Rows measured, time left."""
         self.said, self.last = event.seconds, None
-        left = f", {format_duration(event.left)} left" if event.left else ""
+        left = f", {format_duration(event.remaining)} left" if event.remaining else ""
         self.voice.say(f"{self.what}: {event.samples:,} of {self.budget or 0:,} rows{left}")
 
     def finished(self, event: Finished) -> None:

@@ -178,7 +178,9 @@ class GaussianMixture(DensityMixin, Adapter):
                     " reg_covar=0 allows it; pass fewer components, or a reg_covar above 0"
                 )
             warnings.warn(
-                f"{symptom.name}: {symptom.seen}; try: {symptom.advice}", FitWarning, stacklevel=2
+                f"{symptom.name}: {symptom.observed}; try: {symptom.advice}",
+                FitWarning,
+                stacklevel=2,
             )
         self._publish(rows.dtype)
         if self.max_iter and not self.converged_:

@@ -47,7 +47,7 @@ class Arrays:
         frame = as_frame(x) if is_frame(x) else None
         self._space = space or Space.infer(x if frame is None else frame)
         self.name = name
-        self.unasked_labels = False
+        self.unrequested_labels = False
         self.notes: tuple[str, ...] = ()
         self.files: Sequence[Any] | None = None
         self.provenance = Provenance()

@@ -208,8 +208,8 @@ def one_of(name: str, value: object, choices: Sequence[T]) -> T:
     *first, last = map(repr, choices)
     words = f"{', '.join(first)} or {last}" if first else last
     near = suggest(value, list(map(str, choices))) if isinstance(value, str) else ""
-    cure = near if near.startswith("did you mean") else "pass one of these"
-    raise InvalidValue(f"{name} must be {words}, got {quote(value)}; {cure}")
+    remedy = near if near.startswith("did you mean") else "pass one of these"
+    raise InvalidValue(f"{name} must be {words}, got {quote(value)}; {remedy}")
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

@@ -69,13 +69,13 @@ class Progress(Event):
 
     Args:
         rate: samples per second since the last report.
-        left: seconds until the budget is spent; None if unknown.
+        remaining: seconds until the budget is spent; None if unknown.
         terms: every loss term by name, averaged since the last report;
             for fits by passes, the objective.
     """
 
     rate: float = 0.0
-    left: float | None = None
+    remaining: float | None = None
     terms: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -25,5 +25,5 @@ class Symptom:
     """A problem of a fit: its name, what was observed, and what to try."""
 
     name: str
-    seen: str
+    observed: str
     advice: str

@@ -31,11 +31,11 @@ class FairLock:
         self._depth = 0
 
     @property
-    def awaited(self) -> bool:
+    def has_waiters(self) -> bool:
         """Whether another thread is waiting."""
         return bool(self._waiting)
 
-    def take(self) -> None:
+    def acquire(self) -> None:
         """Wait for the lock; re-entrant."""
         me = threading.get_ident()
         with self._guard:
@@ -55,10 +55,10 @@ class FairLock:
                 if (me, gate) in self._waiting:
                     self._waiting.remove((me, gate))
                     raise
-            self.give_back()
+            self.release()
             raise
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Release the lock once; the next thread gets it after as many releases as acquisitions."""
         with self._guard:
             self._depth -= 1
@@ -71,10 +71,10 @@ class FairLock:
                 gate.release()
 
     def __enter__(self) -> None:
-        self.take()
+        self.acquire()
 
     def __exit__(self, *_: object) -> None:
-        self.give_back()
+        self.release()
 
 
 GLOBAL_STREAMS = FairLock()

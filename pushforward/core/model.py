@@ -142,7 +142,7 @@ class Model(Assembled):
         for issue in facts.issues(source.space):
             if issue.name not in self.accepts:
                 raise BadSource(
-                    f"{issue.text}; {type(self).__name__} does not accept this: {issue.cure}"
+                    f"{issue.text}; {type(self).__name__} does not accept this: {issue.remedy}"
                 )
         least = self.least_rows(source.space)
         if facts.count < least and "few" not in self.accepts:

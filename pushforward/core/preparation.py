@@ -142,8 +142,8 @@ def _keep(noisy: DequantisedSource, source: Arrays) -> Arrays:
         condition_space=source.condition_space,
         name=source.name,
     )
-    kept.unasked_labels, kept.files, kept.provenance = (
-        source.unasked_labels,
+    kept.unrequested_labels, kept.files, kept.provenance = (
+        source.unrequested_labels,
         source.files,
         source.provenance,
     )

@@ -23,8 +23,13 @@ __all__ = ["Facts", "Issue", "scan"]
 
 @dataclass(frozen=True)
 class Issue:
-    """A property of the data that some models refuse:
-    its name in `Model.accepts`, text, advice and alternative.
+    """A property of the data that some models refuse.
+
+    Args:
+        name: its name in `Model.accepts`.
+        text: what was found, and where.
+        advice: what to do about it.
+        alternative: the data that other models accept; '' if there are none.
     """
 
     name: str
@@ -33,7 +38,7 @@ class Issue:
     alternative: str = ""
 
     @property
-    def cure(self) -> str:
+    def remedy(self) -> str:
         """The advice, with the models that accept such data if there is an alternative."""
         if not self.alternative:
             return self.advice

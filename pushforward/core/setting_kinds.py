@@ -42,10 +42,10 @@ def find_fault(
             if vast
             else None
         )
-    cure = _advise(name, value, hint, default)
+    remedy = _advise(name, value, hint, default)
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if is_number and isinstance(value, int) and float in options:
-        cure = "pass one that float64 can hold"
+        remedy = "pass one that float64 can hold"
     values = {
         type(choice)
         for option in options
@@ -57,7 +57,7 @@ def find_fault(
         if type(value) in values or (is_number and {int, float} & set(options))
         else InvalidKind
     )
-    return error(f"{name} must be {describe_hint(hint)}, got {quote(value)}; {cure}")
+    return error(f"{name} must be {describe_hint(hint)}, got {quote(value)}; {remedy}")
 
 
 def is_integers(hint: object) -> bool:

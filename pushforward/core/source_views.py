@@ -120,7 +120,7 @@ class UnlabelledSource(View):
 def has_unrequested_labels(source: Source) -> bool:
     """Whether the source's conditions are labels that came with the data and were not requested."""
     inner = getattr(source, "source", None)  # of a subset, or of noisy rows
-    return bool(getattr(source, "unasked_labels", False)) or (
+    return bool(getattr(source, "unrequested_labels", False)) or (
         inner is not None and has_unrequested_labels(inner)
     )
 

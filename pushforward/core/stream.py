@@ -77,7 +77,7 @@ class Stream:
         self._make, self.name, self.endless = make, name, endless
         self._length = None if length is None else require_whole(length, "length", least=1)
         self.shuffle = None if shuffle is None else require_whole(shuffle, "shuffle", least=1)
-        self.unasked_labels = False
+        self.unrequested_labels = False
         self._labelled = True
         first = self._first()
         head = Arrays(*first, space=space, condition_space=condition_space)

@@ -155,7 +155,7 @@ def refuse_format(source: object, reader: Reader | None, options: Options) -> No
     tabular = reader is not None and reader.tabular
     settings = [
         name
-        for name in options.table.asked
+        for name in options.table.requested
         if not (tabular and (isinstance(source, str) or name in ("na", "dates")))
     ]
     if settings:

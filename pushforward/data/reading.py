@@ -25,7 +25,7 @@ from pushforward.data.dispatch import read_any
 from pushforward.data.options import MEMORY, Fit, Options
 from pushforward.data.sources.streaming import read_stream
 
-__all__ = ["absolute", "read", "read_for_fit", "read_with", "asked_conditions"]
+__all__ = ["absolute", "read", "read_for_fit", "read_with", "requested_conditions"]
 
 
 def read(
@@ -197,7 +197,7 @@ def read_for_fit(
             conditions.
         weights: (n,), or the name of a column.
     """
-    conditions = asked_conditions(y)
+    conditions = requested_conditions(y)
     source = _traced(
         read_with(x, replace(Options(**conditions), weights=weights, scanned_later=True)),
         x,
@@ -229,7 +229,7 @@ def rows_like(x: Observations, space: Space) -> Tensor:
     return source.take(torch.arange(len(source))).x
 
 
-def asked_conditions(y: Conditioning) -> dict[str, Any]:
+def requested_conditions(y: Conditioning) -> dict[str, Any]:
     """The arguments `y` and `label` of `read` for a single value: the y of `fit`, or --label.
 
     None, False and 'no' mean none; True and 'auto' those that come with the data; other text names
@@ -269,5 +269,5 @@ def read_with(source: object, options: Options) -> Source:
         and options.y is None
         and options.label is None
     ):
-        result.unasked_labels = True  # type: ignore[attr-defined]
+        result.unrequested_labels = True  # type: ignore[attr-defined]
     return result

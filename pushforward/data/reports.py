@@ -88,7 +88,7 @@ class Report:
                 f"unreadable ({len(self.unreadable)}):",
                 *(f"  {file}: {reason}" for file, reason in self.unreadable),
             ]
-        lines += ["", *(f"! {t.text}: {t.cure}" for t in self.issues)] if self.issues else []
+        lines += ["", *(f"! {t.text}: {t.remedy}" for t in self.issues)] if self.issues else []
         return "\n".join(lines)
 
     def _facts(self) -> list[str]:

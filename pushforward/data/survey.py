@@ -36,7 +36,7 @@ _DEFAULTS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def report(source: object, **asked: Any) -> Report:
+def report(source: object, **settings: Any) -> Report:
     """A report on a source, or on anything that `read` takes, with `read`'s arguments.
 
     Raises BadSource only where there is nothing to report on:
@@ -44,11 +44,11 @@ def report(source: object, **asked: Any) -> Report:
     """
     if isinstance(source, Source) and not is_frame(source) and not hasattr(source, "numpy"):
         return describe(source)
-    unknown = set(asked) - set(_DEFAULTS)
+    unknown = set(settings) - set(_DEFAULTS)
     if unknown:
         raise TypeError(f"report() got an unexpected argument {sorted(unknown)[0]!r}")
     options = replace(
-        Options.check(**{**_DEFAULTS, **asked, "name": asked.get("name") or ""}), lenient=True
+        Options.check(**{**_DEFAULTS, **settings, "name": settings.get("name") or ""}), lenient=True
     )
     source = normalised(source)
     reader = reader_of(source) if isinstance(source, str) else find_reader(source, "object")

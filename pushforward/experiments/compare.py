@@ -18,7 +18,7 @@ from pushforward.core.scalars import normalise_settings
 from pushforward.core.source import Source
 from pushforward.data import read
 from pushforward.data.formats.builtin import centres
-from pushforward.data.reading import asked_conditions
+from pushforward.data.reading import requested_conditions
 from pushforward.experiments.measure import describe_data
 from pushforward.experiments.opened import (
     MEASURED_ROWS,
@@ -57,8 +57,8 @@ class Comparison:
         generated: the same; runs are sampled from.
         spaces: feature spaces by name; if None raw, or scaled for tables whose columns are of
             different units.
-        metrics: by name; the usual ones if None, plus modes and memorising where applicable.
-        train: the model's training rows, for memorising and parzen; `real` are then new rows.
+        metrics: by name; the usual ones if None, plus modes and memorisation where applicable.
+        train: the model's training rows, for memorisation and parzen; `real` are then new rows.
         y: labels of `real`, for a classifier and for conditional runs.
         reading: further arguments of `read` for `real`.
         table: how text tables are written.
@@ -169,27 +169,34 @@ def _feature_space(record: Record) -> str:
 class _Plan:
     """Reads or samples the rows to compare."""
 
-    asked: Comparison
+    comparison: Comparison
     opened: Mapping[str, OpenedRun]
 
     def real(self) -> Rows:
         """The rows that are compared with, in the space of the runs where there are any."""
-        asked, text = self.asked, self.asked.real
+        comparison, text = self.comparison, self.comparison.real
         if text in self.opened:
             return self._sample(text, None, 0)
         like = next((run.model for run in self.opened.values()), None)
         conditional = any(run.conditional for run in self.opened.values())
-        y = asked.y or ("auto" if "classifier" in (asked.spaces or ()) or conditional else None)
-        table = table_settings(text, table=asked.table)
-        source = read(
-            text, like=like, seed=asked.seed, **asked.reading, **asked_conditions(y), **table
+        y = comparison.y or (
+            "auto" if "classifier" in (comparison.spaces or ()) or conditional else None
         )
-        return self._take(text, source, asked.rows)
+        table = table_settings(text, table=comparison.table)
+        source = read(
+            text,
+            like=like,
+            seed=comparison.seed,
+            **comparison.reading,
+            **requested_conditions(y),
+            **table,
+        )
+        return self._take(text, source, comparison.rows)
 
     def training(self, text: str, real: Rows) -> Rows:
         """The rows a model was trained on."""
         return self._take(
-            text, self._read(text, real, self.asked.seed), TRAINING_ROWS * self.asked.rows
+            text, self._read(text, real, self.comparison.seed), TRAINING_ROWS * self.comparison.rows
         )
 
     def like(self, text: str, real: Rows, number: int) -> Rows:
@@ -198,7 +205,9 @@ class _Plan:
         """
         if text in self.opened:
             return self._sample(text, real, number)
-        return self._take(text, self._read(text, real, self.asked.seed + number), self.asked.rows)
+        return self._take(
+            text, self._read(text, real, self.comparison.seed + number), self.comparison.rows
+        )
 
     def _read(self, text: str, real: Rows, seed: int) -> Source:
         return read(
@@ -206,12 +215,12 @@ class _Plan:
             like=real.space,
             seed=seed,
             label=False,
-            **table_settings(text, table=self.asked.table),
+            **table_settings(text, table=self.comparison.table),
         )
 
     def _take(self, text: str, source: Source, most: int) -> Rows:
         """Up to `most` rows, selected by the seed."""
-        seed = self.asked.seed
+        seed = self.comparison.seed
         order = permutation(len(source), rng=derive(seed, "compare"))[:most].sort().values
         batch = source.take(order)
         sampling = f", {len(order)} drawn by seed {seed}" if len(order) < len(source) else ""
@@ -224,9 +233,9 @@ class _Plan:
         """Samples of a run, as many as real rows,
         given their conditions if the run is conditional.
         """
-        run, seed = self.opened[text], self.asked.seed
+        run, seed = self.opened[text], self.comparison.seed
         run.need("has no samples", "Samples")
-        n = self.asked.rows if real is None else len(real.x)
+        n = self.comparison.rows if real is None else len(real.x)
         y: Tensor | None = None if real is None or not run.conditional else real.conditions
         if run.conditional and y is None:
             raise BadSource(
@@ -244,7 +253,7 @@ def _metrics(comparison: Comparison) -> list[str]:
         return [
             *USUAL,
             *(["modes"] if is_spread else []),
-            *(["memorising"] if comparison.train else []),
+            *(["memorisation"] if comparison.train else []),
         ]
     if "modes" in comparison.metrics and not is_spread:
         raise InvalidValue(

@@ -117,10 +117,10 @@ class Configuration:
             self.with_values("data", dequantise=dequantise),
         )
 
-    def adds_noise_unasked(self, model: Model) -> bool:
+    def adds_noise_by_default(self, model: Model) -> bool:
         """Whether a classical model's rows are dequantised because nobody said otherwise."""
-        is_asked = "dequantise" in self.origins
-        return bool(self.data["dequantise"]) and not is_asked and not hasattr(model, "phases")
+        is_explicit = "dequantise" in self.origins
+        return bool(self.data["dequantise"]) and not is_explicit and not hasattr(model, "phases")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain content."""

@@ -25,7 +25,7 @@ from pushforward.core.scalars import normalise_settings
 from pushforward.core.source import Source, fingerprint
 from pushforward.core.storage import describe, write_tensors
 from pushforward.data import read, split
-from pushforward.data.reading import asked_conditions, with_labels
+from pushforward.data.reading import requested_conditions, with_labels
 from pushforward.experiments.card import write_card
 from pushforward.experiments.fitters import make_fitter, silence_fabric, writes_run
 from pushforward.experiments.images import write_images
@@ -117,7 +117,7 @@ class Experiment:
     def read(self) -> Source:
         """The rows before the split; conditions only if requested."""
         if isinstance(self.source, (str, os.PathLike)):
-            conditions = asked_conditions(self.y)
+            conditions = requested_conditions(self.y)
             source = read(self.source, **{**self.reading, **conditions})
             return with_labels(source) if conditions.get("label") is True else source
         return as_source(self.source, self.y)

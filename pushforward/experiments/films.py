@@ -82,7 +82,7 @@ def run_film(
     recorded = read_frames(film_folder(run.folder))
     samples = [frame.samples for frame in recorded]
     indices, times = films.choose_frames(samples, frames), [f"{n:,}" for n in samples]
-    x, space, title = _observations(run, [frame.seen["x"] for frame in recorded])
+    x, space, title = _observations(run, [frame.tensors["x"] for frame in recorded])
     headings = [f"{time} observations seen" for time in times]
     if space.kind == "images":
         strip = films.image_strip(x, space, times, indices, columns=codes, title=title)

@@ -17,7 +17,7 @@ from pushforward.core.errors import BadRun, InvalidKind, InvalidValue, suggest
 from pushforward.core.model import Model
 from pushforward.core.space import Space
 from pushforward.data import read
-from pushforward.data.reading import asked_conditions
+from pushforward.data.reading import requested_conditions
 from pushforward.experiments.labelled_rows import LabelledRows, if_available, pick
 from pushforward.experiments.opened import OpenedRun, read_like, table_settings
 from pushforward.experiments.sampling import ConditionsGiven, condition_rows
@@ -107,7 +107,7 @@ def find_rows(
     def find() -> LabelledRows:
         file = run.source("which rows these were is unknown") if data is None else data
         if kind == "direction" and not run.conditional:
-            labels = asked_conditions(label or "auto")
+            labels = requested_conditions(label or "auto")
             settings = table_settings(file, run, table)
             return LabelledRows.of(read(file, like=run.model, **labels, **settings), ROWS)
         return LabelledRows.of(read_like(run, file, label, table), ROWS)

@@ -28,7 +28,7 @@ from pushforward.core.registry import registered_models
 from pushforward.core.source import Source, fingerprint
 from pushforward.core.storage import has_preparation, load
 from pushforward.data import read, split
-from pushforward.data.reading import absolute, asked_conditions
+from pushforward.data.reading import absolute, requested_conditions
 from pushforward.data.tables.files import is_table, is_text_table
 from pushforward.data.tables.text_format import settings_among
 from pushforward.fitting.feed import held_out_split
@@ -289,7 +289,7 @@ def read_like(
     if isinstance(file, (str, os.PathLike)):
         reading = run.provenance.reading
         request = y or reading.get("y") or reading.get("label") or "auto"
-        conditions = asked_conditions(request if run.conditional else None)
+        conditions = requested_conditions(request if run.conditional else None)
         source = read(file, like=run.model, **conditions, **table_settings(file, run, table))
     else:
         source, file = read(file, y=y if run.conditional else None, like=run.model), "data"

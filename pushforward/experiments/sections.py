@@ -62,5 +62,5 @@ def _by_phase(value: object) -> list[str]:
 def _label(data: Provenance) -> str | None:
     """The requested labels in the form of --label."""
     label = data.reading.get("label")
-    asked = data.reading.get("y") or ("auto" if label is True else label or None)
-    return None if asked is None else str(asked)
+    conditions = data.reading.get("y") or ("auto" if label is True else label or None)
+    return None if conditions is None else str(conditions)

@@ -16,7 +16,7 @@ from pushforward.core.errors import BadRun, InvalidKind, InvalidValue, suggest
 from pushforward.core.model import Model
 from pushforward.core.source import Source
 from pushforward.data import read
-from pushforward.data.reading import asked_conditions
+from pushforward.data.reading import requested_conditions
 from pushforward.experiments.codes import codes_of
 from pushforward.experiments.labelled_rows import LabelledRows, if_available
 from pushforward.experiments.opened import OpenedRun, read_like, table_settings
@@ -217,7 +217,7 @@ def _rows(
             return rows
         file = run.source(MISSED_FOR) if data is None else data
         settings = table_settings(file, run, table)
-        source = read(file, like=run.model, **asked_conditions(requested), **settings)
+        source = read(file, like=run.model, **requested_conditions(requested), **settings)
         return LabelledRows.of(source, ROWS)
 
     return if_available(find, required=data is not None or requested is not None)

@@ -96,14 +96,14 @@ class Budget:
         if progress <= amount if self.total is None else step <= self.total:
             return
         more, whole = f"{amount:.12g}", f"{math.ceil(progress) + amount:.12g}"
-        cure = (
+        remedy = (
             f"{name}='+{more}' (--{name} +{more})"
             if name in before
             else f"{name}={whole} (--{name} {whole})"
         )
-        raise budget_exceeded(run, step, f"{more} {name}", f"{cure} to go on for {more} more")
+        raise budget_exceeded(run, step, f"{more} {name}", f"{remedy} to go on for {more} more")
 
-    def left(self, step: int, rate: float) -> float | None:
+    def remaining(self, step: int, rate: float) -> float | None:
         """Seconds left after `step` steps, at a rate in samples per second; None if unknown."""
         if self.total is not None and rate:
             return (self.total - step) * self.batch / rate
@@ -140,9 +140,9 @@ def extend(name: str, value: G, stored: Mapping[str, Any]) -> G | float:
     return float(stored[name]) + more
 
 
-def budget_exceeded(run: object, step: int, budget: str, cure: str) -> InvalidValue:
+def budget_exceeded(run: object, step: int, budget: str, remedy: str) -> InvalidValue:
     """The error for resuming a run at `step` beyond its `budget`."""
-    return InvalidValue(f"{run} is at step {step}, already past {budget}; pass {cure}")
+    return InvalidValue(f"{run} is at step {step}, already past {budget}; pass {remedy}")
 
 
 def _number(name: str, text: object) -> float:

@@ -49,7 +49,7 @@ class Frame:
     """
 
     samples: int
-    seen: Mapping[str, Tensor]
+    tensors: Mapping[str, Tensor]
 
 
 class Film:
@@ -119,7 +119,7 @@ class Film:
             self._held[frame.samples] = frame
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_tensors(self.folder / f"{frame.samples:015d}.safetensors", frame.seen)
+        write_tensors(self.folder / f"{frame.samples:015d}.safetensors", frame.tensors)
 
     def _drop(self, times: list[int]) -> None:
         for t in times:

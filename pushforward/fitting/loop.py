@@ -287,12 +287,12 @@ class Loop:
     def _report(self) -> None:
         rate, means = self.tally.report(self.step)
         rate *= self.settings.optimisation.batch
-        seconds_left = self.budget.left(self.step, rate)
+        remaining = self.budget.remaining(self.step, rate)
         self.emit(
             Progress(
                 *self._now(),
                 round(rate, 1),
-                None if seconds_left is None else round(seconds_left, 1),
+                None if remaining is None else round(remaining, 1),
                 means,
             )
         )
@@ -302,7 +302,9 @@ class Loop:
         for symptom in judgement.symptoms:
             if symptom.name not in self.warned:
                 self.warned.add(symptom.name)
-                self.emit(Warned(*self._now(), f"{symptom.name}: {symptom.seen}", symptom.advice))
+                self.emit(
+                    Warned(*self._now(), f"{symptom.name}: {symptom.observed}", symptom.advice)
+                )
         if judgement.quality is not None:
             self.emit(
                 Evaluated(*self._now(), judgement.quality, judgement.better, judgement.vitals)

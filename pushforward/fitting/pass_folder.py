@@ -142,8 +142,8 @@ class PassFolder:
         steps = stored_settings(self._folder)["steps"] if passes["attempt"] else passes["step"]
         more = self._passes.steps
         if more < steps:
-            cure = f"steps={steps + more} (--steps +{more}) to go on for {more} more"
-            raise budget_exceeded(self._folder, steps, f"{more} steps", cure)
+            remedy = f"steps={steps + more} (--steps +{more}) to go on for {more} more"
+            raise budget_exceeded(self._folder, steps, f"{more} steps", remedy)
 
     def _origin(self) -> dict[str, Any]:
         """The model, settings and data that a checkpoint belongs to."""

@@ -260,7 +260,7 @@ class Passes:
     def _warn(self) -> None:
         """Report the symptoms of the fit."""
         for symptom in self._fitted.symptoms():
-            text = f"{symptom.name}: {symptom.seen}"
+            text = f"{symptom.name}: {symptom.observed}"
             self._emit(Warned(self.samples, self.seconds, text, symptom.advice))
 
     def _emit(self, event: Event) -> None:

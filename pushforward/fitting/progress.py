@@ -87,7 +87,7 @@ class Bar(Follower):
 
         self._patience, self._began = patience, time.monotonic()
         self._rate = 0.0
-        self._left: float | None = None
+        self._remaining: float | None = None
         self._terms: Mapping[str, float] = {}
         self._quality = self._end = ""
         self.screen = Live(
@@ -101,7 +101,7 @@ class Bar(Follower):
 
     def progressed(self, event: Progress) -> None:
         """New numbers."""
-        self._rate, self._left, self._terms = event.rate, event.left, dict(event.terms)
+        self._rate, self._remaining, self._terms = event.rate, event.remaining, dict(event.terms)
         self._show()
 
     def evaluated(self, event: Evaluated) -> None:
@@ -110,7 +110,7 @@ class Bar(Follower):
 
     def finished(self, event: Finished) -> None:
         """The last state."""
-        self._left, self._end = None, f"{event.reason} after {format_duration(event.seconds)}"
+        self._remaining, self._end = None, f"{event.reason} after {format_duration(event.seconds)}"
         self.close()
 
     def close(self) -> None:
@@ -134,7 +134,7 @@ class Bar(Follower):
         progress = (
             f"{self.samples:,}" + (f" of {self.budget:,}" if self.budget else "") + " samples"
         )
-        when = f"{format_duration(self._left)} left" if self._left else self._end
+        when = f"{format_duration(self._remaining)} left" if self._remaining else self._end
         row.add_row(bar, progress, f"{self._rate:,.0f}/s" if self._rate else "", when)
         below = Text("  ".join(part for part in (format_terms(self._terms), self._quality) if part))
         return Group(row, below)
@@ -168,7 +168,7 @@ class NotebookTable(Follower):
         of = f" of {self.budget:,} ({event.samples / self.budget:.0%})" if self.budget else ""
         self._rows["samples"] = f"{event.samples:,}{of}"
         self._rows["samples per second"] = f"{event.rate:,.0f}"
-        self._rows["time left"] = format_duration(event.left)
+        self._rows["time left"] = format_duration(event.remaining)
         self._rows.update({name: f"{value:.4g}" for name, value in event.terms.items()})
         if time.monotonic() - self._drawn >= (PATIENCE if self._handle is None else TABLE_EVERY):
             self._draw()

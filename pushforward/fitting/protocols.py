@@ -189,14 +189,14 @@ class PassModel:
     def __init__(self, model: Model) -> None:
         if not isinstance(model, OnePass):
             gradients = hasattr(model, "phases")
-            cure = (
+            remedy = (
                 "fit it with a Trainer"
                 if gradients
                 else "define statistics(batch) and update(statistics)"
             )
             name = type(model).__name__
             raise InvalidValue(
-                f"EM needs a model with mergeable statistics, and {name} has none; {cure}"
+                f"EM needs a model with mergeable statistics, and {name} has none; {remedy}"
             )
         self.model: Any = model
         self.name = type(model).__name__

@@ -119,14 +119,14 @@ class BorrowedStreams:
             self._return()
 
     def _borrow(self) -> None:
-        GLOBAL_STREAMS.take()
+        GLOBAL_STREAMS.acquire()
         self._held = True
         self._callers = _global_states(self._device)
 
     def _return(self) -> None:
         _put_global_states(self._callers, self._device)
         self._held = False
-        GLOBAL_STREAMS.give_back()
+        GLOBAL_STREAMS.release()
 
     @contextmanager
     def returned(self) -> Iterator[None]:
@@ -143,7 +143,7 @@ class BorrowedStreams:
 
     def give_way(self) -> None:
         """Let waiting threads take their turn."""
-        if GLOBAL_STREAMS.awaited:
+        if GLOBAL_STREAMS.has_waiters:
             with self.returned():
                 pass
 

@@ -259,7 +259,7 @@ class Reporter:
                 int(completed),
                 self.seconds,
                 rate=rate,
-                left=(self.n - completed) / rate,
+                remaining=(self.n - completed) / rate,
                 terms=terms,
             )
         )

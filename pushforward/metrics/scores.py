@@ -16,7 +16,7 @@ from pushforward.metrics.image_quality import ms_ssim, psnr, ssim, ssim_daala
 from pushforward.metrics.inception_score import inception_score
 from pushforward.metrics.kernel_distances import kid, mmd
 from pushforward.metrics.manifold import prdc
-from pushforward.metrics.memorising import memorising
+from pushforward.metrics.memorisation import memorisation
 from pushforward.metrics.modes import diversity, modes
 from pushforward.metrics.pairs import Pair
 from pushforward.metrics.parzen import parzen
@@ -38,7 +38,10 @@ METRICS: dict[str, Callable[..., Record | list[Record]]] = {
     "diversity": diversity, "inception_score": inception_score,
 }  # fmt: skip
 """Metrics of (real, generated, features=, rng=, data=)."""
-WITH_TRAINING: dict[str, Callable[..., list[Record]]] = {"memorising": memorising, "parzen": parzen}
+WITH_TRAINING: dict[str, Callable[..., list[Record]]] = {
+    "memorisation": memorisation,
+    "parzen": parzen,
+}
 """Metrics of (train, real, generated, features=, rng=, data=)."""
 PAIRED: dict[str, Callable[..., Record]] = {
     "psnr": psnr,
@@ -99,7 +102,7 @@ def scores(
     Args:
         features: the feature space; raw by default.
         metrics: names in METRICS; in PAIRED, if generated[i] corresponds to real[i]; 'modes'
-            (needs centres and sd); 'memorising' and 'parzen' (need train, the training rows; the
+            (needs centres and sd); 'memorisation' and 'parzen' (need train, the training rows; the
             real rows are then held-out ones).
         centres, sd: centres and standard deviation of known modes.
         names: names of the features, for ks; by default those of a data frame's columns.

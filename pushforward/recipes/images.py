@@ -164,7 +164,7 @@ def run(
             "CPU seconds": seconds,
         }
         notes += [
-            f"{name}: {s.name}, {s.seen}; try {s.advice}" for s in symptoms(model, held, seed)
+            f"{name}: {s.name}, {s.observed}; try {s.advice}" for s in symptoms(model, held, seed)
         ]
     records = {
         f"{name}: {kind}": record for name, row in found.items() for kind, record in row.items()
@@ -249,9 +249,9 @@ def album_or_digits(text: str, seed: int, most: int = TEST) -> tuple[Album, list
     except BadSource:
         if text != "mnist":
             raise
-        cure = "`pushforward data mnist --download` fetches it, or point PUSHFORWARD_DATA at it"
+        remedy = "`pushforward data mnist --download` fetches it, or point PUSHFORWARD_DATA at it"
         return album("digits", seed, most), [
-            f"MNIST is not here: these are scikit-learn's digits, 8×8; {cure}"
+            f"MNIST is not here: these are scikit-learn's digits, 8×8; {remedy}"
         ]
 
 
@@ -289,7 +289,7 @@ def likeness(
 
     With `memory`, also how near they are to training images.
     """
-    metrics = ("fid", "prdc", *(("memorising",) if memory else ()))
+    metrics = ("fid", "prdc", *(("memorisation",) if memory else ()))
     train = held.training_rows() if memory else None
     return {
         r.quantity: r

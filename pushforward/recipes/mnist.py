@@ -118,11 +118,11 @@ def parts(name: str, seed: int) -> Parts:
     except BadSource as error:
         if name != "mnist":
             raise
-        cure = (
+        remedy = (
             "`pushforward data mnist --download` fetches it, or point PUSHFORWARD_DATA at it;"
             " --file digits does without"
         )
-        raise BadSource(f"MNIST is not here; {cure} ({error})") from error
+        raise BadSource(f"MNIST is not here; {remedy} ({error})") from error
     if source.space.kind != "images":
         raise BadSource(
             f"{name}: expected images, got {source.space}; pass --file with a folder of images,"

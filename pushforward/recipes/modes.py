@@ -217,7 +217,7 @@ def images(
     shares = [frame.samples / shortest[-1].samples for frame in shortest]
     panels = {
         f"{name}, {player}": scatter(
-            [f.seen["x"] for f in at(seen, shares)], data=drawn[name]["data"][:1000]
+            [f.tensors["x"] for f in at(seen, shares)], data=drawn[name]["data"][:1000]
         )
         for (name, player), seen in frames.items()
     }

@@ -141,7 +141,7 @@ def untrained(seed: int) -> Tensor:
     """Samples of the untrained generator."""
     first = Film(lambda model: {"x": model.sample(DRAWS, rng=derive(seed, "samples"))})  # type: ignore[operator]
     learn(draw(seed), seed=seed, steps=1, film=first)
-    return first.frames()[0].seen["x"]
+    return first.frames()[0].tensors["x"]
 
 
 def measured(x: Tensor, seed: int) -> dict[str, Record]:
@@ -176,14 +176,14 @@ def look(model: Learner) -> Mapping[str, Tensor]:
 
 def curves(frame: Frame) -> dict[str, Tensor]:
     """Densities of data and samples, D and D* at the positions (CELLS,)."""
-    at, x = places(), frame.seen["x"].double()
+    at, x = places(), frame.tensors["x"].double()
     p = torch.exp(-0.5 * ((at[:, 0] - MEAN) / SD).square()) / (SD * (2 * torch.pi) ** 0.5)
     q = fit_model(KDE(), x).log_prob(at).exp()
     best = torch.where(p + q > FLOOR, p / (p + q), torch.nan)
     return {
         "data": p,
         "samples": q,
-        "critic": frame.seen["critic"].double().sigmoid(),
+        "critic": frame.tensors["critic"].double().sigmoid(),
         "best critic": best,
     }
 

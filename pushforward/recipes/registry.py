@@ -311,16 +311,16 @@ def locate(recipe: Recipe, file: str | Path | None = None) -> list[Path]:
         return [path]
     folder = os.environ.get("PUSHFORWARD_DATA")
     names = " and ".join(recipe.tables)
-    cure = f"get it from {recipe.origin} and pass --file (columns: {', '.join(recipe.columns)})"
+    remedy = f"get it from {recipe.origin} and pass --file (columns: {', '.join(recipe.columns)})"
     if not folder:
         raise BadSource(
-            f"{recipe.name} reads {names}, which is not part of pushforward; {cure}, or set"
+            f"{recipe.name} reads {names}, which is not part of pushforward; {remedy}, or set"
             " PUSHFORWARD_DATA to a folder that has it"
         )
     paths = [Path(folder).expanduser() / table for table in recipe.tables]
     missing = next((p for p in paths if not p.is_file()), None)
     if missing is not None:
-        raise BadSource(f"{missing}: not there (PUSHFORWARD_DATA is {folder}); {cure}")
+        raise BadSource(f"{missing}: not there (PUSHFORWARD_DATA is {folder}); {remedy}")
     return paths
 
 

@@ -352,10 +352,10 @@ def test_a_fit_within_a_callback_and_a_thread_that_it_waits_for() -> None:
         _equal(found["alone"], found[key])
 
 
-def test_the_turn_goes_round_in_the_order_of_asking() -> None:
+def test_the_lock_is_acquired_in_the_order_of_requests() -> None:
     turn, order = FairLock(), []
-    turn.take()
-    turn.take()
+    turn.acquire()
+    turn.acquire()
 
     def ask(name: int) -> None:
         with turn:
@@ -367,15 +367,15 @@ def test_the_turn_goes_round_in_the_order_of_asking() -> None:
         asking[-1].start()
         while len(turn._waiting) <= name:
             pass
-    turn.give_back()
-    assert turn.awaited
+    turn.release()
+    assert turn.has_waiters
     assert not order
-    turn.give_back()
+    turn.release()
     for thread in asking:
         thread.join(10)
     assert order == [0, 1, 2]
-    assert not turn.awaited
-    assert not GLOBAL_STREAMS.awaited
+    assert not turn.has_waiters
+    assert not GLOBAL_STREAMS.has_waiters
 
 
 def test_every_learner_that_comes_with_the_package_is_here() -> None:

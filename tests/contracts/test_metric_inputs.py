@@ -28,7 +28,7 @@ from pushforward.metrics.feature_spaces import scaled
 from pushforward.metrics.frechet import fid
 from pushforward.metrics.kernel_distances import mmd
 from pushforward.metrics.manifold import prdc
-from pushforward.metrics.memorising import memorising
+from pushforward.metrics.memorisation import memorisation
 from pushforward.metrics.modes import diversity, label_modes, modes
 from pushforward.metrics.pairs import FewRows
 from pushforward.metrics.parzen import parzen
@@ -211,8 +211,8 @@ IMAGES: dict[str, Callable[[Any, Any], Any]] = {
     "divergence": lambda x, y: divergence(
         torch.as_tensor(x).repeat(2, 1, 1, 1), torch.as_tensor(y).repeat(2, 1, 1, 1), steps=2
     ),
-    "memorising, generated": lambda x, y: memorising(x, x, y),
-    "memorising, held out": lambda x, y: memorising(x, y, x),
+    "memorisation, generated": lambda x, y: memorisation(x, x, y),
+    "memorisation, held out": lambda x, y: memorisation(x, y, x),
     "parzen, test": lambda x, y: parzen(x, y, x, sigma=1.0),
     "scores": lambda x, y: scores(x, y, metrics=["prdc"]),
     "in features": lambda x, y: prdc(x, y, features=scaled(x)),

@@ -24,7 +24,7 @@ from pushforward.metrics.feature_spaces import scaled
 from pushforward.metrics.frechet import fid
 from pushforward.metrics.kernel_distances import kid, mmd
 from pushforward.metrics.manifold import prdc
-from pushforward.metrics.memorising import memorising
+from pushforward.metrics.memorisation import memorisation
 from pushforward.metrics.modes import diversity, modes
 from pushforward.metrics.parzen import parzen
 from pushforward.metrics.samples import rows
@@ -74,7 +74,7 @@ METRICS: dict[str, Callable[[Any, Any], Any]] = {
     "divergence": lambda x, y: divergence(x, y, steps=5),
     "modes": lambda x, y: modes(x, y[:4] if not hasattr(y, "columns") else y.head(4), 5.0),
     "silhouette": lambda x, y: silhouette(x, LABELS),
-    "memorising": lambda x, y: memorising(x, y, x),
+    "memorisation": lambda x, y: memorisation(x, y, x),
     "parzen": lambda x, y: parzen(x, y, y, sigma=5.0),
     "scaled": lambda x, y: fid(x, y, features=find_features("scaled", x)),
     "pca": lambda x, y: fid(x, y, features=find_features("pca(2)", x)),

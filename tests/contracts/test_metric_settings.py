@@ -17,7 +17,7 @@ from pushforward.metrics.clusters import silhouette
 from pushforward.metrics.divergence import divergence
 from pushforward.metrics.kernel_distances import kid, mmd
 from pushforward.metrics.manifold import prdc
-from pushforward.metrics.memorising import memorising
+from pushforward.metrics.memorisation import memorisation
 from pushforward.metrics.modes import diversity, label_modes
 from pushforward.metrics.pairs import Pair
 from pushforward.metrics.two_samples import c2st
@@ -40,7 +40,7 @@ METRICS: dict[str, tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]] =
     "width": (c2st, (X, Y), {"steps": 2}),
     "most of diversity": (diversity, (X, Y), {}),
     "most of silhouette": (silhouette, (X, LABELS), {}),
-    "pairs": (memorising, (X, X, Y), {}),
+    "pairs": (memorisation, (X, X, Y), {}),
     "kinds": (label_modes, (LABELS,), {}),
     "folds": (divergence, (LONG, LONG), {"steps": 2}),
     "steps of divergence": (divergence, (X, Y), {}),

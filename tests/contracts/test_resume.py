@@ -169,7 +169,8 @@ def same(one: Any, two: Any, path: str = "") -> None:
 def story(run: Path) -> list[dict[str, Any]]:
     """The log, without the times and without the beginnings of later sittings."""
     told = [
-        {k: v for k, v in e.items() if k not in ("seconds", "rate", "left")} for e in read_log(run)
+        {k: v for k, v in e.items() if k not in ("seconds", "rate", "remaining")}
+        for e in read_log(run)
     ]
     return [e for e in told if e["event"] != "started" or e["samples"] == 0]
 

@@ -121,7 +121,8 @@ class StopAt:
 def story(run: Path) -> list[dict[str, Any]]:
     """The log, without times and without what later sittings began with."""
     told = [
-        {k: v for k, v in e.items() if k not in ("seconds", "rate", "left")} for e in read_log(run)
+        {k: v for k, v in e.items() if k not in ("seconds", "rate", "remaining")}
+        for e in read_log(run)
     ]
     return [e for e in told if e["event"] != "started" or e["samples"] == 0]
 

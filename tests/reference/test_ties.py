@@ -14,7 +14,7 @@ from torch import Tensor
 from pushforward.metrics import neighbours
 from pushforward.metrics.feature_spaces import scaled
 from pushforward.metrics.manifold import prdc
-from pushforward.metrics.memorising import memorising
+from pushforward.metrics.memorisation import memorisation
 from pushforward.metrics.modes import modes
 from pushforward.metrics.neighbours import ExactSquares, merge_ties, nearest, squared_radii
 
@@ -143,7 +143,7 @@ def test_features_that_round_keep_ties() -> None:
 
 @pytest.mark.parametrize(("a", "b"), UNITS)
 @pytest.mark.parametrize(("n", "d", "levels"), [(40, 1, 30), (60, 2, 10), (50, 8, 2)])
-def test_memorising_counts_ties_half(n: int, d: int, levels: int, a: float, b: float) -> None:
+def test_memorisation_counts_ties_half(n: int, d: int, levels: int, a: float, b: float) -> None:
     train, held_out, made = (whole(n, d, levels, seed) for seed in (0, 1, 2))
     usual, found = ([min(row) for row in squares(z, train)] for z in (held_out, made))
     halves = [
@@ -152,7 +152,9 @@ def test_memorising_counts_ties_half(n: int, d: int, levels: int, a: float, b: f
         for h in usual
     ]
     ordered = sorted(usual)
-    closer, suspicious = memorising(*(a * z + a * b for z in (train, held_out, made)), quantile=0.5)
+    closer, suspicious = memorisation(
+        *(a * z + a * b for z in (train, held_out, made)), quantile=0.5
+    )
     assert closer.value == pytest.approx(float(sum(halves, Fraction(0)) / len(halves)), abs=1e-12)
     limit = (math.sqrt(ordered[(n - 1) // 2]) + math.sqrt(ordered[n // 2])) / 2
     assert suspicious.value == sum(math.sqrt(g) < limit - 1e-9 for g in found) / len(found)
@@ -233,7 +235,7 @@ def test_whole_numbers_of_unlike_columns_are_counted_exactly(
 
 
 @pytest.mark.parametrize("case", MIXED)
-def test_memorising_of_unlike_columns_ranks_exactly(case: tuple[int, int, int]) -> None:
+def test_memorisation_of_unlike_columns_ranks_exactly(case: tuple[int, int, int]) -> None:
     train, held_out, made = (mixed(40, case, seed) for seed in (0, 10, 20))
     usual, found = ([min(row) for row in squares(z, train)] for z in (held_out, made))
     halves = [
@@ -241,7 +243,7 @@ def test_memorising_of_unlike_columns_ranks_exactly(case: tuple[int, int, int]) 
         for g in found
         for h in usual
     ]
-    closer, suspicious = memorising(train, held_out, made)
+    closer, suspicious = memorisation(train, held_out, made)
     assert closer.value == pytest.approx(float(sum(halves, Fraction(0)) / len(halves)), abs=1e-12)
     for i, j, distance in suspicious.details["pairs"]:
         assert squares(made[i : i + 1], train[j : j + 1])[0][0] == found[i]
@@ -250,10 +252,10 @@ def test_memorising_of_unlike_columns_ranks_exactly(case: tuple[int, int, int]) 
 
 def test_blocks_of_whole_numbers_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = mixed(60, MIXED[0], 0), mixed(50, MIXED[0], 10)
-    plain, ranked = values(x, y), [r.value for r in memorising(x, y, y.flip(0))]
+    plain, ranked = values(x, y), [r.value for r in memorisation(x, y, y.flip(0))]
     monkeypatch.setattr(neighbours, "BLOCK_NUMBERS", 300)
     assert values(x, y) == plain
-    assert [r.value for r in memorising(x, y, y.flip(0))] == ranked
+    assert [r.value for r in memorisation(x, y, y.flip(0))] == ranked
 
 
 @pytest.mark.parametrize(

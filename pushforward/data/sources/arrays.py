@@ -201,5 +201,7 @@ def refuse_infinity(x: Tensor, space: Space, name: str) -> None:
         if bool(infinite.any()):
             row, *place = (int(i) for i in infinite.nonzero()[0])
             where = f"column {space.names[place[0]]!r}" if space.kind == "points" else "an image"
-            cure = "remove or replace those values (NaN marks a missing value)"
-            raise BadSource(f"{name}: {where} holds infinity (first in row {start + row}); {cure}")
+            remedy = "remove or replace those values (NaN marks a missing value)"
+            raise BadSource(
+                f"{name}: {where} holds infinity (first in row {start + row}); {remedy}"
+            )

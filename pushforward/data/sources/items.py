@@ -94,10 +94,10 @@ def from_dataset(dataset: Items, options: Options) -> Source:
     ):
         tensors = dataset.tensors
         if len(tensors) > 2:
-            cure = "pass weights=... for weights, or a TensorDataset of two"
+            remedy = "pass weights=... for weights, or a TensorDataset of two"
             raise InvalidKind(
                 f"{options.name}: holds {len(tensors)} tensors; expected the observations, and"
-                f" their labels if any: {cure}"
+                f" their labels if any: {remedy}"
             )
         labels = tensors[1] if len(tensors) > 1 else None
         return from_array(tensors[0], options, form="tensor", labels=labels)
@@ -248,17 +248,17 @@ def _label(y: object) -> object:
 def check_alike(x: NDArray[Any], first: NDArray[Any], index: int) -> None:
     """Raise ShapeMismatch if an observation differs in shape or kind from the first."""
     if x.shape != first.shape:
-        cure = (
+        remedy = (
             "; bring images to one with size=64 and channels=3, say"
             if x.ndim == 3 or (x.ndim == 2 and x.dtype == np.uint8)
             else ""
         )
         raise ShapeMismatch(
             f"observation {index} has shape {x.shape}, but the first has {first.shape}; every"
-            f" observation needs the same shape{cure}"
+            f" observation needs the same shape{remedy}"
         )
     if x.dtype != first.dtype and (x.dtype.kind in "iu") != (first.dtype.kind in "iu"):
-        cure = "give all as bytes or all as fractions"
+        remedy = "give all as bytes or all as fractions"
         raise ShapeMismatch(
-            f"observation {index} is {x.dtype}, but the first is {first.dtype}; {cure}"
+            f"observation {index} is {x.dtype}, but the first is {first.dtype}; {remedy}"
         )

@@ -206,9 +206,9 @@ def _rows(sampler: Iterable[Any] | None, n: int) -> tuple[list[int], bool]:
     if isinstance(sampler, SubsetRandomSampler) and kind is SubsetRandomSampler:
         return [int(i) for i in sampler.indices], True
     if isinstance(sampler, WeightedRandomSampler):
-        cure = "pass the weights instead: read(loader.dataset, weights=loader.sampler.weights)"
+        remedy = "pass the weights instead: read(loader.dataset, weights=loader.sampler.weights)"
         raise BadSource(
-            f"the loader's WeightedRandomSampler draws different rows each epoch; {cure}"
+            f"the loader's WeightedRandomSampler draws different rows each epoch; {remedy}"
         )
     if isinstance(sampler, RandomSampler) and kind is RandomSampler:
         if sampler.replacement or sampler.num_samples != n:

@@ -30,8 +30,8 @@ def read_stream(make: object, options: Options) -> Stream:
         )
     for name in ("y", "weights", "columns", "n"):
         if getattr(options, name) is not None:
-            cure = "have the function give (observation, label) pairs, or use pf.Stream"
-            raise InvalidValue(f"{name} is not for streams; {cure}")
+            remedy = "have the function give (observation, label) pairs, or use pf.Stream"
+            raise InvalidValue(f"{name} is not for streams; {remedy}")
     name = options.name or getattr(make, "__name__", "stream")
     stream = Stream(
         _blocks(make, options),
@@ -39,7 +39,7 @@ def read_stream(make: object, options: Options) -> Stream:
         condition_space=options.like_condition,
         name=name,
     )
-    stream.unasked_labels = stream.condition_space is not None and options.label is None
+    stream.unrequested_labels = stream.condition_space is not None and options.label is None
     return stream
 
 

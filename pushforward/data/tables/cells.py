@@ -114,10 +114,10 @@ class Cells:
             )
         for name, marks in list(self.markers.items())[:5]:
             notes.append(
-                f"{', '.join(repr(m) for m in sorted(marks))} is read as missing in column {name!r}"
+                f"read as missing in column {name!r}: {', '.join(repr(m) for m in sorted(marks))}"
             )
         if len(self.markers) > 5:
-            notes.append(f"and so in {len(self.markers) - 5} other columns")
+            notes.append(f"and likewise in {len(self.markers) - 5} other columns")
         return notes
 
 

@@ -69,7 +69,7 @@ def open_table(path: Path, options: Options) -> Table:
     """The table at a path: a function that starts reading, and the decisions made."""
     kind, packing = kind_of_file(path)
     require_package("pandas", path)
-    others = [name for name in options.table.asked if name not in ("na", "dates")]
+    others = [name for name in options.table.requested if name not in ("na", "dates")]
     if kind not in TEXT and others:
         raise InvalidValue(
             f"{printable(path)}: {others[0]} is for text tables only, not for"

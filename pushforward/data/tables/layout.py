@@ -74,7 +74,9 @@ class Layout:
         return arguments
 
 
-def sniff(text: str, asked: TableFormat, known: Sequence[str] = (), name: str = "table") -> Layout:
+def sniff(
+    text: str, requested: TableFormat, known: Sequence[str] = (), name: str = "table"
+) -> Layout:
     """The layout of a table from the start of its text;
     `known` names help to recognise a header.
     """
@@ -85,9 +87,12 @@ def sniff(text: str, asked: TableFormat, known: Sequence[str] = (), name: str = 
     notes: list[str] = []
     declared = re.fullmatch(r'"?sep=(.)"?', lines[0].strip())  # a first line that Excel writes
     if declared:
-        lines, asked = lines[1:], replace(asked, separator=asked.separator or declared[1])
+        lines, requested = (
+            lines[1:],
+            replace(requested, separator=requested.separator or declared[1]),
+        )
         notes.append(f"the first line says that columns are separated by {spoken(declared[1])}")
-    skip, heading, comment = _comments(lines, asked, notes)
+    skip, heading, comment = _comments(lines, requested, notes)
     body = [
         line
         for line in lines[skip:]
@@ -96,14 +101,14 @@ def sniff(text: str, asked: TableFormat, known: Sequence[str] = (), name: str = 
     body = body[: max(3, sum(total < _START for total in accumulate(map(len, body))))]
     if comment:
         body = [line.split(comment)[0] for line in body]
-    separator = asked.separator or find_separator(body, asked.decimal)
-    if separator == "," and asked.separator is None and is_decimal_column(body, name):
+    separator = requested.separator or find_separator(body, requested.decimal)
+    if separator == "," and requested.separator is None and is_decimal_column(body, name):
         separator = ";"
-    elif separator != "," and asked.separator is None:
+    elif separator != "," and requested.separator is None:
         notes.append(f"columns are separated by {spoken(separator)}")
     rows = cells_of(body, separator)
-    decimal, thousands = find_marks(rows, separator, asked, notes)
-    header, names = find_header(rows, heading, asked, known, decimal, thousands, notes)
+    decimal, thousands = find_marks(rows, separator, requested, notes)
+    header, names = find_header(rows, heading, requested, known, decimal, thousands, notes)
     refuse_loose_quotes(body, separator, name)
     names, index = names_of_unequal_rows(rows, header, names, name, notes)
     width = Counter(map(len, rows)).most_common(1)[0][0] if rows else 0
@@ -122,25 +127,25 @@ def sniff(text: str, asked: TableFormat, known: Sequence[str] = (), name: str = 
 
 
 def _comments(
-    lines: Sequence[str], asked: TableFormat, notes: list[str]
+    lines: Sequence[str], requested: TableFormat, notes: list[str]
 ) -> tuple[int, str | None, str | None]:
     """The lines to skip at the start, the last of them (a possible header),
     and the comment character.
     """
-    mark = asked.comment or "#"
+    mark = requested.comment or "#"
     skip = 0
     last = None
     while skip < len(lines) and (not lines[skip].strip() or lines[skip].lstrip().startswith(mark)):
         last = lines[skip].strip()[len(mark) :].strip() if lines[skip].strip() else last
         skip += 1
     if skip >= len(lines):
-        return 0, None, asked.comment
+        return 0, None, requested.comment
     later = [line for line in lines[skip:] if mark in line]
-    if asked.comment is None and not _are_comments(
+    if requested.comment is None and not _are_comments(
         later, [line for line in lines[skip:] if line.strip() and mark not in line], mark
     ):
         return skip, last, None
-    if asked.comment is None:
+    if requested.comment is None:
         notes.append(f"lines that begin with {mark!r} are comments")
     return skip, last, mark
 

@@ -103,7 +103,7 @@ def _plausible(rows: Sequence[Sequence[str]], mark: str) -> bool:
 
 
 def find_marks(
-    rows: Sequence[Sequence[str]], separator: str, asked: TableFormat, notes: list[str]
+    rows: Sequence[Sequence[str]], separator: str, requested: TableFormat, notes: list[str]
 ) -> tuple[str, str | None]:
     """The decimal mark and the thousands separator."""
     cells = [
@@ -112,7 +112,7 @@ def find_marks(
         for cell in row[:_CELLS]
         if any(c.isdigit() for c in cell)
     ]
-    decimal, thousands = asked.decimal, asked.thousands
+    decimal, thousands = requested.decimal, requested.thousands
     points = sum(bool(re.fullmatch(r"[-+]?\d*\.\d+([eE][-+]?\d+)?", c)) for c in cells)
     commas = [c for c in cells if re.fullmatch(r"[-+]?\d+,\d+([eE][-+]?\d+)?", c)]
     mixed = any(
@@ -131,7 +131,7 @@ def find_marks(
         )
         decimal = (
             ","
-            if comma and asked.thousands != "," and (points == 0 or mixed or _all_groups(cells))
+            if comma and requested.thousands != "," and (points == 0 or mixed or _all_groups(cells))
             else "."
         )
         if decimal == ",":

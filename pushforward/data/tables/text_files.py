@@ -111,12 +111,12 @@ def _csv(
                 f"{printable(path)}: the file is empty; expected a header line and at least one row"
             ) from error
         except pandas.errors.ParserWarning as error:
-            cure = (
+            remedy = (
                 "name the extra column, remove lines above the header, or choose another separator"
                 " (--separator)"
             )
             raise BadSource(
-                f"{printable(path)}: its rows have more fields than its header names; {cure}"
+                f"{printable(path)}: its rows have more fields than its header names; {remedy}"
             ) from error
         except (PushforwardError, MemoryError):
             raise

@@ -95,13 +95,13 @@ class TableFormat:
         )
 
     @property
-    def asked(self) -> list[str]:
-        """The names of the settings that were given."""
+    def requested(self) -> list[str]:
+        """Names of the settings that are not None."""
         return [f.name for f in fields(self) if getattr(self, f.name) not in (None, ())]
 
-    def given(self) -> dict[str, Any]:
-        """Those settings, as `read` accepts them."""
-        return {name: getattr(self, name) for name in self.asked}
+    def as_settings(self) -> dict[str, Any]:
+        """The settings that are not None, as keyword arguments of `read`."""
+        return {name: getattr(self, name) for name in self.requested}
 
 
 def _text(name: str, value: object) -> str:

@@ -165,9 +165,9 @@ class KernelPasses(Model):
         """Raise InvalidValue if n weighted rows are too few for the nearest neighbours."""
         least = self.neighbours or 1
         if self.adaptive == "knn" and n <= least:
-            cure = f"pass neighbours={n - 1} or fewer" if n > 1 else "pass adaptive=None"
+            remedy = f"pass neighbours={n - 1} or fewer" if n > 1 else "pass adaptive=None"
             raise InvalidValue(
-                f"adaptive='knn' needs more rows than neighbours={quote(least)}, got {n}; {cure}"
+                f"adaptive='knn' needs more rows than neighbours={quote(least)}, got {n}; {remedy}"
             )
 
     def _fixed(self, x: Tensor, w: Tensor) -> Tensor:

@@ -73,14 +73,14 @@ def refuse_large(model: Model, source: Source, matrices: int = 1) -> None:
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > available / 2:
         reduce = "reduce the columns first, by PCA(100), say"
-        cure = "is the table transposed?" if n < d else reduce
+        remedy = "is the table transposed?" if n < d else reduce
         if needed / matrices <= available / 2 and matrices > n:
-            cure = f"there are more components ({matrices:,}) than rows: ask for fewer"
+            remedy = f"there are more components ({matrices:,}) than rows: ask for fewer"
         elif needed / matrices <= available / 2:
-            cure = "ask for fewer components, or covariance='diagonal'"
+            remedy = "ask for fewer components, or covariance='diagonal'"
         raise BadSource(
             f"{type(model).__name__} of {n} rows and {d} columns needs {needed / 1e9:.0f} GB for "
-            f"covariances; {cure}"
+            f"covariances; {remedy}"
         )
 
 

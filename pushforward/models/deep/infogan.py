@@ -306,7 +306,7 @@ class InfoGAN(GAN):
         """The symptoms of a GAN, with adapted advice,
         and categories that cannot be recovered from samples.
         """
-        cure = f"weight={2 * self.weight:g}, a larger network, or fewer categories"
+        remedy = f"weight={2 * self.weight:g}, a larger network, or fewer categories"
         results = [
             replace(s, advice=COLLAPSE) if s.name == "collapse" else s
             for s in super().symptoms(vitals)
@@ -317,7 +317,7 @@ class InfoGAN(GAN):
                 Symptom(
                     "the categories are not used",
                     f"samples reveal {max(share, 0):.0%} of their entropy",
-                    cure,
+                    remedy,
                 )
             )
         return results

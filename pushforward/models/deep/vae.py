@@ -253,7 +253,7 @@ class VAE(RecognisedModel):
         """Dead posterior dimensions."""
         active = int(vitals["active"])
         if active == 0:
-            cure = (
+            remedy = (
                 "lower the likelihood's sigma, the learning rate, or warm the rate term up:"
                 " objective='elbo(warm_up=0.2)'"
             )
@@ -261,7 +261,7 @@ class VAE(RecognisedModel):
                 Symptom(
                     "posterior collapse",
                     "no latent dimension depends on the data",
-                    cure,
+                    remedy,
                 )
             ]
         if active <= self.latent // 4:

@@ -137,28 +137,30 @@ def symptoms(vitals: Mapping[str, float]) -> list[Symptom]:
     """A critic that has won or overfits, a generator without a gradient, collapsed samples."""
     results = []
     if vitals["accuracy"] > WON:
-        cure = (
+        remedy = (
             "penalties=['r1(gamma=10)'], a lower rate for the critic than for the generator"
             " (optimizers={'critic': 'adam(rate=5e-5, beta1=0.5)'}), or noise on its inputs"
             " (hacks=['input_noise'])"
         )
         results.append(
             Symptom(
-                "the critic dominates", f"it recognises {vitals['accuracy']:.0%} of samples", cure
+                "the critic dominates", f"it recognises {vitals['accuracy']:.0%} of samples", remedy
             )
         )
     if vitals["diversity"] < UNIFORM:
-        cure = (
+        remedy = (
             "penalties=['r1(gamma=10)'], packing=2, game='relativistic', a lower rate for the"
             " generator (two time scales), or old samples for the critic (hacks=['replay'])"
         )
         results.append(
             Symptom(
-                "collapse", f"samples are {vitals['diversity']:.0%} as spread out as the data", cure
+                "collapse",
+                f"samples are {vitals['diversity']:.0%} as spread out as the data",
+                remedy,
             )
         )
     if vitals["overfitting"] > OVERFITTED:
-        cure = (
+        remedy = (
             "more data, augment=['flip', 'crop(padding=2)'], penalties=['r1(gamma=10)'], or a"
             " smaller critic"
         )
@@ -166,12 +168,14 @@ def symptoms(vitals: Mapping[str, float]) -> list[Symptom]:
             f"{vitals['overfitting']:.0%} of its margin over samples is specific to rows it has"
             " seen"
         )
-        results.append(Symptom("the critic overfits", text, cure))
+        results.append(Symptom("the critic overfits", text, remedy))
     if vitals["slope"] < SATURATED and vitals["accuracy"] > 0.9:
-        cure = "game='non_saturating' (or hacks=['modified_loss']), or a lower rate for the critic"
+        remedy = (
+            "game='non_saturating' (or hacks=['modified_loss']), or a lower rate for the critic"
+        )
         results.append(
             Symptom(
-                "saturation", f"the generator's loss has a slope of {vitals['slope']:.1g}", cure
+                "saturation", f"the generator's loss has a slope of {vitals['slope']:.1g}", remedy
             )
         )
     return results

@@ -141,7 +141,7 @@ def test_a_conditional_run_is_drawn_under_the_labels_of_the_real_rows(made: Path
     assert "conditions" in done.err
 
 
-def test_memorising_against_the_rows_learnt_from(made: Path, cli) -> None:
+def test_memorisation_against_the_rows_learnt_from(made: Path, cli) -> None:
     done = cli(
         "compare",
         made / "b.npy",
@@ -149,7 +149,7 @@ def test_memorising_against_the_rows_learnt_from(made: Path, cli) -> None:
         "--train",
         made / "a.npy",
         "--metrics",
-        "memorising",
+        "memorisation",
         "--json",
     )
     assert [r["value"] for r in records(done.out)] == [1.0, 1.0]

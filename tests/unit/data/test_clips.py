@@ -127,8 +127,8 @@ def test_a_fit_of_clips_is_filmed(tmp_path: Path) -> None:
         by=pf.Trainer(steps=4, batch=8, run=run, film=3, augment=["flip", "crop(padding=1)"]),
     )
     frames = read_frames(film_folder(run))
-    assert frames[-1].seen["x"].shape == (3, 1, 5, 8, 8)
-    assert frames[-1].seen["x"].dtype == torch.uint8
+    assert frames[-1].tensors["x"].shape == (3, 1, 5, 8, 8)
+    assert frames[-1].tensors["x"].dtype == torch.uint8
 
 
 def test_features_of_clips() -> None:

@@ -107,7 +107,12 @@ CASES = {
         [[12.5, 1], [7, 2]],
         "percentages are read as numbers (12% is 12): a",
     ),
-    "percents with a comma": ("a;b\n12,5%;1\n7%;2\n", ("a", "b"), [[12.5, 1], [7, 2]], "percents"),
+    "percents with a comma": (
+        "a;b\n12,5%;1\n7%;2\n",
+        ("a", "b"),
+        [[12.5, 1], [7, 2]],
+        "percentages",
+    ),
     "comments before": ("# made by hand\n# on a Friday\na,b\n1,2\n", ("a", "b"), [[1, 2]], ""),
     "comments between": (
         "a,b\n1,2\n# half time\n3,4\n",
@@ -119,7 +124,7 @@ CASES = {
         "a,b\n-,1\n?,3\n4,N/A\nNA,null\n",
         ("a", "b"),
         [[NAN, 1], [NAN, 3], [4, NAN], [NAN, NAN]],
-        "'-', '?' counts as",
+        "read as missing in column 'a': '-', '?'",
     ),
     "first row with a gap": ("1.5,NA\n2,3\n", ("x0", "x1"), [[1.5, NAN], [2, 3]], "no header"),
     "quoted header": ('"length, in cm","b"\n1,2\n', ("length, in cm", "b"), [[1, 2]], ""),

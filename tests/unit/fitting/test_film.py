@@ -44,9 +44,9 @@ def test_the_last_frame_is_what_the_fitted_model_draws_and_the_first_what_it_dre
 ) -> None:
     model = fitted(run=tmp_path / "run", film=10)
     frames = read_frames(film_folder(tmp_path / "run"))
-    assert torch.equal(frames[-1].seen["x"], model.sample(10, rng=derive(3, "film")))
+    assert torch.equal(frames[-1].tensors["x"], model.sample(10, rng=derive(3, "film")))
     assert (frames[0].samples, frames[-1].samples) == (0, 60 * 32)
-    assert not torch.equal(frames[0].seen["x"], frames[-1].seen["x"])
+    assert not torch.equal(frames[0].tensors["x"], frames[-1].tensors["x"])
     assert [f.samples for f in frames] == [64 * i for i in range(31)]  # of 60 reports
 
 
@@ -75,7 +75,7 @@ def test_an_interrupted_fit_has_the_film_of_an_uninterrupted_one(tmp_path: Path)
     model.fit(data(), by=pf.Trainer(resume=tmp_path / "parts"))  # the film is a setting of the run
     whole, parts = (read_frames(film_folder(tmp_path / name)) for name in ("whole", "parts"))
     assert [f.samples for f in whole] == [f.samples for f in parts]
-    assert all(torch.equal(a.seen["x"], b.seen["x"]) for a, b in zip(whole, parts))
+    assert all(torch.equal(a.tensors["x"], b.tensors["x"]) for a, b in zip(whole, parts))
 
 
 @pytest.mark.parametrize("count", [3, 10, 11, 25, 100, 1000])
@@ -102,7 +102,7 @@ def test_conditions_are_those_of_the_first_rows(tmp_path: Path) -> None:
     y = torch.arange(256) % 3
     model = pf.GAN(latent=2, hidden=(8,))
     model.fit(data(), y, by=pf.Trainer(steps=3, batch=32, run=tmp_path / "run", film=6))
-    last = read_frames(film_folder(tmp_path / "run"))[-1].seen["x"]
+    last = read_frames(film_folder(tmp_path / "run"))[-1].tensors["x"]
     assert torch.equal(last, model.sample(6, y=y[:6], rng=derive(0, "film")))
 
 
@@ -110,7 +110,7 @@ def test_images_are_kept_as_levels(tmp_path: Path) -> None:
     digits = pf.read("digits", label=False)
     by = pf.Trainer(steps=2, batch=16, run=tmp_path / "run", film=3)
     model = pf.VAE(latent=2, hidden=(8,)).fit(digits, by=by)
-    last = read_frames(film_folder(tmp_path / "run"))[-1].seen["x"]
+    last = read_frames(film_folder(tmp_path / "run"))[-1].tensors["x"]
     assert (last.dtype, tuple(last.shape)) == (torch.uint8, (3, 1, 8, 8))
     wanted = model.sample(3, rng=derive(0, "film"), using="mean").clamp(0, 16) / 16
     assert float((last / 255 - wanted).abs().max()) < 0.003

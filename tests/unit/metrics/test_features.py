@@ -147,7 +147,11 @@ def test_all_scores_at_once_are_those_one_by_one() -> None:
     x, y = normal(120, 3), normal(120, 3, seed=1) + 0.3
     space = spaces.pca(x, 2)
     found = scores(
-        x, y, space, metrics=("fid", "kid", "prdc", "ks", "memorising"), train=normal(90, 3, seed=2)
+        x,
+        y,
+        space,
+        metrics=("fid", "kid", "prdc", "ks", "memorisation"),
+        train=normal(90, 3, seed=2),
     )
     names = [
         "fid",
@@ -168,7 +172,7 @@ def test_all_scores_at_once_are_those_one_by_one() -> None:
     with pytest.raises(InvalidValue, match="did you mean 'fid'"):
         scores(x, y, metrics=["fidd"])
     with pytest.raises(InvalidValue, match="train"):
-        scores(x, y, metrics=["memorising"])
+        scores(x, y, metrics=["memorisation"])
     with pytest.raises(InvalidValue, match="centres"):
         scores(x, y, metrics=["modes"])
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pushforward.core.errors import InvalidValue, ShapeMismatch
 from pushforward.metrics.feature_spaces import scaled
-from pushforward.metrics.memorising import memorising
+from pushforward.metrics.memorisation import memorisation
 
 STREAM = torch.Generator()
 
@@ -21,7 +21,7 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
 
 def test_new_samples_are_as_near_as_held_out_rows() -> None:
     found = [
-        memorising(
+        memorisation(
             normal(500, 3, seed=3 * i),
             normal(100, 3, seed=3 * i + 1),
             normal(400, 3, seed=3 * i + 2),
@@ -39,11 +39,11 @@ def test_copies_are_found_and_named() -> None:
     train, held_out = normal(300, 4), normal(300, 4, seed=1)
     made = normal(200, 4, seed=2)
     made[[7, 90]] = train[[13, 250]]
-    closer, suspicious = memorising(train, held_out, made, pairs=2)
+    closer, suspicious = memorisation(train, held_out, made, pairs=2)
     assert sorted(suspicious.details["pairs"]) == [(7, 13, 0.0), (90, 250, 0.0)]
     assert suspicious.value >= 0.01
     assert suspicious.details["ideal"] == 0.01
-    closer, suspicious = memorising(train, held_out, train + 1e-6)
+    closer, suspicious = memorisation(train, held_out, train + 1e-6)
     assert closer.value == 1
     assert suspicious.value == 1
     assert closer.details["median"] < 1e-5 < closer.details["median_held_out"]
@@ -51,9 +51,9 @@ def test_copies_are_found_and_named() -> None:
 
 def test_ties_count_half_and_blur_counts_below() -> None:
     train, held_out = normal(50, 2), normal(40, 2, seed=1)
-    assert memorising(train, held_out, held_out)[0].value == 0.5
-    assert memorising(train, held_out, held_out + 100)[0].value == 0
-    same = memorising(train, train, train)
+    assert memorisation(train, held_out, held_out)[0].value == 0.5
+    assert memorisation(train, held_out, held_out + 100)[0].value == 0
+    same = memorisation(train, train, train)
     assert same[0].value == 0.5
     assert same[1].value == 0
 
@@ -61,12 +61,12 @@ def test_ties_count_half_and_blur_counts_below() -> None:
 def test_features_apply_to_all_three() -> None:
     train, held_out, made = normal(50, 2), normal(40, 2, seed=1), normal(30, 2, seed=2)
     units = torch.tensor([1.0, 1000.0])
-    plain = memorising(train, held_out, made, features=scaled(train))
-    other = memorising(
+    plain = memorisation(train, held_out, made, features=scaled(train))
+    other = memorisation(
         train * units, held_out * units, made * units, features=scaled(train * units)
     )
     assert [r.value for r in plain] == [r.value for r in other]
     with pytest.raises(ShapeMismatch, match="3 features"):
-        memorising(train, normal(5, 3), made)
+        memorisation(train, normal(5, 3), made)
     with pytest.raises(InvalidValue, match="quantile"):
-        memorising(train, held_out, made, quantile=1.0)
+        memorisation(train, held_out, made, quantile=1.0)

@@ -31,10 +31,10 @@ from pushforward.metrics.features import Features
 from pushforward.metrics.neighbours import ExactSquares, Points, merge_ties, nearest, nearest_whole
 from pushforward.metrics.pairs import Pair
 
-__all__ = ["memorising"]
+__all__ = ["memorisation"]
 
 
-def memorising(
+def memorisation(
     train: Observations,
     held_out: Observations,
     generated: Observations,
