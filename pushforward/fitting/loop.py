@@ -1,5 +1,4 @@
-"""One fit by gradients, from the first to the last event:
-step, report, evaluate, save, roll back, finish.
+"""One fit by gradients: step, report, evaluate, save, roll back, finish.
 
 The loop determines the order and holds little state itself: the position of the fit and the last
 good state. Each collaborator has its own module: processes, random streams, budget, feed, players,
@@ -334,9 +333,7 @@ class Loop:
         }
 
     def restore(self, state: Mapping[str, Any], log: bool = True) -> None:
-        """Restore the result of `_state`; with `log`, from disk,
-        including the time spent and the good state.
-        """
+        """Restore the result of `_state`; with `log`, also the time spent and the good state."""
         mine = state["processes"][self.processes.rank]
         self.players.load(state, mine["buffers"])
         self.streams.load(mine["random"])
