@@ -26,6 +26,7 @@ def compare(
     size: str | None = None,
     channel: str | None = None,
     crop: arguments.Whole | None = None,
+    using: str | None = None,
     rows: arguments.Whole = 10_000,
     seed: arguments.Seed = 0,
     table: arguments.Table = None,
@@ -43,8 +44,8 @@ def compare(
             classifier, efficientnet; by default raw, or scaled for tables whose columns are of
             different units.
         metrics: fid, kid, mmd, prdc, c2st, ks, diversity, modes, memorisation, parzen,
-            inception_score; of images beside their originals psnr, ssim, ms_ssim, ssim_daala; by
-            default fid,kid,prdc,c2st.
+            inception_score; of images beside their originals, as a run makes of REAL's conditions,
+            psnr, ssim, ms_ssim, ssim_daala; by default fid,kid,prdc,c2st.
         train: the model's training rows, for memorisation and parzen; REAL then holds rows it has
             not seen.
         label: labels of REAL, for a classifier: a column, a file, or auto.
@@ -53,6 +54,8 @@ def compare(
         size: bring REAL's images to this size (32, or 48x64).
         channel: of psnr and ssim: all, or y for luma only; by default all.
         crop: of psnr and ssim: pixels to crop on every side; by default 0.
+        using: how runs are sampled: ancestral, mean (the decoder's mean, without observation noise)
+            or truncated(...); by default each model's own.
         rows: at most this many rows of each.
         json: one record a line, as JSON.
     """
@@ -73,6 +76,7 @@ def compare(
         reading={name: value for name, value in reading.items() if value not in (None, [])},
         table=arguments.table_settings(table),
         paired={name: value for name, value in paired.items() if value is not None},
+        using=using,
         rows=rows,
         seed=seed,
         device=device,

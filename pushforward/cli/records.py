@@ -21,6 +21,8 @@ HEADINGS = {
     "elbo": "ELBO",
     "iwae": "IW bound",
     "squared_error": "squared error",
+    "psnr": "PSNR, dB",
+    "ssim": "SSIM",
     "naive": "naive Monte Carlo",
     "ais": "AIS",
     "bdmc": "BDMC",
@@ -73,7 +75,8 @@ def _bounds(records: Sequence[Record]) -> str:
     (record,) = records
     sign = {"lower bound": "≥ ", "upper bound": "≤ "}.get(record.bound, "")
     error = f" ± {record.error:.2g}" if math.isfinite(record.error) else ""
-    return f"{sign}{record.value:.2f}{error}"
+    digits = 4 if record.quantity == "ssim" else 2
+    return f"{sign}{record.value:.{digits}f}{error}"
 
 
 def samples_table(

@@ -14,6 +14,7 @@ from pushforward.core.argument_names import argument
 from pushforward.core.errors import BadSource, InvalidValue, ShapeMismatch
 from pushforward.core.random import derive, permutation
 from pushforward.core.records import Record
+from pushforward.core.samplers import Sampler
 from pushforward.core.scalars import normalise_settings
 from pushforward.core.source import Source
 from pushforward.data import read
@@ -32,6 +33,7 @@ from pushforward.experiments.sample import (
     as_numbers,
     measure_samples,
     sample_run,
+    translates,
     usual_features,
 )
 from pushforward.metrics.feature_names import find_features
@@ -63,6 +65,7 @@ class Comparison:
         reading: further arguments of `read` for `real`.
         table: how text tables are written.
         paired: arguments of metrics of pairs (psnr, ssim).
+        using: the sampler of runs, such as 'mean'; each model's own if None.
         rows: the most rows of each set.
         seed: of the rows, the samples and the networks.
     """
@@ -76,6 +79,7 @@ class Comparison:
     reading: Mapping[str, Any] = field(default_factory=dict)
     table: Mapping[str, Any] = field(default_factory=dict)
     paired: Mapping[str, Any] = field(default_factory=dict)
+    using: str | Sampler | None = None
     rows: int = MEASURED_ROWS
     seed: int = 0
     device: str = "cpu"
@@ -107,9 +111,14 @@ def compare(
     names = (comparison.real, *comparison.generated)
     metrics = _metrics(comparison)
     runs = [text for text in names if _is_run(text)]
-    pairs = _pairs(metrics, comparison.paired, runs)
-    metrics = [name for name in metrics if name not in pairs]
+    if comparison.using is not None and not runs:
+        raise InvalidValue(
+            f"{argument('using', str(comparison.using))} is how runs are sampled, and none is"
+            " compared; leave it out"
+        )
     plan = _Plan(comparison, {text: open_run(text, comparison.device) for text in runs})
+    pairs = _pairs(metrics, comparison, plan.opened)
+    metrics = [name for name in metrics if name not in pairs]
     truth = plan.real()
     others = [plan.like(text, truth, i + 1) for i, text in enumerate(comparison.generated)]
     training = None if comparison.train is None else plan.training(comparison.train, truth)
@@ -242,8 +251,11 @@ class _Plan:
                 f"{text} was fitted with conditions, but REAL has none to sample with; pass data"
                 " with labels as REAL"
             )
-        x = sample_run(run, n, y, derive(seed, "draws", number))
-        return as_numbers(text, x, run.model.fitted_space(), f"{n} draws of {text}, seed {seed}", y)
+        using = self.asked.using
+        x = sample_run(run, n, y, derive(seed, "draws", number), using)
+        description = f"{n} draws of {text}, seed {seed}" + (f", using {using}" if using else "")
+        rows = as_numbers(text, x, run.model.fitted_space(), description, y)
+        return rows if real is None else replace(rows, total=real.total)
 
 
 def _metrics(comparison: Comparison) -> list[str]:
@@ -263,23 +275,27 @@ def _metrics(comparison: Comparison) -> list[str]:
     return list(comparison.metrics)
 
 
-def _pairs(metrics: Sequence[str], arguments: Mapping[str, Any], runs: Sequence[str]) -> list[str]:
+def _pairs(
+    metrics: Sequence[str], comparison: Comparison, opened: Mapping[str, OpenedRun]
+) -> list[str]:
     """The requested metrics of pairs.
 
     Raises:
-        InvalidValue: For options that only they use, or for runs, whose samples have no originals.
+        InvalidValue: For options that only they use, or for runs whose samples have no originals.
     """
     pairs = [name for name in metrics if name in PAIRED]
-    if arguments and not pairs:
+    if comparison.paired and not pairs:
         raise InvalidValue(
-            f"{argument(next(iter(arguments)))} is for {', '.join(PAIRED)}; request one of them"
-            f" with {argument('metrics')}, or leave it out"
+            f"{argument(next(iter(comparison.paired)))} is for {', '.join(PAIRED)}; request one of"
+            f" them with {argument('metrics')}, or leave it out"
         )
-    if pairs and runs:
-        raise InvalidValue(
-            f"{pairs[0]} compares images one by one with their originals, and the draws of"
-            f" {runs[0][:80]} have none; pass two sets of images"
-        )
+    for text, run in opened.items() if pairs else ():
+        if text == comparison.real or not translates(run):
+            raise InvalidValue(
+                f"{pairs[0]} compares images one by one with their originals, and the draws of"
+                f" {text[:80]} have none; pass two sets of images, or images with conditions and a"
+                " run that makes images of these"
+            )
     return pairs
 
 

@@ -25,7 +25,13 @@ from pushforward.experiments.measure import (
     refuse_unlike,
 )
 from pushforward.experiments.opened import MEASURED_ROWS, OpenedRun, open_run, read_like
-from pushforward.experiments.sample import Rows, compare_with_data, of_run, usual_features
+from pushforward.experiments.sample import (
+    Rows,
+    compare_translations,
+    compare_with_data,
+    of_run,
+    usual_features,
+)
 
 __all__ = ["Evaluation", "SampledRuns", "evaluate_runs"]
 
@@ -54,7 +60,8 @@ class Evaluation:
     Args:
         runs: the runs.
         held_out: the rows of each.
-        measured: the records of each: log-density or bounds, reconstruction error.
+        measured: the records of each: log-density or bounds, reconstruction error, and likeness of
+            images made of images to their originals.
         estimated: the costlier estimates of each.
         most: how many rows were measured at most.
     """
@@ -187,7 +194,8 @@ def evaluate_runs(
         else:
             rows = _held_out(run, source, table or {})
         held_out.append(rows)
-        measured.append([of_run(r, run) for r in measure_run(run, rows, draws=draws, most=most)])
+        records = [of_run(r, run) for r in measure_run(run, rows, draws=draws, most=most)]
+        measured.append([*records, *compare_translations(run, rows, most)])
         costly = estimates(run, rows, estimators, annealing, listener)
         estimated.append([of_run(record, run) for record in costly])
     evaluation = Evaluation(opened, held_out, measured, estimated, most)

@@ -12,6 +12,7 @@ from torch import Tensor
 from pushforward.core.errors import InvalidValue
 from pushforward.core.random import derive, generator
 from pushforward.core.records import Record
+from pushforward.core.samplers import Sampler
 from pushforward.core.scaling import Scaling
 from pushforward.core.source import Source
 from pushforward.core.space import Space
@@ -21,15 +22,18 @@ from pushforward.metrics.feature_names import find_features
 from pushforward.metrics.features import Features
 from pushforward.metrics.pairs import FewRows
 from pushforward.metrics.scores import scores
+from pushforward.metrics.structural_similarity import SIDE
 
 __all__ = [
     "Rows",
     "SAMPLED",
+    "compare_translations",
     "compare_with_data",
     "measure_samples",
     "as_numbers",
     "of_run",
     "sample_run",
+    "translates",
     "usual_features",
 ]
 
@@ -89,7 +93,9 @@ def as_numbers(text: str, x: Tensor, space: Space, description: str, y: Tensor |
     return Rows(text, x, labels, space, description, names, y)
 
 
-def sample_run(run: OpenedRun, n: int, y: Tensor | None, seed: int) -> Tensor:
+def sample_run(
+    run: OpenedRun, n: int, y: Tensor | None, seed: int, using: str | Sampler | None = None
+) -> Tensor:
     """n samples of a run (n, *shape), given conditions y (n, …) in a source's form, if any."""
     stream = generator(seed, run.model.device)
     conditions = None if y is None else run.model.condition_space.as_given(y)
@@ -100,6 +106,7 @@ def sample_run(run: OpenedRun, n: int, y: Tensor | None, seed: int) -> Tensor:
                 min(SAMPLED_AT_ONCE, n - i),
                 y=None if conditions is None else conditions[i : i + SAMPLED_AT_ONCE],
                 rng=stream,
+                using=using,
             ).cpu()
             for i in starts
         ]
@@ -165,11 +172,7 @@ def compare_with_data(
         most: the most rows to use.
         warn: called with omissions and their reasons.
     """
-    batch, folder = rows_of(source, min(most, len(source))), str(run.folder)
-    y = batch.y if run.conditional else None
-    real = as_numbers(folder, batch.x, source.space, describe_data(source), batch.y)
-    x = sample_run(run, len(real.x), y, derive(0, "draws"))
-    samples = as_numbers(folder, x, run.model.fitted_space(), f"{len(x)} draws of {folder}", y)
+    real, samples = _beside(run, source, most)
     low, high = real.ends
     space = find_features(
         name, real.x, real.labels, low=low, high=high, device=run.model.device, rng=0
@@ -177,6 +180,53 @@ def compare_with_data(
     columns = real.names if name in ("raw", "scaled") else ()
     (records,) = measure_samples(space, real, [samples], None, SAMPLED, False, columns, 0, warn)
     return [of_run(record, run) for record in records], samples
+
+
+def translates(run: OpenedRun) -> bool:
+    """Whether a run's samples are images of images, such as photographs of sketches: then each has
+    an original to compare it with.
+    """
+    space = run.model.condition_space
+    return (
+        run.can("Samples")
+        and space is not None
+        and {space.kind, run.model.fitted_space().kind} == {"images"}
+    )
+
+
+def compare_translations(run: OpenedRun, source: Source, most: int) -> list[Record]:
+    """PSNR, and SSIM where images are large enough, of samples under the conditions of rows,
+    against these rows; nothing for runs whose conditions are no images.
+
+    Args:
+        source: rows that the run has not seen, with conditions.
+        most: the most rows to use.
+    """
+    if not translates(run):
+        return []
+    real, samples = _beside(run, source, most)
+    low, high = real.ends
+    large = min(real.x.shape[-2:]) >= SIDE
+    records = scores(
+        real.x,
+        samples.x,
+        metrics=["psnr", "ssim"] if large else ["psnr"],
+        paired={"low": low, "high": high},
+        data=real.description,
+    )
+    return [of_run(record, run) for record in records]
+
+
+def _beside(run: OpenedRun, source: Source, most: int) -> tuple[Rows, Rows]:
+    """The first rows of a source, and as many samples of a run, under their conditions if the run
+    has any.
+    """
+    batch, folder = rows_of(source, min(most, len(source))), str(run.folder)
+    y = batch.y if run.conditional else None
+    real = as_numbers(folder, batch.x, source.space, describe_data(source), batch.y)
+    x = sample_run(run, len(real.x), y, derive(0, "draws"))
+    description = f"{len(x)} draws of {folder}"
+    return real, as_numbers(folder, x, run.model.fitted_space(), description, y)
 
 
 def usual_features(space: Space) -> str:

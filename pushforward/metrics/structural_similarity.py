@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["daala_similarity", "multi_scale_similarity", "wang_similarity"]
+__all__ = ["SIDE", "daala_similarity", "multi_scale_similarity", "wang_similarity"]
 
 SIDE, SIGMA = 11, 1.5
 C1, C2 = 0.01**2, 0.03**2

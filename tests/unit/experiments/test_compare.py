@@ -6,10 +6,16 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 import pushforward as pf
+from pushforward.core.errors import InvalidValue
+from pushforward.core.random import derive, generator, permutation
 from pushforward.experiments.compare import Comparison, by_feature_space, compare
+from pushforward.experiments.evaluation import evaluate_runs
+from pushforward.metrics.image_quality import psnr
 
 
 @pytest.fixture
@@ -59,3 +65,56 @@ def test_the_same_rows_on_both_sides_are_warned_of() -> None:
 def test_too_few_rows_are_refused() -> None:
     with pytest.raises(pf.InvalidValue, match="rows must be at least 2, got 1"):
         compare(Comparison("ring:9", ["ring:9"], rows=1))
+
+
+@pytest.fixture(scope="module")
+def translator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Images with their halves as conditions, `pairs.npz`, and `run`: a VAE of the former given the
+    latter.
+    """
+    root = tmp_path_factory.mktemp("translator")
+    x = np.random.default_rng(0).integers(0, 256, (60, 1, 16, 16), dtype=np.uint8)
+    np.savez(root / "pairs.npz", x=x, y=x[:, :, ::2, ::2])
+    model = pf.VAE(latent=2, hidden=(8,))
+    settings = {"steps": 3, "batch": 16}
+    pf.Experiment(model, str(root / "pairs.npz"), y="y", fitter=settings).run(root / "run")
+    return root
+
+
+def test_images_made_of_conditions_are_compared_with_their_originals(translator: Path) -> None:
+    pairs, run = str(translator / "pairs.npz"), str(translator / "run")
+    ((record,),), (rows,) = compare(Comparison(pairs, [run], metrics=["psnr"], rows=20))
+    arrays = np.load(pairs)
+    order = permutation(60, rng=derive(0, "compare"))[:20].sort().values.numpy()
+    stream = generator(derive(0, "draws", 1))
+    x = pf.load(run).sample(20, y=arrays["y"][order], rng=stream)
+    assert torch.equal(rows.x, x.round().clamp(0, 255).double())
+    expected = psnr(arrays["x"][order], rows.x.numpy(), low=0, high=255)
+    assert record.value == pytest.approx(expected.value)
+    with pytest.raises(InvalidValue, match=r"the draws of .*run have none"):
+        compare(Comparison(run, [run], metrics=["psnr"]))
+
+
+def test_evaluate_measures_images_made_of_conditions(translator: Path) -> None:
+    (records,) = evaluate_runs([translator / "run"]).measured
+    measured = {record.quantity: record for record in records}
+    assert list(measured) == ["elbo", "iwae", "squared_error", "psnr", "ssim"]
+    held_out = pf.experiments.open_run(translator / "run").parts().held_out
+    assert held_out is not None
+    batch = held_out.all()
+    x = pf.load(translator / "run").sample(12, y=batch.y, rng=generator(derive(0, "draws")))
+    expected = psnr(batch.x, x.round().clamp(0, 255), low=0, high=255)
+    assert measured["psnr"].value == pytest.approx(expected.value)
+    assert measured["psnr"].n == 12
+
+
+def test_runs_are_sampled_as_asked(translator: Path, command: Callable[..., str]) -> None:
+    pairs, run = translator / "pairs.npz", translator / "run"
+    values = [
+        json.loads(command("compare", pairs, run, "--metrics", "psnr", *using, "--json"))["value"]
+        for using in ([], ["--using", "mean"], ["--using", "ancestral"])
+    ]
+    assert values[0] == values[1]
+    assert abs(values[0] - values[2]) > 0.1
+    with pytest.raises(InvalidValue, match="using=mean is how runs are sampled, and none is"):
+        compare(Comparison("ring:20", ["moons:20"], using="mean"))
