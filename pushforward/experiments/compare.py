@@ -251,7 +251,7 @@ class _Plan:
                 f"{text} was fitted with conditions, but REAL has none to sample with; pass data"
                 " with labels as REAL"
             )
-        using = self.asked.using
+        using = self.comparison.using
         x = sample_run(run, n, y, derive(seed, "draws", number), using)
         description = f"{n} draws of {text}, seed {seed}" + (f", using {using}" if using else "")
         rows = as_numbers(text, x, run.model.fitted_space(), description, y)
