@@ -10,11 +10,14 @@ name of somebody else names arguments as that person knows them:
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-__all__ = ["argument", "arguments_named", "flag", "flags", "keyword"]
+from pushforward.core.errors import quote, shorten
+
+__all__ = ["argument", "arguments_named", "as_text", "flag", "flags", "keyword", "setting"]
 
 Naming = Callable[[str, str], str]
 """(the argument's name in Python, a value or "") -> how a message writes it."""
@@ -55,6 +58,37 @@ def argument(name: str, value: str = "") -> str:
         '--prior-weight 1'
     """
     return _NAMING.get()(name, value)
+
+
+def setting(name: str, value: object) -> str:
+    """An argument with a value, as it is typed where the message is read.
+
+    Example:
+        >>> with arguments_named(keyword):
+        ...     setting("likelihood", "columns"), setting("hidden", (8, 8)), setting("size", None)
+        ("likelihood='columns'", 'hidden=(8, 8)', 'size=None')
+        >>> with arguments_named(flag):
+        ...     setting("likelihood", "columns"), setting("hidden", (8, 8)), setting("size", None)
+        ('--likelihood columns', '--hidden 8,8', '--size none')
+        >>> with arguments_named(flag):
+        ...     setting("download", True), setting("penalties", ["r1(gamma=2.0)"])
+        ('--download', "--penalties 'r1(gamma=2.0)'")
+    """
+    naming = _NAMING.get()
+    if naming is keyword:
+        return naming(name, quote(value))
+    if isinstance(value, bool):
+        return naming(name if value else f"no_{name}", "")
+    return naming(name, shlex.quote(shorten(as_text(value))))
+
+
+def as_text(value: object) -> str:
+    """A value as typed on the command line."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ",".join(as_text(part) for part in value)
+    return "none" if value is None else str(value)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
+from pushforward.core.argument_names import setting
 from pushforward.core.data_types import PathText
 from pushforward.core.errors import BadRun, InvalidValue, PushforwardError
 
@@ -215,7 +216,7 @@ def check_place(path: PathText, *, overwrite: bool = False) -> list[str]:
     if not overwrite:
         raise InvalidValue(
             f"{path} exists and is not empty; choose another folder, or replace the run"
-            " (overwrite=True, --overwrite)"
+            f" ({setting('overwrite', True)})"
         )
     if not _is_run(folder):
         raise InvalidValue(

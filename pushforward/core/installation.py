@@ -8,6 +8,8 @@ import re
 import shutil
 from importlib.metadata import PackageNotFoundError, requires, version
 
+from pushforward.core.argument_names import setting
+
 __all__ = ["describe_data_folder", "list_devices", "list_extras", "list_versions"]
 
 NOT_FOR_USERS = ("dev", "bench")
@@ -70,7 +72,8 @@ def describe_data_folder() -> dict[str, str]:
     """Where data are looked for."""
     root = os.environ.get("PUSHFORWARD_DATA")
     if not root:
-        return {"PUSHFORWARD_DATA": "not set; mnist and cifar10 need it, or --download"}
+        fetching = setting("download", True)
+        return {"PUSHFORWARD_DATA": f"not set; mnist and cifar10 need it, or {fetching}"}
     return {"PUSHFORWARD_DATA": root if os.path.isdir(root) else f"{root} (does not exist)"}
 
 

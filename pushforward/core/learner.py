@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pushforward.core.argument_names import setting
 from pushforward.core.blocks import map_blocks
 from pushforward.core.errors import ShapeMismatch
 from pushforward.core.fitter import Fitter, Symptom
@@ -74,7 +75,8 @@ class Learner(Model, HasMode):
         """
         if None in self.scaling.shape:
             raise ShapeMismatch(
-                f"{self.space} varies in size; resize the images first (size=64, fit='crop')"
+                f"{self.space} varies in size; resize the images first ({setting('size', 64)},"
+                f" {setting('fit', 'crop')})"
             )
         return tuple(n or 0 for n in self.scaling.shape)
 

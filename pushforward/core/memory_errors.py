@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 
+from pushforward.core.argument_names import argument
+
 __all__ = ["explain_memory_error"]
 
 _UNITS = {
@@ -40,7 +42,8 @@ def explain_memory_error(error: BaseException) -> str:
             reasons.append(f"this machine has {_gigabytes(free)} free")
     return (
         f"not enough memory{' (' * bool(reasons)}{', '.join(reasons)}{')' * bool(reasons)}; try a"
-        " smaller --batch, --size or model, fewer rows or columns, or a larger machine"
+        f" smaller {argument('batch')}, {argument('size')} or model, fewer rows or columns, or a"
+        " larger machine"
     )
 
 

@@ -11,6 +11,7 @@ import typing
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, get_args, get_origin
 
+from pushforward.core.argument_names import argument, setting
 from pushforward.core.errors import InvalidKind, InvalidValue, PushforwardError, quote, suggest
 from pushforward.core.kinds import fits
 
@@ -135,16 +136,20 @@ def _advise(name: str, value: object, hint: object, default: object) -> str:
         and fits([value], option, instances=True)
         for option in options
     ):
-        return f"write {name}=[{quote(value)}]"
+        return f"write {setting(name, [value])}"
     near = _suggest_option(value, options)
     if near:
         return near
     if isinstance(default, (bool, int, float, str, tuple, list, dict)):
-        return f"pass {name}={quote(default)}, say"
+        return f"pass {setting(name, default)}, say"
     if type(None) in options:
-        return f"pass {name}=None, or leave it out"
+        return f"pass {setting(name, None)}, or leave it out"
     return next(
-        (f"pass {name}={EXAMPLES[option]}, say" for option in options if option in EXAMPLES),
+        (
+            f"pass {argument(name, EXAMPLES[option])}, say"
+            for option in options
+            if option in EXAMPLES
+        ),
         f"leave {name} out",
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, get_args
 
+from pushforward.core.argument_names import setting
 from pushforward.core.errors import InvalidKind, InvalidValue, require_positive, suggest
 from pushforward.core.space import Space
 from pushforward.data.tables.text_format import SETTINGS, TableFormat
@@ -109,7 +110,8 @@ class Options:
             )
         if fit is not None and size is None:
             raise InvalidValue(
-                f"fit={fit!r} says how images are brought to a size; pass the size too (size=64)"
+                f"{setting('fit', fit)} says how images are brought to a size; pass the size too"
+                f" ({setting('size', 64)})"
             )
         channels = int(channels) if isinstance(channels, str) and channels.isdigit() else channels
         if channels not in (None, 1, 3, 4):
@@ -186,7 +188,7 @@ def _size(value: object) -> tuple[int, int] | None:
     if len(numbers) not in (1, 2) or not whole or min(numbers) < 1:
         raise InvalidValue(
             f"size must be a whole number of pixels above 0, or height×width, got {value!r}; pass"
-            " size=64 or size='48x64'"
+            f" {setting('size', 64)} or {setting('size', '48x64')}"
         )
     return numbers[0], numbers[-1]
 

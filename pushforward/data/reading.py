@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from pushforward.core.argument_names import setting
 from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import (
     BadSource,
@@ -259,7 +260,8 @@ def read_with(source: object, options: Options) -> Source:
     if options.frame_rate is not None:
         if result.space.kind != "clips":
             raise InvalidValue(
-                f"frame_rate={options.frame_rate:g} is for clips, but the data are {result.space};"
+                f"{setting('frame_rate', options.frame_rate)} is for clips, but the data are"
+                f" {result.space};"
                 " leave it out"
             )
         result = with_space(result, replace(result.space, frame_rate=options.frame_rate))

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from pushforward.core.argument_names import setting
 from pushforward.core.errors import BadSource, InvalidKind, InvalidValue
 from pushforward.core.provenance import Provenance, find_provenance
 from pushforward.core.random import derive, permutation
@@ -113,6 +114,7 @@ def plan(n: int, *, held_out: float | int = 0.2, seed: int = 0) -> Split:
     count = held_out if isinstance(held_out, int) else min(max(int(held_out * n + 0.5), 1), n - 1)
     if count >= n:
         raise InvalidValue(
-            f"held_out={held_out} leaves no training rows ({n} in total); hold out fewer"
+            f"{setting('held_out', held_out)} leaves no training rows ({n} in total); hold out"
+            " fewer"
         )
     return Split(int(seed), count, n)

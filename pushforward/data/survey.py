@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pushforward.core.argument_names import setting
 from pushforward.core.errors import BadSource
 from pushforward.core.frames import is_frame
 from pushforward.core.scan import Issue
@@ -110,12 +111,13 @@ def _text_issue(column: ColumnSurvey) -> Issue:
         return Issue(
             "text",
             text,
-            f"fix it, or --na {cell!r}, --categorical {column.name} or --drop {column.name}",
+            f"fix it, or {setting('na', [cell])}, {setting('categorical', [column.name])} or"
+            f" {setting('drop', [column.name])}",
         )
     return Issue(
         "text",
         f"column {column.name!r} holds {content} ({examples})",
-        f"--categorical {column.name} or --drop {column.name}",
+        f"{setting('categorical', [column.name])} or {setting('drop', [column.name])}",
     )
 
 
@@ -199,13 +201,21 @@ def _mixed(headers: list[Any], options: Options) -> list[Issue]:
     if len(sizes) > 1 and options.size is None:
         examples = ", ".join(f"{h}×{w} ({n})" for (h, w), n in sizes.most_common(5))
         text = f"images of {len(sizes)} sizes: {examples}{', …' if len(sizes) > 5 else ''}"
-        issues.append(Issue("sizes", text, "--size 64 --fit crop, pad or stretch"))
+        issues.append(
+            Issue(
+                "sizes", text, f"{setting('size', 64)} and {setting('fit', 'crop')}, pad or stretch"
+            )
+        )
     kinds = Counter(h.channels for h in headers)
     if len(kinds) > 1 and options.channels is None:
         examples = ", ".join(
             f"{c} channel{'s' if c > 1 else ''} ({n})" for c, n in sorted(kinds.items())
         )
         issues.append(
-            Issue("channels", f"images of mixed channels: {examples}", "--channels 1, 3 or 4")
+            Issue(
+                "channels",
+                f"images of mixed channels: {examples}",
+                f"{setting('channels', 1)}, 3 or 4",
+            )
         )
     return issues

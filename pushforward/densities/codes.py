@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.distributions import register_kl
 
+from pushforward.core.argument_names import setting
 from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch
 from pushforward.core.random import Rng, generator, integers, normal, uniform
 from pushforward.densities.distribution import RowDistribution, rows_of
@@ -137,7 +138,8 @@ def checked_blocks(categories: Sequence[int], continuous: int) -> tuple[tuple[in
     """
     if isinstance(categories, (int, str)):
         raise InvalidKind(
-            f"categories is a list of sizes, got {categories!r}; write categories=(10,)"
+            f"categories is a list of sizes, got {categories!r}; write"
+            f" {setting('categories', (10,))}"
         )
     sizes = tuple(categories)
     for size in sizes:
@@ -150,6 +152,6 @@ def checked_blocks(categories: Sequence[int], continuous: int) -> tuple[tuple[in
     if not sizes and not continuous:
         raise InvalidValue(
             "a code needs categories or continuous numbers, got neither; use GAN, or"
-            " categories=(10,)"
+            f" {setting('categories', (10,))}"
         )
     return sizes, continuous

@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
+from pushforward.core.argument_names import setting
 from pushforward.core.errors import BadSource
 from pushforward.core.scaling import Scaling, find_known_range
 from pushforward.core.space import Space
@@ -55,7 +56,7 @@ def refuse_categories(likelihood: str, space: Space) -> None:
         if column.kind == "categorical":
             raise BadSource(
                 f"likelihood {likelihood!r} takes numbers, but column {name!r} is categorical;"
-                " use likelihood='columns', or drop the column"
+                f" use {setting('likelihood', 'columns')}, or drop the column"
             )
 
 

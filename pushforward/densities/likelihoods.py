@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from pushforward.core.argument_names import setting
 from pushforward.core.capabilities import HasMean
 from pushforward.core.errors import BadSource, InvalidValue, require_positive
 from pushforward.core.registry import Value
@@ -258,7 +259,8 @@ class DiscretisedLogisticLikelihood(Likelihood, name="discretised_logistic"):
         if not whole or len(ranges) > 1 or not count_levels(space):
             raise BadSource(
                 f"likelihood {self.name!r} needs integer levels of one range, got {space}; "
-                "pass images as levels (uint8, not divided by 255), or use likelihood='gaussian'"
+                "pass images as levels (uint8, not divided by 255), or use"
+                f" {setting('likelihood', 'gaussian')}"
             )
 
     def fitted_sigma(self, outputs: Sequence[Tensor]) -> Tensor:
@@ -303,7 +305,7 @@ class ColumnsLikelihood(Likelihood, name="columns"):
         if space.kind != "points":
             raise BadSource(
                 f"likelihood {self.name!r} takes tables and points, got {space}; use"
-                " likelihood='gaussian' for images"
+                f" {setting('likelihood', 'gaussian')} for images"
             )
 
     def log_jacobian(self, scaling: Scaling, u: Tensor) -> float:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pushforward.core.argument_names import as_text
 from pushforward.core.budgets import BUDGETS
 from pushforward.core.errors import BadRun, BadSource, InvalidValue, suggest
 from pushforward.core.folders import read_file
@@ -23,7 +24,7 @@ from pushforward.core.source import Source
 from pushforward.experiments.experiment import Experiment
 from pushforward.experiments.resuming import build_model
 from pushforward.experiments.sections import sections
-from pushforward.experiments.settings import PREFIX, Setting, as_text, settings_of
+from pushforward.experiments.settings import PREFIX, Setting, settings_of
 
 __all__ = ["SECTIONS", "Configuration", "lines_of", "read_settings", "resolve"]
 

@@ -202,7 +202,7 @@ def extend_budget(manifest: Manifest, budget: Mapping[str, str | float]) -> dict
     """The new budget of a run, by unit: '+50' on 20 gives 70."""
     if len(budget) > 1:
         raise InvalidValue(
-            f"give one budget, got {' and '.join('--' + n for n in budget)}; leave the others out"
+            f"give one budget, got {' and '.join(map(argument, budget))}; leave the others out"
         )
     for name, text in budget.items():
         number = _number(name, str(text))
@@ -211,7 +211,7 @@ def extend_budget(manifest: Manifest, budget: Mapping[str, str | float]) -> dict
         if name != have and (more or manifest.fitter == "EM"):
             raise InvalidValue(
                 f"the run's budget is in {have}, so it cannot be extended in {name}; extend it with"
-                f" --{have} {text}"
+                f" {argument(have, text if isinstance(text, str) else str(text))}"
             )
         number += float(manifest.settings[have]) if more else 0  # type: ignore[arg-type]
         return {name: int(number) if number == int(number) else number}
@@ -223,18 +223,19 @@ def _number(name: str, text: str) -> float:
         number = float(text)
     except ValueError:
         raise InvalidKind(
-            f"--{name} must be a number, or +number to extend the budget, got {text!r}"
+            f"{argument(name)} must be a number, or +number to extend the budget, got {text!r}"
         ) from None
     if not math.isfinite(number):
         raise InvalidValue(
-            f"--{name} must be finite, got {text!r}; pass +50 to extend the budget by 50"
+            f"{argument(name)} must be finite, got {text!r}; pass +50 to extend the budget by 50"
         )
     if name in ("steps", "samples") and number != int(number):
         raise InvalidKind(
-            f"--{name} must be a whole number, got {text!r}; pass +50 to extend the budget by 50"
+            f"{argument(name)} must be a whole number, got {text!r}; pass +50 to extend the budget"
+            " by 50"
         )
     if number <= 0:
         raise InvalidValue(
-            f"--{name} must be above 0, got {text}; pass +50 to extend the budget by 50"
+            f"{argument(name)} must be above 0, got {text}; pass +50 to extend the budget by 50"
         )
     return number

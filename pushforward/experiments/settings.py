@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Literal, get_args, get_origin
 
+from pushforward.core.argument_names import as_text
 from pushforward.core.budgets import BUDGETS
 from pushforward.core.errors import InvalidKind, InvalidValue, suggest
 from pushforward.core.kinds import read_hints
@@ -25,7 +26,7 @@ from pushforward.data.tables.text_format import TableFormat
 from pushforward.experiments.descriptions import described_arguments, with_users_values
 
 __all__ = [
-    "DataSettings", "Setting", "as_text", "model_settings", "settings_of", "split_commas",
+    "PREFIX", "DataSettings", "Setting", "model_settings", "settings_of", "split_commas",
 ]  # fmt: skip
 
 PREFIX = "PUSHFORWARD_"  # of environment variables
@@ -153,15 +154,6 @@ class Setting:
         if isinstance(value, (int, float)) and str in self.kinds and int not in self.kinds:
             return str(value)
         return UNREADABLE
-
-
-def as_text(value: object) -> str:
-    """A value as typed on the command line."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, (list, tuple)):
-        return ",".join(as_text(part) for part in value)
-    return "none" if value is None else str(value)
 
 
 def split_commas(text: str) -> list[str]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, SupportsFloat, TypeVar, cast
 
+from pushforward.core.argument_names import argument, setting
 from pushforward.core.budgets import BUDGETS
 from pushforward.core.errors import InvalidValue, quote, require_positive
 from pushforward.fitting.settings import BudgetSettings
@@ -96,11 +97,7 @@ class Budget:
         if progress <= amount if self.total is None else step <= self.total:
             return
         more, whole = f"{amount:.12g}", f"{math.ceil(progress) + amount:.12g}"
-        remedy = (
-            f"{name}='+{more}' (--{name} +{more})"
-            if name in before
-            else f"{name}={whole} (--{name} {whole})"
-        )
+        remedy = setting(name, f"+{more}") if name in before else argument(name, whole)
         raise budget_exceeded(run, step, f"{more} {name}", f"{remedy} to go on for {more} more")
 
     def remaining(self, step: int, rate: float) -> float | None:

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 
+from pushforward.core.argument_names import setting
 from pushforward.core.errors import Interrupted, InvalidValue, suggest
 from pushforward.core.events import CancelToken, Finished, Listener
 from pushforward.core.numbers import normalise_settings
@@ -194,7 +195,8 @@ class EM(ExplicitSettings):
         explicit = {name: getattr(self, name) for name in self.given}
         if self.run is not None and Path(self.run) != folder:
             raise InvalidValue(
-                f"resume={str(folder)!r} continues in that folder, got run={str(self.run)!r} too;"
+                f"{setting('resume', str(folder))} continues in that folder, got"
+                f" {setting('run', str(self.run))} too;"
                 " leave run out"
             )
         require_stored(explicit, stored, folder, ("tolerance", "block", "seed"))

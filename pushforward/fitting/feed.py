@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 
 import torch
 
+from pushforward.core.argument_names import setting
 from pushforward.core.array_source import Arrays
 from pushforward.core.data_types import Observations
 from pushforward.core.errors import BadSource, InvalidValue
@@ -159,14 +160,16 @@ def held_out_split(
         return source, None if held is None else _like(source, held)
     if isinstance(source, Stream):
         raise InvalidValue(
-            f"held_out={held} is a share of rows, which a stream cannot be split into; pass the"
+            f"{setting('held_out', held)} is a share of rows, which a stream cannot be split into;"
+            " pass the"
             " held-out rows themselves"
         )
     n = len(source)
     count = max(1, round(held * n))
     if count >= n:
         raise BadSource(
-            f"held_out={held} of {n} rows leaves no training rows; bring more data or hold out"
+            f"{setting('held_out', held)} of {n} rows leaves no training rows; bring more data or"
+            " hold out"
             " fewer"
         )
     order = torch.randperm(n, generator=torch.Generator().manual_seed(derive(seed, "held out")))
@@ -199,12 +202,12 @@ def check_batch(rows: int, batch: int, world: int, accumulate: int) -> None:
         least = max(1, rows)
         raise BadSource(
             f"there are fewer rows ({rows}) than a batch takes ({batch}); pass"
-            f" by=pf.Trainer(batch={least}) (--batch {least} on the command line), or bring more"
-            " data"
+            f" {setting('batch', least)}, or bring more data"
         )
     if batch % (world * accumulate):
         raise InvalidValue(
-            f"batch={batch} must be a multiple of processes x accumulate = {world} x {accumulate};"
+            f"{setting('batch', batch)} must be a multiple of processes x accumulate = {world} x"
+            f" {accumulate};"
             " change one of them"
         )
 

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.core.argument_names import setting
 from pushforward.core.capabilities import HasBound, Samples
 from pushforward.core.data_types import ArrayOrTensor
 from pushforward.core.errors import BadRun, InvalidKind, InvalidValue, quote, require_positive
@@ -147,7 +148,7 @@ def read_frames(folder: str | Path) -> list[Frame]:
     files = _files(Path(folder))
     if not files:
         raise BadRun(
-            f"{folder} holds no frames; record them during a fit with film=64 (--film 64), say"
+            f"{folder} holds no frames; record them during a fit with {setting('film', 64)}, say"
         )
     return [Frame(int(path.stem), read_tensors(path)[0]) for path in files]
 

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pushforward.core.argument_names import setting
 from pushforward.core.errors import BadRun, PushforwardError
 from pushforward.core.events import CancelToken, Event
 from pushforward.core.folders import check_place, create_run, remove_leftovers
@@ -142,7 +143,7 @@ class PassFolder:
         steps = stored_settings(self._folder)["steps"] if passes["attempt"] else passes["step"]
         more = self._passes.steps
         if more < steps:
-            remedy = f"steps={steps + more} (--steps +{more}) to go on for {more} more"
+            remedy = f"{setting('steps', steps + more)} to go on for {more} more"
             raise budget_exceeded(self._folder, steps, f"{more} steps", remedy)
 
     def _origin(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from pushforward.core.argument_names import setting
 from pushforward.core.errors import InvalidValue, quote
 from pushforward.fitting.settings import ProcessSettings
 
@@ -123,7 +124,7 @@ def join_processes(settings: ProcessSettings) -> Processes:
         if settings.accelerator in ("cuda", "gpu") and not torch.cuda.is_available():
             raise InvalidValue(
                 "accelerator 'cuda' was requested, but there is no CUDA device; pass"
-                " accelerator='auto'"
+                f" {setting('accelerator', 'auto')}"
             )
         return Processes(0, 1, torch.device("cuda" if uses_cuda(settings.accelerator) else "cpu"))
     fabric = launch(settings, "32-true")
@@ -188,9 +189,10 @@ def require_script(devices: int | str | Sequence[int], nodes: int = 1) -> None:
     ):
         where = "a notebook" if "ipykernel" in sys.modules else "python -c or a prompt"
         raise InvalidValue(
-            f"devices={devices} starts further processes by running the program's file again, but"
+            f"{setting('devices', devices)} starts further processes by running the program's file"
+            " again, but"
             f" {where} has no such file; put the fit into a script and run python script.py, or"
-            " torchrun --nproc_per_node=… script.py; or pass devices=1"
+            f" torchrun --nproc_per_node=… script.py; or pass {setting('devices', 1)}"
         )
 
 

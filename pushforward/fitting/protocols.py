@@ -20,6 +20,7 @@ from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 import torch
 from torch import Tensor
 
+from pushforward.core.argument_names import setting
 from pushforward.core.errors import Diverged, InvalidValue
 from pushforward.core.fitter import Symptom
 from pushforward.core.model import Model
@@ -256,7 +257,7 @@ class PassModel:
         if math.isnan(value):
             raise Diverged(
                 f"the objective of {self.name} became NaN; look for extreme values, or use"
-                " precision='float64'"
+                f" {setting('precision', 'float64')}"
             )
         return value
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from pushforward.core.argument_names import setting
 from pushforward.core.errors import BadRun, InvalidValue, printable, quote, require_positive
 from pushforward.core.events import CancelToken, Finished, Listener
 from pushforward.core.kinds import fits, read_hints
@@ -180,7 +181,8 @@ class Trainer(ExplicitSettings):
             )
         if isinstance(self.film, int) and self.run is None and self.resume is None:
             raise InvalidValue(
-                "film stores its frames in the run's folder; pass run='runs/mine' too, or a Film,"
+                f"film stores its frames in the run's folder; pass {setting('run', 'runs/mine')}"
+                " too, or a Film,"
                 " which can hold them in memory"
             )
         if self.on_divergence not in ("stop", "rollback"):
@@ -294,13 +296,15 @@ class Trainer(ExplicitSettings):
         """Raise InvalidValue for the first explicit setting that differs from the run's own."""
         if self.run is not None and Path(self.run).resolve() != folder.resolve():
             raise InvalidValue(
-                f"resume={str(folder)!r} continues in that folder, got run={str(self.run)!r} too;"
+                f"{setting('resume', str(folder))} continues in that folder, got"
+                f" {setting('run', str(self.run))} too;"
                 " leave run out"
             )
         for name in ("start", "overwrite"):
             if getattr(self, name):
                 raise InvalidValue(
-                    f"{name} is for new runs, but resume={str(folder)!r} continues one; leave"
+                    f"{name} is for new runs, but {setting('resume', str(folder))} continues one;"
+                    " leave"
                     f" {name} out"
                 )
         explicit = {name: getattr(self, name) for name in self.given}

@@ -23,6 +23,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from pushforward.core.argument_names import setting
 from pushforward.core.capabilities import Decodes, Encodes
 from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch, require_positive
@@ -165,7 +166,7 @@ def _check_start(model: object, start: object) -> str:
         )
     if start != "prior" and not encodes:
         raise InvalidKind(
-            f"{type(model).__name__} has no encoder to start from; pass start='prior'"
+            f"{type(model).__name__} has no encoder to start from; pass {setting('start', 'prior')}"
         )
     return str(start)
 
@@ -259,7 +260,7 @@ def _solve(problem: _Problem, start: Tensor, steps: int) -> tuple[Projection, Te
     if not probe.requires_grad:
         raise InvalidKind(
             f"the output of {type(problem.model).__name__} has no gradient in its codes; pass"
-            " steps=0 for the start alone"
+            f" {setting('steps', 0)} for the start alone"
         )
     z, _ = descend(problem.objective, start, steps)
     error, restored, value = _measure(problem, z)

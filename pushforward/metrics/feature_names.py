@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import torch
 
+from pushforward.core.argument_names import argument
 from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidValue, suggest
 from pushforward.core.plugins import load_plugins
@@ -80,8 +81,8 @@ def find_features(
     if name == "classifier":
         if labels is None:
             raise InvalidValue(
-                "a classifier's features need labels of the real data; bring labels (--label), or"
-                " use pca or efficientnet"
+                "a classifier's features need labels of the real data; pass"
+                f" {argument('label')}, or use pca or efficientnet"
             )
         return classifier(real, labels, rng=rng)
     if name == "efficientnet":

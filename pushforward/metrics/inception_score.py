@@ -14,6 +14,7 @@ import math
 import torch
 from torch import Tensor
 
+from pushforward.core.argument_names import argument
 from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidValue
 from pushforward.core.random import Rng
@@ -46,8 +47,8 @@ def inception_score(
     if pair.features.head is None:
         raise InvalidValue(
             "an Inception-style score needs the features of a classifier, got"
-            f" {pair.features.label}; pass features=classifier(x, labels), or --features classifier"
-            " with labels"
+            f" {pair.features.label}; pass {argument('features', 'classifier')} with labels, or in"
+            " Python classifier(x, labels)"
         )
     (value, error, classes), (ideal, _, _) = (
         _score(pair.features.head(x)) for x in (pair.generated, pair.real)

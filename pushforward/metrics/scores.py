@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
+from pushforward.core.argument_names import argument
 from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidValue, suggest
 from pushforward.core.plugins import is_users, load_plugins
@@ -164,4 +165,4 @@ def _check(
                 "counting modes needs their centres and sd; pass both, or request diversity instead"
             )
         if name in WITH_TRAINING and train is None:
-            raise InvalidValue(f"{name} compares with the training rows; pass train (--train)")
+            raise InvalidValue(f"{name} compares with the training rows; pass {argument('train')}")

@@ -20,6 +20,7 @@ from typing import ClassVar
 
 from torch import nn
 
+from pushforward.core.argument_names import setting
 from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.registry import Value
 from pushforward.core.scaling import ScalingKind
@@ -212,7 +213,7 @@ class Informed(Images, name="infogan"):
         if event[1] % 4 or event[2] % 4:
             raise InvalidValue(
                 f"infogan networks take sides that are multiples of 4, got {event[1]}x{event[2]};"
-                " use network='dcgan'"
+                f" use {setting('network', 'dcgan')}"
             )
 
     def generator(self, inputs: int, event: Sequence[int]) -> nn.Module:

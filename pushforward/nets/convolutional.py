@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from pushforward.core.argument_names import setting
 from pushforward.core.errors import InvalidValue
 from pushforward.nets.mlp import Activation, join, make_activation
 
@@ -67,7 +68,7 @@ def check_image(event: Sequence[int]) -> tuple[int, int, int]:
         )
         raise InvalidValue(
             f"conv networks take images of at least {SHORTEST}x{SHORTEST}, got {got}; use"
-            " network='mlp'"
+            f" {setting('network', 'mlp')}"
         )
     channels, height, width = event
     return channels, height, width
@@ -236,7 +237,7 @@ def _channels(shapes: Sequence[Sequence[int]]) -> tuple[int, ...]:
         listing = ", ".join(str(tuple(shape)) for shape in shapes) or "none"
         raise InvalidValue(
             f"conv networks give images of one height and width, got heads of shapes {listing}; use"
-            " network='mlp'"
+            f" {setting('network', 'mlp')}"
         )
     return tuple(image[0] for image in images)
 

@@ -10,6 +10,7 @@ import math
 
 from torch import nn
 
+from pushforward.core.argument_names import setting
 from pushforward.core.errors import InvalidValue
 from pushforward.nets.mlp import ACTIVATIONS, Maxout
 
@@ -40,7 +41,7 @@ def find_sequence(network: nn.Module) -> nn.Sequential:
     ):
         raise InvalidValue(
             f"layers cannot be inserted into this {type(network).__name__}; use"
-            " network='mlp' or 'dcgan'"
+            f" {setting('network', 'mlp')} or 'dcgan'"
         )
     return layers
 

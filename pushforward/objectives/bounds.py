@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pushforward.core.argument_names import setting
 from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.phase import Terms
 from pushforward.core.registry import Value
@@ -77,8 +78,9 @@ class Elbo(Objective, name="elbo"):
         if self.free_bits:
             if rate.ndim == 1:
                 raise InvalidValue(
-                    "free_bits are per latent dimension and need posterior='diagonal' and"
-                    " prior='normal'"
+                    "free_bits are per latent dimension and need"
+                    f" {setting('posterior', 'diagonal')} and"
+                    f" {setting('prior', 'normal')}"
                 )
             charged = rate.mean(0).clamp_min(self.free_bits).sum()
         beta = self.weight(fraction)

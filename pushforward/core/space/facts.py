@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from pushforward.core.argument_names import setting
 from pushforward.core.columns import Column
 from pushforward.core.errors import ShapeMismatch
 
@@ -55,7 +56,8 @@ class SpaceFacts:
         for length in self.shape:
             if length is None:
                 raise ShapeMismatch(
-                    f"{self} varies in size; resize the images first (size=64, fit='crop')"
+                    f"{self} varies in size; resize the images first ({setting('size', 64)},"
+                    f" {setting('fit', 'crop')})"
                 )
             total *= length
         return total

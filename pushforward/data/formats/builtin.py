@@ -24,6 +24,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from pushforward.core.argument_names import setting
 from pushforward.core.array_source import Arrays
 from pushforward.core.errors import BadSource, InvalidValue, suggest
 from pushforward.core.random import derive, generator, integers, normal, uniform
@@ -210,8 +211,8 @@ def _absent(name: str, wanted: str, more: str = "") -> BadSource:
     looked = f"looked in {', '.join(str(f) for f in _folders(name))}"
     hint = "" if root else " (PUSHFORWARD_DATA is not set)"
     return BadSource(
-        f"{name}: no {wanted}; {looked}{hint}; {more}fetch it with download=True (--download), or"
-        " point PUSHFORWARD_DATA at it"
+        f"{name}: no {wanted}; {looked}{hint}; {more}fetch it with {setting('download', True)}"
+        ", or point PUSHFORWARD_DATA at it"
     )
 
 

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pushforward.core.argument_names import setting
 from pushforward.core.array_source import Arrays
 from pushforward.core.data_types import Conditioning
 from pushforward.core.errors import BadSource, InvalidValue
@@ -158,8 +159,8 @@ def _one_kind(good: Sequence[tuple[ImageFile, Header]]) -> int:
         words = {1: "1 (grey)", 3: "3 (colour)", 4: "4 (colour and transparency)"}
         raise BadSource(
             f"images of mixed channels: {first.display_name} has {words[h.channels]},"
-            f" {other[0].display_name} has {words[other[1].channels]}; choose with channels=1, 3 or"
-            " 4 (--channels 3)"
+            f" {other[0].display_name} has {words[other[1].channels]}; choose with"
+            f" {setting('channels', 1)}, 3 or 4"
         )
     return h.channels
 
@@ -171,7 +172,7 @@ def _one_size(good: Sequence[tuple[ImageFile, Header]]) -> tuple[int, int]:
         raise BadSource(
             f"images of mixed sizes: {first.display_name} is {h.height}×{h.width},"
             f" {other[0].display_name} is {other[1].height}×{other[1].width}; bring them to one"
-            " with size=64, fit='crop', 'pad' or 'stretch' (--size 64 --fit crop)"
+            f" with {setting('size', 64)} and {setting('fit', 'crop')} ('pad', 'stretch')"
         )
     return h.height, h.width
 
@@ -244,7 +245,8 @@ def file_labels(
     folders = [PurePosixPath(f.name).parent.as_posix() for f in files]
     if options.label_name is not None and table is None:
         raise InvalidValue(
-            f"label={options.label_name!r} names a column of metadata.csv, but there is none beside"
+            f"{setting('label', options.label_name)} names a column of metadata.csv, but there is"
+            " none beside"
             " the images; add it"
         )
     return folders if len(set(folders)) > 1 and "." not in folders else None

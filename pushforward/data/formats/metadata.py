@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from pushforward.core.argument_names import setting
 from pushforward.core.errors import BadSource, InvalidValue, printable, suggest
 
 __all__ = ["TABLES", "Metadata", "read_metadata"]
@@ -56,7 +57,8 @@ class Metadata:
             row = self.rows.get(file.name, self.rows.get(PurePosixPath(file.name).name))
             if row is None:
                 raise BadSource(
-                    f"{file.display_name}: has no row in {self.name}; add it, or pass label=False"
+                    f"{file.display_name}: has no row in {self.name}; add it, or pass"
+                    f" {setting('label', False)}"
                 )
             value = row.get(label)
             if isinstance(value, (list, dict)):

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import IterableDataset, TensorDataset
 
+from pushforward.core.argument_names import setting
 from pushforward.core.array_source import Arrays
 from pushforward.core.data_types import Indexed, MapStyle
 from pushforward.core.errors import BadSource, InvalidKind, ShapeMismatch
@@ -156,7 +157,7 @@ class MapDataset:
         if targets is None:
             raise BadSource(
                 f"{self.name}: expected a dataset larger than memory to list its labels in"
-                " .targets; add it, or pass label=False"
+                f" .targets; add it, or pass {setting('label', False)}"
             )
         targets = np.asarray(targets)
         if len(targets) != len(self.dataset):
@@ -168,7 +169,7 @@ class MapDataset:
         if [str(g) for g in labels] != [str(t) for t in targets[rows[:16].numpy()]]:
             raise BadSource(
                 f"{self.name}: .targets differs from the labels of its items; pass the labels as"
-                " y=..., or label=False"
+                f" y=..., or {setting('label', False)}"
             )
         return targets
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pushforward.core.argument_names import setting
 from pushforward.core.array_source import Arrays
 from pushforward.core.data_types import Series
 from pushforward.core.errors import BadSource, ShapeMismatch, suggest
@@ -127,11 +128,12 @@ def _text_error(name: str, text: list[ColumnSurvey]) -> str:
         row, cell = first.bad
         return (
             f"{name}: column {first.name!r} holds {cell!r} in row {row} (the first is row 0) where"
-            f" most others are numbers; fix it, mark it as missing with --na {cell!r}"
-            f" (na=[{cell!r}]), or declare the column with --categorical {first.name}"
+            f" most others are numbers; fix it, mark it as missing with"
+            f" {setting('na', [cell])}, or declare the column with"
+            f" {setting('categorical', [first.name])}"
         )
     examples = ", ".join(repr(str(v)[:40]) for v in list(first.categories)[:3])
-    listed = ",".join(c.name for c in text[:20])
+    listed = [c.name for c in text[:20]]
     also = (
         f" (and so do {', '.join(others[:10])}{', …' if len(others) > 10 else ''})"
         if others
@@ -141,8 +143,7 @@ def _text_error(name: str, text: list[ColumnSurvey]) -> str:
     return (
         f"{name}: column {first.name!r} holds {content}"
         f" ({examples}{', …' if len(first.categories) > 3 else ''}){also}; declare it with"
-        f" --categorical {first.name}, or leave it out with --drop '{listed}' (in Python:"
-        " categorical=[…], drop=[…])"
+        f" {setting('categorical', [first.name])}, or leave it out with {setting('drop', listed)}"
     )
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+from pushforward.core.argument_names import setting
 from pushforward.core.errors import BadSource
 from pushforward.data.tables.cells import is_missing, is_number
 from pushforward.data.tables.text_format import TableFormat
@@ -48,13 +49,13 @@ def find_header(
     examples = ", ".join(first[:4]) + (", …" if len(first) > 4 else "")
     if _counts_columns(first, rows[1:]):
         notes.append(
-            f"the first line ({examples}) is read as column names; --no-header (header=False) reads"
+            f"the first line ({examples}) is read as column names; {setting('header', False)} reads"
             " it as a row"
         )
         return True, None
     notes.append(
-        f"no header: the first line ({examples}) is read as a row; --header (header=True) reads it"
-        " as names"
+        f"no header: the first line ({examples}) is read as a row; {setting('header', True)} reads"
+        " it as names"
     )
     return False, None
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pushforward.core.argument_names import setting
 from pushforward.core.data_types import Frame
 from pushforward.core.errors import BadSource, InvalidValue, ShapeMismatch, suggest
 from pushforward.data.options import Options
@@ -86,7 +87,7 @@ def _index(chunk: Frame, names: list[str], drop: set[str], notes: list[str]) -> 
         notes.append(
             f"column {names[0]!r} has no name and holds whole numbers that all differ, like row"
             " numbers of a table that was shuffled or cut; it is kept as a column: leave it out"
-            f" with --drop {names[0]!r} (drop=[{names[0]!r}])"
+            f" with {setting('drop', [names[0]])}"
         )
     return set()
 

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from pushforward.core.argument_names import argument, setting
 from pushforward.core.errors import BadSource
 from pushforward.data.tables.cells import grouped, is_number
 from pushforward.data.tables.headers import are_row_names
@@ -83,8 +84,8 @@ def is_decimal_column(lines: Sequence[str], name: str) -> bool:
     if are_row_names([line.split(",")[0].strip() for line in lines[1:]]):
         raise BadSource(
             f"{name}: {lines[1].strip()[:40]!r} under one name is a number with a decimal comma, or"
-            " a row number and a value; specify --decimal , (decimal=',') or --separator ,"
-            " (separator=',')"
+            f" a row number and a value; specify {setting('decimal', ',')} or"
+            f" {setting('separator', ',')}"
         )
     return True
 
@@ -172,5 +173,6 @@ def refuse_loose_quotes(lines: Sequence[str], separator: str, name: str) -> None
     except csv.Error as error:
         if "expected after" in str(error):
             raise BadSource(
-                f"{name}: a quote ends in the middle of a field; fix that line, or set --separator"
+                f"{name}: a quote ends in the middle of a field; fix that line, or set"
+                f" {argument('separator')}"
             ) from error

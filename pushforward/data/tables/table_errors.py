@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from pushforward.core.argument_names import argument, setting
 from pushforward.core.errors import BadSource, MissingExtra
 from pushforward.data.files import printable, reason_of
 
@@ -25,14 +26,14 @@ def unreadable(path: Path, error: Exception) -> BadSource:
     if isinstance(error, UnicodeDecodeError):
         return BadSource(
             f"{printable(path)}: is not {error.encoding} text (byte {error.start}); specify its"
-            " encoding (--encoding latin-1, say)"
+            f" encoding: {setting('encoding', 'latin-1')}, say"
         )
     ragged = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
     if ragged:
         expected, line, actual = ragged.groups()
         return BadSource(
             f"{printable(path)}: line {line} has {actual} fields where {expected} are expected; fix"
-            " it, or set --separator"
+            f" it, or set {argument('separator')}"
         )
     return BadSource(
         f"{printable(path)}: cannot be read as a table ({reason_of(error)}); the file is damaged or"

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pushforward.core.argument_names import argument
 from pushforward.core.errors import BadSource, PushforwardError
 from pushforward.data.files import printable
 from pushforward.data.options import Options
@@ -113,7 +114,7 @@ def _csv(
         except pandas.errors.ParserWarning as error:
             remedy = (
                 "name the extra column, remove lines above the header, or choose another separator"
-                " (--separator)"
+                f" ({argument('separator')})"
             )
             raise BadSource(
                 f"{printable(path)}: its rows have more fields than its header names; {remedy}"

@@ -29,6 +29,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
+from pushforward.core.argument_names import setting
 from pushforward.core.data_types import Conditioning
 from pushforward.core.errors import InvalidValue, PushforwardError
 from pushforward.core.fitter import Fitter
@@ -135,8 +136,8 @@ class KDE(Integrals):
         self.form, self.adaptive, self.boundary = form, adaptive, boundary
         if neighbours is not None and adaptive != "knn":
             raise InvalidValue(
-                f"neighbours={neighbours!r} is for adaptive='knn' alone, "
-                f"got adaptive={adaptive!r}; leave one of them out"
+                f"{setting('neighbours', neighbours)} is for {setting('adaptive', 'knn')} alone, "
+                f"got {setting('adaptive', adaptive)}; leave one of them out"
             )
         self.neighbours = (
             None if neighbours is None else check_whole_number("neighbours", neighbours)
@@ -145,7 +146,8 @@ class KDE(Integrals):
         if boundary == "renormalise" and not self.independent and self.shape != "product":
             raise InvalidValue(
                 "boundary 'renormalise' needs independent axes; "
-                "use shape='product', the Gaussian, or boundary='reflect'"
+                f"use {setting('shape', 'product')}, the Gaussian, or"
+                f" {setting('boundary', 'reflect')}"
             )
         if not isinstance(self.bandwidth, str):
             self.accepts = self.accepts | {"constant", "single"}  # type: ignore[misc]
@@ -289,7 +291,7 @@ class KDE(Integrals):
             x[out] = self._sampled_around(index[out], stream)
         raise InvalidValue(
             "some bumps barely reach inside the bounds; "
-            "use a smaller bandwidth or boundary='reflect'"
+            f"use a smaller bandwidth or {setting('boundary', 'reflect')}"
         )
 
     # ------------------------------------------------------------------- conditionals and marginals
@@ -310,7 +312,8 @@ class KDE(Integrals):
             return self._condition_on_circles(a, b, values, bounds)
         if full and bounds.bounded:
             raise InvalidValue(
-                "a full bandwidth matrix with bounds has no closed conditional; use form='axes'"
+                "a full bandwidth matrix with bounds has no closed conditional; use"
+                f" {setting('form', 'axes')}"
             )
         log_v = self.weights_.log() + self._log_bumps(b, values, bounds)
         if not bool((log_v > -math.inf).any()):
@@ -361,7 +364,7 @@ class KDE(Integrals):
     def _require_axes(self, verb: str) -> None:
         if not self.independent and self.points_.shape[1] > 1:
             raise InvalidValue(
-                f"{verb} is closed for the Gaussian and for shape='product'; "
+                f"{verb} is closed for the Gaussian and for {setting('shape', 'product')}; "
                 f"this is a radial {self.kernel} kernel"
             )
 

@@ -19,6 +19,7 @@ import math
 import torch
 from torch import Tensor
 
+from pushforward.core.argument_names import setting
 from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch
 from pushforward.densities.bandwidths import effective_count
 from pushforward.densities.kernels import Kernel
@@ -60,7 +61,8 @@ class Integrals(KernelDensity):
             )
         if self.kernel != "gaussian" and self.shape != "product" and d > 1:
             raise InvalidValue(
-                "the mass of a box is closed for the Gaussian and for shape='product'; "
+                "the mass of a box is closed for the Gaussian and for"
+                f" {setting('shape', 'product')}; "
                 f"this is a radial {self.kernel} kernel"
             )
         kernel, bounds = self._kernel(), self._bounds()

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from pushforward.core.argument_names import setting
 from pushforward.core.data_types import Observations
 from pushforward.core.errors import BadSource, InvalidValue
 from pushforward.densities import KernelSums, Scale
@@ -73,7 +74,7 @@ class KernelDensity(KernelPasses):
         if self.bandwidth_.ndim == 2:
             raise InvalidValue(
                 "boundary 'renormalise' needs independent axes, got a bandwidth matrix; "
-                "use form='axes' or 'reflect'"
+                f"use {setting('form', 'axes')} or 'reflect'"
             )
         widths = self._widths(range(self.points_.shape[1]))
         masses = log_masses(self.points_, widths, bounds.low, bounds.high, self._kernel())

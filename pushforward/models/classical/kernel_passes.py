@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import BadSource, InvalidValue, quote
+from pushforward.core.argument_names import setting
+from pushforward.core.errors import BadSource, InvalidValue
 from pushforward.core.fitter import Symptom
 from pushforward.core.model import Model
 from pushforward.core.phase import Batch
@@ -167,7 +168,8 @@ class KernelPasses(Model):
         if self.adaptive == "knn" and n <= least:
             remedy = f"pass neighbours={n - 1} or fewer" if n > 1 else "pass adaptive=None"
             raise InvalidValue(
-                f"adaptive='knn' needs more rows than neighbours={quote(least)}, got {n}; {remedy}"
+                f"{setting('adaptive', 'knn')} needs more rows than"
+                f" {setting('neighbours', least)}, got {n}; {remedy}"
             )
 
     def _fixed(self, x: Tensor, w: Tensor) -> Tensor:

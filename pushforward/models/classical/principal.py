@@ -14,6 +14,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
+from pushforward.core.argument_names import setting
 from pushforward.core.array_source import Arrays
 from pushforward.core.errors import BadSource, InvalidValue
 from pushforward.core.fitter import Symptom
@@ -109,7 +110,8 @@ class PrincipalPasses(LinearGaussian):
             refuse_large(self, source)
         if self.components == "heldout" and n < 4:
             raise BadSource(
-                f"components='heldout' needs at least 4 rows, got {n}; pass a number of components"
+                f"{setting('components', 'heldout')} needs at least 4 rows, got {n}; pass a number"
+                " of components"
             )
 
     def _rows_at_a_time(self, source: Source) -> int:

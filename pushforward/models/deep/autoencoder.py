@@ -19,6 +19,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from pushforward.core.argument_names import setting
 from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.learner import Learner
@@ -136,8 +137,9 @@ class KL(Sparsity, name="kl"):
         """Refuse activations other than those between 0 and 1."""
         if squash != "sigmoid":
             raise InvalidValue(
-                f"sparsity='kl' needs activations between 0 and 1, got squash={squash!r}; pass"
-                " squash='sigmoid', or 'l1'"
+                f"{setting('sparsity', 'kl')} needs activations between 0 and 1, got"
+                f" {setting('squash', squash)}; pass"
+                f" {setting('squash', 'sigmoid')}, or 'l1'"
             )
 
     def __call__(self, z: Tensor, weights: Tensor | None = None) -> Tensor:

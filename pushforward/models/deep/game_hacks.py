@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from pushforward.core.argument_names import setting
 from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.phase import Step
 from pushforward.core.random import normal
@@ -43,7 +44,8 @@ class ModifiedLoss(Hack, name="modified_loss"):
         if isinstance(game, NonSaturating):
             return game
         raise InvalidValue(
-            f"modified_loss changes game='minimax' or 'fgan', got {str(game)!r}; leave this"
+            f"modified_loss changes {setting('game', 'minimax')} or 'fgan', got {str(game)!r};"
+            " leave this"
             " hack out"
         )
 
@@ -82,7 +84,8 @@ class SoftLabels(Hack, name="soft_labels"):
         if not isinstance(game, Labelled):
             able = [name for name, kind in Game.members.items() if issubclass(kind, Labelled)]
             raise InvalidValue(
-                f"game={str(game)!r} has no labels to soften; games that have: {', '.join(able)}"
+                f"{setting('game', str(game))} has no labels to soften; games that have:"
+                f" {', '.join(able)}"
             )
         return SoftLabelled(game, tuple(self.real), tuple(self.fake), self.flip)  # type: ignore[arg-type]
 
@@ -172,7 +175,7 @@ class EmbeddedConditions(Hack, name="embedded_conditions"):
         if space.kind != "images":
             raise InvalidValue(
                 f"the hack 'embedded_conditions' is n/a on {space.kind}: no channels; use"
-                " conditioning='embedding'"
+                f" {setting('conditioning', 'embedding')}"
             )
         if condition_space is None or not condition_space.is_label:
             raise InvalidValue(

@@ -18,6 +18,7 @@ from typing import ClassVar, get_args
 import torch
 from torch import Tensor, nn
 
+from pushforward.core.argument_names import setting
 from pushforward.core.errors import InvalidValue, one_of, require_positive
 from pushforward.core.fitter import Symptom
 from pushforward.core.phase import Batch, Optimizer, Phase, Step, Terms, adam, play_together
@@ -130,7 +131,7 @@ class GAN(CodeModel):
             if augment.held_out:
                 raise InvalidValue(
                     f"{augment.name!r} is for data in their own units, not for samples; use"
-                    f" augment=['{augment.name}'] of the fit"
+                    f" {setting('augment', [augment.name])} of the fit"
                 )
         self.scaling_kind = self.builder.scaling
         self.critic_steps, self.conditioning = critic_steps, conditioning
@@ -142,13 +143,14 @@ class GAN(CodeModel):
             )
         if packing > 1 and self.conditioning in ("projection", "auxiliary"):
             raise InvalidValue(
-                f"a pack has no single condition for conditioning={self.conditioning!r}; use"
-                " packing=1 or 'concatenation'"
+                f"a pack has no single condition for {setting('conditioning', self.conditioning)};"
+                " use"
+                f" {setting('packing', 1)} or 'concatenation'"
             )
         if single_step and self.critic_steps > 1:
             raise InvalidValue(
                 "single_step updates both players at every step, got"
-                f" critic_steps={self.critic_steps}; use 1"
+                f" {setting('critic_steps', self.critic_steps)}; use 1"
             )
         self.adversary = self._adversary()
 
@@ -201,20 +203,21 @@ class GAN(CodeModel):
         if self.critic_augment and (space.kind == "points" or len(self.event_shape()) != 3):
             names = [str(a) for a in self.critic_augment]
             raise InvalidValue(
-                f"critic_augment={names} changes images, but the data are {space}; leave it out"
+                f"{setting('critic_augment', names)} changes images, but the data are {space};"
+                " leave it out"
             )
         if condition_space is None:
             return
         if self.conditioning == "auxiliary" and not condition_space.is_label:
             raise InvalidValue(
-                "conditioning='auxiliary' classifies labels, got conditions that are"
+                f"{setting('conditioning', 'auxiliary')} classifies labels, got conditions that are"
                 f" {condition_space}; use 'projection'"
             )
         if self.builder.scaling == "signed" and condition_space.kind != "points":
             name = self.builder.name
             raise InvalidValue(
                 f"{name} networks take labels and points as conditions, got {condition_space}; use"
-                " network='mlp'"
+                f" {setting('network', 'mlp')}"
             )
 
     def make_generator(self, event: Sequence[int], extra: int) -> nn.Module:

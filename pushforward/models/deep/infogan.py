@@ -21,6 +21,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from pushforward.core.argument_names import setting
 from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import InvalidValue, ShapeMismatch, require_positive
 from pushforward.core.fitter import Symptom
@@ -159,9 +160,11 @@ class InfoGAN(GAN):
                 )
         if view_weight and not (self.critic_augment and self.categories):
             raise InvalidValue(
-                f"view_weight={view_weight} compares the categories of two views of an image, so it"
-                f" needs both; got critic_augment={list(critic_augment)},"
-                f" categories={list(categories)}; pass critic_augment=['affine'], say"
+                f"{setting('view_weight', view_weight)} compares the categories of two views of an"
+                " image, so it"
+                f" needs both; got {setting('critic_augment', list(critic_augment))},"
+                f" {setting('categories', list(categories))}; pass"
+                f" {setting('critic_augment', ['affine'])}, say"
             )
         for hack in self.hacks:
             if hack.name in REFUSED:

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pushforward.core.argument_names import setting
 from pushforward.core.capabilities import HasMean
 from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.fitter import Symptom
@@ -154,7 +155,8 @@ class VAE(RecognisedModel):
             and (posterior, prior) != ("diagonal", "normal")
         ):
             raise InvalidValue(
-                f"free_bits need posterior='diagonal' and prior='normal', got {posterior!r} and"
+                f"free_bits need {setting('posterior', 'diagonal')} and"
+                f" {setting('prior', 'normal')}, got {posterior!r} and"
                 f" {prior!r}"
             )
 
@@ -188,7 +190,8 @@ class VAE(RecognisedModel):
         prior_parameters = self.prior_kind.initial_parameters(self.latent, event)
         if prior_parameters and condition_space is not None and self.prior_kind.name == "vamp":
             raise InvalidValue(
-                "a vamp prior's inputs have no conditions; fit without y, or use prior='mixture'"
+                "a vamp prior's inputs have no conditions; fit without y, or use"
+                f" {setting('prior', 'mixture')}"
             )
         if prior_parameters:
             self.codes = FreeParameters(*prior_parameters)

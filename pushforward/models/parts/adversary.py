@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from pushforward.core.argument_names import setting
 from pushforward.core.errors import InvalidValue
 from pushforward.core.phase import Step, Terms
 from pushforward.nets.critics import row_by_row
@@ -114,7 +115,7 @@ class Adversary:
         if len(x) % m:
             raise InvalidValue(
                 f"{len(x)} rows cannot be split into packs of {m}; choose a batch that is a"
-                f" multiple of packing={m}"
+                f" multiple of {setting('packing', m)}"
             )
         packs = x.reshape(len(x) // m, m * x.shape[1], *x.shape[2:])
         return packs, None if y is None else y.reshape(len(packs), m * y.shape[1], *y.shape[2:])
