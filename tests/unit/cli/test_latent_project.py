@@ -287,7 +287,7 @@ def test_models_with_conditions_and_without_a_prior(cli, made) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["gan", "--start", "encoder"], "GAN has no encoder to start from; pass start='prior'"),
+        (["gan", "--start", "encoder"], "GAN has no encoder to start from; pass --start prior"),
         (
             ["vae", "--start", "middle"],
             "--start must be 'encoder', 'prior' or 'hybrid', got 'middle'",

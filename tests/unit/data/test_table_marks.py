@@ -92,7 +92,7 @@ def test_a_late_cell_is_named_with_its_row(late: str, tmp_path: Path) -> None:
             "a b\n" + "".join(f"r{i} 1 2\n" for i in range(300)) + "z 5\n",
             "a line has 2 of 3 fields",
         ),
-        ("a\n1,5\n2,5\n3,5\n", "specify --decimal"),
+        ("a\n1,5\n2,5\n3,5\n", "specify decimal=',' or separator=','"),
         ('a,b\n1,2\n3,"4"5\n5,6\n', "a quote ends in the middle"),
         ("a;b\n0.234;5,5\n2.345;6,5\n", "column 'b' holds text"),
         ("a;b\n" + "1,5;2,5\n" * 100 + "2,5;-\n7,5;3.75\n", "column 'b' holds '3.75' in row 101"),

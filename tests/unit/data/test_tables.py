@@ -29,8 +29,8 @@ def test_text_columns_are_declared_dropped_or_refused(frame):
         read(frame)
     for words in (
         "column 'team' holds text ('red', 'blue', 'green')",
-        "--categorical team",
-        "--drop 'team'",
+        "categorical=['team']",
+        "drop=['team']",
     ):
         assert words in str(caught.value)
     assert read(frame, drop="team").space.names == ("length", "count", "made")
