@@ -145,9 +145,8 @@ class KDE(Integrals):
         self.bounds = tuple(parse_bound(b) for b in bounds)
         if boundary == "renormalise" and not self.independent and self.shape != "product":
             raise InvalidValue(
-                "boundary 'renormalise' needs independent axes; "
-                f"use {setting('shape', 'product')}, the Gaussian, or"
-                f" {setting('boundary', 'reflect')}"
+                "boundary 'renormalise' needs independent axes; use the Gaussian,"
+                f" {setting('shape', 'product')} or {setting('boundary', 'reflect')}"
             )
         if not isinstance(self.bandwidth, str):
             self.accepts = self.accepts | {"constant", "single"}  # type: ignore[misc]
@@ -312,8 +311,7 @@ class KDE(Integrals):
             return self._condition_on_circles(a, b, values, bounds)
         if full and bounds.bounded:
             raise InvalidValue(
-                "a full bandwidth matrix with bounds has no closed conditional; use"
-                f" {setting('form', 'axes')}"
+                f"a full matrix with bounds has no closed conditional; use {setting('form', 'axes')}"
             )
         log_v = self.weights_.log() + self._log_bumps(b, values, bounds)
         if not bool((log_v > -math.inf).any()):
