@@ -311,7 +311,7 @@ class KDE(Integrals):
             return self._condition_on_circles(a, b, values, bounds)
         if full and bounds.bounded:
             raise InvalidValue(
-                f"a full matrix with bounds has no closed conditional; use {setting('form', 'axes')}"
+                f"full matrices with bounds have no conditional; use {setting('form', 'axes')}"
             )
         log_v = self.weights_.log() + self._log_bumps(b, values, bounds)
         if not bool((log_v > -math.inf).any()):
