@@ -34,14 +34,14 @@ def dcgan(batch: int = 64, steps: int = 10) -> list[dict[str, Any]]:
         "pushforward": lambda: _fit_dcgan(data, batch, steps, fast)[0],
         "plain loop": lambda: _plain_dcgan(data, batch, steps)[0],
     }
-    found = side_by_side(sides, rounds=3)
+    rates = side_by_side(sides, rounds=3)
     return [
         {
             "name": "dcgan-bf16" if fast else "dcgan",
             "what": f"DCGAN 64x64x3, batch {batch}, both players, {'bf16' if fast else 'float32'}",
             "against": "the plain float32 loop",
-            "images per second": {name: median(values) for name, values in found.items()},
-            "ratio": ratio(found["pushforward"], found["plain loop"]),
+            "images per second": {name: median(values) for name, values in rates.items()},
+            "ratio": ratio(rates["pushforward"], rates["plain loop"]),
             "target": 1.6 if fast else 1.1,
             "check": dcgan_curves(fast),
         }
@@ -55,12 +55,12 @@ def dcgan_curves(fast: bool, size: int = 32, batch: int = 32) -> dict[str, Any]:
     """
     data = _images(512, size)
     plain = torch.tensor([_plain_dcgan(data, batch, CURVE, seed)[1] for seed in range(SEEDS)])
-    own = torch.tensor([_fit_dcgan(data, batch, CURVE, fast, seed)[1] for seed in range(SEEDS)])
-    smooth = [curves.unfold(1, 5, 5).mean(2) for curves in (plain, own)]
-    apart = (smooth[1].mean(0) - smooth[0].mean(0)).abs() / smooth[0].std(0).clamp_min(0.02)
+    fitted = torch.tensor([_fit_dcgan(data, batch, CURVE, fast, seed)[1] for seed in range(SEEDS)])
+    smooth = [curves.unfold(1, 5, 5).mean(2) for curves in (plain, fitted)]
+    distance = (smooth[1].mean(0) - smooth[0].mean(0)).abs() / smooth[0].std(0).clamp_min(0.02)
     return {
-        "largest distance of mean curves, in sd over seeds": round(float(apart.max()), 2),
-        "agree": bool(apart.max() < 3),
+        "largest distance of mean curves, in sd over seeds": round(float(distance.max()), 2),
+        "agree": bool(distance.max() < 3),
     }
 
 
@@ -92,9 +92,11 @@ def _fit_dcgan(
             data,
             by=pf.Trainer(steps=steps, batch=batch, seed=seed, evaluate_every=10_000, **settings),
         )
-    told = [e for e in events if type(e).__name__ == "Progress"]
-    rate = (told[-1].samples - told[0].samples) / max(told[-1].seconds - told[0].seconds, 1e-9)
-    return rate, [e.terms["critic"] for e in told]
+    reports = [e for e in events if type(e).__name__ == "Progress"]
+    rate = (reports[-1].samples - reports[0].samples) / max(
+        reports[-1].seconds - reports[0].seconds, 1e-9
+    )
+    return rate, [e.terms["critic"] for e in reports]
 
 
 def _plain_dcgan(data: Tensor, batch: int, steps: int, seed: int = 0) -> tuple[float, list[float]]:
@@ -190,15 +192,15 @@ def gan_mlp(batch: int = 256, steps: int = 1000) -> list[dict[str, Any]]:
         rate, last["textbook loop"] = _plain_ring(data, batch, steps)
         return rate
 
-    found = side_by_side({"pushforward": ours, "textbook loop": theirs}, rounds=5)
+    rates = side_by_side({"pushforward": ours, "textbook loop": theirs}, rounds=5)
     agree = abs(last["pushforward"] - last["textbook loop"]) < 0.25
     return [
         {
             "name": "gan-mlp",
             "what": f"GAN 2-128-128-2 on the ring, batch {batch}, with run folder, log and listener",
             "against": "a loop with a DataLoader, plain Adam and .item() at every step",
-            "samples per second": {name: median(values) for name, values in found.items()},
-            "ratio": ratio(found["pushforward"], found["textbook loop"]),
+            "samples per second": {name: median(values) for name, values in rates.items()},
+            "ratio": ratio(rates["pushforward"], rates["textbook loop"]),
             "target": 1.3,
             "check": {
                 **{f"critic's loss, {name}": round(value, 3) for name, value in last.items()},

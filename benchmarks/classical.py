@@ -44,19 +44,19 @@ def timed(
 def row(
     name: str,
     what: str,
-    found: dict[str, list[float]],
+    timings: dict[str, list[float]],
     theirs: str,
     target: float | None,
     check: Row,
 ) -> Row:
     """One row of the table: their time relative to ours."""
-    times = {side: median(values) for side, values in found.items()}
+    times = {side: median(values) for side, values in timings.items()}
     return {
         "name": name,
         "what": what,
         "seconds": times,
         "check": check,
-        "ratio": ratio(found[theirs], found["pushforward"]),
+        "ratio": ratio(timings[theirs], timings["pushforward"]),
         "target": target,
     }
 
@@ -91,14 +91,14 @@ def pca_memory(n: int = 200_000, d: int = 784, k: int = 50, rounds: int = 3) -> 
         "pushforward": lambda: pf.PCA(k).fit(x),
         "scikit-learn": lambda: PCA(k, svd_solver="covariance_eigh").fit(x),
     }
-    found, last = timed(sides, rounds)
+    timings, last = timed(sides, rounds)
     gap = apart(last["pushforward"].components_, last["scikit-learn"].components_)
     check = {"sine between the subspaces": gap, "agree": gap < 1e-6}
     return [
         row(
             "pca-memory",
             f"PCA of {n} x {d} to {k}, float64, covariance_eigh",
-            found,
+            timings,
             "scikit-learn",
             1,
             check,
@@ -122,7 +122,9 @@ def pca_streaming(n: int = 200_000, d: int = 784, k: int = 50, rounds: int = 3) 
         np.save(path, spectrum_data(n, d))
         mapped = np.load(path, mmap_mode="r")
         ours = {p: lambda p=p: pf.PCA(k, precision=p).fit(mapped) for p in ("float32", "float64")}
-        found, last = timed({**ours, "scikit-learn": lambda: IncrementalPCA(k).fit(mapped)}, rounds)
+        timings, last = timed(
+            {**ours, "scikit-learn": lambda: IncrementalPCA(k).fit(mapped)}, rounds
+        )
         exact = PCA(k, svd_solver="covariance_eigh").fit(np.asarray(mapped)).components_
     gaps = {side: apart(model.components_, exact) for side, model in last.items()}
     rows = []
@@ -139,7 +141,7 @@ def pca_streaming(n: int = 200_000, d: int = 784, k: int = 50, rounds: int = 3) 
         what = (
             f"PCA of {n} x {d} to {k} from disk, float64, products in {precision}, IncrementalPCA"
         )
-        times = {"pushforward": found[precision], "scikit-learn": found["scikit-learn"]}
+        times = {"pushforward": timings[precision], "scikit-learn": timings["scikit-learn"]}
         rows.append(row(name, what, times, "scikit-learn", target, check))
     return rows
 
@@ -186,19 +188,19 @@ def traced_side_by_side(
     precision: str,
     other: dict[str, Callable[[], list[float]]],
     target: float,
-    near: float,
+    tolerance: float,
     rounds: int,
 ) -> list[Row]:
     """Time our passes and theirs, which must have the same log-likelihood before every M step."""
     (theirs,) = other
     with quiet():
-        found, last = timed(
+        timings, last = timed(
             {"pushforward": lambda: traced_gmm(x, means, steps, precision), **other}, rounds
         )
     gap = float(np.abs(np.subtract(last["pushforward"], last[theirs])).max())
-    check = {"log-likelihood of every pass, apart, nats a row": gap, "agree": gap < near}
+    check = {"log-likelihood of every pass, apart, nats a row": gap, "agree": gap < tolerance}
     what = f"GMM full, {x.shape[0]} x {x.shape[1]}, {len(means)} components, {steps} passes, {precision}"
-    return [row(f"gmm-{precision}", what, found, theirs, target, check)]
+    return [row(f"gmm-{precision}", what, timings, theirs, target, check)]
 
 
 def gmm_float64(
@@ -301,7 +303,7 @@ def kmeans(n: int = 1_000_000, d: int = 16, k: int = 64, rounds: int = 5) -> lis
             side: fewest(lambda p, run=run: inertia(run(p)) <= goal, model.n_iter_)
             for side, run in runs.items()
         }
-        found, last = timed(
+        timings, last = timed(
             {side: lambda run=run, p=passes[side]: run(p) for side, run in runs.items()}, rounds
         )
     values = {side: inertia(centres) for side, centres in last.items()}
@@ -311,7 +313,7 @@ def kmeans(n: int = 1_000_000, d: int = 16, k: int = 64, rounds: int = 5) -> lis
         gap = values["pushforward"] / values[side] - 1
         check = {"passes": passes, "inertia, relative to theirs": gap}
         agree = abs(gap) < 1e-5 and max(values.values()) <= goal
-        rows.append(row(f"kmeans-vs-{side}", what, found, side, 1, {**check, "agree": agree}))
+        rows.append(row(f"kmeans-vs-{side}", what, timings, side, 1, {**check, "agree": agree}))
     return rows
 
 

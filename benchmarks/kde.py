@@ -51,11 +51,11 @@ def direct64(
         else weights / weights.sum()
     )
     constant = w.log() - x.shape[1] * (h.log() + 0.5 * math.log(2 * math.pi))
-    found = []
+    blocks = []
     for block in queries.split(200):
         squares = (block[:, None, :] - x[None]).square().sum(2)
-        found.append(torch.logsumexp(constant - 0.5 * squares / h.square(), 1))
-    return torch.cat(found)
+        blocks.append(torch.logsumexp(constant - 0.5 * squares / h.square(), 1))
+    return torch.cat(blocks)
 
 
 def float32_products(
@@ -84,8 +84,8 @@ def float32_products(
 
 def worst(log_density: Tensor, exact: Tensor) -> float:
     """The largest relative error of f where f > 1e-12 of its largest value."""
-    there = exact > exact.max() + math.log(1e-12)
-    return float(torch.expm1(log_density - exact)[there].abs().max())
+    relevant = exact > exact.max() + math.log(1e-12)
+    return float(torch.expm1(log_density - exact)[relevant].abs().max())
 
 
 def scikit_learn() -> list[Row]:
@@ -96,7 +96,7 @@ def scikit_learn() -> list[Row]:
     from sklearn.neighbors import KernelDensity
 
     x, queries = mixture(POINTS), mixture(QUERIES, seed=1)
-    some = queries[:500]
+    subset = queries[:500]
     rows = []
     for divisor, target in ((1, 100.0), (5, None), (20, None)):
         h = scott(x) / divisor
@@ -115,10 +115,10 @@ def scikit_learn() -> list[Row]:
                 )
             )
 
-        found = side_by_side(
+        timings = side_by_side(
             {"pushforward": ours, "scikit-learn": theirs}, rounds=3 if divisor == 1 else 1
         )
-        exact = direct64(x, some, h)
+        exact = direct64(x, subset, h)
         error, other = worst(last["ours"][:500], exact), worst(last["theirs"][:500], exact)
         label = "Scott's h" if divisor == 1 else f"Scott's h / {divisor}"
         rows.append(
@@ -126,8 +126,8 @@ def scikit_learn() -> list[Row]:
                 "name": f"kde-2d-{divisor}",
                 "what": f"KDE, 2-D, {POINTS} points, {QUERIES} queries, {label}",
                 "against": "scikit-learn at rtol 1e-3",
-                "seconds": {k: median(v) for k, v in found.items()},
-                "ratio": ratio(found["scikit-learn"], found["pushforward"]),
+                "seconds": {k: median(v) for k, v in timings.items()},
+                "ratio": ratio(timings["scikit-learn"], timings["pushforward"]),
                 "target": target,
                 "check": {
                     "relative error": error,
@@ -148,23 +148,23 @@ def weighted() -> list[Row]:
     stream = torch.Generator().manual_seed(2)
     weights = torch.rand(POINTS, generator=stream, dtype=torch.float64)
     local = 7.0 ** (torch.rand(POINTS, generator=stream, dtype=torch.float64) - 0.5)
-    h, some = scott(x), queries[:500]
+    h, subset = scott(x), queries[:500]
     cases: list[tuple[str, str, float, float, Callable[[], Tensor], Callable[[], Tensor], Tensor]] = [
         (
             "kde-weighted", "weights", 25.0, 1e-8,
             lambda: KernelSums(x, h, weights=weights, tolerance=1e-9).log_density(queries),
             lambda: float32_products(x, queries, h, weights),
-            direct64(x, some, h, weights),
+            direct64(x, subset, h, weights),
         ),
         (
             "kde-per-point", "per-point bandwidths spanning a factor of 7", 4.0, 1e-6,
             lambda: KernelSums(x, h, local=local, tolerance=1e-7).log_density(queries),
             lambda: float32_products(x, queries, h * local),
-            direct64(x, some, h * local),
+            direct64(x, subset, h * local),
         ),
     ]  # fmt: skip
     rows = []
-    for name, what, target, asked, ours, theirs, exact in cases:
+    for name, what, target, required, ours, theirs, exact in cases:
         last: dict[str, Tensor] = {}
         sides = {
             "pushforward": lambda ours=ours, last=last: seconds(lambda: last.update(ours=ours())),
@@ -172,7 +172,7 @@ def weighted() -> list[Row]:
                 lambda: last.update(theirs=theirs())
             ),
         }
-        found = side_by_side(sides, rounds=3)  # type: ignore[arg-type]
+        timings = side_by_side(sides, rounds=3)  # type: ignore[arg-type]
         error, other = (
             worst(last["ours"][:500], exact),
             worst(last["theirs"][:500].double().log(), exact),
@@ -182,14 +182,14 @@ def weighted() -> list[Row]:
                 "name": name,
                 "what": f"KDE, 2-D, {POINTS} points, {QUERIES} queries, {what}",
                 "against": "direct float32 sums as matrix products",
-                "seconds": {k: median(v) for k, v in found.items()},
-                "ratio": ratio(found["float32 products"], found["pushforward"]),
+                "seconds": {k: median(v) for k, v in timings.items()},
+                "ratio": ratio(timings["float32 products"], timings["pushforward"]),
                 "target": target,
                 "check": {
                     "relative error": error,
                     "float32's": other,
-                    "asked": asked,
-                    "agree": error <= asked,
+                    "asked": required,
+                    "agree": error <= required,
                 },
             }
         )
@@ -214,12 +214,12 @@ print(json.dumps({"seconds": took, "peak": peak, "some": value[:20].tolist(), "h
 
 def million() -> list[Row]:
     """A million points at a million queries: seconds, and the process's peak memory."""
-    found = [json.loads(child(_MILLION)) for _ in range(3)]
-    exact = direct64(mixture(1_000_000), mixture(1_000_000, seed=1)[:20], found[0]["h"])
-    error = worst(torch.tensor(found[0]["some"], dtype=torch.float64), exact)
+    runs = [json.loads(child(_MILLION)) for _ in range(3)]
+    exact = direct64(mixture(1_000_000), mixture(1_000_000, seed=1)[:20], runs[0]["h"])
+    error = worst(torch.tensor(runs[0]["some"], dtype=torch.float64), exact)
     what = "KDE, 2-D, a million points at a million queries"
     check = {"relative error": error, "asked": 1e-6, "agree": error <= 1e-6}
-    took, peak = [f["seconds"] for f in found], [f["peak"] for f in found]
+    took, peak = [f["seconds"] for f in runs], [f["peak"] for f in runs]
 
     def row(name: str, values: list[float], unit: str, target: float) -> Row:
         spread = {
@@ -261,17 +261,17 @@ def eight_dimensions() -> list[Row]:
         ),
         "scikit-learn": lambda: seconds(theirs),
     }
-    found = side_by_side(sides, rounds=3)
-    apart = float((last["ours"] - last["theirs"]).abs().max())
+    timings = side_by_side(sides, rounds=3)
+    difference = float((last["ours"] - last["theirs"]).abs().max())
     return [
         {
             "name": "kde-8d",
             "what": "KDE, 8-D, 20 000 points, 2 000 queries",
             "against": "scikit-learn",
-            "seconds": {k: median(v) for k, v in found.items()},
-            "ratio": ratio(found["scikit-learn"], found["pushforward"]),
+            "seconds": {k: median(v) for k, v in timings.items()},
+            "ratio": ratio(timings["scikit-learn"], timings["pushforward"]),
             "target": 2.0,
-            "check": {"largest difference of log f": apart, "agree": apart < 1e-8},
+            "check": {"largest difference of log f": difference, "agree": difference < 1e-8},
         }
     ]
 

@@ -34,8 +34,8 @@ def digits() -> tuple[Tensor, Tensor, str]:
 
     They are MNIST, or a substitute of the same size.
     """
-    given = os.environ.get("PUSHFORWARD_DATA")
-    folder = (Path(given) if given else Path(__file__).parents[2] / "shared" / "data") / "mnist"
+    setting = os.environ.get("PUSHFORWARD_DATA")
+    folder = (Path(setting) if setting else Path(__file__).parents[2] / "shared" / "data") / "mnist"
     if not folder.is_dir():
         stream = torch.Generator().manual_seed(0)
         coarse = torch.randn(2 * DIGITS, 1, 7, 7, generator=stream)
@@ -45,15 +45,15 @@ def digits() -> tuple[Tensor, Tensor, str]:
             x[DIGITS:],
             "thresholded smooth noise in place of MNIST, which is not available",
         )
-    found = []
+    images = []
     for name in ("train", "t10k"):
         with gzip.open(folder / f"{name}-images-idx3-ubyte.gz") as file:
             pixels = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 1, 28, 28)
         share = torch.from_numpy(pixels.copy()).float() / 255
-        found.append(
+        images.append(
             (torch.rand(share.shape, generator=torch.Generator().manual_seed(0)) < share).float()
         )
-    return found[0], found[1], "MNIST, binarised once"
+    return images[0], images[1], "MNIST, binarised once"
 
 
 def briefly(x: Tensor, steps: int = 2000) -> pf.VAE:
@@ -158,7 +158,7 @@ def annealing(
 
         return few * temperatures / seconds(work)
 
-    found = side_by_side({"pushforward": ours, "one chain at a time": theirs}, rounds=rounds)
+    timings = side_by_side({"pushforward": ours, "one chain at a time": theirs}, rounds=rounds)
     # Many temperatures would be needed for close agreement of log p(x);
     # the mean log-weight agrees at any number of them.
     each = [one_chain(model, u[:1], betas, leapfrogs, stream, 0.2) for _ in range(10)]
@@ -181,9 +181,9 @@ def annealing(
             "name": "ais",
             "what": f"AIS, moves of chains a second: {rows} observations x {chains} chains, {temperatures} temperatures; {data}",
             "against": "a loop over temperatures with one chain of one observation",
-            "moves per second": {name: median(values) for name, values in found.items()},
+            "moves per second": {name: median(values) for name, values in timings.items()},
             "check": check,
-            "ratio": ratio(found["pushforward"], found["one chain at a time"]),
+            "ratio": ratio(timings["pushforward"], timings["one chain at a time"]),
             "target": 10,
         }
     ]

@@ -137,13 +137,13 @@ def compare(name: str) -> Callable[[], list[dict[str, Any]]]:
             "before": lambda: _seconds(Path(before).resolve(), code),
             "now": lambda: _seconds(HERE, code),
         }
-        found = side_by_side(sides, rounds=ROUNDS)
+        timings = side_by_side(sides, rounds=ROUNDS)
         row = {
             "name": f"before-{name}",
             "what": what,
             "against": "an earlier checkout of this package",
-            "seconds": {side: median(values) for side, values in found.items()},
-            "ratio": ratio(found["before"], found["now"]),
+            "seconds": {side: median(values) for side, values in timings.items()},
+            "ratio": ratio(timings["before"], timings["now"]),
             "target": None,
         }
         return [row]

@@ -36,8 +36,8 @@ def vae_throughput() -> list[dict[str, Any]]:
 
     def kept(name: str, fit: Callable[[], tuple[float, float]]) -> Callable[[], float]:
         def rate() -> float:
-            found, losses[name] = fit()
-            return found
+            throughput, losses[name] = fit()
+            return throughput
 
         return rate
 
@@ -50,8 +50,8 @@ def vae_throughput() -> list[dict[str, Any]]:
         "bare loop": lambda: _bare_loop(data),
         "matrix products": _matrix_products,
     }
-    found = side_by_side(sides, rounds=5)
-    shared = {"samples per second": {name: median(values) for name, values in found.items()}}
+    throughput = side_by_side(sides, rounds=5)
+    shared = {"samples per second": {name: median(values) for name, values in throughput.items()}}
     rows = []
     for precision in ("bfloat16", "float32"):
         ours = f"pushforward, {precision}"
@@ -68,7 +68,7 @@ def vae_throughput() -> list[dict[str, Any]]:
                 "what": what,
                 **shared,
                 "check": check,
-                "ratio": ratio(found[ours], found[other]),
+                "ratio": ratio(throughput[ours], throughput[other]),
             }
             rows.append(
                 {**row, "target": target}
@@ -192,7 +192,7 @@ def _bare_loop(data: torch.Tensor, epochs: int = 1) -> float:
 def _matrix_products(steps: int = 500) -> float:
     """Samples per second of a step's matrix products alone, forward and backward."""
     layers = [(WIDTH, HIDDEN), (HIDDEN, 2 * LATENT), (LATENT, HIDDEN), (HIDDEN, WIDTH)]
-    held = [
+    buffers = [
         (
             torch.randn(BATCH, i),
             torch.randn(i, o),
@@ -205,7 +205,7 @@ def _matrix_products(steps: int = 500) -> float:
     ]
     began = time.perf_counter()
     for _ in range(steps):
-        for n, (x, w, g, out, dw, dx) in enumerate(held):
+        for n, (x, w, g, out, dw, dx) in enumerate(buffers):
             torch.mm(x, w, out=out)
             torch.mm(x.T, g, out=dw)
             if n:
@@ -229,7 +229,7 @@ def import_time() -> list[dict[str, Any]]:
             name: lambda line=line: float(child(timed.format(line)))
             for name, line in (("pushforward", statement), ("torch", "import torch"))
         }
-        found = side_by_side(sides, rounds=9)  # type: ignore[arg-type]
+        timings = side_by_side(sides, rounds=9)  # type: ignore[arg-type]
         look = f"{statement}; import sys; print([m for m in ('matplotlib', 'sklearn', 'pandas', 'lightning', 'lightning_fabric') if m in sys.modules])"
         heavy = child(look).strip()
         rows.append(
@@ -239,8 +239,8 @@ def import_time() -> list[dict[str, Any]]:
                 if kind == "bare"
                 else "`import pushforward`, four models and the trainer named",
                 "against": "`import torch`",
-                "seconds": {name: median(values) for name, values in found.items()},
-                "ratio": ratio(found["pushforward"], found["torch"]),
+                "seconds": {name: median(values) for name, values in timings.items()},
+                "ratio": ratio(timings["pushforward"], timings["torch"]),
                 "target": 1.15,
                 "better": "lower",
                 "check": {"heavy modules": heavy, "agree": heavy == "[]"},
@@ -293,23 +293,23 @@ def streaming(gigabytes: float = 8.0, samples: int = 400_000) -> list[dict[str, 
         memory: list[float] = []
 
         def mapped() -> float:
-            found = run("mapped")
-            memory.append(found["peak_gb"])
-            return found["rate"]
+            result = run("mapped")
+            memory.append(result["peak_gb"])
+            return result["rate"]
 
-        found = side_by_side(
+        throughput = side_by_side(
             {"mapped": mapped, "resident": lambda: run("resident")["rate"]}, rounds=3
         )
     finally:
         shutil.rmtree(folder)
-    rates = {name: median(values) for name, values in found.items()}
+    rates = {name: median(values) for name, values in throughput.items()}
     what = f"VAE {WIDTH}-{HIDDEN}-{LATENT} on a memory map of {gigabytes:g} GB ({rows} rows)"
     return [
         {
             "name": "stream-rate",
             "what": what,
             "samples per second": rates,
-            "ratio": ratio(found["mapped"], found["resident"]),
+            "ratio": ratio(throughput["mapped"], throughput["resident"]),
             "target": 0.8,
         },
         {

@@ -43,11 +43,11 @@ def side_by_side(sides: dict[str, Callable[[], float]], rounds: int = 5) -> dict
     """Each side's number, once per round, sides in turn. A warm-up round is discarded."""
     for work in sides.values():
         work()
-    found: dict[str, list[float]] = {name: [] for name in sides}
+    numbers: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(rounds):
         for name, work in sides.items():
-            found[name].append(work())
-    return found
+            numbers[name].append(work())
+    return numbers
 
 
 def ratio(numerator: Sequence[float], denominator: Sequence[float]) -> dict[str, float]:

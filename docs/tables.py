@@ -231,8 +231,8 @@ def _changed(on: list[dict[str, Any]], off: list[dict[str, Any]], balanced: bool
         for (change, width), digits in zip(changes.values(), (1, 2, 3))
     ]
     cells += ["n/a"] * balanced
-    few = f" ({_count(len(on), 'seed')})" if len(on) < len(off) else ""
-    return " | ".join([*cells, ablation.verdict(changes, means, ideal) + few])
+    remark = f" ({_count(len(on), 'seed')})" if len(on) < len(off) else ""
+    return " | ".join([*cells, ablation.verdict(changes, means, ideal) + remark])
 
 
 WITHOUT = {"none": "no hack, non-saturating", "minimax": "no hack, minimax"}
@@ -258,7 +258,7 @@ def gans_against_vaes() -> str:
             for name in columns
         ]
         lines.append(f"| {text} | " + " | ".join(cells) + " |")
-    few = (
+    remark = (
         f"log p is estimated on {recipe.ROWS} images and the gap on {recipe.DRAWN} simulated ones, "
         "all other measures use all images; the VAE's samples are without noise"
     )
@@ -266,7 +266,7 @@ def gans_against_vaes() -> str:
         [
             *lines,
             "",
-            f"{record['description']}, {_count(len(seeds), 'seed')}, median (range); {few}.",
+            f"{record['description']}, {_count(len(seeds), 'seed')}, median (range); {remark}.",
         ]
     )
 
@@ -276,8 +276,8 @@ def _over_seeds(kind: str, values: list[float]) -> str:
         return "–"
     if kind == "failed":
         return f"{sum(values):.0f} of {len(values)}"
-    whole = ("parameters", "images shown", "CPU seconds", "own bound", "log p", "fid")
-    digits = 0 if kind in whole else 3 if kind == "suspicious" else 2
+    integers = ("parameters", "images shown", "CPU seconds", "own bound", "log p", "fid")
+    digits = 0 if kind in integers else 3 if kind == "suspicious" else 2
     sign = "≥ " if kind in ("own bound", "log p") else ""
     spread = (
         f" ({min(values):.{digits}f} to {max(values):.{digits}f})"

@@ -28,31 +28,31 @@ def normal(seed: int) -> Mapping[str, Any]:
         "vanilla: ": line.vanilla(x, seed=seed).sample(line.DRAWS, rng=derive(seed, "samples")),
         "untrained: ": line.untrained(seed),
     }
-    found: dict[str, Any] = {"steps": line.STEPS}
-    for who, drawn in samples.items():
-        records = line.measured(drawn, seed)
-        found[f"{who}KS distance"] = records["KS distance"].value
-        found[f"{who}|error of the mean|"] = abs(records["mean"].value - line.MEAN)
-        found[f"{who}standard deviation"] = records["standard deviation"].value
-    return found
+    results: dict[str, Any] = {"steps": line.STEPS}
+    for who, sample in samples.items():
+        records = line.measured(sample, seed)
+        results[f"{who}KS distance"] = records["KS distance"].value
+        results[f"{who}|error of the mean|"] = abs(records["mean"].value - line.MEAN)
+        results[f"{who}standard deviation"] = records["standard deviation"].value
+    return results
 
 
 def mixture(name: str, seed: int) -> Mapping[str, Any]:
     """Modes, high quality and reverse KL of 2500 samples, by player of the recipe `modes`."""
-    found: dict[str, Any] = {"steps": several.SETS[name].steps}
+    results: dict[str, Any] = {"steps": several.SETS[name].steps}
     for player in several.PLAYERS[name]:
-        drawn = several.learn(
+        sample = several.learn(
             name, player, seed=seed, folder=run_folder(RUNS, f"gan-{name}-{player}-{seed}")
         ).sample(several.DRAWS, rng=derive(seed, "samples"))
-        count, good, divergence = several.measured(drawn, name, seed)
-        found[f"{player}: modes"] = count.value
-        found[f"{player}: high quality"] = good.value
-        found[f"{player}: reverse KL, nats"] = divergence.value
-    found["ideal: high quality"], found["ideal: reverse KL, nats"] = (
+        count, good, divergence = several.measured(sample, name, seed)
+        results[f"{player}: modes"] = count.value
+        results[f"{player}: high quality"] = good.value
+        results[f"{player}: reverse KL, nats"] = divergence.value
+    results["ideal: high quality"], results["ideal: reverse KL, nats"] = (
         good.details["ideal"],
         divergence.details["ideal"],
     )
-    return found
+    return results
 
 
 def ring(seed: int) -> Mapping[str, Any]:

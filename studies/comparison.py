@@ -24,68 +24,72 @@ SHORTER = 0.5
 PLAIN = "DCGAN without noise"
 
 
-def both(seed: int) -> Mapping[str, Any]:
+def gan_and_vae(seed: int) -> Mapping[str, Any]:
     """One run of a VAE and a GAN on MNIST: all measures, and those of real images."""
-    held = images.album("mnist", 0)
-    features = images.judge(held)
-    trial, real = against.compare(held, features, seed), against.yardstick(held, features)
-    found: dict[str, Any] = {
+    dataset = images.album("mnist", 0)
+    features = images.judge(dataset)
+    trial, real = against.compare(dataset, features, seed), against.yardstick(dataset, features)
+    results: dict[str, Any] = {
         "images shown": against.SAMPLES,
         "features": features.label,
-        "test images": len(held.test),
+        "test images": len(dataset.test),
     }
-    found |= {f"{against.REAL}: {kind}": record.value for kind, record in real.items()}
-    for name, row in trial.found.items():
-        found |= {f"{name}: {kind}": record.value for kind, record in row.items()}
-        found[f"{name}: why it failed"] = row["failed"].details["reason"]
-    return found
+    results |= {f"{against.REAL}: {kind}": record.value for kind, record in real.items()}
+    for name, row in trial.records.items():
+        results |= {f"{name}: {kind}": record.value for kind, record in row.items()}
+        results[f"{name}: why it failed"] = row["failed"].details["reason"]
+    return results
 
 
-def drawn(
+def compare_images(
     seed: int,
     names: Sequence[str] = ("mnist", "cifar10-batch1"),
     budget: float = 1.0,
     makers: Mapping[str, images.Maker] = images.MAKERS,
 ) -> Mapping[str, Any]:
     """The measures of the recipe `images` on each named set, for `makers`."""
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for name in names:
-        held = images.album(name, 0)
-        features = images.judge(held)
-        found[f"{name}: features"] = features.label
-        found[f"{name}: held-out labels that the features' classifier knows"] = features.facts[
+        dataset = images.album(name, 0)
+        features = images.judge(dataset)
+        results[f"{name}: features"] = features.label
+        results[f"{name}: held-out labels that the features' classifier knows"] = features.facts[
             "accuracy"
         ]
-        rows = {"trained on": images.likeness(held, held.training_rows(len(held.test)), features)}
+        rows = {
+            "trained on": images.likeness(
+                dataset, dataset.training_rows(len(dataset.test)), features
+            )
+        }
         for who, maker in makers.items():
-            model, seconds = images.learn(maker, held, seed, budget)
-            samples = model.sample(len(held.test), rng=seed)
+            model, seconds = images.learn(maker, dataset, seed, budget)
+            samples = model.sample(len(dataset.test), rng=seed)
             rows[who] = {
-                **images.likeness(held, samples, features, memory=True),
+                **images.likeness(dataset, samples, features, memory=True),
                 "CPU seconds": seconds,
             }
-            found[f"{name}, {who}: images shown"] = round(budget * maker.shown)
-        found |= {
+            results[f"{name}, {who}: images shown"] = round(budget * maker.shown)
+        results |= {
             f"{name}, {who}: {kind}": record.value
             for who, row in rows.items()
             for kind, record in row.items()
         }
-    return found
+    return results
 
 
-def few(seed: int) -> Mapping[str, Any]:
+def few_images(seed: int) -> Mapping[str, Any]:
     """DCGAN on the first 500 digits, with three augmentations of the critic's input.
 
     They are none, shifts, and affine maps.
     """
-    whole = images.album("mnist", 0)
-    features = images.judge(whole)
-    x = whole.training_rows(FEW)
-    held = replace(whole, train=pf.Arrays(x, space=whole.space, name=f"mnist[:{FEW}]"))
-    found: dict[str, Any] = {"features": features.label, "images to learn from": FEW}
-    found |= {
+    full = images.album("mnist", 0)
+    features = images.judge(full)
+    x = full.training_rows(FEW)
+    dataset = replace(full, train=pf.Arrays(x, space=full.space, name=f"mnist[:{FEW}]"))
+    results: dict[str, Any] = {"features": features.label, "images to learn from": FEW}
+    results |= {
         f"trained on: {kind}": record.value
-        for kind, record in images.likeness(held, x, features).items()
+        for kind, record in images.likeness(dataset, x, features).items()
     }
     for name, shown in {
         "as they are": (),
@@ -95,13 +99,15 @@ def few(seed: int) -> Mapping[str, Any]:
         maker = images.Maker(
             partial(pf.DCGAN, latent=64, width=16, critic_augment=shown), FEW_SHOWN
         )
-        model, seconds = images.learn(maker, held, seed, 1.0)
-        row = images.likeness(held, model.sample(len(held.test), rng=seed), features, memory=True)
-        found |= {
+        model, seconds = images.learn(maker, dataset, seed, 1.0)
+        row = images.likeness(
+            dataset, model.sample(len(dataset.test), rng=seed), features, memory=True
+        )
+        results |= {
             f"{name}: {kind}": record.value
             for kind, record in {**row, "CPU seconds": seconds}.items()
         }
-    return found
+    return results
 
 
 STUDIES = [
@@ -109,14 +115,14 @@ STUDIES = [
         "gans-against-vaes",
         f"VAE and DCGAN of as many parameters on MNIST, {against.SAMPLES:,} images shown to each,"
         " 2000 test digits",
-        both,
+        gan_and_vae,
         seeds=5,
         needs="mnist",
     ),
     Study(
         "gan-images",
         "DCGAN and R3GAN of minutes on MNIST and on batch 1 of CIFAR-10, 2000 held-out images",
-        drawn,
+        compare_images,
         seeds=5,
         needs="cifar10",
     ),
@@ -124,7 +130,7 @@ STUDIES = [
         "gan-images-longer",
         f"DCGAN and R3GAN on MNIST, {LONGER:.0f} times as long as in gan-images, 2000 held-out"
         " images",
-        partial(drawn, names=("mnist",), budget=LONGER),
+        partial(compare_images, names=("mnist",), budget=LONGER),
         seeds=1,
         needs="mnist",
     ),
@@ -133,7 +139,7 @@ STUDIES = [
         "DCGAN, its critic shown no noise or noise that fades, and R3GAN on batch 1 of CIFAR-10 at"
         " 64 pixels, half as many images shown as in gan-images, 2000 held-out images",
         partial(
-            drawn,
+            compare_images,
             names=("cifar10-batch1@64",),
             budget=SHORTER,
             makers={PLAIN: replace(images.MAKERS["DCGAN"], large=None), **images.MAKERS},
@@ -145,7 +151,7 @@ STUDIES = [
         "few-images",
         f"DCGAN on {FEW} digits of MNIST, {FEW_SHOWN:,} images shown, critic_augment none,"
         " crop(padding=2) or affine, 2000 test digits",
-        few,
+        few_images,
         seeds=3,
         needs="mnist",
     ),

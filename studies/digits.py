@@ -48,27 +48,27 @@ def codes(seed: int, make: Callable[[], InfoGAN]) -> Mapping[str, Any]:
 
     Categories of unseen digits are matched with labels one to one.
     """
-    held = album("mnist", seed, recipe.TEST)
+    dataset = album("mnist", seed, recipe.TEST)
     began = time.process_time()
-    model = recipe.learn(make, held.train, seed)
-    spent = time.process_time() - began
-    category = model.parts(recipe.codes(model, held.test)).categories[0].argmax(1)
-    found = recipe.measured(model, held, category)
+    model = recipe.learn(make, dataset.train, seed)
+    seconds = time.process_time() - began
+    category = model.parts(recipe.codes(model, dataset.test)).categories[0].argmax(1)
+    results = recipe.measured(model, dataset, category)
     return {
         "images shown": recipe.shown(),
-        "training CPU seconds": spent,
-        "error of the category, best matching": found["error, best matching"].value,
-        "standard error": found["error, best matching"].error,
-        "purity": found["purity"].value,
-        "L_I of the category, nats": found["L_I"].value,
+        "training CPU seconds": seconds,
+        "error of the category, best matching": results["error, best matching"].value,
+        "standard error": results["error, best matching"].error,
+        "purity": results["purity"].value,
+        "L_I of the category, nats": results["L_I"].value,
     }
 
 
 def stacks(n: int, seed: int) -> Tensor:
     """Images of three random training digits, one per channel: (n, 3, 28, 28), levels."""
     x, _ = digits_of("mnist")
-    picked = integers(len(x), (n, 3), rng=generator(derive(seed, "stacks")))
-    return x[:, 0][picked]
+    rows = integers(len(x), (n, 3), rng=generator(derive(seed, "stacks")))
+    return x[:, 0][rows]
 
 
 def judge_of_digits() -> tuple[Classifier, float]:
@@ -81,9 +81,12 @@ def judge_of_digits() -> tuple[Classifier, float]:
 
 def stacked(seed: int, packing: int) -> Mapping[str, Any]:
     """A DCGAN whose critic sees `packing` images at once, counted repeatedly in training."""
-    x, (network, known) = stacks(STACKS, seed), judge_of_digits()
-    found: dict[str, Any] = {"classifier's accuracy on single test digits": known, "width": WIDTH}
-    run, spent = RUNS / f"stacked-{packing}-{seed}", 0.0
+    x, (network, accuracy) = stacks(STACKS, seed), judge_of_digits()
+    results: dict[str, Any] = {
+        "classifier's accuracy on single test digits": accuracy,
+        "width": WIDTH,
+    }
+    run, seconds = RUNS / f"stacked-{packing}-{seed}", 0.0
     for epochs in LEGS:
         began = time.process_time()
         if epochs == LEGS[0]:
@@ -91,7 +94,7 @@ def stacked(seed: int, packing: int) -> Mapping[str, Any]:
         else:
             by = pf.Trainer(resume=run, epochs=epochs)
         model = fit_model(pf.DCGAN(width=WIDTH, packing=packing), x, by=by)
-        spent += time.process_time() - began
+        seconds += time.process_time() - began
         kinds = torch.cat(
             [
                 kinds_of(model.sample(DRAWN // 26, rng=derive(seed, "samples", i)), network)
@@ -107,16 +110,16 @@ def stacked(seed: int, packing: int) -> Mapping[str, Any]:
         now = {
             "modes of 1000": count.value,
             "reverse KL, nats": divergence.value,
-            "training CPU seconds": spent,
+            "training CPU seconds": seconds,
         }
-        found |= {f"{name} after {epochs} epochs": value for name, value in now.items()}
-        found["ideal: reverse KL, nats"] = divergence.details["ideal"]
+        results |= {f"{name} after {epochs} epochs": value for name, value in now.items()}
+        results["ideal: reverse KL, nats"] = divergence.details["ideal"]
         print(
             f"  {epochs} epochs: {count.value:.0f} modes, reverse KL {divergence.value:.3f},"
-            f" {spent:.0f} CPU seconds",
+            f" {seconds:.0f} CPU seconds",
             flush=True,
         )
-    return {**found, **now, "epochs": epochs}
+    return {**results, **now, "epochs": epochs}
 
 
 def kinds_of(images: Tensor, network: Classifier) -> Tensor:

@@ -104,7 +104,7 @@ def best(name: str) -> tuple[float, float, float]:
     """The μ and σ of the least divergence, and that divergence."""
     exact = {"xatol": 1e-6, "fatol": 1e-10}
     starts = [(mean, math.log(sd)) for mean, sd in STARTS if value(name, mean, sd) < WORST]
-    found = [
+    results = [
         minimize(
             lambda a: min(value(name, a[0], math.exp(a[1])), WORST),
             s,
@@ -113,48 +113,50 @@ def best(name: str) -> tuple[float, float, float]:
         )
         for s in starts
     ]
-    least = min(found, key=lambda r: float(r.fun))
-    return float(least.x[0]), math.exp(least.x[1]), float(least.fun)
+    minimum = min(results, key=lambda r: float(r.fun))
+    return float(minimum.x[0]), math.exp(minimum.x[1]), float(minimum.fun)
 
 
 def fits(seed: int) -> Mapping[str, Any]:
     """Fit by all nine divergences, and measure every fit by all nine."""
-    learnt = {name: learn(name, seed) for name in NAMES}
-    found: dict[str, Any] = {"steps": STEPS}
-    own = 0
-    for name, (mean, sd) in learnt.items():
-        wanted = best(name)
-        column = {other: value(name, *learnt[other]) for other in NAMES}
+    parameters = {name: learn(name, seed) for name in NAMES}
+    results: dict[str, Any] = {"steps": STEPS}
+    best_in_column = 0
+    for name, (mean, sd) in parameters.items():
+        optimum = best(name)
+        column = {other: value(name, *parameters[other]) for other in NAMES}
         # js and gan differ by a constant, so their fits are equal
-        own += column[name] <= min(column.values())
-        found |= {
+        best_in_column += column[name] <= min(column.values())
+        results |= {
             f"{name}: mean": mean,
             f"{name}: sd": sd,
             f"{name}: divergence": min(column[name], WORST),
         }
-        found |= {
-            f"{name}: best mean": wanted[0],
-            f"{name}: best sd": wanted[1],
-            f"{name}: least divergence": wanted[2],
+        results |= {
+            f"{name}: best mean": optimum[0],
+            f"{name}: best sd": optimum[1],
+            f"{name}: least divergence": optimum[2],
         }
-        found |= {f"{name}: {OFF}": max(abs(mean - wanted[0]), abs(sd - wanted[1]))}
-        found |= {f"{name} of the fit by {other}": v for other, v in column.items() if v < math.inf}
+        results |= {f"{name}: {OFF}": max(abs(mean - optimum[0]), abs(sd - optimum[1]))}
+        results |= {
+            f"{name} of the fit by {other}": v for other, v in column.items() if v < math.inf
+        }
     return {
-        **found,
-        "best in the column of its own": own,
-        "divergence above its least, as a share, the median": _median_excess(found),
+        **results,
+        "best in the column of its own": best_in_column,
+        "divergence above its least, as a share, the median": _median_excess(results),
     }
 
 
-def _median_excess(found: Mapping[str, Any]) -> float:
+def _median_excess(results: Mapping[str, Any]) -> float:
     """Excess of the divergences over their least values, as a share of these.
 
     The least values are taken relative to equal distributions.
     """
     parts = []
     for name in NAMES:
-        least, floor = found[f"{name}: least divergence"], Divergence.members[name].at_one
-        parts.append((found[f"{name}: divergence"] - least) / (least - floor))
+        minimum, floor = results[f"{name}: least divergence"], Divergence.members[name].at_one
+        parts.append((results[f"{name}: divergence"] - minimum) / (minimum - floor))
     return float(torch.tensor(parts).median())
 
 

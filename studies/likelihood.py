@@ -68,15 +68,15 @@ def noisy_ring(seed: int) -> Mapping[str, Any]:
         for n, part in ((ring.ROWS, "train"), (ring.TEST, "test"))
     )
     model = ring.learn(train, seed=seed, samples=ring.SAMPLES, folder=RUNS / f"noisy-ring-{seed}")
-    found = ring.measured(
+    results = ring.measured(
         model, test, model.sample(ring.DRAWS, rng=derive(seed, "samples")).double(), seed
     )
     return {
-        "log p, nats": found["fitted"].value,
-        "off the true E log p": abs(found["fitted"].value - TRUE_RING),
-        "KS of the radius": found["radius"].value,
+        "log p, nats": results["fitted"].value,
+        "off the true E log p": abs(results["fitted"].value - TRUE_RING),
+        "KS of the radius": results["radius"].value,
         "share inside .95, off the truth": abs(
-            found["inside, fitted"].value - ring.radial_share(ring.INSIDE)
+            results["inside, fitted"].value - ring.radial_share(ring.INSIDE)
         ),
     }
 
@@ -106,8 +106,8 @@ def burda(seed: int, objective: str, epochs: int) -> tuple[Any, dict[str, float]
 
     It is stored, because other studies measure it too.
     """
-    kept: Path = RUNS / f"{objective}-{epochs}-{seed}"
-    if not (kept / "spent.json").is_file():
+    folder: Path = RUNS / f"{objective}-{epochs}-{seed}"
+    if not (folder / "spent.json").is_file():
         model = pf.VAE(latent=50, network="burda", likelihood="bernoulli", objective=objective)
         trainer = pf.Trainer(
             epochs=epochs,
@@ -118,20 +118,20 @@ def burda(seed: int, objective: str, epochs: int) -> tuple[Any, dict[str, float]
             schedule="cosine",
         )
         wall, work = time.perf_counter(), time.process_time()
-        fit_model(model, pf.Arrays(digits_of("mnist"), name="MNIST"), by=trainer, folder=kept)
-        spent = {
+        fit_model(model, pf.Arrays(digits_of("mnist"), name="MNIST"), by=trainer, folder=folder)
+        cost = {
             "training seconds": time.perf_counter() - wall,
             "training CPU seconds": time.process_time() - work,
         }
         write_text(
-            kept / "spent.json", json.dumps({**spent, "training threads": torch.get_num_threads()})
+            folder / "spent.json", json.dumps({**cost, "training threads": torch.get_num_threads()})
         )
-    return pf.load(kept), json.loads((kept / "spent.json").read_text())
+    return pf.load(folder), json.loads((folder / "spent.json").read_text())
 
 
 def mnist(seed: int, epochs: int = EPOCHS) -> Mapping[str, Any]:
     """The VAE trained for minutes."""
-    model, spent = burda(seed, "elbo", epochs)
+    model, cost = burda(seed, "elbo", epochs)
     test = binarised(digits_of("mnist:test"), seed)
     bound, tight = (
         likelihood.elbo(model, test, rng=seed),
@@ -139,7 +139,7 @@ def mnist(seed: int, epochs: int = EPOCHS) -> Mapping[str, Any]:
     )
     return {
         "epochs": epochs,
-        **spent,
+        **cost,
         "-ELBO": -bound.value,
         "-L_5000": -tight.value,
         "standard error": tight.error,
@@ -151,14 +151,14 @@ def mnist(seed: int, epochs: int = EPOCHS) -> Mapping[str, Any]:
 def importance(seed: int) -> Mapping[str, Any]:
     """IWAE-50 and the VAE after the same few epochs, by L_5000 on the first 1000 test digits."""
     test = binarised(digits_of("mnist:test")[:1000], seed)
-    found: dict[str, Any] = {"epochs": SHORT}
+    results: dict[str, Any] = {"epochs": SHORT}
     for name, objective in {"VAE": "elbo", "IWAE-50": "iwae(k=50)"}.items():
-        model, spent = burda(seed, objective, SHORT)
-        found[f"{name}: training CPU seconds"] = spent["training CPU seconds"]
-        found[f"{name}: -L_5000"] = -likelihood.iwae(model, test, k=5000, rng=seed).value
-        found[f"{name}: active units"] = int(active_units(model, test).value)
-    found["IWAE-50 better by, nats"] = found["VAE: -L_5000"] - found["IWAE-50: -L_5000"]
-    return found
+        model, cost = burda(seed, objective, SHORT)
+        results[f"{name}: training CPU seconds"] = cost["training CPU seconds"]
+        results[f"{name}: -L_5000"] = -likelihood.iwae(model, test, k=5000, rng=seed).value
+        results[f"{name}: active units"] = int(active_units(model, test).value)
+    results["IWAE-50 better by, nats"] = results["VAE: -L_5000"] - results["IWAE-50: -L_5000"]
+    return results
 
 
 ANNEALED = {"temperatures": 1000, "chains": 16}
@@ -231,7 +231,7 @@ def small_digits(seed: int) -> Mapping[str, Any]:
         # leave-one-out is meaningless if every image occurs four times
         "KDE": fit_model(pf.KDE(bandwidth="likelihood"), draws[0]),
     }
-    found: dict[str, Any] = {
+    results: dict[str, Any] = {
         name: float(model.log_prob(y).mean()) for name, model in models.items()
     }
     vae = pf.VAE(latent=16, hidden=(256,), likelihood="gaussian(per_dimension=True)")
@@ -245,8 +245,8 @@ def small_digits(seed: int) -> Mapping[str, Any]:
     by = pf.Trainer(seed=seed, held_out=0.2, keep_best=True, **how)
     fit_model(vae, train, by=by, folder=RUNS / f"digits-vae-{seed}")
     tight = likelihood.iwae(vae, test.float(), k=1000, rng=seed)
-    found |= {"VAE, L_1000": tight.value, "standard error": tight.error}
-    return {**found, "PPCA's components": rank, "GMM's components": count, "GMM's floor": floor}
+    results |= {"VAE, L_1000": tight.value, "standard error": tight.error}
+    return {**results, "PPCA's components": rank, "GMM's components": count, "GMM's floor": floor}
 
 
 def chosen(make: Callable[[Any], Any], sizes: Sequence[Any], inner: Tensor, outer: Tensor) -> Any:

@@ -35,11 +35,11 @@ def thirty(seed: int) -> Mapping[str, Any]:
         by=trainer,
         folder=RUNS / f"mnist-autoencoder-{seed}",
     )
-    found = squared_error(model, test)
+    error = squared_error(model, test)
     return {
         "epochs": EPOCHS,
-        "squared error": found.value,
-        "standard error": found.error,
+        "squared error": error.value,
+        "standard error": error.error,
         "PCA's squared error": squared_error(fit_model(pf.PCA(30), train), test).value,
     }
 

@@ -62,13 +62,13 @@ class Case:
 
 
 def _cases() -> dict[str, Case]:
-    found = {"none": Case(), "minimax": Case(game="minimax")}
+    results = {"none": Case(), "minimax": Case(game="minimax")}
     for number, name, _, _ in list_hacks():
         if name == "modified_loss":
-            found[name] = Case(number, without="minimax")
+            results[name] = Case(number, without="minimax")
         elif number not in NOT_SWITCHES and name != "embedded_conditions":
-            found[name] = Case(number, hacks=(name,))
-    return found
+            results[name] = Case(number, hacks=(name,))
+    return results
 
 
 CASES: Mapping[str, Case] = _cases()
@@ -94,15 +94,15 @@ def run(
         if case != "modified_loss"
     }
     # the same GAN
-    found = {**played, **{(name, "modified_loss"): played[name, "none"] for name in several.SETS}}
+    results = {**played, **{(name, "modified_loss"): played[name, "none"] for name in several.SETS}}
     records = {
-        f"{name}, {case}: {r.quantity}": r for (name, case), row in found.items() for r in row
+        f"{name}, {case}: {r.quantity}": r for (name, case), row in results.items() for r in row
     }
     rows = [
         [
             str(c.number or ""),
             case,
-            *(text for name in several.SETS for text in several.cells(found[name, case])),
+            *(text for name in several.SETS for text in several.cells(results[name, case])),
         ]
         for case, c in CASES.items()
     ]
@@ -124,7 +124,7 @@ def run(
         *(f"{name}: {why}" for name, _, why in NOT_SWITCHES.values()),
         "embedded_conditions: n/a on points, which have no channels",
     ]
-    return Findings(records, heads, rows, notes, {"ablation": image(found)})
+    return Findings(records, heads, rows, notes, {"ablation": image(results)})
 
 
 def play(
@@ -148,13 +148,13 @@ def play(
     )
     by = Trainer(steps=steps, batch=several.BATCH, seed=seed, optimizers=optimizers)
     fit_model(model, x, y, by=by, folder=folder)
-    asked = None if y is None else torch.arange(several.DRAWS) % len(centres(name))
+    conditions = None if y is None else torch.arange(several.DRAWS) % len(centres(name))
     return several.measured(
-        model.sample(several.DRAWS, y=asked, rng=derive(seed, "samples")), name, seed
+        model.sample(several.DRAWS, y=conditions, rng=derive(seed, "samples")), name, seed
     )
 
 
-def image(found: Mapping[tuple[str, str], Sequence[Record]]) -> Any:
+def image(results: Mapping[tuple[str, str], Sequence[Record]]) -> Any:
     """Rows for the cases and columns for each quantity of each set.
 
     A line marks the GAN without any hack.
@@ -163,8 +163,8 @@ def image(found: Mapping[tuple[str, str], Sequence[Record]]) -> Any:
     for name in several.SETS:
         for i, quantity in enumerate(QUANTITIES):
             panels[f"{name}: {quantity}"] = (
-                {case: (r := found[name, case][i]).value for case in CASES},
-                found[name, "none"][i].value,
+                {case: (r := results[name, case][i]).value for case in CASES},
+                results[name, "none"][i].value,
                 r.details["ideal"],
             )
     return dots(panels, title="Each hack by itself", mark="without any hack", ideal="ideal sampler")
@@ -186,7 +186,7 @@ def difference(on: Sequence[float], off: Sequence[float]) -> tuple[float, float]
     squared = sum(part for part, _ in parts)
     if not squared:
         return change, 0.0
-    freedom = squared**2 / sum(part**2 / left for part, left in parts)
+    freedom = squared**2 / sum(part**2 / degrees for part, degrees in parts)
     return change, math.sqrt(squared) * float(student.ppf(1 - (1 - LEVEL) / 2, freedom))
 
 

@@ -61,24 +61,24 @@ def run(
     folder: Path | None = None,
 ) -> Findings:
     """Train without labels, compare with the labels, and draw."""
-    held, notes = album_or_digits(str(paths[0]), seed, TEST)
-    model = learn(with_views, held.train, seed, budget, run_folder(folder, "infogan"))
-    category = model.parts(codes(model, held.test)).categories[0].argmax(1)
-    records = measured(model, held, category)
+    dataset, notes = album_or_digits(str(paths[0]), seed, TEST)
+    model = learn(with_views, dataset.train, seed, budget, run_folder(folder, "infogan"))
+    category = model.parts(codes(model, dataset.test)).categories[0].argmax(1)
+    records = measured(model, dataset, category)
     rows = [[name, f"{r.value:.3f} ± {r.error:.3f}"] for name, r in records.items()]
     notes += [
         (
-            f"{held.space}; {len(held.train):,} to learn from, without labels, {shown(budget):,}"
-            f" shown; measured on {held.data}"
+            f"{dataset.space}; {len(dataset.train):,} to learn from, without labels,"
+            f" {shown(budget):,} shown; measured on {dataset.data}"
         ),
         (
             f"L_I is at most ln {CATEGORIES} = {torch.tensor(CATEGORIES).log():.3f} nats, where"
             " every sample's category can be read off it"
         ),
     ]
-    if held.test_labels is None:
+    if dataset.test_labels is None:
         notes.append("these images have no labels, so nothing says what the categories should be")
-    return Findings(records, ("what", "value"), rows, notes, images(model, held, category, seed))
+    return Findings(records, ("what", "value"), rows, notes, images(model, dataset, category, seed))
 
 
 # ----------------------------------------------------------------------------------------- learning
@@ -114,9 +114,9 @@ def learn(
     if not make().view_weight:
         return fitted(make(), x, seed, shown(budget), folder=folder)
     starts = [fitted(make(), x, derive(seed, "start", i), budget * START) for i in range(STARTS)]
-    some = x[:VITAL] if isinstance(x, Tensor) else x.take(torch.arange(min(len(x), VITAL))).x
+    subset = x[:VITAL] if isinstance(x, Tensor) else x.take(torch.arange(min(len(x), VITAL))).x
     worth = [
-        start.vitals(Batch(start.to_model(some)), rng=0)["information_views"] for start in starts
+        start.vitals(Batch(start.to_model(subset)), rng=0)["information_views"] for start in starts
     ]
     best = starts[max(range(STARTS), key=worth.__getitem__)]
     return fitted(make(), x, seed, budget * SHOWN, start=best, folder=folder)
@@ -156,29 +156,31 @@ def codes(model: InfoGAN, x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def measured(model: InfoGAN, held: Album, category: Tensor) -> dict[str, Record]:
+def measured(model: InfoGAN, dataset: Album, category: Tensor) -> dict[str, Record]:
     """L_I of the category, its purity and its error as a classifier of the test images.
 
     Categories (m,) are matched with labels one to one.
     """
     z = model.prior(VITAL).rsample(rng=0)
     information = model.information(model.critic(model.push(z))[-1], z)["categories"]
-    found = {"L_I": Record.of("L_I", information, unit="nats", bound="lower bound", data="samples")}
-    if held.test_labels is None:
-        return found
-    matched = purity(category, held.test_labels, matched=True, data=held.data)
+    measures = {
+        "L_I": Record.of("L_I", information, unit="nats", bound="lower bound", data="samples")
+    }
+    if dataset.test_labels is None:
+        return measures
+    matched = purity(category, dataset.test_labels, matched=True, data=dataset.data)
     error = Record(
         "error",
         1 - matched.value,
         matched.error,
-        data=held.data,
+        data=dataset.data,
         n=matched.n,
         details=matched.details,
     )
     return {
         "error, best matching": error,
-        "purity": purity(category, held.test_labels, data=held.data),
-        **found,
+        "purity": purity(category, dataset.test_labels, data=dataset.data),
+        **measures,
     }
 
 
@@ -186,24 +188,24 @@ def measured(model: InfoGAN, held: Album, category: Tensor) -> dict[str, Record]
 
 
 @torch.no_grad()
-def images(model: InfoGAN, held: Album, category: Tensor, seed: int) -> dict[str, Any]:
+def images(model: InfoGAN, dataset: Album, category: Tensor, seed: int) -> dict[str, Any]:
     """Test images and samples of each category, and samples with varied continuous codes."""
     z = model.prior(DRAWN * CATEGORIES).rsample(rng=derive(seed, "samples"))
     first, last = model.latent, model.latent + CATEGORIES
     z[:, first:last] = torch.eye(CATEGORIES).repeat_interleave(DRAWN, 0)
-    samples = model.decode(z).reshape(CATEGORIES, DRAWN, *held.test.shape[1:])
-    blank = torch.full_like(held.test[:1], held.space.high or 0.0)
+    samples = model.decode(z).reshape(CATEGORIES, DRAWN, *dataset.test.shape[1:])
+    blank = torch.full_like(dataset.test[:1], dataset.space.high or 0.0)
     real = torch.stack(
         [
-            torch.cat([held.test[category == k][:REAL], blank.expand(REAL, *blank.shape[1:])])[
+            torch.cat([dataset.test[category == k][:REAL], blank.expand(REAL, *blank.shape[1:])])[
                 :REAL
             ]
             for k in range(CATEGORIES)
         ]
     )
-    down = [named(k, category, held.test_labels) for k in range(CATEGORIES)]
+    down = [named(k, category, dataset.test_labels) for k in range(CATEGORIES)]
     across = ["held out", *[""] * (REAL - 1), "samples", *[""] * (DRAWN - 1)]
-    beside = torch.cat([real.to(samples), samples], 1)
+    grid = torch.cat([real.to(samples), samples], 1)
 
     moved = z.reshape(CATEGORIES, DRAWN, -1)[:, :1].repeat(1, NUMBERS * STEPS, 1)
     moved[..., last:] = 0
@@ -211,21 +213,21 @@ def images(model: InfoGAN, held: Album, category: Tensor, seed: int) -> dict[str
     for i in range(NUMBERS):
         moved[:, i * STEPS : (i + 1) * STEPS, last + i] = values
     turned = model.decode(moved.flatten(0, 1)).reshape(
-        CATEGORIES, NUMBERS * STEPS, *held.test.shape[1:]
+        CATEGORIES, NUMBERS * STEPS, *dataset.test.shape[1:]
     )
     words = [f"{value:g}" for _ in range(NUMBERS) for value in values.tolist()]
     names = ("first number, then second", "")
     return {
         "codes": sheet(
-            beside,
-            held.space,
+            grid,
+            dataset.space,
             across=across,
             down=down,
             title="Images by the category that InfoGAN finds, and its samples",
         ),
         "codes-numbers": sheet(
             turned,
-            held.space,
+            dataset.space,
             across=words,
             down=down,
             names=names,
@@ -238,6 +240,6 @@ def named(k: int, category: Tensor, labels: Tensor | None) -> str:
     """A category's most common label and its share."""
     if labels is None or not bool((category == k).any()):
         return f"{k}"
-    own = labels[category == k]
-    common = own.mode().values
-    return f"{k}: {float((own == common).double().mean()):.0%} are {int(common)}"
+    class_labels = labels[category == k]
+    common = class_labels.mode().values
+    return f"{k}: {float((class_labels == common).double().mean()):.0%} are {int(common)}"

@@ -22,10 +22,10 @@ def contenders(space: Space) -> dict[str, Learner]:
     """A VAE and a GAN of equally many parameters, to within one unit of the VAE's dense layer."""
     small = min(int(side or 0) for side in space.shape[1:]) < SMALL
     gan = GAN(latent=LATENT, hidden=(256, 256)) if small else DCGAN(latent=LATENT, width=WIDTH)
-    wanted = parameters(gan, space)
+    target = parameters(gan, space)
     # linear in what is counted
     one, two = (parameters(_vae(small, hidden), space) for hidden in (1, 2))
-    return {"VAE": _vae(small, max(1, round(1 + (wanted - one) / (two - one)))), "GAN": gan}
+    return {"VAE": _vae(small, max(1, round(1 + (target - one) / (two - one)))), "GAN": gan}
 
 
 def _vae(small: bool, hidden: int) -> VAE:

@@ -35,7 +35,7 @@ def measure(
 
     Quantities that a model does not have are absent.
     """
-    found: dict[str, dict[str, Record]] = {}
+    records: dict[str, dict[str, Record]] = {}
     for name, model in models.items():
         row: dict[str, Record] = {}
         if isinstance(model, HasDensity):
@@ -45,14 +45,14 @@ def measure(
             row["importance-weighted bound"] = iwae(model, x, k=k, rng=0, data=data)
         if isinstance(model, Encodes) and isinstance(model, Decodes):
             row["reconstruction error"] = squared_error(model, x, data=data)
-        found[name] = row
-    return found
+        records[name] = row
+    return records
 
 
-def table(found: Mapping[str, Mapping[str, Record]]) -> list[list[str]]:
+def table(records: Mapping[str, Mapping[str, Record]]) -> list[list[str]]:
     """The records as rows of text under `COLUMNS`, with a dash for absent quantities."""
     rows = []
-    for name, row in found.items():
+    for name, row in records.items():
         cells = [f"{row[c].value:.2f} ± {row[c].error:.2f}" if c in row else "–" for c in COLUMNS]
         rows.append([name, *cells])
     return rows
@@ -76,8 +76,8 @@ def draw(
         for m in models.values()
         if isinstance(m, Encodes) and isinstance(m, Decodes) and isinstance(m, Samples)
     ]
-    chosen = codes_of[-1]
-    flat = next((m for m in codes_of if getattr(m, "latent", 0) == 2), chosen)
+    coder = codes_of[-1]
+    flat = next((m for m in codes_of if getattr(m, "latent", 0) == 2), coder)
     codes = flat.encode(train)
     drawn: dict[str, tuple[Tensor, int, str]] = {}
     samplers = {name: model for name, model in models.items() if isinstance(model, Samples)}
@@ -108,8 +108,8 @@ def draw(
             " deviations"
         ),
     )
-    ends = chosen.encode(test[:12])
-    paths = torch.cat([chosen.decode(interpolate(a, b, 12)) for a, b in zip(ends[:6], ends[6:])])
+    ends = coder.encode(test[:12])
+    paths = torch.cat([coder.decode(interpolate(a, b, 12)) for a, b in zip(ends[:6], ends[6:])])
     drawn["interpolations"] = (
         paths,
         12,

@@ -201,17 +201,19 @@ def measured(case: Case, path: Orbit, seed: int) -> Record:
     Where the growth is known at every point, also the largest deviation from it.
     """
     moduli = [theta**2 + psi**2 for theta, psi in path]
-    seen = (moduli[-1] / moduli[0]) ** (1 / (len(moduli) - 1))
+    observed = (moduli[-1] / moduli[0]) ** (1 / (len(moduli) - 1))
     details: dict[str, Any] = {"start": moduli[0] ** 0.5, "end": moduli[-1] ** 0.5, "rate": RATE}
     if case.growth is not None:
         details["near the solution"] = case.growth
     if case.exact:
-        known = [1 + (RATE * case.slope(theta * psi)) ** 2 for theta, psi in path[:-1]]
-        details["off"] = max(abs(b / a - growth) for (a, b), growth in zip(pairwise(moduli), known))
+        predicted = [1 + (RATE * case.slope(theta * psi)) ** 2 for theta, psi in path[:-1]]
+        details["off"] = max(
+            abs(b / a - growth) for (a, b), growth in zip(pairwise(moduli), predicted)
+        )
     kind: Bound = "estimate" if case.hacks else "exact"
     return Record(
         "growth of the squared modulus in a step",
-        seen,
+        observed,
         bound=kind,
         data=f"Dirac-GAN, seed {seed}",
         n=len(path) - 1,
@@ -221,10 +223,10 @@ def measured(case: Case, path: Orbit, seed: int) -> Record:
 
 def row(record: Record) -> list[str]:
     """The cells of a case in the table."""
-    near = record.details.get("near the solution")
+    expected = record.details.get("near the solution")
     return [
         f"{record.value:.4f}",
-        "–" if near is None else f"{near:.4f}",
+        "–" if expected is None else f"{expected:.4f}",
         f"{record.details['end']:.2g}",
     ]
 

@@ -101,13 +101,13 @@ class Trial:
 
     Args:
         models: by name; one that diverged is absent.
-        drawn: samples (n, *shape).
-        found: records by name and kind.
+        samples: samples (n, *shape).
+        records: records by name and kind.
     """
 
     models: dict[str, Learner] = field(default_factory=dict)
-    drawn: dict[str, Tensor] = field(default_factory=dict)
-    found: dict[str, dict[str, Record]] = field(default_factory=dict)
+    samples: dict[str, Tensor] = field(default_factory=dict)
+    records: dict[str, dict[str, Record]] = field(default_factory=dict)
 
 
 def run(
@@ -121,20 +121,20 @@ def run(
 ) -> Findings:
     """Train both models `runs` times with different seeds; measure, and plot the first run."""
     require_positive(runs=runs)
-    held, notes = album_or_digits(str(paths[0]), seed)
-    features = judge(held)
-    trials = [compare(held, features, seed + i, budget, folder) for i in range(runs)]
-    real = yardstick(held, features)
+    dataset, notes = album_or_digits(str(paths[0]), seed)
+    features = judge(dataset)
+    trials = [compare(dataset, features, seed + i, budget, folder) for i in range(runs)]
+    real = yardstick(dataset, features)
     records = {f"{REAL}: {kind}": record for kind, record in real.items()}
     for i, trial in enumerate(trials):
         run_of = "" if runs == 1 else f", run {i}"
         records |= {
             f"{name}: {kind}{run_of}": r
-            for name, row in trial.found.items()
+            for name, row in trial.records.items()
             for kind, r in row.items()
         }
     rows = [
-        [label, cell([real], kind), *(cell([t.found[n] for t in trials], kind) for n in NAMES)]
+        [label, cell([real], kind), *(cell([t.records[n] for t in trials], kind) for n in NAMES)]
         for kind, label in KINDS.items()
     ]
     heads = ("measure", "training images", *NAMES)
@@ -142,52 +142,54 @@ def run(
         records,
         heads,
         rows,
-        [*notes, *_notes(held, features, budget, runs)],
-        figures(held, trials, real),
+        [*notes, *_notes(dataset, features, budget, runs)],
+        figures(dataset, trials, real),
     )
 
 
-def _notes(held: Album, features: Features, budget: float, runs: int) -> list[str]:
+def _notes(dataset: Album, features: Features, budget: float, runs: int) -> list[str]:
     """Sentences that describe the experiment."""
-    made = {name: type(model).__name__ for name, model in contenders(held.space).items()}
-    sigma = SIGMA * float(held.training_rows(2000).std())
-    shown = f"{len(held.train):,} to learn from, {round(budget * SAMPLES):,} shown to each"
+    kinds = {name: type(model).__name__ for name, model in contenders(dataset.space).items()}
+    sigma = SIGMA * float(dataset.training_rows(2000).std())
+    counts = f"{len(dataset.train):,} to learn from, {round(budget * SAMPLES):,} shown to each"
     return [
-        f"{held.space}; {shown}; the GAN is a {made['GAN']}; {runs} run{'s' if runs > 1 else ''}",
-        f"measured on {held.data}, as many samples (the VAE's without noise), in {features.label}",
+        f"{dataset.space}; {counts}; the GAN is a {kinds['GAN']}; {runs}"
+        f" run{'s' if runs > 1 else ''}",
+        f"measured on {dataset.data}, as many samples (the VAE's without noise), in"
+        f" {features.label}",
         (
-            f"log p of {min(ROWS, len(held.test))} images at σ = {sigma:.3g} levels by AIS, a lower"
-            f" bound in expectation; the gap is BDMC's, on {DRAWN} images the model drew"
+            f"log p of {min(ROWS, len(dataset.test))} images at σ = {sigma:.3g} levels by AIS, a"
+            f" lower bound in expectation; the gap is BDMC's, on {DRAWN} images the model drew"
         ),
         f"sharpness in parts of the images' own; failed: diverged, or coverage below {LEAST:g}",
     ]
 
 
 def compare(
-    held: Album, features: Features, seed: int, budget: float = 1.0, folder: Path | None = None
+    dataset: Album, features: Features, seed: int, budget: float = 1.0, folder: Path | None = None
 ) -> Trial:
     """Train both models with one seed and measure them.
 
     Their runs are stored in the folder, if there is one.
     """
     trial = Trial()
-    for name, model in contenders(held.space).items():
-        row = trial.found[name] = {
+    for name, model in contenders(dataset.space).items():
+        row = trial.records[name] = {
             "parameters": Record(
-                "parameters", parameters(model, held.space), 0.0, data=held.name, n=1
+                "parameters", parameters(model, dataset.space), 0.0, data=dataset.name, n=1
             )
         }
         reason = ""
         try:
             row["CPU seconds"] = learn(
                 model,
-                held,
+                dataset,
                 seed,
                 round(budget * SAMPLES),
                 run_folder(folder, f"{name}-{seed}"),
             )
-            trial.models[name], trial.drawn[name] = model, draw(model, len(held.test), seed)
-            row |= measured(model, trial.drawn[name], held, features, seed, budget)
+            trial.models[name], trial.samples[name] = model, draw(model, len(dataset.test), seed)
+            row |= measured(model, trial.samples[name], dataset, features, seed, budget)
             if row["coverage"].value < LEAST:
                 reason = f"coverage {row['coverage'].value:.3f}, below {LEAST:g}"
         except Diverged as error:
@@ -196,7 +198,7 @@ def compare(
             "failed",
             float(bool(reason)),
             0.0,
-            data=held.name,
+            data=dataset.name,
             n=1,
             details={"reason": reason, "least coverage": LEAST},
         )
@@ -204,7 +206,7 @@ def compare(
 
 
 def learn(
-    model: Learner, held: Album, seed: int, samples: int, folder: Path | None = None
+    model: Learner, dataset: Album, seed: int, samples: int, folder: Path | None = None
 ) -> Record:
     """Fit a model with its usual optimiser; the training time in seconds."""
     how: dict[str, Any] = (
@@ -214,46 +216,46 @@ def learn(
     )
     began = time.process_time()
     by = Trainer(samples=max(samples, BATCH), batch=BATCH, seed=seed, **how)
-    fit_model(model, held.train, by=by, folder=folder)
-    return taken(time.process_time() - began, held)
+    fit_model(model, dataset.train, by=by, folder=folder)
+    return taken(time.process_time() - began, dataset)
 
 
 def draw(model: Any, n: int, seed: int) -> Tensor:
     """Samples; for a VAE the means of p(x|z), as is usual."""
     rng = derive(seed, "samples")
-    drawn: Tensor = model.sample(n, rng=rng)
-    return drawn
+    generated: Tensor = model.sample(n, rng=rng)
+    return generated
 
 
 def measured(
-    model: Any, drawn: Tensor, held: Album, features: Features, seed: int, budget: float
+    model: Any, generated: Tensor, dataset: Album, features: Features, seed: int, budget: float
 ) -> dict[str, Record]:
     """Records by kind.
 
     Raises:
         Diverged: If the samples are not finite.
     """
-    if not bool(drawn.isfinite().all()):
+    if not bool(generated.isfinite().all()):
         raise Diverged("the samples are not finite")
-    noisy = held.test.float()
-    if held.space.integer:  # a density on whole numbers is meaningless
-        noisy = dequantise().apply(noisy, held.space, generator(derive(seed, "dequantise")))
-    own = (
-        {"own bound": iwae(model, noisy, k=K, rng=0, data=held.data)}
+    noisy = dataset.test.float()
+    if dataset.space.integer:  # a density on whole numbers is meaningless
+        noisy = dequantise().apply(noisy, dataset.space, generator(derive(seed, "dequantise")))
+    bound = (
+        {"own bound": iwae(model, noisy, k=K, rng=0, data=dataset.data)}
         if isinstance(model, VAE)
         else {}
     )
     return {
-        **own,
-        **bracket(model, noisy, held, budget),
-        **likeness(held, drawn, features),
-        "sharpness": sharpness(drawn, held),
+        **bound,
+        **bracket(model, noisy, dataset, budget),
+        **likeness(dataset, generated, features),
+        "sharpness": sharpness(generated, dataset),
     }
 
 
-def bracket(model: Any, noisy: Tensor, held: Album, budget: float) -> dict[str, Record]:
+def bracket(model: Any, noisy: Tensor, dataset: Album, budget: float) -> dict[str, Record]:
     """AIS on test images at the common sigma, and the BDMC gap on simulated images."""
-    sigma = SIGMA * float(held.training_rows(2000).std())
+    sigma = SIGMA * float(dataset.training_rows(2000).std())
     observed = Observed(model, sigma)
     how: dict[str, Any] = {
         "temperatures": max(10, round(min(1.0, budget) * TEMPERATURES)),
@@ -262,7 +264,7 @@ def bracket(model: Any, noisy: Tensor, held: Album, budget: float) -> dict[str, 
         "rng": 0,
     }
     lower = ais(
-        observed, noisy[:ROWS], data=f"the first {min(ROWS, len(noisy))} of {held.data}", **how
+        observed, noisy[:ROWS], data=f"the first {min(ROWS, len(noisy))} of {dataset.data}", **how
     )
     both = bdmc(observed, n=DRAWN, wide=1e12, **how)  # the gap is reported as it is
     gap = Record.of(
@@ -276,57 +278,57 @@ def bracket(model: Any, noisy: Tensor, held: Album, budget: float) -> dict[str, 
     return {"log p": lower, "gap": gap}
 
 
-def sharpness(drawn: Tensor, held: Album) -> Record:
+def sharpness(generated: Tensor, dataset: Album) -> Record:
     """Gradient energy (see the recipe `sharpness`) relative to that of held-out images."""
-    own = float(energy(held.test.float()).mean())
+    bound = float(energy(dataset.test.float()).mean())
     return Record.of(
         "gradient energy",
-        energy(drawn) / own,
+        energy(generated) / bound,
         unit="of the images' own",
         bound="estimate",
-        data=f"{len(drawn)} samples",
+        data=f"{len(generated)} samples",
     )
 
 
-def yardstick(held: Album, features: Features) -> dict[str, Record]:
+def yardstick(dataset: Album, features: Features) -> dict[str, Record]:
     """The measures of training images in place of samples."""
-    real = held.training_rows(len(held.test))
-    return {**likeness(held, real, features), "sharpness": sharpness(real, held)}
+    real = dataset.training_rows(len(dataset.test))
+    return {**likeness(dataset, real, features), "sharpness": sharpness(real, dataset)}
 
 
 def cell(rows: Sequence[Mapping[str, Record]], kind: str) -> str:
     """A number with its error, or the median and range over several runs."""
-    found = [row[kind] for row in rows if kind in row]
-    if not found:
+    entries = [row[kind] for row in rows if kind in row]
+    if not entries:
         return "–"
     if kind == "failed":
-        return f"{sum(r.value for r in found):.0f} of {len(found)}"
-    values = [r.value for r in found]
-    sign = "≥ " if found[0].bound == "lower bound" else ""
-    digits = 0 if kind in ("parameters", "CPU seconds") else 1 if found[0].unit == "nats" else 2
-    if len(found) > 1:
+        return f"{sum(r.value for r in entries):.0f} of {len(entries)}"
+    values = [r.value for r in entries]
+    sign = "≥ " if entries[0].bound == "lower bound" else ""
+    digits = 0 if kind in ("parameters", "CPU seconds") else 1 if entries[0].unit == "nats" else 2
+    if len(entries) > 1:
         return (
             f"{sign}{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to"
             f" {max(values):.{digits}f})"
         )
     error = (
-        f" ± {found[0].error:.{digits}f}"
-        if found[0].error > 0 and math.isfinite(found[0].error)
+        f" ± {entries[0].error:.{digits}f}"
+        if entries[0].error > 0 and math.isfinite(entries[0].error)
         else ""
     )
     return f"{sign}{values[0]:.{digits}f}{error}"
 
 
-def figures(held: Album, trials: Sequence[Trial], real: Mapping[str, Record]) -> dict[str, Any]:
+def figures(dataset: Album, trials: Sequence[Trial], real: Mapping[str, Record]) -> dict[str, Any]:
     """The figures: images with samples, and the measures."""
-    columns, first = min(COLUMNS, len(held.test) // 2), trials[0]
-    parts = {"data": held.test, **first.drawn}
-    beside = torch.cat([block(x, columns).to(torch.float32) for x in parts.values()])
+    columns, first = min(COLUMNS, len(dataset.test) // 2), trials[0]
+    parts = {"data": dataset.test, **first.samples}
+    panel = torch.cat([block(x, columns).to(torch.float32) for x in parts.values()])
     panels = {
         label: {
             name: [
                 (row[kind].value, row[kind].error)
-                for row in (t.found[name] for t in trials)
+                for row in (t.records[name] for t in trials)
                 if kind in row
             ]
             for name in NAMES
@@ -334,7 +336,7 @@ def figures(held: Album, trials: Sequence[Trial], real: Mapping[str, Record]) ->
         for kind, label in KINDS.items()
         if kind in DRAWN_KINDS
     }
-    drawn = {kind: rows for kind, rows in panels.items() if any(rows.values())}
+    generated = {kind: rows for kind, rows in panels.items() if any(rows.values())}
     lines = {KINDS[kind]: record.value for kind, record in real.items() if kind in DRAWN_KINDS}
     down = [word for name in parts for word in (name, "")]
     title = "GAN and VAE, as many parameters, as many images shown" + (
@@ -342,9 +344,9 @@ def figures(held: Album, trials: Sequence[Trial], real: Mapping[str, Record]) ->
     )
     return {
         "gans-against-vaes": sheet(
-            beside, held.space, down=down, title=f"Samples beside {held.name}, not picked"
+            panel, dataset.space, down=down, title=f"Samples beside {dataset.name}, not picked"
         ),
         "gans-against-vaes-measures": measures(
-            drawn, lines=lines, line_name="training images", title=title
+            generated, lines=lines, line_name="training images", title=title
         ),
     }

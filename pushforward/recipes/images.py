@@ -93,9 +93,9 @@ class Album:
     data: str
     test_labels: Tensor | None = None
 
-    def training_rows(self, most: int | None = None) -> Tensor:
-        """The first `most` training images (n, *shape)."""
-        return self.train.take(torch.arange(min(len(self.train), most or len(self.train)))).x
+    def training_rows(self, limit: int | None = None) -> Tensor:
+        """The first `limit` training images (n, *shape), or all."""
+        return self.train.take(torch.arange(min(len(self.train), limit or len(self.train)))).x
 
 
 @dataclass(frozen=True)
@@ -150,39 +150,44 @@ def run(
     folder: Path | None = None,
 ) -> Findings:
     """Train and measure both models, and draw."""
-    held, notes = album_or_digits(str(paths[0]), seed)
-    features = judge(held)
-    drawn: dict[str, Tensor] = {}
-    found: dict[str, dict[str, Record]] = {
-        REAL: likeness(held, held.training_rows(len(held.test)), features)
+    dataset, notes = album_or_digits(str(paths[0]), seed)
+    features = judge(dataset)
+    samples: dict[str, Tensor] = {}
+    results: dict[str, dict[str, Record]] = {
+        REAL: likeness(dataset, dataset.training_rows(len(dataset.test)), features)
     }
     for name, maker in MAKERS.items():
-        model, seconds = learn(maker, held, seed, budget, run_folder(folder, name))
-        drawn[name] = model.sample(len(held.test), rng=derive(seed, "samples"))
-        found[name] = {
-            **likeness(held, drawn[name], features, memory=True),
+        model, seconds = learn(maker, dataset, seed, budget, run_folder(folder, name))
+        samples[name] = model.sample(len(dataset.test), rng=derive(seed, "samples"))
+        results[name] = {
+            **likeness(dataset, samples[name], features, memory=True),
             "CPU seconds": seconds,
         }
         notes += [
-            f"{name}: {s.name}, {s.observed}; try {s.advice}" for s in symptoms(model, held, seed)
+            f"{name}: {s.name}, {s.observed}; try {s.advice}"
+            for s in symptoms(model, dataset, seed)
         ]
     records = {
-        f"{name}: {kind}": record for name, row in found.items() for kind, record in row.items()
+        f"{name}: {kind}": record for name, row in results.items() for kind, record in row.items()
     }
-    kinds = list(found["DCGAN"])
+    kinds = list(results["DCGAN"])
     rows = [
-        [kind, *(_cell(row[kind]) if kind in row else "–" for row in found.values())]
+        [kind, *(_cell(row[kind]) if kind in row else "–" for row in results.values())]
         for kind in kinds
     ]
     heads = ("measure", "training images", *MAKERS)
     return Findings(
-        records, heads, rows, [*notes, *_notes(held, features, budget)], figures(held, drawn, found)
+        records,
+        heads,
+        rows,
+        [*notes, *_notes(dataset, features, budget)],
+        figures(dataset, samples, results),
     )
 
 
-def _notes(held: Album, features: Features, budget: float) -> list[str]:
+def _notes(dataset: Album, features: Features, budget: float) -> list[str]:
     """Sentences that describe the experiment."""
-    shown = ", ".join(f"{name} {round(budget * maker.shown):,}" for name, maker in MAKERS.items())
+    counts = ", ".join(f"{name} {round(budget * maker.shown):,}" for name, maker in MAKERS.items())
     sure = (
         f"; it names {features.facts['accuracy']:.0%} of held-out labels"
         if "accuracy" in features.facts
@@ -190,10 +195,10 @@ def _notes(held: Album, features: Features, budget: float) -> list[str]:
     )
     return [
         (
-            f"{held.space}; {len(held.train):,} to learn from; images shown: {shown}: far fewer"
-            " than in published results"
+            f"{dataset.space}; {len(dataset.train):,} to learn from; images shown: {counts}: far"
+            " fewer than in published results"
         ),
-        f"measured on {held.data}, as many samples, in {features.label}{sure}",
+        f"measured on {dataset.data}, as many samples, in {features.label}{sure}",
         (
             "density and coverage of equal distributions: 1 and .97; 'closer' is .5 for new samples"
             " and more for repeated ones, 'suspicious' .01 (nearest training image, relative to"
@@ -205,7 +210,7 @@ def _notes(held: Album, features: Features, budget: float) -> list[str]:
 # --------------------------------------------------------------------------------------- the images
 
 
-def album(text: str, seed: int, most: int = TEST) -> Album:
+def album(text: str, seed: int, limit: int = TEST) -> Album:
     """Images by name or path; NAME@SIZE resizes them.
 
     MNIST has its own test digits; of other sets, a fifth is held out.
@@ -227,30 +232,38 @@ def album(text: str, seed: int, most: int = TEST) -> Album:
         Arrays(source.x, space=source.space, name=text) if isinstance(source, Arrays) else source
     )
     if text == "mnist":
-        train, rest = plain, read("mnist:test")
-        unseen = rest.take(torch.arange(len(rest))).y
+        train, remaining = plain, read("mnist:test")
+        unseen = remaining.take(torch.arange(len(remaining))).y
     else:
-        train, rest = split(plain, held_out=0.2, seed=seed)
-        labels, unseen = (None, None) if labels is None else (labels[train.rows], labels[rest.rows])
-    few = min(len(rest), most)
-    label = f"{few} images of {Path(text).name}" + (
+        train, remaining = split(plain, held_out=0.2, seed=seed)
+        labels, unseen = (
+            (None, None) if labels is None else (labels[train.rows], labels[remaining.rows])
+        )
+    count = min(len(remaining), limit)
+    label = f"{count} images of {Path(text).name}" + (
         ":test" if text == "mnist" else f", held out (seed {seed})"
     )
-    known = None if unseen is None else unseen.flatten()[:few]
+    unseen_labels = None if unseen is None else unseen.flatten()[:count]
     return Album(
-        train, labels, rest.take(torch.arange(few)).x, source.space, Path(text).name, label, known
+        train,
+        labels,
+        remaining.take(torch.arange(count)).x,
+        source.space,
+        Path(text).name,
+        label,
+        unseen_labels,
     )
 
 
-def album_or_digits(text: str, seed: int, most: int = TEST) -> tuple[Album, list[str]]:
+def album_or_digits(text: str, seed: int, limit: int = TEST) -> tuple[Album, list[str]]:
     """The images, or scikit-learn's digits if MNIST is not available, and a note about it."""
     try:
-        return album(text, seed, most), []
+        return album(text, seed, limit), []
     except BadSource:
         if text != "mnist":
             raise
         remedy = "`pushforward data mnist --download` fetches it, or point PUSHFORWARD_DATA at it"
-        return album("digits", seed, most), [
+        return album("digits", seed, limit), [
             f"MNIST is not here: these are scikit-learn's digits, 8×8; {remedy}"
         ]
 
@@ -268,7 +281,7 @@ def _read(text: str) -> Source:
 # --------------------------------------------------------------------------------- what is measured
 
 
-def judge(held: Album) -> Features:
+def judge(dataset: Album) -> Features:
     """The feature space: a classifier of the labels, or else principal components.
 
     There are as many components as the test images allow. It depends on the data alone, so that
@@ -276,31 +289,31 @@ def judge(held: Album) -> Features:
 
     It depends on the data alone, so that runs of several seeds are measured in one space.
     """
-    few = held.training_rows(JUDGED)
-    if held.labels is None:
-        return pca(few, max(1, min(COMPONENTS, len(held.test) // 4)))
-    return classifier(few, held.labels[: len(few)], rng=0)
+    rows = dataset.training_rows(JUDGED)
+    if dataset.labels is None:
+        return pca(rows, max(1, min(COMPONENTS, len(dataset.test) // 4)))
+    return classifier(rows, dataset.labels[: len(rows)], rng=0)
 
 
 def likeness(
-    held: Album, drawn: Tensor, features: Features, *, memory: bool = False
+    dataset: Album, samples: Tensor, features: Features, *, memory: bool = False
 ) -> dict[str, Record]:
     """FID, precision, recall, density and coverage of samples (n, *shape).
 
     With `memory`, also how near they are to training images.
     """
     metrics = ("fid", "prdc", *(("memorisation",) if memory else ()))
-    train = held.training_rows() if memory else None
+    train = dataset.training_rows() if memory else None
     return {
         r.quantity: r
         for r in scores(
-            held.test, drawn, features, metrics=metrics, train=train, rng=0, data=held.data
+            dataset.test, samples, features, metrics=metrics, train=train, rng=0, data=dataset.data
         )
     }
 
 
 def learn(
-    maker: Maker, held: Album, seed: int, budget: float, folder: Path | None = None
+    maker: Maker, dataset: Album, seed: int, budget: float, folder: Path | None = None
 ) -> tuple[GAN, Record]:
     """The fitted model and its training time in seconds."""
     how: dict[str, Any] = {
@@ -313,25 +326,25 @@ def learn(
         how["optimizers"] = dict.fromkeys(("critic", "generator"), maker.optimizer)
     began = time.process_time()
     by = Trainer(samples=max(maker.batch, round(budget * maker.shown)), **how)
-    model = fit_model(maker.make(held.space), held.train, by=by, folder=folder)
-    return model, taken(time.process_time() - began, held)
+    model = fit_model(maker.make(dataset.space), dataset.train, by=by, folder=folder)
+    return model, taken(time.process_time() - began, dataset)
 
 
-def symptoms(model: GAN, held: Album, seed: int) -> Sequence[Symptom]:
+def symptoms(model: GAN, dataset: Album, seed: int) -> Sequence[Symptom]:
     """Symptoms that the fitted model reports on held-out images.
 
     There are none for a single image, which has no diversity.
     """
-    if len(held.test) < 2:
+    if len(dataset.test) < 2:
         return []
-    given = Batch(model.to_model(held.test[:WATCHED]))
-    return model.symptoms(model.vitals(given, rng=derive(seed, "vitals")))
+    inputs = Batch(model.to_model(dataset.test[:WATCHED]))
+    return model.symptoms(model.vitals(inputs, rng=derive(seed, "vitals")))
 
 
-def taken(seconds: float, held: Album) -> Record:
+def taken(seconds: float, dataset: Album) -> Record:
     """Training time as a record."""
     facts = {"threads": torch.get_num_threads(), "device": "CPU"}
-    return Record("CPU seconds", seconds, 0.0, unit="s", data=held.name, n=1, details=facts)
+    return Record("CPU seconds", seconds, 0.0, unit="s", data=dataset.name, n=1, details=facts)
 
 
 def _cell(record: Record) -> str:
@@ -345,26 +358,26 @@ def _cell(record: Record) -> str:
 
 
 def figures(
-    held: Album, drawn: Mapping[str, Tensor], found: Mapping[str, Mapping[str, Record]]
+    dataset: Album, samples: Mapping[str, Tensor], results: Mapping[str, Mapping[str, Record]]
 ) -> dict[str, Any]:
     """The figures: samples below held-out images, and the samples nearest to training images."""
-    columns = min(COLUMNS, len(held.test) // 2)
-    beside = [block(held.test, columns), *(block(x, columns) for x in drawn.values())]
-    down = [word for name in ("data", *drawn) for word in (name, "")]
-    rows, words, label = [], [], found[next(iter(drawn))]["suspicious"].details["feature_space"]
-    for name, x in drawn.items():
-        pairs = found[name]["suspicious"].details["pairs"][:PAIRS]
-        theirs = held.train.take(torch.tensor([train for _, train, _ in pairs])).x
+    columns = min(COLUMNS, len(dataset.test) // 2)
+    blocks = [block(dataset.test, columns), *(block(x, columns) for x in samples.values())]
+    down = [word for name in ("data", *samples) for word in (name, "")]
+    rows, words, label = [], [], results[next(iter(samples))]["suspicious"].details["feature_space"]
+    for name, x in samples.items():
+        pairs = results[name]["suspicious"].details["pairs"][:PAIRS]
+        theirs = dataset.train.take(torch.tensor([train for _, train, _ in pairs])).x
         rows += [x[[i for i, _, _ in pairs]].to(theirs), theirs]
         words += [name, "training"]
-    title = f"Samples beside {held.name}, not picked"
-    near = (
+    title = f"Samples beside {dataset.name}, not picked"
+    neighbours = (
         f"The {len(pairs)} samples nearest to a training image, and that image\n(in"
         f" {label.split(' #')[0]})"
     )
     return {
-        "images": sheet(torch.cat(beside).to(held.test), held.space, down=down, title=title),
-        "images-nearest": sheet(torch.stack(rows), held.space, down=words, title=near),
+        "images": sheet(torch.cat(blocks).to(dataset.test), dataset.space, down=down, title=title),
+        "images-nearest": sheet(torch.stack(rows), dataset.space, down=words, title=neighbours),
     }
 
 

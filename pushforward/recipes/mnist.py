@@ -67,31 +67,31 @@ def run(
     folder: Path | None = None,
 ) -> Findings:
     """Train both models, bound the likelihood of test digits, and draw."""
-    held = parts(str(paths[0]), seed)
-    black_and_white = coins(held, seed)
+    dataset = parts(str(paths[0]), seed)
+    black_and_white = coins(dataset, seed)
     models = {
         latent: learn(
             latent,
-            held.train,
+            dataset.train,
             seed,
             round(budget * SAMPLES),
             run_folder(folder, f"vae-{latent}"),
         )
         for latent in LATENTS
     }
-    found = {
-        latent: measured(latent, model, black_and_white, held.data)
+    bounds = {
+        latent: measured(latent, model, black_and_white, dataset.data)
         for latent, model in models.items()
     }
-    records = {key: record for row in found.values() for key, record in row.items()}
+    records = {key: record for row in bounds.values() for key, record in row.items()}
     rows = [
         [f"{latent}", *(f"≥ {r.value:.2f} ± {r.error:.2f}" for r in row.values())]
-        for latent, row in found.items()
+        for latent, row in bounds.items()
     ]
     notes = [
         (
-            f"{len(held.train)} training images, {round(budget * SAMPLES)} shown to each model;"
-            f" measured on {held.data}, binarised"
+            f"{len(dataset.train)} training images, {round(budget * SAMPLES)} shown to each model;"
+            f" measured on {dataset.data}, binarised"
         ),
         (
             f"the importance-weighted bound has {K} draws an image; nats per image, mass of black"
@@ -99,7 +99,7 @@ def run(
         ),
     ]
     heads = ("codes", "ELBO, nats", "importance-weighted bound, nats")
-    return Findings(records, heads, rows, notes, images(models, held, black_and_white, seed))
+    return Findings(records, heads, rows, notes, images(models, dataset, black_and_white, seed))
 
 
 def parts(name: str, seed: int) -> Parts:
@@ -128,16 +128,16 @@ def parts(name: str, seed: int) -> Parts:
             f"{name}: expected images, got {source.space}; pass --file with a folder of images,"
             " digits or mnist"
         )
-    few = min(len(test), TEST)
-    label = f"{few} images of {name}" + (
+    count = min(len(test), TEST)
+    label = f"{count} images of {name}" + (
         ":test" if name == "mnist" else f", held out (seed {seed})"
     )
-    return Parts(train, test.take(torch.arange(few)).x, source.space, label)
+    return Parts(train, test.take(torch.arange(count)).x, source.space, label)
 
 
-def coins(held: Parts, seed: int) -> Tensor:
+def coins(dataset: Parts, seed: int) -> Tensor:
     """The test images in black and white, sampled once from their grey levels."""
-    return binarise().apply(held.test, held.space, generator(derive(seed, "binarise")))
+    return binarise().apply(dataset.test, dataset.space, generator(derive(seed, "binarise")))
 
 
 def model_of(latent: int) -> VAE:
@@ -173,32 +173,34 @@ def measured(latent: int, model: VAE, x: Tensor, data: str) -> dict[str, Record]
 
 @torch.no_grad()
 def images(
-    models: dict[int, VAE], held: Parts, black_and_white: Tensor, seed: int
+    models: dict[int, VAE], dataset: Parts, black_and_white: Tensor, seed: int
 ) -> dict[str, Any]:
     """The figures: the plane, samples, and test images with both models' reconstructions."""
     plane, deep = models[2], models[LATENTS[-1]]
     laid = grid(plane, STEPS, reach=REACH)
-    drawn = deep.sample(8 * COLUMNS, rng=derive(seed, "samples"), using="mean").reshape(
-        8, COLUMNS, *held.test.shape[1:]
+    generated = deep.sample(8 * COLUMNS, rng=derive(seed, "samples"), using="mean").reshape(
+        8, COLUMNS, *dataset.test.shape[1:]
     )
-    some = slice(0, COLUMNS)
+    subset = slice(0, COLUMNS)
     restored = [
-        held.test[some],
-        black_and_white[some],
-        *(m.decode(m.encode(black_and_white[some])) for m in models.values()),
+        dataset.test[subset],
+        black_and_white[subset],
+        *(m.decode(m.encode(black_and_white[subset])) for m in models.values()),
     ]
     down = ["original", "black and white", *(f"{latent} codes" for latent in models)]
     codes = LATENTS[-1]
     return {
         "mnist-plane": decoded_grid(
-            laid, held.space, title=f"The plane of two codes, decoded from -{REACH:g} to {REACH:g}"
+            laid,
+            dataset.space,
+            title=f"The plane of two codes, decoded from -{REACH:g} to {REACH:g}",
         ),
         "mnist-samples": sheet(
-            drawn, held.space, title=f"Samples of a VAE with {codes} codes (means of p(x|z))"
+            generated, dataset.space, title=f"Samples of a VAE with {codes} codes (means of p(x|z))"
         ),
         "mnist-reconstructions": sheet(
-            torch.stack([r.to(held.test.dtype) for r in restored]),
-            held.space,
+            torch.stack([r.to(dataset.test.dtype) for r in restored]),
+            dataset.space,
             down=down,
             title="Held-out images and reconstructions",
         ),

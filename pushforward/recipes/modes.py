@@ -104,9 +104,9 @@ def run(
     folder: Path | None = None,
 ) -> Findings:
     """Train both players on both sets, count modes, and draw."""
-    found: dict[tuple[str, str], list[Record]] = {}
+    results: dict[tuple[str, str], list[Record]] = {}
     frames: dict[tuple[str, str], list[Frame]] = {}
-    drawn: dict[str, dict[str, Any]] = {name: {"data": data(name, seed)[:DRAWS]} for name in SETS}
+    samples: dict[str, dict[str, Any]] = {name: {"data": data(name, seed)[:DRAWS]} for name in SETS}
     for name in SETS:
         for player in PLAYERS[name]:
             watched = Film(look)
@@ -118,15 +118,15 @@ def run(
                 film=watched,
                 folder=run_folder(folder, f"{name}-{player}"),
             )
-            drawn[name][player] = model.sample(DRAWS, rng=derive(seed, "samples"))
-            found[name, player], frames[name, player] = (
-                measured(drawn[name][player], name, seed),
+            samples[name][player] = model.sample(DRAWS, rng=derive(seed, "samples"))
+            results[name, player], frames[name, player] = (
+                measured(samples[name][player], name, seed),
                 watched.frames(),
             )
     records = {
-        f"{name}, {player}: {r.quantity}": r for (name, player), row in found.items() for r in row
+        f"{name}, {player}: {r.quantity}": r for (name, player), row in results.items() for r in row
     }
-    rows = [[name, player, *cells(row)] for (name, player), row in found.items()]
+    rows = [[name, player, *cells(row)] for (name, player), row in results.items()]
     notes = [
         f"{ROWS:,} points, batches of {BATCH}, {DRAWS} samples, seed {seed}",
         *(
@@ -136,7 +136,7 @@ def run(
         ),
     ]
     heads = ("data", "player", "modes", "high quality (ideal)", "reverse KL, nats (ideal)")
-    return Findings(records, heads, rows, notes, *images(drawn, found, frames))
+    return Findings(records, heads, rows, notes, *images(samples, results, frames))
 
 
 def data(name: str, seed: int) -> Tensor:
@@ -205,36 +205,37 @@ def cells(row: Sequence[Record]) -> list[str]:
 
 
 def images(
-    drawn: Mapping[str, Mapping[str, Tensor]],
-    found: Mapping[tuple[str, str], Sequence[Record]],
+    samples: Mapping[str, Mapping[str, Tensor]],
+    results: Mapping[tuple[str, str], Sequence[Record]],
     frames: Mapping[tuple[str, str], Sequence[Frame]],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The figures: samples beside data, and the strip and the film of the same codes."""
     words = {
-        key: f"{cells(row)[0]} modes, {row[1].value:.0%} high quality" for key, row in found.items()
+        key: f"{cells(row)[0]} modes, {row[1].value:.0%} high quality"
+        for key, row in results.items()
     }
     shortest = min(frames.values(), key=len)
     shares = [frame.samples / shortest[-1].samples for frame in shortest]
     panels = {
         f"{name}, {player}": scatter(
-            [f.tensors["x"] for f in at(seen, shares)], data=drawn[name]["data"][:1000]
+            [f.tensors["x"] for f in at(recorded, shares)], data=samples[name]["data"][:1000]
         )
-        for (name, player), seen in frames.items()
+        for (name, player), recorded in frames.items()
     }
     times = [f"{share:.0%} of the steps" for share in shares]
-    beside = compare_points(drawn, words=words, title="2500 samples beside the data")
+    comparison = compare_points(samples, words=words, title="2500 samples beside the data")
     story = strip(
         panels, times, choose_frames(shares, SHOWN), title="The same codes while the players learn"
     )
-    return {"modes": beside, "modes-strip": story}, {
+    return {"modes": comparison, "modes-strip": story}, {
         "modes": film(panels, times, columns=2, side=3.0)
     }
 
 
-def at(seen: Sequence[Frame], shares: Sequence[float]) -> list[Frame]:
+def at(recorded: Sequence[Frame], shares: Sequence[float]) -> list[Frame]:
     """The frames nearest to these shares of a fit."""
     return [
-        min(seen, key=lambda frame: abs(frame.samples / seen[-1].samples - share))
+        min(recorded, key=lambda frame: abs(frame.samples / recorded[-1].samples - share))
         for share in shares
     ]
 

@@ -66,14 +66,14 @@ def run(
         ).sample(DRAWS, rng=drawing),
     }
     frames = watched.frames()
-    found = {who: measured(drawn, seed) for who, drawn in samples.items()}
+    measures = {who: measured(numbers, seed) for who, numbers in samples.items()}
     records = {
-        f"{name}, {who}": record for who, row in found.items() for name, record in row.items()
+        f"{name}, {who}": record for who, row in measures.items() for name, record in row.items()
     }
-    asked = {"KS distance": "< 0.05", "mean": "-1.1 to -0.9", "standard deviation": "0.8 to 1.2"}
+    targets = {"KS distance": "< 0.05", "mean": "-1.1 to -0.9", "standard deviation": "0.8 to 1.2"}
     rows = [
-        [name, *(f"{found[who][name].value:.3f}" for who in samples), words]
-        for name, words in asked.items()
+        [name, *(f"{measures[who][name].value:.3f}" for who in samples), words]
+        for name, words in targets.items()
     ]
     notes = [
         (

@@ -95,13 +95,13 @@ def run(
             records[f"{method}, {k}"] = record
             best.append(f"{float(found[-1].abs().median()):.2g}")
         rows.append([str(k), f"{float(needed.median()):.1e}", *best])
-    most = work_of(budget)[-1]
+    evaluations = work_of(budget)[-1]
     heads = ("codes", "draws for unit relative variance", *(f"{m}, nats" for m in METHODS))
     notes = [
         (
-            f"median |error| of log p(x) at {most} evaluations per observation (AIS: {CHAINS}"
-            f" chains, {LEAPFROGS} leapfrog steps a move); {ROWS} observations simulated from the"
-            f" model, {REPEATS} repeats each"
+            f"median |error| of log p(x) at {evaluations} evaluations per observation (AIS:"
+            f" {CHAINS} chains, {LEAPFROGS} leapfrog steps a move); {ROWS} observations simulated"
+            f" from the model, {REPEATS} repeats each"
         ),
         (
             f"x = (z, 0) + {SIGMA} ε in 2k dimensions; draws needed are the median over {MANY}"

@@ -160,7 +160,7 @@ def shares_below(radius: Tensor, sigma: float = SIGMA) -> Tensor:
 def measured(model: VAE, test: Tensor, samples: Tensor, seed: int) -> dict[str, Record]:
     """The quantities compared with the exact distribution."""
     data = f"ring + N(0, {SIGMA}²), {len(test)} points, seed {seed}"
-    drawn = f"{len(samples)} samples of the VAE"
+    description = f"{len(samples)} samples of the VAE"
     fitted = iwae(model, test.float(), k=K, rng=derive(seed, "iwae"), data=data)
     exact = Record.of(
         "log_prob",
@@ -176,7 +176,7 @@ def measured(model: VAE, test: Tensor, samples: Tensor, seed: int) -> dict[str, 
         "share",
         (radius < INSIDE).double(),
         bound="estimate",
-        data=drawn,
+        data=description,
         details={"exact": radial_share(INSIDE)},
     )
     return {
@@ -193,7 +193,7 @@ def measured(model: VAE, test: Tensor, samples: Tensor, seed: int) -> dict[str, 
             "Kolmogorov-Smirnov distance",
             distance(radius),
             bound="estimate",
-            data=drawn,
+            data=description,
             n=len(radius),
         ),
         "inside, fitted": inside,

@@ -66,29 +66,33 @@ def run(
     folder: Path | None = None,
 ) -> Findings:
     """One VAE per sigma and one that trains it: reconstructions, samples and measures."""
-    held = parts(str(paths[0]), seed)
-    noisy = dequantised(held, seed)
-    given = (*SIGMAS, None)
+    dataset = parts(str(paths[0]), seed)
+    noisy = dequantised(dataset, seed)
+    choices = (*SIGMAS, None)
     models = [
         learn(
             sigma,
-            held,
+            dataset,
             seed,
             round(budget * SAMPLES),
             run_folder(folder, f"vae-sigma-{'fitted' if sigma is None else sigma}"),
         )
-        for sigma in given
+        for sigma in choices
     ]
     sigmas = [sigma_of(model) for model in models]
-    names = [f"{sigma:.2f}" + (" (fitted)" if g is None else "") for sigma, g in zip(sigmas, given)]
-    found = [
-        measured(model, noisy, float(energy(held.test.float()).mean()), held.data, seed)
+    names = [
+        f"{sigma:.2f}" + (" (fitted)" if g is None else "") for sigma, g in zip(sigmas, choices)
+    ]
+    results = [
+        measured(model, noisy, float(energy(dataset.test.float()).mean()), dataset.data, seed)
         for model in models
     ]
     records = {
-        f"{kind}, sigma {name}": row[kind] for name, row in zip(names, found) for kind in KINDS
+        f"{kind}, sigma {name}": row[kind] for name, row in zip(names, results) for kind in KINDS
     }
-    rows = [[name, *(_cell(kind, row[kind]) for kind in KINDS)] for name, row in zip(names, found)]
+    rows = [
+        [name, *(_cell(kind, row[kind]) for kind in KINDS)] for name, row in zip(names, results)
+    ]
     heads = (
         "sigma",
         "sharpness, restored",
@@ -99,11 +103,11 @@ def run(
         "ELBO",
         "bound",
     )
-    best = max(range(len(found)), key=lambda i: found[i][KINDS[-1]].value)
+    best = max(range(len(results)), key=lambda i: results[i][KINDS[-1]].value)
     notes = [
         (
-            f"{len(held.train)} training images, {round(budget * SAMPLES)} shown to each model of"
-            f" {LATENT} codes; measured on {held.data}"
+            f"{len(dataset.train)} training images, {round(budget * SAMPLES)} shown to each model"
+            f" of {LATENT} codes; measured on {dataset.data}"
         ),
         (
             "sigma and error in levels; sharpness in parts of the images' own; rate and bounds in"
@@ -111,15 +115,15 @@ def run(
         ),
         f"the likeliest is sigma {names[best]}",
     ]
-    drawn = {
-        "sharpness": sheets(models, names, held, seed),
-        "sharpness-curves": curves(sigmas, found),
+    prior_samples = {
+        "sharpness": sheets(models, names, dataset, seed),
+        "sharpness-curves": curves(sigmas, results),
     }
-    return Findings(records, heads, rows, notes, drawn)
+    return Findings(records, heads, rows, notes, prior_samples)
 
 
 def learn(
-    sigma: float | None, held: Parts, seed: int, samples: int, folder: Path | None = None
+    sigma: float | None, dataset: Parts, seed: int, samples: int, folder: Path | None = None
 ) -> VAE:
     """A VAE at one sigma (standard deviations of a pixel), or with sigma fitted."""
     by = Trainer(
@@ -130,7 +134,7 @@ def learn(
         optimizers={"vae": "adam(rate=0.002)"},
     )
     model = VAE(latent=LATENT, hidden=HIDDEN, likelihood=GaussianLikelihood(sigma=sigma))
-    return fit_model(model, held.train, by=by, folder=folder)
+    return fit_model(model, dataset.train, by=by, folder=folder)
 
 
 @torch.no_grad()
@@ -147,38 +151,40 @@ def sigma_of(model: VAE) -> float:
     )
 
 
-def dequantised(held: Parts, seed: int) -> Tensor:
+def dequantised(dataset: Parts, seed: int) -> Tensor:
     """The test images, dequantised if they are integers."""
     return (
-        dequantise().apply(held.test.float(), held.space, generator(derive(seed, "dequantise")))
-        if held.space.integer
-        else held.test
+        dequantise().apply(
+            dataset.test.float(), dataset.space, generator(derive(seed, "dequantise"))
+        )
+        if dataset.space.integer
+        else dataset.test
     )
 
 
 @torch.no_grad()
-def measured(model: VAE, x: Tensor, own: float, data: str, seed: int) -> dict[str, Record]:
+def measured(model: VAE, x: Tensor, reference: float, data: str, seed: int) -> dict[str, Record]:
     """Records by kind, on held-out images x (n, channels, height, width).
 
-    `energy` is their mean gradient energy without the added noise.
+    `reference` is their mean gradient energy without the added noise.
     """
     q = model.posterior(model.to_model(x))
     restored = model.decode(q.mean)
-    drawn = model.sample(len(x), rng=derive(seed, "samples"), using="mean")
+    prior_samples = model.sample(len(x), rng=derive(seed, "samples"), using="mean")
     prior = model.prior(len(x))
     assert isinstance(prior, Normal)
     rate = Record.of("rate", kl_divergence(q, prior), unit="nats", data=data)
-    found = [
+    results = [
         Record.of(
             "gradient energy",
-            energy(restored) / own,
+            energy(restored) / reference,
             unit="of the images' own",
             bound="estimate",
             data=data,
         ),
         Record.of(
             "gradient energy",
-            energy(drawn) / own,
+            energy(prior_samples) / reference,
             unit="of the images' own",
             bound="estimate",
             data=f"{len(x)} samples",
@@ -194,7 +200,7 @@ def measured(model: VAE, x: Tensor, own: float, data: str, seed: int) -> dict[st
         elbo(model, x, rng=0, data=data),
         iwae(model, x, k=K, rng=0, data=data),
     ]
-    return dict(zip(KINDS, found))
+    return dict(zip(KINDS, results))
 
 
 def energy(x: Tensor) -> Tensor:
@@ -214,14 +220,14 @@ def _cell(kind: str, record: Record) -> str:
 
 
 @torch.no_grad()
-def sheets(models: Sequence[VAE], names: Sequence[str], held: Parts, seed: int) -> Any:
+def sheets(models: Sequence[VAE], names: Sequence[str], dataset: Parts, seed: int) -> Any:
     """The figure: held-out images, reconstructions and, on the right, samples."""
-    originals = held.test[:SHOWN].float()
-    gap = torch.full_like(originals[:1], held.space.high)
-    rows = [torch.cat([originals, gap, held.test[SHOWN : 2 * SHOWN].float()])]
+    originals = dataset.test[:SHOWN].float()
+    gap = torch.full_like(originals[:1], dataset.space.high)
+    rows = [torch.cat([originals, gap, dataset.test[SHOWN : 2 * SHOWN].float()])]
     for model in models:
-        drawn = model.sample(SHOWN, rng=derive(seed, "drawn"), using="mean")
-        rows.append(torch.cat([model.decode(model.encode(originals)), gap, drawn]))
+        prior_samples = model.sample(SHOWN, rng=derive(seed, "drawn"), using="mean")
+        rows.append(torch.cat([model.decode(model.encode(originals)), gap, prior_samples]))
     down = ["images", *(f"σ = {name}" for name in names)]
     across = [
         *[""] * (SHOWN // 2),
@@ -232,22 +238,22 @@ def sheets(models: Sequence[VAE], names: Sequence[str], held: Parts, seed: int) 
     ]
     return sheet(
         torch.stack(rows),
-        held.space,
+        dataset.space,
         across=across,
         down=down,
         title="Restored and drawn by VAEs of different sigma (levels)",
     )
 
 
-def curves(sigmas: Sequence[float], found: Sequence[Mapping[str, Record]]) -> Any:
+def curves(sigmas: Sequence[float], results: Sequence[Mapping[str, Record]]) -> Any:
     """The figure: sharpness, rate, active units, error and bound against sigma.
 
     The fitted sigma is a vertical line.
     """
 
     def line(kind: str) -> tuple[list[float], list[float]]:
-        own = [row[kind] for row in found[:-1]]
-        return [r.value for r in own], [r.error if math.isfinite(r.error) else 0.0 for r in own]
+        fixed = [row[kind] for row in results[:-1]]
+        return [r.value for r in fixed], [r.error if math.isfinite(r.error) else 0.0 for r in fixed]
 
     panels = [
         ("sharpness, of the images' own", {"restored": KINDS[0], "samples": KINDS[1]}),
@@ -255,7 +261,9 @@ def curves(sigmas: Sequence[float], found: Sequence[Mapping[str, Record]]) -> An
         ("active units", {"active units": "active units"}),
         ("lower bounds of log p(x), nats", {"ELBO": "ELBO", f"{K} draws": KINDS[-1]}),
     ]
-    marked = [{name: found[-1][kind].value for name, kind in lines.items()} for _, lines in panels]
+    marked = [
+        {name: results[-1][kind].value for name, kind in lines.items()} for _, lines in panels
+    ]
     return compare_settings(
         sigmas[:-1],
         [(label, {name: line(kind) for name, kind in lines.items()}) for label, lines in panels],

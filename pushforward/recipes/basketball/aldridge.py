@@ -88,9 +88,9 @@ def run(
         "10 ft to the arc": (distance >= 10) & ~three,
         "three points": three,
     }
-    for zone, own in zones.items():
-        n = int(own.sum())
-        p = float(made[own].mean()) if n else float("nan")
+    for zone, mask in zones.items():
+        n = int(mask.sum())
+        p = float(made[mask].mean()) if n else float("nan")
         smooth = (n * p + 0.5) / (n + 1) if n else float("nan")
         # the posterior under the Jeffreys prior, which is valid even if none went in
         error = (smooth * (1 - smooth) / (n + 2)) ** 0.5
@@ -140,11 +140,13 @@ def surprise(x: Tensor, made: Tensor, smoothing: tuple[float, float] | None, see
     order = permutation(len(x), rng=derive(seed, "folds"))
     p = torch.empty_like(made)
     for fold in range(FOLDS):
-        held = order[fold::FOLDS]
-        keep = torch.ones(len(x), dtype=torch.bool).index_fill_(0, held, False)
+        fold_rows = order[fold::FOLDS]
+        keep = torch.ones(len(x), dtype=torch.bool).index_fill_(0, fold_rows, False)
         rate = float((made[keep].sum() + 0.5) / (keep.sum() + 1))
-        p[held] = (
-            rate if smoothing is None else accuracy(x[keep], made[keep], x[held], smoothing, rate)
+        p[fold_rows] = (
+            rate
+            if smoothing is None
+            else accuracy(x[keep], made[keep], x[fold_rows], smoothing, rate)
         )
     return -torch.where(made > 0, p, 1 - p).log2()
 

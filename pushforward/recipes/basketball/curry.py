@@ -59,8 +59,8 @@ def run(
 ) -> Findings:
     """The density of one player's shots, and how well five estimates predict unseen shots."""
     frame, name = player_shots(paths[0], SHOT_COLUMNS, players, "Stephen Curry")
-    near = frame.LOC_Y <= HALF
-    x = places(frame[near], seed)
+    in_half = frame.LOC_Y <= HALF
+    x = places(frame[in_half], seed)
     data = f"{paths[0].name}, {name}, {len(x)} shots on the half court, {FOLDS} folds"
     candidates: Mapping[str, Callable[[], Any]] = {
         "one normal distribution": Gaussian,
@@ -82,7 +82,7 @@ def run(
     area = float((u[1] - u[0]) * (v[1] - v[0]))
     half = next(iter(mass_levels(f, (0.5,), area)))
     spot = divmod(int(f.argmax()), len(u))
-    far = beyond_arc(x)
+    three = beyond_arc(x)
     facts = {
         "area with half of the shots": Record(
             "area",
@@ -92,16 +92,16 @@ def run(
             data=data,
             n=len(x),
         ),
-        "share beyond the arc": Record.of("share", torch.as_tensor(far).double(), data=data),
+        "share beyond the arc": Record.of("share", torch.as_tensor(three).double(), data=data),
     }
     best = records["kernels, adaptive"]
     baseline = records["kernels, Scott's bandwidth"]
     notes = [
         f"{name}: {len(x)} shots on the half court"
-        + (f" ({int((~near).sum())} from farther away left out)" if (~near).any() else ""),
+        + (f" ({int((~in_half).sum())} from farther away left out)" if (~in_half).any() else ""),
         (
             f"half of them come from {facts['area with half of the shots'].value:.0f} of {AREA:.0f}"
-            f" square feet; {far.mean():.0%} are from beyond the arc; the densest spot is"
+            f" square feet; {three.mean():.0%} are from beyond the arc; the densest spot is"
             f" ({u[spot[1]]:.1f}, {v[spot[0]]:.1f})"
         ),
         (
@@ -140,7 +140,7 @@ def folds(x: Tensor, make: Callable[[], Any], seed: int) -> Tensor:
     order = permutation(len(x), rng=derive(seed, "folds"))
     values = torch.empty(len(x), dtype=torch.float64)
     for fold in range(FOLDS):
-        held = order[fold::FOLDS]
-        keep = torch.ones(len(x), dtype=torch.bool).index_fill_(0, held, False)
-        values[held] = fit_model(make(), x[keep]).log_prob(x[held]).double()
+        fold_rows = order[fold::FOLDS]
+        keep = torch.ones(len(x), dtype=torch.bool).index_fill_(0, fold_rows, False)
+        values[fold_rows] = fit_model(make(), x[keep]).log_prob(x[fold_rows]).double()
     return values

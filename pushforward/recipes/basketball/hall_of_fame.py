@@ -87,14 +87,14 @@ def run(
     z = torch.where(counted >= LEAST_SEEN, z, torch.nan)
     rows, words, labels = [], [], []
     for k in range(len(z)):
-        own = (owner == k).nonzero()[:, 0].tolist()
+        members = (owner == k).nonzero()[:, 0].tolist()
         # the best known of the clear members, by points scored
-        known = sorted(own, key=lambda i: (float(sure[i]) < 0.8, -float(careers["all points"][i])))[
-            :NAMED
-        ]
+        examples = sorted(
+            members, key=lambda i: (float(sure[i]) < 0.8, -float(careers["all points"][i]))
+        )[:NAMED]
         words.append(in_words(z[k]))
-        labels.append(f"{k}: " + ", ".join(names[i].split(" ")[-1] for i in known[:2]))
-        rows.append([str(k), f"{len(own)}", words[-1], ", ".join(names[i] for i in known)])
+        labels.append(f"{k}: " + ", ".join(names[i].split(" ")[-1] for i in examples[:2]))
+        rows.append([str(k), f"{len(members)}", words[-1], ", ".join(names[i] for i in examples)])
     records = {
         f"BIC, {kind}, {k}": Record("bic", value, 0.0, unit="nats", data=data, n=len(x))
         for (kind, k), value in criteria.items()
@@ -156,10 +156,12 @@ def in_words(z: Tensor, threshold: float = 0.5) -> str:
     The strongest come first.
     """
     order = z.abs().nan_to_num(0).argsort(descending=True).tolist()
-    many = [FEATURES[i] for i in order if z[i] > threshold]
-    few = [FEATURES[i] for i in order if z[i] < -threshold]
+    high = [FEATURES[i] for i in order if z[i] > threshold]
+    low = [FEATURES[i] for i in order if z[i] < -threshold]
     phrases = [
-        f"{word} {', '.join(found[:4])}" for word, found in (("high", many), ("low", few)) if found
+        f"{word} {', '.join(features[:4])}"
+        for word, features in (("high", high), ("low", low))
+        if features
     ]
     return "; ".join(phrases) or "close to the average in everything"
 

@@ -73,14 +73,14 @@ def run(
     data = (
         f"{paths[0].name}, {len(x)} seasons since {FIRST_YEAR} of {LEAST_MINUTES} minutes or more"
     )
-    train, held = _by_player(table, seed)
+    train, test = _by_player(table, seed)
     records: dict[str, Record] = {}
     rows = []
-    total = x[held].sub(x[train].mean(0)).square().sum(1).mean()
+    total = x[test].sub(x[train].mean(0)).square().sum(1).mean()
     for k in COMPONENTS:
         model = fit_model(PCA(k), Arrays(x[train], space=space))
         record = squared_error(
-            model, x[held], data=f"{data}; {len(held)} seasons of held-out players"
+            model, x[test], data=f"{data}; {len(test)} seasons of held-out players"
         )
         records[f"squared error, {k}"] = record
         rows.append(
@@ -135,8 +135,8 @@ def _by_player(table: Any, seed: int) -> tuple[Tensor, Tensor]:
     names = sorted(table.player.unique())
     order = permutation(len(names), rng=derive(seed, "players")).tolist()
     out = {names[i] for i in order[: max(1, round(HELD_OUT * len(names)))]}
-    held = torch.tensor(table.player.isin(out).to_numpy())
-    return (~held).nonzero()[:, 0], held.nonzero()[:, 0]
+    test = torch.tensor(table.player.isin(out).to_numpy())
+    return (~test).nonzero()[:, 0], test.nonzero()[:, 0]
 
 
 def _named(table: Any, players: Sequence[str]) -> dict[str, int]:
@@ -144,22 +144,24 @@ def _named(table: Any, players: Sequence[str]) -> dict[str, int]:
 
     Without a request, those of the best-known players in the table.
     """
-    found: dict[str, int] = {}
+    labels: dict[str, int] = {}
     for name in players:
-        own = table[table.player == name]
-        if not len(own):
+        seasons = table[table.player == name]
+        if not len(seasons):
             raise InvalidValue(
                 f"no season of {name!r} has {LEAST_MINUTES} minutes since {FIRST_YEAR};"
                 f" {near(name, list(table.player.unique()))}"
             )
-        found[_label(own.loc[own["all points"].idxmax()])] = int(own["all points"].idxmax())
-    if found:
-        return found
+        labels[_label(seasons.loc[seasons["all points"].idxmax()])] = int(
+            seasons["all points"].idxmax()
+        )
+    if labels:
+        return labels
     for name, year in BEST_KNOWN.items():
-        own = table[(table.player == name) & (table.year == year)]
-        if len(own):
-            found[_label(own.iloc[0])] = int(own.index[0])
-    return found
+        seasons = table[(table.player == name) & (table.year == year)]
+        if len(seasons):
+            labels[_label(seasons.iloc[0])] = int(seasons.index[0])
+    return labels
 
 
 def _label(row: Any) -> str:
@@ -175,9 +177,9 @@ def _season(year: int) -> str:
     return f"{year - 1}-{year % 100:02d}"
 
 
-def _meaning(component: Tensor, most: int = 3) -> str:
+def _meaning(component: Tensor, count: int = 3) -> str:
     order = component.argsort(descending=True).tolist()
     return (
-        f"{', '.join(FEATURES[i] for i in order[:most])} against"
-        f" {', '.join(FEATURES[i] for i in order[: -1 - most : -1])}"
+        f"{', '.join(FEATURES[i] for i in order[:count])} against"
+        f" {', '.join(FEATURES[i] for i in order[: -1 - count : -1])}"
     )

@@ -78,16 +78,16 @@ def run(
         **{key: [] for key in makers},
     }
     for split in range(SPLITS):
-        train, held = _by_player(names, derive(seed, "split", split))
-        mean = (x[held] - x[train].mean(0)).square().flatten(1).sum(1)
+        train, test = _by_player(names, derive(seed, "split", split))
+        mean = (x[test] - x[train].mean(0)).square().flatten(1).sum(1)
         errors["the mean map", 0].append(Record.of("squared_error", mean / 2, data=data))
         for key, make in makers.items():
-            record = squared_error(make(x[train], seed + split), x[held], data=data)
+            record = squared_error(make(x[train], seed + split), x[test], data=data)
             errors[key].append(
                 Record("squared_error", record.value / 2, record.error / 2, data=data, n=record.n)
             )
     records = {
-        f"{key}, {k}": _over_splits(key, k, found, data) for (key, k), found in errors.items()
+        f"{key}, {k}": _over_splits(key, k, values, data) for (key, k), values in errors.items()
     }
     rows = [
         [key, f"{k}", f"{1000 * r.value:.2f} ± {1000 * r.error:.2f}"]
@@ -109,8 +109,8 @@ def run(
     }
     codes = fitted["auto-encoder"].encode(x).detach().double()
     latest = max(seasons)
-    there = {name for name, season in zip(names, seasons) if season == latest}
-    asked = list(players) or [p for p in KNOWN if p in there] or sorted(there)[:3]
+    present = {name for name, season in zip(names, seasons) if season == latest}
+    selected = list(players) or [p for p in KNOWN if p in present] or sorted(present)[:3]
     notes = [
         (
             f"{len(x)} seasons of {len(set(names))} players; {HELD_OUT:.0%} of the players held"
@@ -118,19 +118,19 @@ def run(
             " error over the splits"
         ),
     ]
-    again = recognised(names, seasons, codes)
-    if len(again):
-        record = Record.of("share", again.double(), data=data, details={"among": len(there)})
+    returning = recognised(names, seasons, codes)
+    if len(returning):
+        record = Record.of("share", returning.double(), data=data, details={"among": len(present)})
         records["nearest to his own season before"] = record
         notes.append(
-            f"of {len(again)} players with two seasons {record.value:.0%} have their own code"
-            f" nearest, among {len(there)}"
+            f"of {len(returning)} players with two seasons {record.value:.0%} have their own code"
+            f" nearest, among {len(present)}"
         )
-    for player in asked:
+    for player in selected:
         like = neighbours(player, names, seasons, codes, latest)
         notes.append(f"{player} shoots like {', '.join(names[i] for i in like)}")
-    drawn = list(players) or [p for p in DRAWN if p in there] or asked
-    image = _image(x, names, seasons, codes, fitted, drawn[:5], latest)
+    displayed = list(players) or [p for p in DRAWN if p in present] or selected
+    image = _image(x, names, seasons, codes, fitted, displayed[:5], latest)
     return Findings(
         records,
         ("a map by", "numbers", "error on players not seen"),
@@ -149,11 +149,11 @@ def maps_of(paths: Sequence[Path]) -> tuple[list[str], list[str], Tensor]:
     for path in paths:
         frame = read_table(path, RECIPES["shot-maps"].columns).dropna()
         frame = frame[(frame.LOC_Y >= 0) & (frame.LOC_Y < DEPTH) & frame.LOC_X.between(-25, 25)]
-        for (player, season), own in frame.groupby(["PLAYER_NAME", "SEASON_2"]):
-            if len(own) >= LEAST_SHOTS:
+        for (player, season), row in frame.groupby(["PLAYER_NAME", "SEASON_2"]):
+            if len(row) >= LEAST_SHOTS:
                 names.append(str(player))
                 seasons.append(str(season))
-                maps.append(_map(own.LOC_X.to_numpy(), own.LOC_Y.to_numpy()))
+                maps.append(_map(row.LOC_X.to_numpy(), row.LOC_Y.to_numpy()))
     if len(set(names)) < 3 * LATENT:
         raise BadSource(
             f"{paths[0]}: {len(set(names))} players have {LEAST_SHOTS} shots in a season; expected"
@@ -171,12 +171,15 @@ def _map(across: Any, along: Any) -> Any:
 
 def _by_player(names: Sequence[str], seed: int) -> tuple[Tensor, Tensor]:
     """Rows of training players and of held-out players; no player is in both."""
-    known = sorted(set(names))
+    unique_names = sorted(set(names))
     out = {
-        known[i] for i in permutation(len(known), rng=seed).tolist()[: round(HELD_OUT * len(known))]
+        unique_names[i]
+        for i in permutation(len(unique_names), rng=seed).tolist()[
+            : round(HELD_OUT * len(unique_names))
+        ]
     }
-    held = torch.tensor([n in out for n in names])
-    return (~held).nonzero()[:, 0], held.nonzero()[:, 0]
+    test = torch.tensor([n in out for n in names])
+    return (~test).nonzero()[:, 0], test.nonzero()[:, 0]
 
 
 def _pca(latent: int, x: Tensor, seed: int, folder: Path | None = None) -> PCA:
@@ -195,9 +198,9 @@ def _autoencoder(latent: int, x: Tensor, seed: int, folder: Path | None = None) 
     return fit_model(model, x, by=by, folder=folder)
 
 
-def _over_splits(key: str, k: int, found: Sequence[Record], data: str) -> Record:
+def _over_splits(key: str, k: int, splits: Sequence[Record], data: str) -> Record:
     """The mean over splits and its standard error."""
-    values = torch.tensor([r.value for r in found], dtype=torch.float64)
+    values = torch.tensor([r.value for r in splits], dtype=torch.float64)
     details = {
         "model": key,
         "numbers": k,
@@ -210,7 +213,7 @@ def _over_splits(key: str, k: int, found: Sequence[Record], data: str) -> Record
         float(values.mean()),
         error,
         data=data,
-        n=found[0].n,
+        n=splits[0].n,
         details=details,
     )
 
@@ -236,13 +239,15 @@ def neighbours(
     most: int = 3,
 ) -> list[int]:
     """Rows of the other players of the same season whose codes are nearest."""
-    whole = list(zip(names, seasons))
-    if (player, season) not in whole:
+    pairs = list(zip(names, seasons))
+    if (player, season) not in pairs:
         raise InvalidValue(
             f"no {LEAST_SHOTS} shots by {player!r} in {season}; {near(player, sorted(set(names)))}"
         )
-    far = (codes - codes[whole.index((player, season))]).square().sum(1)
-    return [i for i in far.argsort().tolist() if seasons[i] == season and names[i] != player][:most]
+    distances = (codes - codes[pairs.index((player, season))]).square().sum(1)
+    return [i for i in distances.argsort().tolist() if seasons[i] == season and names[i] != player][
+        :most
+    ]
 
 
 def recognised(names: Sequence[str], seasons: Sequence[str], codes: Tensor) -> Tensor:
@@ -252,10 +257,10 @@ def recognised(names: Sequence[str], seasons: Sequence[str], codes: Tensor) -> T
     """
     latest = max(seasons)
     now = [i for i, s in enumerate(seasons) if s == latest]
-    own = {names[i]: place for place, i in enumerate(now)}
-    before = [i for i, s in enumerate(seasons) if s != latest and names[i] in own]
+    row = {names[i]: place for place, i in enumerate(now)}
+    before = [i for i, s in enumerate(seasons) if s != latest and names[i] in row]
     nearest = torch.cdist(codes[before], codes[now]).argmin(1)
-    return torch.tensor([int(nearest[k]) == own[names[i]] for k, i in enumerate(before)])
+    return torch.tensor([int(nearest[k]) == row[names[i]] for k, i in enumerate(before)])
 
 
 def _image(
@@ -264,18 +269,18 @@ def _image(
     seasons: Sequence[str],
     codes: Tensor,
     fitted: dict[str, Any],
-    drawn: Sequence[str],
+    displayed: Sequence[str],
     season: str,
 ) -> Any:
     rows, titles = [], []
-    for player in drawn:
-        own = list(zip(names, seasons)).index((player, season))
+    for player in displayed:
+        row = list(zip(names, seasons)).index((player, season))
         other = neighbours(player, names, seasons, codes, season, 1)[0]
         restored = [
-            reconstruct(fitted[key], x[own : own + 1])[0, 0].double().clamp_min(0)
+            reconstruct(fitted[key], x[row : row + 1])[0, 0].double().clamp_min(0)
             for key in ("auto-encoder", "PCA")
         ]
-        rows.append(torch.stack([x[own, 0].double(), *restored, x[other, 0].double()]).square())
+        rows.append(torch.stack([x[row, 0].double(), *restored, x[other, 0].double()]).square())
         titles.append([player, "", "", names[other]])
     heads = (
         "shots",

@@ -78,12 +78,12 @@ def player_shots(
     frame = read_table(path, columns, ("PLAYER_NAME", "SEASON_2"))
     name = players[0] if players else default
     if "PLAYER_NAME" in frame.columns:
-        known = [str(n) for n in frame.PLAYER_NAME.unique()]
-        name = known[0] if not players and len(known) == 1 else name
-        if name not in known:
+        available = [str(n) for n in frame.PLAYER_NAME.unique()]
+        name = available[0] if not players and len(available) == 1 else name
+        if name not in available:
             raise InvalidValue(
                 f"{path.name} has no shots by {name!r};"
-                f" {suggest(name, known) if len(known) < 20 else near(name, known)}"
+                f" {suggest(name, available) if len(available) < 20 else near(name, available)}"
             )
         frame = frame[frame["PLAYER_NAME"] == name]
     elif not players:
@@ -109,13 +109,13 @@ def entitled(name: str, frame: Any) -> str:
     )
 
 
-def near(name: str, known: Sequence[str]) -> str:
+def near(name: str, available: Sequence[str]) -> str:
     """A sentence with the closest of many names, or some of them."""
-    hint = suggest(name, known)
+    hint = suggest(name, available)
     return (
         hint
         if hint.startswith("did")
-        else f"it has {len(known)} players, e.g. {', '.join(known[:3])}"
+        else f"it has {len(available)} players, e.g. {', '.join(available[:3])}"
     )
 
 

@@ -55,36 +55,38 @@ def run(
         # so the end of the file is held out and nothing is shuffled.
         cut = round((1 - HELD_OUT) * len(parts[0]))
         parts = [parts[0][:cut], parts[0][cut:]]
-    train, held = parts[0], torch.cat(parts[1:])
-    if min(len(train), len(held)) < 2 * STEPS:
+    train, test = parts[0], torch.cat(parts[1:])
+    if min(len(train), len(test)) < 2 * STEPS:
         raise BadSource(
-            f"{paths[0]}: {len(train)} and {len(held)} stretches of {STEPS / RATE:g} s; expected at"
+            f"{paths[0]}: {len(train)} and {len(test)} stretches of {STEPS / RATE:g} s; expected at"
             f" least {2 * STEPS} each"
         )
     pca = fit_model(
         PCA(max(COUNTS)), train.flatten(1), folder=run_folder(folder, "pca-on-the-court")
     )
-    data = f"{paths[-1].name}, {len(held)} paths of {STEPS / RATE:g} s"
+    data = f"{paths[-1].name}, {len(test)} paths of {STEPS / RATE:g} s"
     records: dict[str, Record] = {}
     rows = []
-    codes = pca.encode(held.flatten(1))
+    codes = pca.encode(test.flatten(1))
     for k in COUNTS:
-        restored = (pca.mean_ + codes[:, :k] @ pca.components_[:k]).reshape(held.shape)
-        miss = (restored - held).square().sum(2).mean(1).sqrt()
+        restored = (pca.mean_ + codes[:, :k] @ pca.components_[:k]).reshape(test.shape)
+        miss = (restored - test).square().sum(2).mean(1).sqrt()
         records[f"miss, {k}"] = Record.of(
             "root mean squared distance", miss, unit="feet", data=data, details={"components": k}
         )
-        kept = float(pca.explained_variance_ratio_[:k].sum())
+        explained = float(pca.explained_variance_ratio_[:k].sum())
         rows.append(
             [
                 str(k),
-                f"{kept:.1%}",
+                f"{explained:.1%}",
                 f"{float(miss.mean()):.2f} ± {records[f'miss, {k}'].error:.2f}",
                 f"{float(miss.quantile(0.95)):.2f}",
             ]
         )
-    own = own_frame(train)
-    turned = fit_model(PCA(SHOWN), own.flatten(1), folder=run_folder(folder, "pca-from-his-start"))
+    relative = own_frame(train)
+    turned = fit_model(
+        PCA(SHOWN), relative.flatten(1), folder=run_folder(folder, "pca-from-his-start")
+    )
     panels = [*_panels(pca, "on the court"), *_panels(turned, "from his start", START)]
     title = (
         f"Principal trajectories, {len(train):,} paths of {STEPS / RATE:g} seconds (those that"
@@ -93,12 +95,12 @@ def run(
     image = trajectories(panels, title=title)
     notes = [
         (
-            f"{len(train)} paths to learn from, {len(held)} held out; {STEPS} places each, {RATE} a"
+            f"{len(train)} paths to learn from, {len(test)} held out; {STEPS} places each, {RATE} a"
             " second"
         ),
         (
-            f"{len(own)} of them cover {LEAST_START:g} feet or more in their first second: these"
-            " are also seen from the player's start"
+            f"{len(relative)} of them cover {LEAST_START:g} feet or more in their first second:"
+            " these are also seen from the player's start"
         ),
         *(p.title for p in panels),
     ]
@@ -123,9 +125,9 @@ def _panels(pca: PCA, where: str, start: tuple[float, float] = (0.0, 0.0)) -> li
         axis = int(np.square(shape).sum(0).argmax())
         turns = _turns(shape[:, axis])
         shared = axis == 0 if start != (0.0, 0.0) else turns > 0
-        apart = ((0.0, SIDE), (SIDE, 0.0))[axis] if shared else (0.0, 0.0)
+        offset = ((0.0, SIDE), (SIDE, 0.0))[axis] if shared else (0.0, 0.0)
         words = _standing(axis, turns) if start == (0.0, 0.0) else _moving(axis, turns)
-        panels.append(Panel(f"{where}, {i + 1}: {words} ({share:.0%})", mean, shape, apart))
+        panels.append(Panel(f"{where}, {i + 1}: {words} ({share:.0%})", mean, shape, offset))
     return panels
 
 
@@ -136,9 +138,9 @@ def own_frame(paths: Tensor) -> Tensor:
     """
     moved = paths - paths[:, :1]
     first = moved[:, RATE]
-    far = torch.hypot(first[:, 0], first[:, 1])
-    moved, first, far = (part[far >= LEAST_START] for part in (moved, first, far))
-    c, s = (first[:, i, None] / far[:, None] for i in range(2))
+    distance = torch.hypot(first[:, 0], first[:, 1])
+    moved, first, distance = (part[distance >= LEAST_START] for part in (moved, first, distance))
+    c, s = (first[:, i, None] / distance[:, None] for i in range(2))
     return torch.stack(
         [moved[..., 0] * c + moved[..., 1] * s, moved[..., 1] * c - moved[..., 0] * s], 2
     )
@@ -176,18 +178,18 @@ def paths_of(path: Path) -> Tensor:
             f" length and width, got {coords.shape}"
         )
     coords = coords * np.asarray(COURT)
-    found: list[Any] = []
+    pieces: list[Any] = []
     for before, last in zip(stops[:-1], np.minimum(stops[1:], len(coords) - 1)):
         stretch = coords[before + 1 : last + 1]
         for start in range(0, len(stretch) - STEPS + 1, STEPS):
-            found.append(stretch[start : start + STEPS].transpose(1, 0, 2))
-    if not found:
+            pieces.append(stretch[start : start + STEPS].transpose(1, 0, 2))
+    if not pieces:
         raise BadSource(
             f"{path}: no stretch lasts {STEPS} steps; example_stop_idxs must delimit longer ones"
         )
-    whole = np.concatenate(found)
-    speed = np.hypot(*np.moveaxis(np.diff(whole, axis=1), -1, 0)).max(1) * RATE
-    return torch.as_tensor(whole[speed <= FASTEST])
+    stretches = np.concatenate(pieces)
+    speed = np.hypot(*np.moveaxis(np.diff(stretches, axis=1), -1, 0)).max(1) * RATE
+    return torch.as_tensor(stretches[speed <= FASTEST])
 
 
 def _turns(along: Any) -> int:

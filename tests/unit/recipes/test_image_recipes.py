@@ -121,8 +121,8 @@ def test_a_run_that_covers_little_has_failed(
     monkeypatch.setattr(against, "draw", lambda *_: torch.zeros(1))
     monkeypatch.setattr(against, "measured", lambda *_: {"coverage": Record("coverage", coverage)})
     trial = against.compare(album(), raw(), seed=0)
-    assert [trial.found[name]["failed"].value for name in against.NAMES] == [failed, failed]
-    assert bool(trial.found["GAN"]["failed"].details["reason"]) == bool(failed)
+    assert [trial.records[name]["failed"].value for name in against.NAMES] == [failed, failed]
+    assert bool(trial.records["GAN"]["failed"].details["reason"]) == bool(failed)
 
 
 def test_a_run_that_diverged_has_failed_and_the_other_is_still_measured(
@@ -138,8 +138,11 @@ def test_a_run_that_diverged_has_failed_and_the_other_is_still_measured(
     monkeypatch.setattr(against, "measured", lambda *_: {"coverage": Record("coverage", 0.9)})
     trial = against.compare(album(), raw(), seed=0)
     assert list(trial.models) == ["VAE"]
-    assert trial.found["GAN"]["failed"].details["reason"] == "the critic's loss is NaN"
-    assert (trial.found["GAN"]["failed"].value, trial.found["VAE"]["failed"].value) == (1.0, 0.0)
+    assert trial.records["GAN"]["failed"].details["reason"] == "the critic's loss is NaN"
+    assert (trial.records["GAN"]["failed"].value, trial.records["VAE"]["failed"].value) == (
+        1.0,
+        0.0,
+    )
 
 
 # --------------------------------------------------------------------------------------- the images
