@@ -61,9 +61,10 @@ def read(
     """Read observations from anything, as a source with its space.
 
     Args:
-        source: an array, tensor, data frame, torch Dataset or iterable; or a path, glob or built-in
-            name (digits, ring, grid, moons, swissroll, mnist, mnist:test, cifar10, cifar10:test,
-            cifar10-batch1; ring:5000 draws 5000).
+        source: an array, tensor, data frame, torch Dataset or iterable; or a path, a glob of images
+            or of .npy files (joined in the order of their names), or a built-in name (digits, ring,
+            grid, moons, swissroll, mnist, mnist:test, cifar10, cifar10:test, cifar10-batch1;
+            ring:5000 draws 5000).
         y: conditions, leading length n; for tables also the name(s) of columns; a path or source
             for paired data; True for labels that come with the data.
         weights: non-negative weights (n,), or for tables the name of a column.

@@ -33,6 +33,7 @@ _MODULES: dict[Kind, tuple[str, ...]] = {
     "name": ("pushforward.data.formats.builtin",),
     "file": (
         "pushforward.data.tables.files",  # before images: a folder of Parquet files is a table
+        "pushforward.data.formats.array_shards",  # before images, which claim any other glob
         "pushforward.data.formats.image_files",
         "pushforward.data.formats.idx",
         "pushforward.data.formats.numpy_files",

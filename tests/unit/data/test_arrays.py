@@ -1,10 +1,21 @@
 """Arrays, tensors, .npy and .npz."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
-from pushforward.core.errors import BadSource, InvalidKind, InvalidValue, ShapeMismatch
+import pushforward as pf
+from pushforward.core.errors import (
+    BadSource,
+    InvalidKind,
+    InvalidValue,
+    PushforwardError,
+    ShapeMismatch,
+)
 from pushforward.data import read
 
 
@@ -176,3 +187,40 @@ def test_a_space_can_be_asked_for():
     assert read(x[:3] * 9, like=known).space is known.space
     with pytest.raises(ShapeMismatch, match="expected 2 columns"):
         read(np.zeros((3, 4)), like=known)
+
+
+# --------------------------------------------------------------------- several arrays as one source
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> tuple[Path, NDArray[Any]]:
+    """A folder with three arrays, and their rows in the order of the names."""
+    x = np.random.default_rng(0).normal(size=(9, 3))
+    for name, rows in (("b", x[5:]), ("a", x[:2]), ("a1", x[2:5])):
+        np.save(tmp_path / f"{name}.npy", np.asfortranarray(rows))
+    return tmp_path, x
+
+
+@pytest.mark.parametrize("memory", [10**6, 100])
+def test_a_glob_of_arrays_is_one_source_in_the_order_of_names(shards: Any, memory: int) -> None:
+    place, x = shards
+    source = read(str(place / "*.npy"), y=np.arange(9) % 2, memory=memory)
+    assert source.resident is (memory > x.nbytes)
+    batch = source.take(torch.arange(9))
+    assert np.array_equal(batch.x, x.astype(batch.x.numpy().dtype))
+    assert np.array_equal(batch.y, np.arange(9) % 2)
+
+
+def test_arrays_of_a_glob_are_split_and_read_again(shards: Any, tmp_path: Path) -> None:
+    place, _ = shards
+    pf.Experiment(pf.PCA(1), str(place / "a*.npy"), held_out=2).run(tmp_path / "run")
+    parts = pf.experiments.open_run(tmp_path / "run").parts()
+    assert (len(parts.train), len(parts.held_out)) == (3, 2)
+
+
+@pytest.mark.parametrize("other", [np.zeros((2, 4)), np.zeros((2, 3), np.float32), np.float64(1)])
+def test_arrays_of_a_glob_are_alike(shards: Any, other: Any) -> None:
+    place, _ = shards
+    np.save(place / "c.npy", other)
+    with pytest.raises(PushforwardError, match=r"c\.npy"):
+        read(str(place / "*.npy"))
