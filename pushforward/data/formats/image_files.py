@@ -134,8 +134,8 @@ def _notes(
         hold, each = ("files hold", "each") if len(several) > 1 else ("file holds", "it")
         notes.append(
             f"{len(several)} {hold} several frames or pages ({listed(several)}); only the first of"
-            f" {each} is taken; to fit clips, save them as one .npy file (n, channels, time, height,"
-            " width)"
+            f" {each} is taken; to fit clips, save them as one .npy file (n, channels, time,"
+            " height, width)"
         )
     loose = [file.name for file, _ in good if "/" not in file.name]
     if (

@@ -295,7 +295,10 @@ def test_only_the_first_frame_is_taken_and_that_is_said(tmp_path, suffix):
     if suffix == "avif" and not AVIF:
         pytest.skip("this Pillow reads no AVIF")
     frames(tmp_path / f"a.{suffix}", 3)
-    words = rf"1 file holds several frames or pages \(a\.{suffix}\); only the first of it is taken; to fit clips, save them as one \.npy"
+    words = (
+        rf"1 file holds several frames or pages \(a\.{suffix}\); only the first of it is taken;"
+        r" to fit clips, save them as one \.npy"
+    )
     with pytest.warns(DataWarning, match=words):
         source = read(tmp_path)
     assert float(source.x.max()) < 8
