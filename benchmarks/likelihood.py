@@ -1,7 +1,8 @@
 """The cost of evaluating a VAE: the bound L_5000, and annealing in batches of chains.
 
-The network is that of Burda, Grosse & Salakhutdinov (2016): 784-200-200-50 and back, tanh,
-Bernoulli, trained only briefly: the time does not depend on the quality of the fit.
+The network is that of Burda, Grosse & Salakhutdinov (2016, https://arxiv.org/abs/1509.00519):
+784-200-200-50 and back, tanh, Bernoulli, trained only briefly: the time does not depend on the
+quality of the fit.
 """
 
 from __future__ import annotations

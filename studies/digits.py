@@ -1,12 +1,13 @@
 """InfoGAN's categories as digits, and how many of 1000 stacked digits a GAN generates.
 
-StackedMNIST (Metz et al. 2017; protocol of Lin et al. 2018, §4.2): each of 128 000 images has three
-random digits in its three channels, so there are 1000 kinds; of 26 000 samples a classifier of
-single digits determines the kind. Published: DCGAN 99 kinds, PacDCGAN2 1000. As there, training
-takes 50 epochs with batches of 64 in the networks of DCGAN's authors, but narrow enough for about
-an hour on one CPU core. Other differences: the published batches have 64 packs (so that PacDCGAN2
-sees twice as many images; here they are 64 images in 32 packs), the published generator is updated
-twice per step, and the published digits are from both parts of MNIST (here the training part).
+StackedMNIST (Metz et al. 2017, https://arxiv.org/abs/1611.02163; protocol of Lin et al. 2018, §4.2,
+https://arxiv.org/abs/1712.04086): each of 128 000 images has three random digits in its three
+channels, so there are 1000 kinds; of 26 000 samples a classifier of single digits determines the
+kind. Published: DCGAN 99 kinds, PacDCGAN2 1000. As there, training takes 50 epochs with batches of
+64 in the networks of DCGAN's authors, but narrow enough for about an hour on one CPU core. Other
+differences: the published batches have 64 packs (so that PacDCGAN2 sees twice as many images; here
+they are 64 images in 32 packs), the published generator is updated twice per step, and the
+published digits are from both parts of MNIST (here the training part).
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     p = .3 N(-1.5, .8²) + .7 N(2, 1)          q = N(μ, σ²): the generator is μ + σ z
 
-Which Gaussian is best depends on the divergence (Nowozin, Cseke & Tomioka 2016, §2.3 and Table 2):
-D_f(p‖q) is known by quadrature, and so is its minimum. Every fit is measured by all nine
-divergences; in its own column it should be the best.
+Which Gaussian is best depends on the divergence (Nowozin, Cseke & Tomioka 2016, §2.3 and Table 2,
+https://arxiv.org/abs/1606.00709): D_f(p‖q) is known by quadrature, and so is its minimum. Every fit
+is measured by all nine divergences; in its own column it should be the best.
 """
 
 from __future__ import annotations

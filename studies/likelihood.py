@@ -1,8 +1,9 @@
 """VAEs' bounds on held-out log-likelihood, against exact and published values.
 
-MNIST by the protocol of Burda, Grosse & Salakhutdinov (2016, §5): pixels binarised anew in every
-epoch, one stochastic layer of 50 behind two layers of 200 tanh units, L_5000 on the 10 000 test
-digits, binarised once. Fewer epochs than their 3280.
+MNIST by the protocol of Burda, Grosse & Salakhutdinov (2016, §5,
+https://arxiv.org/abs/1509.00519): pixels binarised anew in every epoch, one stochastic layer of 50
+behind two layers of 200 tanh units, L_5000 on the 10 000 test digits, binarised once. Fewer epochs
+than their 3280.
 """
 
 from __future__ import annotations
@@ -34,7 +35,11 @@ __all__ = ["STUDIES"]
 
 
 def linear(seed: int) -> Mapping[str, Any]:
-    """A linear VAE on iris against probabilistic PCA (Tipping & Bishop 1999; Lucas et al. 2019)."""
+    """A linear VAE on iris against probabilistic PCA.
+
+    References: Tipping & Bishop (1999), https://doi.org/10.1111/1467-9868.00196; Lucas et al.
+    (2019), https://arxiv.org/abs/1911.02469.
+    """
     from sklearn.datasets import load_iris
 
     x = torch.as_tensor(load_iris().data)

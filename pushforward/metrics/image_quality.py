@@ -107,7 +107,10 @@ def psnr(pair: ImagePairs) -> Record:
 
 @paired_metric
 def ssim(pair: ImagePairs) -> Record:
-    """Structural similarity of images of at least 11×11 pixels (Wang et al. 2004); 1 is best."""
+    """Structural similarity of images of at least 11×11 pixels; 1 is best.
+
+    Reference: Wang et al. (2004), https://doi.org/10.1109/TIP.2003.819861.
+    """
     pair.require_side(SIDE, "SSIM's window", "psnr or ssim_daala")
     values = pair.map_pairs(lambda x, y: wang_similarity(x, y)[0])
     return pair.record(

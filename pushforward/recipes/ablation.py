@@ -175,7 +175,8 @@ def difference(on: Sequence[float], off: Sequence[float]) -> tuple[float, float]
 
     The half-width is 0 if all values are equal.
 
-    Reference: Welch (1947), with the degrees of freedom of Satterthwaite (1946).
+    Reference: Welch (1947), https://doi.org/10.1093/biomet/34.1-2.28, with the degrees of freedom
+        of Satterthwaite (1946), https://doi.org/10.2307/3002019.
     """
     from scipy.stats import t as student
 

@@ -38,7 +38,7 @@ from pushforward.recipes.runs import run_folder
 __all__ = ["run", "learn", "with_views", "plain", "measured", "shown"]
 
 CATEGORIES, NUMBERS = 10, 2
-"""As for digits in Chen et al. (2016)."""
+"""As for digits in Chen et al. (2016), https://arxiv.org/abs/1606.03657."""
 WIDTH = 16
 """A quarter of the paper's, for one CPU."""
 STARTS, START, SHOWN = 3, 60_000, 100_000

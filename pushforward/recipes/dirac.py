@@ -1,8 +1,8 @@
 r"""The Dirac-GAN: the smallest possible game, and the effect of each remedy.
 
-Data at 0, one sample at θ, a critic c(x) = ψ x (Mescheder, Geiger & Nowozin 2018, §2). The players
-should meet at (0, 0). Simultaneous descent of both, at rates h_θ and h_ψ with slope penalty γ/2
-ψ², is near (0, 0) the linear map
+Data at 0, one sample at θ, a critic c(x) = ψ x (Mescheder, Geiger & Nowozin 2018, §2,
+https://arxiv.org/abs/1801.04406). The players should meet at (0, 0). Simultaneous descent of both,
+at rates h_θ and h_ψ with slope penalty γ/2 ψ², is near (0, 0) the linear map
 
     θ ← θ + h_θ a ψ,   ψ ← (1 - h_ψ γ) ψ - h_ψ a θ,
         a = f'(0): 1 for Wasserstein, ½ for the logistic games,

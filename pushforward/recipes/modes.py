@@ -3,9 +3,9 @@ r"""Does a GAN find all modes? A ring of 8 Gaussians and a grid of 25, with and 
     ring: ⅛ Σ N((cos πk/4, sin πk/4), .01² I)         grid: 1/25 Σ N((2i, 2j), .05² I), i, j = -2..2
 
 On each set both configurations have the same networks, batches and number of steps. Of 2500 samples
-(Lin et al. 2018): modes with a sample within 3 sd; the share of samples within 3 sd of a centre,
-98.9 % for an ideal sampler (more would be variance collapse); and KL(shares of the samples by
-centre ‖ equal shares), (K - 1)/2N for an ideal one.
+(Lin et al. 2018, https://arxiv.org/abs/1712.04086): modes with a sample within 3 sd; the share of
+samples within 3 sd of a centre, 98.9 % for an ideal sampler (more would be variance collapse); and
+KL(shares of the samples by centre ‖ equal shares), (K - 1)/2N for an ideal one.
 """
 
 from __future__ import annotations
