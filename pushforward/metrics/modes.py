@@ -113,8 +113,8 @@ def label_modes(
     """Covered modes and reverse KL of samples by classifier labels (n,), integers in 0..kinds - 1.
 
     Reference: Srivastava et al. (2017, VEEGAN, §4, https://arxiv.org/abs/1705.07761) and Lin et
-        al. (2018, PacGAN, §4.2, https://arxiv.org/abs/1712.04086): 26 000
-    samples of StackedMNIST, 1000 kinds.
+    al. (2018, PacGAN, §4.2, https://arxiv.org/abs/1712.04086): 26 000 samples of StackedMNIST, 1000
+    kinds.
 
     Args:
         weights: q (kinds,), positive; equal if not given.
