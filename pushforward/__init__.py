@@ -7,89 +7,73 @@ Public names load on first use, so that importing the package costs little; what
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from pushforward.core.lazy import lazy
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "core.model": ["Model"],
-    "core.learner": ["Learner"],
-    "core.fitter": ["Symptom"],
-    "core.fixed": ["Fixed"],
-    "core.phase": [
-        "Batch",
-        "Phase",
-        "Step",
-        "Terms",
-        "play_together",
-        "adam",
-        "adamw",
-        "sgd",
-        "rmsprop",
-        "Optimizer",
-    ],
-    "core.space": ["Space", "Column"],
-    "core.scaling": ["Scaling"],
-    "core.array_source": ["Arrays"],
-    "core.source": ["Source"],
-    "core.stream": ["Stream"],
-    "core.records": ["Record"],
-    "core.registry": ["register", "Value", "registered_models"],
-    "core.storage": ["load"],
-    "core.errors": [
-        "PushforwardError",
-        "InvalidValue",
-        "InvalidKind",
-        "NotFitted",
-        "ShapeMismatch",
-        "BadSource",
-        "BadRun",
-        "Diverged",
-        "MissingExtra",
-        "FitWarning",
-    ],
-    "core.capabilities": ["capabilities"],
-    "data": ["read", "register_reader", "split"],
-    "experiments": ["Experiment"],
-    "fitting": ["Trainer", "EM"],
-    "fitting.augment": ["dequantise", "binarise", "flip", "crop", "affine"],
-    "latent.paths": ["interpolate"],
-    "latent.projection": ["project"],
-    "metrics.feature_names": ["register_features"],
-    "metrics.scores": ["register_metric"],
-    "models.classical.pca": ["PCA"],
-    "models.classical.kde": ["KDE"],
-    "models.classical.fourier_kde": ["FourierKDE"],
-    "models.classical.gaussian": ["Gaussian"],
-    "models.classical.gmm": ["GMM", "choose_components"],
-    "models.classical.kmeans": ["KMeans"],
-    "models.deep.autoencoder": ["Autoencoder"],
-    "models.deep.vae": ["VAE"],
-    "models.deep.gan": ["GAN"],
-    "models.deep.dcgan": ["DCGAN"],
-    "models.deep.r3gan": ["R3GAN"],
-    "models.deep.infogan": ["InfoGAN"],
-    "models.deep.ebgan": ["EBGAN"],
-    "models.deep.observed": ["Observed"],
-}
-_NAMES = {name: home for home, names in _HOMES.items() for name in names}
-__all__ = sorted(_NAMES)
-
-_PACKAGES = ("compat", "latent")
-"""Packages of the library that are public as they are."""
-
-
-def __getattr__(name: str) -> Any:
-    if name in _PACKAGES:
-        return importlib.import_module(f"pushforward.{name}")
-    if name not in _NAMES:
-        raise AttributeError(f"module 'pushforward' has no attribute {name!r}")
-    importlib.import_module("pushforward.models")
-    value = getattr(importlib.import_module(f"pushforward.{_NAMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_NAMES, *_PACKAGES})
+__all__, __getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "core.model": ["Model"],
+        "core.learner": ["Learner"],
+        "core.fitter": ["Symptom"],
+        "core.fixed": ["Fixed"],
+        "core.phase": [
+            "Batch",
+            "Phase",
+            "Step",
+            "Terms",
+            "play_together",
+            "adam",
+            "adamw",
+            "sgd",
+            "rmsprop",
+            "Optimizer",
+        ],
+        "core.space": ["Space", "Column"],
+        "core.scaling": ["Scaling"],
+        "core.array_source": ["Arrays"],
+        "core.source": ["Source"],
+        "core.stream": ["Stream"],
+        "core.records": ["Record"],
+        "core.registry": ["register", "Value", "registered_models"],
+        "core.storage": ["load"],
+        "core.errors": [
+            "PushforwardError",
+            "InvalidValue",
+            "InvalidKind",
+            "NotFitted",
+            "ShapeMismatch",
+            "BadSource",
+            "BadRun",
+            "Diverged",
+            "MissingExtra",
+            "FitWarning",
+        ],
+        "core.capabilities": ["capabilities"],
+        "data": ["read", "register_reader", "split"],
+        "experiments": ["Experiment"],
+        "fitting": ["Trainer", "EM"],
+        "fitting.augment": ["dequantise", "binarise", "flip", "crop", "affine"],
+        "latent.paths": ["interpolate"],
+        "latent.projection": ["project"],
+        "metrics.feature_names": ["register_features"],
+        "metrics.scores": ["register_metric"],
+        "models.classical.pca": ["PCA"],
+        "models.classical.kde": ["KDE"],
+        "models.classical.fourier_kde": ["FourierKDE"],
+        "models.classical.gaussian": ["Gaussian"],
+        "models.classical.gmm": ["GMM", "choose_components"],
+        "models.classical.kmeans": ["KMeans"],
+        "models.deep.autoencoder": ["Autoencoder"],
+        "models.deep.vae": ["VAE"],
+        "models.deep.gan": ["GAN"],
+        "models.deep.dcgan": ["DCGAN"],
+        "models.deep.r3gan": ["R3GAN"],
+        "models.deep.infogan": ["InfoGAN"],
+        "models.deep.ebgan": ["EBGAN"],
+        "models.deep.observed": ["Observed"],
+    },
+    modules=["compat", "latent"],
+    first="pushforward.models",  # fills the catalogue
+)

@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-from types import ModuleType
+from pushforward.core.lazy import lazy
 
-__all__ = ["sklearn"]
-
-
-def __getattr__(name: str) -> ModuleType:
-    if name not in __all__:
-        raise AttributeError(f"module 'pushforward.compat' has no attribute {name!r}")
-    return importlib.import_module(f"pushforward.compat.{name}")
+__all__, __getattr__, __dir__ = lazy(__name__, {}, modules=["sklearn"])

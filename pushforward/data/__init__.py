@@ -7,36 +7,20 @@ first use, so that importing this package costs nothing beyond core; `__init__.p
 
 from __future__ import annotations
 
-import importlib
+from pushforward.core.lazy import lazy
 
-__all__ = [
-    "read", "register_reader", "Options", "from_array", "split", "Split", "report", "Report",
-    "write", "image_grid", "NAMES", "centres",
-]  # fmt: skip
-
-_HOMES = {
-    "read": "reading",
-    "register_reader": "formats.registry",
-    "Options": "options",
-    "from_array": "sources.arrays",
-    "split": "splits",
-    "Split": "splits",
-    "report": "survey",
-    "Report": "reports",
-    "write": "export.writing",
-    "image_grid": "export.grids",
-    "NAMES": "formats.builtin",
-    "centres": "formats.builtin",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'pushforward.data' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"pushforward.data.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+__all__, __getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "reading": ["read"],
+        "formats.registry": ["register_reader"],
+        "options": ["Options"],
+        "sources.arrays": ["from_array"],
+        "splits": ["split", "Split"],
+        "survey": ["report"],
+        "reports": ["Report"],
+        "export.writing": ["write"],
+        "export.grids": ["image_grid"],
+        "formats.builtin": ["NAMES", "centres"],
+    },
+)

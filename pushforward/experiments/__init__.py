@@ -50,27 +50,13 @@ Names load on first use; `__init__.pyi` lists them.
 
 from __future__ import annotations
 
-import importlib
+from pushforward.core.lazy import lazy
 
-__all__ = ["Experiment", "OpenedRun", "Outcome", "fit_model", "open_run", "resume"]
-
-_HOMES = {
-    "Experiment": "experiment",
-    "Outcome": "experiment",
-    "fit_model": "experiment",
-    "OpenedRun": "opened",
-    "open_run": "opened",
-    "resume": "resuming",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'pushforward.experiments' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"pushforward.experiments.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+__all__, __getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "experiment": ["Experiment", "Outcome", "fit_model"],
+        "opened": ["OpenedRun", "open_run"],
+        "resuming": ["resume"],
+    },
+)

@@ -23,7 +23,7 @@ def test_every_package_that_loads_names_on_first_use_has_a_stub() -> None:
     lazy = {
         path.with_suffix(".pyi")
         for path in ROOT.rglob("__init__.py")
-        if "def __getattr__" in path.read_text(encoding="utf-8")
+        if "__getattr__, __dir__ = lazy(" in path.read_text(encoding="utf-8")
     }
     assert lazy == set(STUBS)
     assert ROOT / "__init__.pyi" in lazy
