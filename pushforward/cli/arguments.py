@@ -83,8 +83,10 @@ Quiet = Annotated[
 Json = Annotated[bool, Parameter(negative="", help="the result as JSON")]
 JsonLines = Annotated[bool, Parameter(name="--json", negative="", help="JSON lines, not CSV")]
 Table = Annotated[TableFormat | None, Parameter(name="*", group=Group("Text tables", sort_key=9))]
-"""How a text table is written; a later file of a run is read as the run's own table was, but for
-what these flags say."""
+"""How a text table is written.
+
+A later file of a run is read as the run's own table was, but for what these flags say.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
-"""`pushforward condition RUN axis=value...`: the distribution of the other axes,
-given some; in closed form.
+"""`pushforward condition RUN axis=value...`: the distribution of the other axes, given some.
+
+In closed form.
 """
 
 from __future__ import annotations

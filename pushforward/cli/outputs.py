@@ -26,8 +26,9 @@ TABLES = (".csv", ".tsv", ".json")
 def deliver(
     voice: Voice, x: Any, space: Space, out: str | None, default: Path, *, what: str, **beside: Any
 ) -> None:
-    """Observations (n, *shape): to `out`;
-    else points as CSV (or JSON) on stdout, images into `default`.png, clips .gif.
+    """Observations (n, *shape): to `out`.
+
+    Else points as CSV (or JSON) on stdout, images into `default`.png, clips .gif.
     """
     if out is None and space.kind == "points":
         on_stdout(voice, x, space, **beside)

@@ -32,8 +32,9 @@ def display(voice: Voice) -> Display:
 
 
 class Display(Follower):
-    """Says nothing but warnings; a context manager,
-    so that what is drawn is put away whatever happens.
+    """Says nothing but warnings.
+
+    A context manager, so that what is drawn is put away whatever happens.
     """
 
     shows_warnings = True  # so that Python does not show them a second time

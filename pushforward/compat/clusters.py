@@ -185,8 +185,9 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
         return map_blocks(self.model_.assign, rows).astype(np.int32)
 
     def _make_printer(self, weight: float) -> Callable[[int, float], bool] | None:
-        """A function that prints each pass, if `verbose`;
-        the model's objective is -ln(inertia / weight).
+        """A function that prints each pass, if `verbose`.
+
+        The model's objective is -ln(inertia / weight).
         """
         if not self.verbose:
             return None

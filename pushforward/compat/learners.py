@@ -290,8 +290,9 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
 
     @torch.no_grad()
     def score(self, X: ArrayLike, y: ArrayLike | None = None) -> float:
-        """Mean log-density or bound (nats), or minus the error or energy distance;
-        see the module.
+        """Mean log-density or bound (nats), or minus the error or energy distance.
+
+        See the module.
         """
         x = self._check_rows(X)
         model, stream = self.model_, generator(0)

@@ -240,8 +240,9 @@ class GaussianMixture(DensityMixin, Adapter):
         return to_tensor(self._rows(X, reset=False, gaps=True))
 
     def _make_listener(self, attempt: int, before: float) -> Callable[[int, float], bool]:
-        """A function that prints each pass, if `verbose`;
-        a warm start counts `before` as a pass.
+        """A function that prints each pass, if `verbose`.
+
+        A warm start counts `before` as a pass.
         """
         last = before
         if self.verbose:

@@ -10,14 +10,16 @@ from torch import Tensor
 __all__ = ["map_blocks"]
 
 BLOCK_NUMBERS = 1 << 18
-"""Input values per block on the CPU; a convolutional network's
-activations are some hundred times as many, about 100 MB.
+"""Input values per block on the CPU.
+
+A convolutional network's activations are some hundred times as many, about 100 MB.
 """
 DEVICE_FACTOR = 64
 """Accelerators use blocks this many times larger, to stay busy."""
 FEWEST_ROWS, MOST_ROWS = 16, 4096
-"""Below the first, calls cost more than arithmetic; above the second, a larger block is no faster
-and keeps more activations.
+"""Below the first, calls cost more than arithmetic.
+
+Above the second, a larger block is no faster and keeps more activations.
 """
 
 

@@ -46,8 +46,9 @@ class _InstanceProtocol(type(Protocol)):  # type: ignore[misc]
 
 
 def missing_methods(model: object) -> frozenset[str]:
-    """The methods that this instance does not support although its class defines them;
-    none for a class.
+    """The methods that this instance does not support although its class defines them.
+
+    None for a class.
     """
     return frozenset() if isinstance(model, type) else frozenset(getattr(model, "lacks", ()))
 
@@ -67,7 +68,8 @@ class Samples(Protocol, metaclass=_InstanceProtocol):
     def sample(
         self, n: int, y: Conditioning = None, rng: Rng = None, using: Sampler | str | None = None
     ) -> Tensor:
-        """n new observations (n, *shape), user's units, given conditions y;
+        """n new observations (n, *shape), user's units, given conditions y.
+
         `using` names a `Sampler`.
         """
         ...
@@ -141,8 +143,9 @@ class HasBound(Protocol, metaclass=_InstanceProtocol):
     """Bounds its log-density from below."""
 
     def elbo(self, x: Observations, y: Conditioning = None, *, rng: Rng = None) -> Tensor:
-        """A lower bound on the log-density of each row (n,), nats,
-        user's units; one posterior sample.
+        """A lower bound on the log-density of each row (n,), nats, user's units.
+
+        One posterior sample.
         """
         ...
 
@@ -210,8 +213,9 @@ class Translates(Protocol, metaclass=_InstanceProtocol):
 
 
 def capabilities(model: object) -> tuple[str, ...]:
-    """The names of the protocols a model satisfies; for a class,
-    those its instances may satisfy.
+    """The names of the protocols a model satisfies.
+
+    For a class, those its instances may satisfy.
     """
     protocols = (
         Samples,

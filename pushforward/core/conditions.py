@@ -65,7 +65,8 @@ class Conditions:
         return math.prod(self.shape) if self else 0
 
     def __call__(self, y: Conditioning, n: int) -> Tensor | None:
-        """Conditions for n rows as networks see them (n, *shape);
+        """Conditions for n rows as networks see them (n, *shape).
+
         y has length n, or 1 for all rows.
 
         None without conditions.
@@ -106,7 +107,8 @@ class Conditions:
         return coordinates
 
     def as_given(self, rows: ArrayOrTensor | None) -> ArrayOrTensor | None:
-        """Rows of a source (labels as codes) in the form that methods accept;
+        """Rows of a source (labels as codes) in the form that methods accept.
+
         None without conditions.
         """
         return None if self.space is None else self.space.as_given(rows)

@@ -65,8 +65,9 @@ def dates_as_numbers(series: Series, unit: str) -> NDArray[np.float64]:
 
 
 def _add_nanoseconds(numbers: NDArray[np.float64], exact: NDArray[np.int64], unit: str) -> None:
-    """Replace numbers cut to microseconds by the nearest to the exact ones;
-    warn if nanoseconds are lost.
+    """Replace numbers cut to microseconds by the nearest to the exact ones.
+
+    Warn if nanoseconds are lost.
     """
     fine = exact % 1000 != 0
     if not fine.any():

@@ -141,8 +141,9 @@ class FitWarning(UserWarning):
 
 
 class DataWarning(UserWarning):
-    """Part of a source was skipped or interpreted in an unexpected way;
-    the message counts and names it.
+    """Part of a source was skipped or interpreted in an unexpected way.
+
+    The message counts and names it.
     """
 
 

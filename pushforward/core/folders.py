@@ -319,8 +319,9 @@ def _replace(folder: Path, part: Path) -> None:
 
 
 def _list_contents(folder: Path) -> tuple[list[str], list[str]]:
-    """The files that a run wrote, and other files, by path inside the folder;
-    without temporary files.
+    """The files that a run wrote, and other files, by path inside the folder.
+
+    Without temporary files.
     """
     ours: list[str] = []
     foreign: list[str] = []

@@ -82,8 +82,9 @@ class FusedAdam(torch.optim.Adam):
         match_layout(self)
 
     def _gathered(self) -> list[Gathered] | None:
-        """Every group's tensors; None before they exist,
-        or if one kernel cannot process them all.
+        """Every group's tensors.
+
+        None before they exist, or if one kernel cannot process them all.
         """
         # a loaded state is another object
         if self._known is None or self._known[0] is not self.state:

@@ -82,8 +82,9 @@ GLOBAL_STREAMS = FairLock()
 
 @contextmanager
 def seeded(seed: int | None = None, device: torch.device | None = None) -> Iterator[None]:
-    """Context manager: torch's global streams, seeded if a seed is given,
-    for this thread alone; restored afterwards.
+    """Context manager: torch's global streams, seeded if a seed is given, for this thread alone.
+
+    Restored afterwards.
     """
     with (
         GLOBAL_STREAMS,

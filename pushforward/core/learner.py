@@ -81,8 +81,9 @@ class Learner(Model, HasMode):
         return tuple(n or 0 for n in self.scaling.shape)
 
     def blockwise(self, function: Callable[..., Tensor], *rows: Tensor | None) -> Tensor:
-        """Compute function(*rows) block by block;
-        gradients are tracked only if one of `rows` requires them.
+        """Compute function(*rows) block by block.
+
+        Gradients are tracked only if one of `rows` requires them.
         """
         return (
             function(*rows)

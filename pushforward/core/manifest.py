@@ -88,8 +88,9 @@ class Manifest:
         )
 
     def update(self, folder: Path) -> Manifest:
-        """The manifest to replace the one in a folder with;
-        facts that only the old one has are kept.
+        """The manifest to replace the one in a folder with.
+
+        Facts that only the old one has are kept.
         """
         before = Manifest.read(folder)
         if before is None:
@@ -189,7 +190,8 @@ class Manifest:
 
 
 def _was_dequantised(model: Assembled) -> bool | None:
-    """Whether integers were dequantised: as requested, else as done;
+    """Whether integers were dequantised: as requested, else as done.
+
     None while the data are unknown.
     """
     if model.dequantise is not None or model.space is None:

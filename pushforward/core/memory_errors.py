@@ -60,7 +60,8 @@ def _free() -> float:
 
 
 def _allowed() -> float:
-    """Bytes of address space that this process may use;
+    """Bytes of address space that this process may use.
+
     0 if there is no limit, or none that can be known.
     """
     try:

@@ -93,8 +93,9 @@ def _check_space(content: Mapping[str, Any], name: str) -> None:
 def _check_fields(
     content: Mapping[str, Any], hints: Mapping[str, Any], owner: str, other: Mapping[str, Any]
 ) -> None:
-    """Check that every field is known and of its dataclass's kind;
-    open ranges are stored as null.
+    """Check that every field is known and of its dataclass's kind.
+
+    Open ranges are stored as null.
     """
     for key, value in content.items():
         hint = other.get(key, hints.get(key))

@@ -38,8 +38,9 @@ M = TypeVar("M", bound=HasMode)
 
 @contextmanager
 def evaluation_mode(module: nn.Module) -> Iterator[None]:
-    """Context manager: a module and its parts in evaluation mode;
-    each mode is restored afterwards.
+    """Context manager: a module and its parts in evaluation mode.
+
+    Each mode is restored afterwards.
     """
     learning = _in_training(module, [])
     for part in learning:

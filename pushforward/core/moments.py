@@ -29,8 +29,9 @@ __all__ = ["Moments", "sum_products", "choose_unit"]
 
 @dataclass(frozen=True)
 class Moments:
-    """Weighted count (), mean (d,) and centred sums M2:
-    (d,) of squares, or (d, d) of products; in units of `unit`² ((d,) or 1).
+    """Weighted count (), mean (d,) and centred sums M2: (d,) of squares, or (d, d) of products.
+
+    In units of `unit`² ((d,) or 1).
     """
 
     count: Tensor
@@ -99,7 +100,8 @@ class Moments:
 
     @property
     def covariance(self) -> Tensor:
-        """M2 / n: the maximum-likelihood covariance (d, d) or variances (d,);
+        """M2 / n: the maximum-likelihood covariance (d, d) or variances (d,).
+
         0 or inf beyond float64's range.
         """
         return self.m2 / self.count * self.unit.square()
@@ -186,7 +188,8 @@ def sum_products(
 
 @cache
 def _find_blas() -> Any:
-    """The BLAS libraries of this process, looked up once;
+    """The BLAS libraries of this process, looked up once.
+
     NumPy's, used by `_sum_part`, is among them.
     """
     from threadpoolctl import ThreadpoolController

@@ -37,8 +37,9 @@ def to_plain(value: object) -> object:
 
 
 def from_plain(value: object) -> object:
-    """The inverse of `to_plain`; a value is returned as its text,
-    which models parse in `__init__`.
+    """The inverse of `to_plain`.
+
+    A value is returned as its text, which models parse in `__init__`.
     """
     if isinstance(value, dict) and set(value) == {"family", "text"}:
         return value["text"]

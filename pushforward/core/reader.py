@@ -28,8 +28,9 @@ def read_for_fit(x: object, y: object, weights: object) -> Any:
 
 
 def rows_in(x: object, space: object) -> object:
-    """x if it is an array, tensor, frame or list of numbers;
-    otherwise its rows, read for the space.
+    """x if it is an array, tensor, frame or list of numbers.
+
+    Otherwise its rows, read for the space.
     """
     if (
         isinstance(x, (Tensor, np.ndarray, int, float, np.generic))

@@ -17,8 +17,9 @@ __all__ = ["IsDataclass", "PlainSettings", "to_python", "normalise_settings"]
 
 
 def to_python(value: object) -> object:
-    """A NumPy scalar or 0-dimensional array or tensor as a Python number,
-    bool or text; else unchanged.
+    """A NumPy scalar or 0-dimensional array or tensor as a Python number, bool or text.
+
+    Else unchanged.
 
     Applies to the elements of lists and tuples too, so that `hidden=(np.int64(8),)` is converted.
     """

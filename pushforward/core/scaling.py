@@ -93,8 +93,9 @@ class Scaling(nn.Module):
 
     @property
     def wide(self) -> bool:
-        """Whether the user's values need float64 to keep significant digits;
-        see the module's docstring.
+        """Whether the user's values need float64 to keep significant digits.
+
+        See the module's docstring.
         """
         return self._numbers(torch.float64)[2]
 
@@ -189,8 +190,9 @@ class Scaling(nn.Module):
         return -float((ones * self.scale.log().to(ones)).sum())
 
     def _expand(self, x: Tensor, u: Tensor) -> Tensor:
-        """Categories as one-hot blocks;
-        an unknown code gives a block of zeros, which has no mass.
+        """Categories as one-hot blocks.
+
+        An unknown code gives a block of zeros, which has no mass.
         """
         parts = []
         for i, column in enumerate(self.space.columns):
@@ -226,8 +228,9 @@ def find_known_range(column: Column) -> tuple[float, float]:
 
 
 def _find_range(space: Space, *, known: bool = False) -> tuple[Tensor, Tensor]:
-    """Lowest and highest value: one for images, one per column for points;
-    integer levels as cells.
+    """Lowest and highest value: one for images, one per column for points.
+
+    Integer levels as cells.
     """
     if space.kind == "points" and space.shape:
         ends = [
@@ -255,8 +258,9 @@ def _find_range(space: Space, *, known: bool = False) -> tuple[Tensor, Tensor]:
 
 
 def _standardise(space: Space, moments: Moments) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation, by channel for images;
-    a spread within rounding counts as none.
+    """Mean and standard deviation, by channel for images.
+
+    A spread within rounding counts as none.
     """
     mean, deviation = moments.mean, moments.deviation
     if space.kind != "points":

@@ -51,8 +51,9 @@ class Issue:
 
 @dataclass(frozen=True)
 class Facts:
-    """Facts per flattened coordinate (d,) over `count` rows;
-    moments cover rows with finite values.
+    """Facts per flattened coordinate (d,) over `count` rows.
+
+    Moments cover rows with finite values.
     """
 
     count: int
@@ -64,8 +65,9 @@ class Facts:
 
     @classmethod
     def of(cls, batch: Batch, *, moments: bool = True) -> Facts:
-        """Facts of one block of rows; without `moments`,
-        most of the work, standard ones are used.
+        """Facts of one block of rows.
+
+        Without `moments`, most of the work, standard ones are used.
         """
         rows = batch.x.detach().reshape(len(batch.x), -1).to("cpu")
         weights = None if batch.weights is None else batch.weights.to("cpu")

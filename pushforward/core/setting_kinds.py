@@ -28,8 +28,9 @@ EXAMPLES: dict[Any, str] = {int: "8", float: "0.5", bool: "True"}
 def find_fault(
     name: str, value: object, hint: object, default: object = NONE, *, instances: bool = False
 ) -> PushforwardError | None:
-    """The error for a setting that does not match its annotation, or None;
-    the default always matches.
+    """The error for a setting that does not match its annotation, or None.
+
+    The default always matches.
 
     With `instances`, classes unknown to `fits` (a `Path`, a `Source`) are checked too, and sizes
     and NaN are left to the caller.

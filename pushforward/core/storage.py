@@ -132,8 +132,9 @@ def describe(model: Assembled, folder: Path) -> None:
 
 
 def construct(folder: Path) -> Assembled:
-    """Build the model that model.json describes, without its tensors;
-    stored tensors must match its sizes.
+    """Build the model that model.json describes, without its tensors.
+
+    Stored tensors must match its sizes.
     """
     content = _read_description(folder)
     path, tensors = folder / "model.json", folder / "model.safetensors"

@@ -130,7 +130,8 @@ class HasUnits(nn.Module, metaclass=PlainSettings):
         return self.scaling.inverse(u)
 
     def to_condition(self, y: Conditioning, n: int) -> Tensor | None:
-        """Conditions for n rows in model coordinates (labels one-hot);
+        """Conditions for n rows in model coordinates (labels one-hot).
+
         y has length n, or 1 for all.
 
         None where the model has no condition.

@@ -133,8 +133,9 @@ def _sample_with(sampler: Sampler) -> Callable[..., Tensor]:
 
 
 def wrap_query(verb: Callable[..., R], name: str) -> Callable[..., R]:
-    """Add an argument y to a query on observations; it is refused,
-    so that every signature has y.
+    """Add an argument y to a query on observations.
+
+    It is refused, so that every signature has y.
     """
     parameters = list(inspect.signature(verb).parameters.values())
     if any(p.name == "y" or p.kind is p.VAR_KEYWORD for p in parameters) or len(parameters) < 2:

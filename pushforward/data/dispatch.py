@@ -56,8 +56,9 @@ def read_any(source: object, options: Options) -> Source:
 
 
 def normalised(source: object) -> object:
-    """A path as text; a column as an array (Arrow) or a one-column frame (pandas, Polars);
-    else unchanged.
+    """A path as text; a column as an array (Arrow) or a one-column frame (pandas, Polars).
+
+    Else unchanged.
     """
     # an Arrow array: an unnamed column
     if hasattr(source, "to_pylist") and not is_frame(source):

@@ -254,8 +254,9 @@ def requested_conditions(y: Conditioning) -> dict[str, Any]:
 
 
 def read_with(source: object, options: Options) -> Source:
-    """`read` with checked options; unrequested labels are marked,
-    since not every model uses them.
+    """`read` with checked options.
+
+    Unrequested labels are marked, since not every model uses them.
     """
     result = read_any(source, options)
     if options.frame_rate is not None:

@@ -63,8 +63,9 @@ class Split:
         )
 
     def _provenance(self, source: Source, share: float | int | None) -> Provenance | None:
-        """Origin of the training part; None if the source is itself a part,
-        which would have to be found first.
+        """Origin of the training part.
+
+        None if the source is itself a part, which would have to be found first.
         """
         whole = find_provenance(source)
         part = whole.held_out is not None or isinstance(source, Subset)

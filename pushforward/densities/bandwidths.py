@@ -80,8 +80,9 @@ def effective_count(n: int, weights: Tensor | None = None) -> float:
 
 
 def covariance(x: Tensor, weights: Tensor | None = None) -> Tensor:
-    """(d, d) unbiased covariance of (n, d) x, float64;
-    with weights, divided by 1 - sum w^2 as in SciPy.
+    """(d, d) unbiased covariance of (n, d) x, float64.
+
+    With weights, divided by 1 - sum w^2 as in SciPy.
     """
     centred, w, rest = _centred(x, weights)
     return (
@@ -143,8 +144,9 @@ def silverman(
     kernel: str | Kernel = "gaussian",
     shape: Shape = "radial",
 ) -> Tensor:
-    """Silverman's bandwidth of (n, d) x: (), (d,) or (d, d) by form, float64;
-    robust in one dimension.
+    """Silverman's bandwidth of (n, d) x: (), (d,) or (d, d) by form, float64.
+
+    Robust in one dimension.
     """
     d = x.shape[1]
     variance = find_kernel(kernel).variance(d, shape)
@@ -341,8 +343,9 @@ def _nearest_by_tree(u: Tensor, k: int) -> Tensor:
 
 
 def _nearest_by_blocks(u: Tensor, k: int) -> Tensor:
-    """Distances by all pairs, where a tree prunes nothing;
-    by differences, accurate for near pairs.
+    """Distances by all pairs, where a tree prunes nothing.
+
+    By differences, accurate for near pairs.
     """
     exact = "donot_use_mm_for_euclid_dist"
     rows = max(1, 2**22 // len(u))

@@ -103,8 +103,9 @@ class KernelSums:
         self._cores: tuple[list[Core], list[Group]] | None = None
 
     def log_density(self, queries: Tensor) -> Tensor:
-        """(m,) log f at (m, d) queries, nats per unit volume,
-        in their dtype and on their device; -inf where f = 0.
+        """(m,) log f at (m, d) queries, nats per unit volume, in their dtype and on their device.
+
+        -inf where f = 0.
         """
         x = _matrix(queries, "queries", columns=self.dimension)
         out = self._log_sums(self._reduced(x)) - self._log_volume
@@ -113,7 +114,8 @@ class KernelSums:
         )
 
     def leave_one_out(self) -> Tensor:
-        """(n,) log f at each point, estimated from the others, float64;
+        """(n,) log f at each point, estimated from the others, float64.
+
         -inf if none reaches it, NaN if n = 1.
         """
         u, peaks = self.bumps.points, self.bumps.amplitudes
@@ -292,8 +294,9 @@ def log_density(
     tolerance: float = 1e-6,
     memory: float = 5e8,
 ) -> Tensor:
-    """(m,) log-density in nats per unit volume at (m, d) `queries`;
-    arguments and errors as for `KernelSums`.
+    """(m,) log-density in nats per unit volume at (m, d) `queries`.
+
+    Arguments and errors as for `KernelSums`.
     """
     sums = KernelSums(
         points,

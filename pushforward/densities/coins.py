@@ -36,8 +36,9 @@ BLOCK = 1 << 17
 
 @dataclass(eq=False)
 class Bernoulli(RowDistribution):
-    """Independent Bernoulli variables; x at the ends has a mass,
-    between them a cross-entropy, outside them none.
+    """Independent Bernoulli variables.
+
+    x at the ends has a mass, between them a cross-entropy, outside them none.
 
     Args:
         logits: log p/(1-p), (n, *event).
@@ -91,8 +92,9 @@ class Bernoulli(RowDistribution):
 
 
 def _kl_bernoulli(q: Bernoulli, p: Bernoulli) -> Tensor:
-    """Σ p_q (log p_q - log p_p) + (1 - p_q) (log(1 - p_q) - log(1 - p_p)), over the event; the ends
-    must be equal, else the outcomes differ.
+    """Σ p_q (log p_q - log p_p) + (1 - p_q) (log(1 - p_q) - log(1 - p_p)), over the event.
+
+    The ends must be equal, else the outcomes differ.
     """
     if not all(_are_same(getattr(q, end), getattr(p, end)) for end in ("zero", "span")):
         raise InvalidValue(
@@ -240,8 +242,9 @@ def _even(coefficients: Sequence[float], squared: Tensor) -> Tensor:
 
 
 def _quantile(u: Tensor, logits: Tensor) -> Tensor:
-    """log(1 + u (e^l - 1))/l for l ≤ 0; near 0 by its series,
-    the cumulants of a Bernoulli(u) variable.
+    """log(1 + u (e^l - 1))/l for l ≤ 0.
+
+    Near 0 by its series, the cumulants of a Bernoulli(u) variable.
     """
     near = logits.abs() < torch.finfo(logits.dtype).eps ** 0.2
     small, far = torch.where(near, logits, 0.0), torch.where(near, -1.0, logits)

@@ -177,8 +177,9 @@ def _find_islands(bumps: Bumps) -> list[Tensor]:
 
 
 def _split_at_gaps(x: Tensor, reach: Tensor) -> list[Tensor]:
-    """Positions of x split where intervals x ± reach leave a gap;
-    at most `MOST` parts, widest gaps first.
+    """Positions of x split where intervals x ± reach leave a gap.
+
+    At most `MOST` parts, widest gaps first.
     """
     low, order = (x - reach).sort()
     high = (x + reach)[order].cummax(0).values
@@ -246,8 +247,9 @@ def _size(bumps: Bumps, index: Tensor, eps: float) -> float:
 
 
 def _cost(bumps: Bumps, index: Tensor, aside: int, m: int, eps: float, memory: float) -> float:
-    """Predicted seconds for a core of `index` with `aside` summed directly;
-    infinite beyond the memory.
+    """Predicted seconds for a core of `index` with `aside` summed directly.
+
+    Infinite beyond the memory.
     """
     size, n = _size(bumps, index, eps), len(index)
     scales = bumps.scales[index]

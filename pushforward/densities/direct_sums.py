@@ -126,7 +126,8 @@ class _Terms:
             self.factors = torch.cat([-0.5 * square[None], self.columns * square])
 
     def log_sum(self, queries: Tensor, across: slice, skip: Tensor | None) -> Tensor:
-        """(rows,) log of the summed terms of one block;
+        """(rows,) log of the summed terms of one block.
+
         `skip` is the column to leave out in each row.
         """
         amplitudes = self.amplitudes[across]

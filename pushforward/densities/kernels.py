@@ -89,8 +89,9 @@ class Kernel:
         return log_sphere + self.log_moment(dimension)
 
     def variance(self, dimension: int, shape: Shape = "radial") -> float:
-        """Variance along one axis of the kernel with h = 1;
-        the covariance is this times the identity.
+        """Variance along one axis of the kernel with h = 1.
+
+        The covariance is this times the identity.
         """
         if _check_shape(shape) == "product":
             dimension = 1

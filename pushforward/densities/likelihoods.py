@@ -91,8 +91,9 @@ class Likelihood(Value, family="likelihood"):
         """p(x|z) in model coordinates, from the heads (n, *shape), …, then the free tensors."""
 
     def head_at(self, mean: Tensor, scaling: Scaling) -> Tensor | None:
-        """The first head's output for a distribution with this mean (*event),
-        model coordinates; None if near 0.
+        """The first head's output for a distribution with this mean (*event), model coordinates.
+
+        None if near 0.
         """
         return None
 
@@ -163,8 +164,9 @@ class GaussianLikelihood(Likelihood, name="gaussian"):
 
 @dataclass(frozen=True)
 class BernoulliLikelihood(Likelihood, name="bernoulli"):
-    """Bernoulli variables with the decoder's logits;
-    the outcomes are the end points of the data's range.
+    """Bernoulli variables with the decoder's logits.
+
+    The outcomes are the end points of the data's range.
 
     The range is known: declared bounds, else 0 and 1. Values beyond the ends have no mass, -inf.
     Values between them are read as probabilities: the number is then a cross-entropy, not a

@@ -38,8 +38,9 @@ def find_outside(x: Tensor, low: float | Tensor, high: float | Tensor) -> Tensor
 
 
 def mask_outside(log_prob: Tensor, outside: Tensor | None, event: int) -> Tensor:
-    """log_prob with -inf for rows that have a coordinate outside;
-    other rows keep values and gradients.
+    """log_prob with -inf for rows that have a coordinate outside.
+
+    Other rows keep values and gradients.
     """
     if outside is None:
         return log_prob

@@ -78,7 +78,8 @@ class TreeSums:
         )
 
     def log_sums(self, queries: Tensor, *, exclude: Tensor | None = None) -> Tensor:
-        """(m,) log f at (m, d) queries;
+        """(m,) log f at (m, d) queries.
+
         `exclude` as in `direct_sums.log_sums`, in the caller's numbering.
         """
         out = torch.empty(len(queries), dtype=torch.float64)

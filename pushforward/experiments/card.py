@@ -18,8 +18,9 @@ __all__ = ["write_card"]
 
 
 def write_card(run: OpenedRun, folder: Path, parts: Parts, records: Sequence[Record]) -> None:
-    """Write README.md: the model, its data, quality and use;
-    a README.md of the user's is not replaced.
+    """Write README.md: the model, its data, quality and use.
+
+    A README.md of the user's is not replaced.
     """
     path = run.folder / "README.md"
     if is_card(path) or not path.exists():

@@ -209,8 +209,9 @@ class _Plan:
         )
 
     def like(self, text: str, real: Rows, number: int) -> Rows:
-        """Rows in the space of the real ones;
-        sampled built-in data use another seed than the real ones.
+        """Rows in the space of the real ones.
+
+        Sampled built-in data use another seed than the real ones.
         """
         if text in self.opened:
             return self._sample(text, real, number)

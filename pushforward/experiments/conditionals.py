@@ -153,8 +153,9 @@ class _Normal(Protocol):
 
 
 def _moments(distribution: object) -> tuple[Tensor, Tensor] | None:
-    """Exact means and standard deviations (d,) of normal distributions and their mixtures; None
-    for others.
+    """Exact means and standard deviations (d,) of normal distributions and their mixtures.
+
+    None for others.
     """
     if isinstance(distribution, _Mixture):
         weights, means = distribution.weights_, distribution.means_

@@ -316,8 +316,9 @@ def _phase_of(text: str) -> str:
 
 
 def _by_phase(texts: Sequence[str], model: Model, flag: str) -> dict[str, str]:
-    """{'critic': 'adam(rate=1e-4)'} from 'critic=adam(rate=1e-4)';
-    a text without a phase is for all of them.
+    """{'critic': 'adam(rate=1e-4)'} from 'critic=adam(rate=1e-4)'.
+
+    A text without a phase is for all of them.
     """
     names = [phase.name for phase in model.phases()]  # type: ignore[operator]
     texts_by_phase: dict[str, str] = {}

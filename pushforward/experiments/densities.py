@@ -63,8 +63,9 @@ class Densities:
         return rows
 
     def table(self, top: int | None = None) -> Table:
-        """Columns row, file (where there are files), the quantity, and rank; rank 1 is the least
-        likely row, and rows with a missing value have none.
+        """Columns row, file (where there are files), the quantity, and rank.
+
+        Rank 1 is the least likely row, and rows with a missing value have none.
 
         Args:
             top: number of rows, the least likely first; all, in their order, if None.

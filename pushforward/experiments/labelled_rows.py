@@ -38,7 +38,8 @@ class LabelledRows:
         return cls(batch.x, batch.y, source.condition_space)
 
     def conditions(self, model: Model, rows: Sequence[int] | None = None) -> Any:
-        """The conditions of some or all rows in the form that methods accept;
+        """The conditions of some or all rows in the form that methods accept.
+
         None for unconditional models.
         """
         if model.condition_space is None:

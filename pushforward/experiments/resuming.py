@@ -166,8 +166,9 @@ def build_model(name: str, cls: type, hyperparameters: Mapping[str, Any]) -> Mod
 
 
 def _parts(run: ResumableRun, source: Source) -> Parts:
-    """The rows as the fitter received them, and the held-out ones;
-    a trainer's own share is held out again.
+    """The rows as the fitter received them, and the held-out ones.
+
+    A trainer's own share is held out again.
     """
     if run.provenance.held_out is None:
         return Parts(source, None)

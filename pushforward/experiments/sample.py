@@ -124,8 +124,9 @@ def measure_samples(
     seed: int,
     warn: Callable[[str], None],
 ) -> list[list[Record]]:
-    """The records of every set in one space;
-    unavailable default metrics are skipped with a warning.
+    """The records of every set in one space.
+
+    Unavailable default metrics are skipped with a warning.
     """
     real = space(truth.x)
     train = None if learnt is None else space(learnt.x)
@@ -230,8 +231,10 @@ def _beside(run: OpenedRun, source: Source, most: int) -> tuple[Rows, Rows]:
 
 
 def usual_features(space: Space) -> str:
-    """The feature space that suits data of a space: the coordinates; standardised where columns
-    are of different units, as distances would otherwise be those of one column.
+    """The feature space that suits data of a space: the coordinates.
+
+    Standardised where columns are of different units, as distances would otherwise be those of one
+    column.
     """
     return "scaled" if space.mixes_units else "raw"
 

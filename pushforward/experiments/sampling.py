@@ -25,9 +25,10 @@ SAMPLES = 64
 """Default number of samples: a grid of eight by eight images."""
 
 ConditionsGiven = str | float | Path | Sequence[str | float] | Tensor | None
-"""Labels by name, one or several; the numbers of one condition, or a row of them for each sample;
-or a file of conditions as a `Path`: of an archive of arrays, its labels (y, say), or the array
-named after a colon (x.npz:angle).
+"""Labels by name, one or several.
+
+The numbers of one condition, or a row of them for each sample; or a file of conditions as a `Path`:
+of an archive of arrays, its labels (y, say), or the array named after a colon (x.npz:angle).
 """
 
 
@@ -99,7 +100,8 @@ def require_sample_size(n: int) -> None:
 def condition_rows(
     model: Model, y: ConditionsGiven, n: int | None, *, table: Mapping[str, Any] | None = None
 ) -> tuple[Tensor | None, int]:
-    """Conditions (labels as codes), one for all or one per sample, and n;
+    """Conditions (labels as codes), one for all or one per sample, and n.
+
     None for unconditional models.
     """
     space = model.condition_space

@@ -154,8 +154,9 @@ class _Queue:
             self._changed.notify_all()
 
     def drained(self, deadline: float) -> int:
-        """Wait until everything is delivered, up to a deadline;
-        return the number of undelivered events.
+        """Wait until everything is delivered, up to a deadline.
+
+        Return the number of undelivered events.
         """
         with self._changed:
             while (self._events or self._busy) and (remaining := deadline - time.monotonic()) > 0:

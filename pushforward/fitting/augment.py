@@ -1,5 +1,6 @@
-"""Random changes to every batch, in the user's units, before the model's scaling;
-exactly resumable.
+"""Random changes to every batch, in the user's units, before the model's scaling.
+
+Exactly resumable.
 
 `held_out = True` marks those that change what is measured (dequantising, binarising): they are
 applied, with a fixed seed, to held-out data as well. Flips, crops and affine maps only augment the
@@ -188,8 +189,9 @@ dequantise, binarise, flip, crop, affine = Dequantise, Binarise, Flip, Crop, Aff
 def _frame_by_frame(
     augment: Augment, x: Tensor, space: Space, change: Callable[[Tensor], Tensor]
 ) -> Tensor:
-    """Apply a change to images (n, c, h, w);
-    clips (n, c, t, h, w) become images of c·t channels, so that frames change alike.
+    """Apply a change to images (n, c, h, w).
+
+    Clips (n, c, t, h, w) become images of c·t channels, so that frames change alike.
     """
     _images(augment, space)
     if x.ndim == 4:

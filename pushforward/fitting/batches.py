@@ -35,8 +35,9 @@ memory.
 
 
 class Batches:
-    """Batches of `size` observations over all processes;
-    this one takes every `world`-th row from `rank`.
+    """Batches of `size` observations over all processes.
+
+    This one takes every `world`-th row from `rank`.
 
     Args:
         source: of the rows.

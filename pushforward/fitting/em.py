@@ -188,8 +188,9 @@ class EM(ExplicitSettings):
         return FolderSettings(path, resumed, self.overwrite, self.save_every, content=content)
 
     def _take_stored(self, folder: Path) -> None:
-        """Adopt the settings of the run to resume;
-        explicit ones must agree, except for more steps.
+        """Adopt the settings of the run to resume.
+
+        Explicit ones must agree, except for more steps.
         """
         stored = stored_settings(folder)
         explicit = {name: getattr(self, name) for name in self.given}

@@ -48,8 +48,9 @@ class MovingAverage:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Context manager: the networks hold the average;
-        their parameters are restored afterwards.
+        """Context manager: the networks hold the average.
+
+        Their parameters are restored afterwards.
         """
         live = {k: p.detach().clone() for k, p in self._live.items()}
         self.put()

@@ -40,8 +40,9 @@ def check_quality(model: Learner, held_out: bool) -> None:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The result of one evaluation; `quality` is None without held-out rows,
-    `better` if it is the best so far.
+    """The result of one evaluation.
+
+    `quality` is None without held-out rows, `better` if it is the best so far.
     """
 
     vitals: Mapping[str, float]

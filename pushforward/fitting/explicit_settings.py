@@ -1,5 +1,6 @@
-"""Fitter settings with a record of which were passed explicitly;
-resumed runs have stored settings.
+"""Fitter settings with a record of which were passed explicitly.
+
+Resumed runs have stored settings.
 """
 
 from __future__ import annotations

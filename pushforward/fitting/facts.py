@@ -32,8 +32,9 @@ SAMPLED_ROWS = 2048
 
 
 class Scanner:
-    """Scans the rows of a fit; because a scan may take as long as a pass,
-    it is saved and resumed too.
+    """Scans the rows of a fit.
+
+    Because a scan may take as long as a pass, it is saved and resumed too.
 
     Args:
         source: the rows.

@@ -45,8 +45,9 @@ Look = Callable[[Learner], Mapping[str, Tensor]]
 
 @dataclass(frozen=True)
 class Frame:
-    """A frame after `samples` observations; `seen` are tensors by name,
-    'x' (n, *shape) the decoded codes.
+    """A frame after `samples` observations.
+
+    `tensors` has tensors by name, 'x' (n, *shape) the decoded codes.
     """
 
     samples: int

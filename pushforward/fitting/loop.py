@@ -369,8 +369,9 @@ class Loop:
             self._good = copy_tree(self._state())
 
     def _roll_back(self, error: Diverged) -> None:
-        """Return to the last good state at half the rate;
-        re-raise if rollback is disabled or exhausted.
+        """Return to the last good state at half the rate.
+
+        Re-raise if rollback is disabled or exhausted.
         """
         what_to_try = advise([p.name for p in self.phases])
         if self._good is None or self.rollbacks >= ROLLBACKS:

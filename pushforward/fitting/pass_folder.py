@@ -86,8 +86,9 @@ class PassFolder:
 
     @contextmanager
     def opened(self) -> Iterator[list[int]]:
-        """Context manager: the run is open, and signals ask the fit to save and stop;
-        yields those received.
+        """Context manager: the run is open, and signals ask the fit to save and stop.
+
+        Yields those received.
         """
         with ExitStack() as stack:
             if not self.kept:
@@ -135,8 +136,9 @@ class PassFolder:
                 )
 
     def _refuse_spent(self, passes: Mapping[str, Any] | None) -> None:
-        """Raise InvalidValue if the run has made more steps than are now allowed;
-        finished starts keep the original limit.
+        """Raise InvalidValue if the run has made more steps than are now allowed.
+
+        Finished starts keep the original limit.
         """
         if passes is None:
             return

@@ -139,8 +139,9 @@ class Players:
     def take_gradient(
         self, phase: Phase, batch: Batch, here: Step, weight: float | Tensor
     ) -> Terms:
-        """Compute the gradient of a phase's loss;
-        return the terms as scalars whose process mean is the batch mean.
+        """Compute the gradient of a phase's loss.
+
+        Return the terms as scalars whose process mean is the batch mean.
         """
         self._set_learning(phase.networks)
         scalars = Terms()
@@ -160,8 +161,9 @@ class Players:
         return scalars
 
     def move(self, phase: Phase, batch: Batch, here: Step) -> None:
-        """Take one step of a phase's optimiser, at its schedule's rate for this part of the budget;
-        the batch is for what the phase does after it.
+        """Take one step of a phase's optimiser, at its schedule's rate for this part of the budget.
+
+        The batch is for what the phase does after it.
         """
         optimizer, schedule = self._optimizers[phase.name], self._settings.schedule
         if isinstance(schedule, Mapping):

@@ -73,8 +73,9 @@ class OnePass(Protocol[S]):
         ...
 
     def update(self, statistics: S) -> bool:
-        """Update the parameters from the merged statistics of all rows;
-        return whether the fit is over.
+        """Update the parameters from the merged statistics of all rows.
+
+        Return whether the fit is over.
         """
         ...
 

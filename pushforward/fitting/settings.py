@@ -1,5 +1,6 @@
-"""The settings of one fit by gradients, in groups;
-each collaborator receives only the group it needs.
+"""The settings of one fit by gradients, in groups.
+
+Each collaborator receives only the group it needs.
 
 `Trainer` has them as flat keyword arguments, from which it builds the groups.
 """

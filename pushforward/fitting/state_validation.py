@@ -21,7 +21,8 @@ MOST = 1 << 62
 
 
 def check_state(state: Mapping[str, Any], shapes: Mapping[str, torch.Size]) -> None:
-    """Check the parts of a state that have no check elsewhere;
+    """Check the parts of a state that have no check elsewhere.
+
     `shapes` are the model's tensors' by name.
     """
     for name in ("step", "log", "world", "rollbacks"):

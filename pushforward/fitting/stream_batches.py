@@ -107,8 +107,9 @@ class _Buffer:
         return Batch(*(None if part is None else part[places] for part in self._parts))  # type: ignore[arg-type]
 
     def refill(self, places: Tensor) -> None:
-        """Replace the rows at the given places by the next ones;
-        without further rows, the buffer shrinks.
+        """Replace the rows at the given places by the next ones.
+
+        Without further rows, the buffer shrinks.
         """
         fresh = self._cursor.read(len(places))
         filled, empty = places[: len(fresh)], places[len(fresh) :]

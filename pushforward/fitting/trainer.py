@@ -266,8 +266,9 @@ class Trainer(ExplicitSettings):
         return content
 
     def _take_stored(self, folder: Path) -> _Resumed:
-        """Adopt the settings of the run in `folder`;
-        a budget given now replaces or extends its own.
+        """Adopt the settings of the run in `folder`.
+
+        A budget given now replaces or extends its own.
         """
         stored = _settings_in(folder)
         if stored.get("held_out") == GIVEN and self.held_out is None:

@@ -48,8 +48,9 @@ class Watchdog:
         terms: Mapping[str, Tensor],
         networks: Mapping[str, Sequence[nn.Parameter]],
     ) -> None:
-        """Record one phase's terms (scalars) and its networks' gradient norms;
-        raise Diverged once a bad one is found.
+        """Record one phase's terms (scalars) and its networks' gradient norms.
+
+        Raise Diverged once a bad one is found.
         """
         names, values = [f"term {name!r}" for name in terms], list(terms.values())
         for name, parameters in networks.items():

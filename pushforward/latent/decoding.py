@@ -31,8 +31,9 @@ class Decoded:
 
 @torch.no_grad()
 def decode(model: object, codes: Tensor, y: Conditioning = None) -> Decoded:
-    """Decode codes (*arrangement, latent); y is one condition for all,
-    or one each in reading order.
+    """Decode codes (*arrangement, latent).
+
+    y is one condition for all, or one each in reading order.
     """
     if not isinstance(model, Decodes):
         raise InvalidKind(

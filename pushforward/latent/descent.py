@@ -28,8 +28,9 @@ Objective = Callable[[Tensor, Tensor], Tensor]
 def descend(
     objective: Objective, start: Tensor, steps: int, *, memory: int = 10
 ) -> tuple[Tensor, Tensor]:
-    """Points (n, d) with f no higher than at `start`, and f there (n,);
-    at most `steps` steps per row.
+    """Points (n, d) with f no higher than at `start`, and f there (n,).
+
+    At most `steps` steps per row.
     """
     z = start.detach().clone()
     rows = torch.arange(len(z), device=z.device)
@@ -80,8 +81,9 @@ class _Memory:
         self.pairs = [*self.pairs, buffers][-self.size :]
 
     def times(self, gradient: Tensor, rows: Tensor) -> Tensor:
-        """H∇f (m, d) of some rows; without pairs, ∇f / max(1, |∇f|),
-        a first step of length at most 1.
+        """H∇f (m, d) of some rows.
+
+        Without pairs, ∇f / max(1, |∇f|), a first step of length at most 1.
         """
         q, sizes = gradient, []
         for s, y, weight in reversed(self.pairs):

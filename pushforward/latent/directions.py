@@ -59,8 +59,9 @@ class Direction:
     accuracy: Record
 
     def apply(self, codes: Tensor, strength: float | Tensor = 1.0) -> Tensor:
-        """Codes (n, latent) moved by `strength` class distances,
-        one for all or (n,); negative removes the attribute.
+        """Codes (n, latent) moved by `strength` class distances, one for all or (n,).
+
+        Negative removes the attribute.
         """
         amount = torch.as_tensor(strength, dtype=codes.dtype, device=codes.device)
         return codes + (amount * self.distance)[..., None] * self.vector.to(codes)

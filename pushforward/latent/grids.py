@@ -55,7 +55,8 @@ def grid_codes(
     dims: Sequence[int] | None = None,
     at: Tensor | None = None,
 ) -> Tensor:
-    """The codes (steps, steps, latent) of `grid`, top row first;
+    """The codes (steps, steps, latent) of `grid`, top row first.
+
     (1, steps, latent) for one dimension.
     """
     require_positive(steps=steps, reach=reach)

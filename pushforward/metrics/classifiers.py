@@ -34,7 +34,8 @@ BATCH = 128
 
 
 class Classifier(nn.Module):
-    """Map x (b, *event) to its last hidden layer (b, width);
+    """Map x (b, *event) to its last hidden layer (b, width).
+
     `head` maps that to logits (b, classes).
     """
 

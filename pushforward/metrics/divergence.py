@@ -261,8 +261,9 @@ def _ascend(
     steps: int,
     rng: torch.Generator,
 ) -> LogRatio:
-    """Maximise the original GAN bound on batches of p and q;
-    return the best running average of h.
+    """Maximise the original GAN bound on batches of p and q.
+
+    Return the best running average of h.
     """
     mean, best, since = copy.deepcopy(h), copy.deepcopy(h), 0
     highest = quality(best)

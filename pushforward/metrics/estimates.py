@@ -130,7 +130,8 @@ class LogMean:
 
     @property
     def errors(self) -> Tensor:
-        """Standard error of each value (n,) by the delta method;
+        """Standard error of each value (n,) by the delta method.
+
         NaN if too few draws are effective.
         """
         relative = (self.count / self.effective_draws - 1).clamp_min(0) / (self.count - 1)

@@ -141,8 +141,9 @@ def _influence(x: Tensor, gap: Tensor, transport: Tensor) -> Tensor:
 
 
 def _transport(s: Tensor, other: Tensor) -> Tensor:
-    """T = S^½ (S^½ S' S^½)^-½ S^½, which transports N(0, S') to N(0, S);
-    without null directions.
+    """T = S^½ (S^½ S' S^½)^-½ S^½, which transports N(0, S') to N(0, S).
+
+    Without null directions.
     """
     root = _matrix_root(s)
     values, axes = torch.linalg.eigh(_symmetrise(root @ other @ root))

@@ -95,8 +95,9 @@ def exponent_of(power: float) -> int:
 
 
 def restore_units(quantity: str, values: Sequence[float] | Tensor, exponent: int) -> Tensor:
-    """Multiply values of a metric (a number and its error bar,
-    say) by 2^exponent, float64; NaN stays.
+    """Multiply values of a metric (a number and its error bar, say) by 2^exponent, float64.
+
+    NaN stays.
 
     Raises:
         InvalidValue: If a value overflows, or all nonzero values underflow.

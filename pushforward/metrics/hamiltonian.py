@@ -143,8 +143,9 @@ def start_chains(
     start: Tensor | None,
     steps: Tensor | None,
 ) -> Chains:
-    """Start chains from the prior, or from one code (n, latent) each;
-    no pilots if nothing moves.
+    """Start chains from the prior, or from one code (n, latent) each.
+
+    No pilots if nothing moves.
     """
     n, pilots = len(joint.u), max(FEWEST_PILOTS, chains // PILOTS) if moving else 0
     if start is None:

@@ -355,8 +355,9 @@ def _exact_bits(d: int) -> int:
 
 
 def _slack(*sets: Tensor) -> float:
-    """Largest error of a squared distance by matrix product,
-    as a share of |a|² + |b|²; 0 if exact.
+    """Largest error of a squared distance by matrix product, as a share of |a|² + |b|².
+
+    0 if exact.
     """
     d = sets[0].shape[1]
     reach = max(float(x.abs().max()) for x in sets)

@@ -71,8 +71,9 @@ def daala_similarity(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _daala_window(sigma: float, most: int) -> Tensor:
-    """Weights (2 reach + 1,) in 256ths, without those that round to 0;
-    the middle makes the sum 1.
+    """Weights (2 reach + 1,) in 256ths, without those that round to 0.
+
+    The middle makes the sum 1.
     """
     peak = 1 / (math.sqrt(2 * math.pi) * sigma)
     least = 1 / (2 * STEPS * peak)  # value of the exponential for half a step

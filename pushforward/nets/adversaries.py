@@ -70,7 +70,8 @@ class Adversaries(Value, family="adversaries"):
 
     @abstractmethod
     def trunk(self, event: Sequence[int], extra: int = 0) -> tuple[list[nn.Module], int]:
-        """The layers of the critic's features, and their width;
+        """The layers of the critic's features, and their width.
+
         `extra` condition numbers are shown to the critic.
         """
 

@@ -44,13 +44,15 @@ class Architecture(Value, family="network"):
 
     @abstractmethod
     def encoder(self, event: Sequence[int], sizes: Sequence[int], extra: int = 0) -> nn.Module:
-        """x (n, *event), y -> a tensor (n, size) for each of `sizes`;
+        """x (n, *event), y -> a tensor (n, size) for each of `sizes`.
+
         `extra` numbers in one flattened y.
         """
 
     @abstractmethod
     def decoder(self, latent: int, shapes: Sequence[Sequence[int]], extra: int = 0) -> nn.Module:
-        """z (n, latent), y -> a tensor (n, *shape) for each of `shapes`;
+        """z (n, latent), y -> a tensor (n, *shape) for each of `shapes`.
+
         `extra` numbers in one flattened y.
         """
 

@@ -75,8 +75,9 @@ def check_image(event: Sequence[int]) -> tuple[int, int, int]:
 
 
 def map_sizes(height: int, width: int) -> list[Size]:
-    """The sizes of the maps on the way down, the image's first;
-    sides above 4 are halved, rounding up.
+    """The sizes of the maps on the way down, the image's first.
+
+    Sides above 4 are halved, rounding up.
     """
     sizes = [(height, width)]
     while max(sizes[-1]) > MAP:

@@ -42,8 +42,9 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def map_sizes(height: int, width: int) -> list[Size]:
-    """The sizes of the maps on the way down, the image's first;
-    sides above 4 are halved, rounding down.
+    """The sizes of the maps on the way down, the image's first.
+
+    Sides above 4 are halved, rounding down.
     """
     sizes = [(height, width)]
     while max(sizes[-1]) > MAP:
@@ -128,8 +129,9 @@ def convolutional_head(width: int) -> nn.Module:
 
 @torch.no_grad()
 def initialise(network: Network) -> Network:
-    """Initialise weights as N(0, .02²), batch norm gains as N(1, .02²),
-    biases as 0; use channels-last memory.
+    """Initialise weights as N(0, .02²), batch norm gains as N(1, .02²), biases as 0.
+
+    Use channels-last memory.
     """
     for layer in network.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):

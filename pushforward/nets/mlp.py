@@ -197,8 +197,9 @@ def join(x: Tensor, y: Tensor | None) -> Tensor:
 
 @torch.no_grad()
 def balance_logistic(network: nn.Module) -> nn.Module:
-    """Initialise logistic layers in place so that they are steep
-    and preserve the signal; return the network.
+    """Initialise logistic layers in place so that they are steep and preserve the signal.
+
+    Return the network.
 
     W ~ N(0, 2g²/(m + k)) between layers of m and k units (Glorot & Bengio 2010, Eq. 12,
     https://proceedings.mlr.press/v9/glorot10a.html), with g = 4 before logistic units, whose slope

@@ -48,7 +48,8 @@ class Game(Value, family="game"):
 
     @abstractmethod
     def critic(self, real: Tensor, fake: Tensor, *, rng: Rng = None) -> Tensor:
-        """The critic's loss (n, …) from its outputs (n, …) on real and generated samples;
+        """The critic's loss (n, …) from its outputs (n, …) on real and generated samples.
+
         `rng` for random games.
         """
 
@@ -75,8 +76,9 @@ class Labelled(Game):
 
 @dataclass(frozen=True)
 class NonSaturating(Labelled, name="non_saturating"):
-    """Critic: -log D(x) - log(1 - D(g)); generator: -log D(g) (Goodfellow et al. 2014, §3,
-    https://arxiv.org/abs/1406.2661).
+    """Critic: -log D(x) - log(1 - D(g)).
+
+    Generator: -log D(g) (Goodfellow et al. 2014, §3, https://arxiv.org/abs/1406.2661).
     """
 
     paired: ClassVar[bool] = False
@@ -129,8 +131,9 @@ class LeastSquares(Labelled, name="least_squares"):
 
 @dataclass(frozen=True)
 class Hinge(Game, name="hinge"):
-    """Critic: [1 - c(x)]₊ + [1 + c(g)]₊; generator: -c(g) (Lim & Ye 2017,
-    https://arxiv.org/abs/1705.02894).
+    """Critic: [1 - c(x)]₊ + [1 + c(g)]₊.
+
+    Generator: -c(g) (Lim & Ye 2017, https://arxiv.org/abs/1705.02894).
     """
 
     paired: ClassVar[bool] = False
@@ -164,8 +167,10 @@ class Wasserstein(Game, name="wasserstein"):
 
 @dataclass(frozen=True)
 class Relativistic(Game, name="relativistic"):
-    """Critic: softplus(c(g) - c(x)); generator: softplus(c(x) - c(g)) on pairs (Jolicoeur-Martineau
-    2019, Eq. 5, https://arxiv.org/abs/1807.00734).
+    """Critic: softplus(c(g) - c(x)).
+
+    Generator: softplus(c(x) - c(g)) on pairs (Jolicoeur-Martineau 2019, Eq. 5,
+    https://arxiv.org/abs/1807.00734).
     """
 
     boundary: ClassVar[float | None] = None
@@ -239,8 +244,10 @@ class FGAN(Game, name="fgan"):
 
 @dataclass(frozen=True)
 class Margin(Game):
-    """Critic: D(x) + [margin - D(g)]₊; generator: D(g) (Zhao, Mathieu & LeCun 2017,
-    https://arxiv.org/abs/1609.03126, Eqs. 1 and 2), D = -c the energy.
+    """Critic: D(x) + [margin - D(g)]₊.
+
+    Generator: D(g) (Zhao, Mathieu & LeCun 2017, https://arxiv.org/abs/1609.03126, Eqs. 1 and 2), D
+    = -c the energy.
 
     Where generator and data have the same distribution, the critic's mean loss is the margin,
     whatever D is below it (Theorem 1). It is not registered by name, because it does not suit other

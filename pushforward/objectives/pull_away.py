@@ -15,8 +15,9 @@ __all__ = ["pull_away"]
 
 
 def pull_away(codes: Tensor) -> Tensor:
-    """The mean squared cosine between different rows (n, d),
-    from 0 to 1, as a scalar; 0 for a single row.
+    """The mean squared cosine between different rows (n, d), from 0 to 1, as a scalar.
+
+    0 for a single row.
 
     Σ_ij cos² = ‖ŜᵀŜ‖² = ‖ŜŜᵀ‖², Ŝ the rows normalised to length one;
     the smaller of the two products is used.

@@ -196,8 +196,9 @@ def scatter(
     names: tuple[str, str] = ("x0", "x1"),
     equal: bool = False,
 ) -> Panel:
-    """Points (n, 2) of every frame over the data;
-    a code's colour is the direction of its last position.
+    """Points (n, 2) of every frame over the data.
+
+    A code's colour is the direction of its last position.
     """
     frames, under = [to_numbers(v) for v in x], None if data is None else to_numbers(data)
     sets = frames[-1:] if under is None else [under]

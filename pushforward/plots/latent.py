@@ -238,8 +238,9 @@ def _point_axes(
 
 
 def name_categories(axis: Axis, column: Column) -> None:
-    """The names of a column's categories along an axis of their codes; every second (third, …) if
-    there are many.
+    """The names of a column's categories along an axis of their codes.
+
+    Every second (third, …) if there are many.
     """
     every = -(-len(column.categories) // MOST_NAMES)
     places = range(0, len(column.categories), every)

@@ -93,8 +93,9 @@ def from_images(path: Path, options: Options) -> Source:
 
 
 def build(listing: Listing, good: Sequence[tuple[ImageFile, Header]], options: Options) -> Source:
-    """The source of surveyed images of one kind;
-    rows left out are listed in `notes` and warned of.
+    """The source of surveyed images of one kind.
+
+    Rows left out are listed in `notes` and warned of.
     """
     channels = options.channels or _one_kind(good)
     height, width = options.size or _one_size(good)

@@ -334,8 +334,9 @@ _ROLES = {"train": "train", "training": "train", "test": "test", "testing": "tes
 def _splits(
     names: Sequence[str], to_type: Callable[[PurePosixPath, str], str], everything: str
 ) -> str:
-    """The reason not to read images of these names together:
-    adjacent training and test sets; else ''.
+    """The reason not to read images of these names together: adjacent training and test sets.
+
+    Else ''.
     """
     children: dict[PurePosixPath, dict[str, str]] = {}
     for folder in sorted({PurePosixPath(n).parent for n in names}):

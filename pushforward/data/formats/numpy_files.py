@@ -97,8 +97,9 @@ def from_npz(path: Path, options: Options) -> Arrays:
 
 
 def read_labels(path: Path) -> NDArray[Any] | None:
-    """The labels in an archive of arrays, or the array in 'archive.npz:name'; None for other files
-    and for archives without labels.
+    """The labels in an archive of arrays, or the array in 'archive.npz:name'.
+
+    None for other files and for archives without labels.
     """
     text = str(path)
     address = text if not path.exists() and _is_npz(text) else ""

@@ -212,8 +212,9 @@ def parts_of(item: object, index: int, options: Options) -> tuple[NDArray[Any], 
 
 
 def _observation(item: object, index: int, options: Options) -> tuple[NDArray[Any], str]:
-    """The item as an array; images are resized here,
-    since items may differ in size and channels.
+    """The item as an array.
+
+    Images are resized here, since items may differ in size and channels.
     """
     if hasattr(item, "getbands"):
         from pushforward.data.formats.images import item_array  # Pillow is loaded for images only

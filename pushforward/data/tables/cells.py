@@ -48,8 +48,9 @@ class Cells:
     markers: dict[str, set[str]] = field(default_factory=dict)
 
     def numbers(self, name: str, series: Series) -> Series:
-        """A column of text as numbers if all entries are numbers,
-        percents or missing markers; else unchanged.
+        """A column of text as numbers if all entries are numbers, percents or missing markers.
+
+        Else unchanged.
         """
         present = series.dropna()
         texts = present[:20].map(str).str.strip().tolist()

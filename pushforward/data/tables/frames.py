@@ -48,8 +48,9 @@ def frame_table(frame: object) -> Table:
 
 
 def from_chunks(table: Table, options: Options) -> Arrays:
-    """A source over a table read in chunks;
-    beyond the memory budget it is spooled to a memory map.
+    """A source over a table read in chunks.
+
+    Beyond the memory budget it is spooled to a memory map.
     """
     name = options.name or table.name
     survey = survey_table(table, options)

@@ -77,7 +77,8 @@ class Layout:
 def sniff(
     text: str, requested: TableFormat, known: Sequence[str] = (), name: str = "table"
 ) -> Layout:
-    """The layout of a table from the start of its text;
+    """The layout of a table from the start of its text.
+
     `known` names help to recognise a header.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")

@@ -71,8 +71,9 @@ def _few(names: Sequence[str]) -> str:
 
 
 def _index(chunk: Frame, names: list[str], drop: set[str], notes: list[str]) -> set[str]:
-    """An unnamed first column of row numbers, to be left out;
-    a note if the numbers are out of order.
+    """An unnamed first column of row numbers, to be left out.
+
+    A note if the numbers are out of order.
     """
     if not names or names[0] not in NAMELESS or names[0] in drop or not len(chunk):
         return set()

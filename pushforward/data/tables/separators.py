@@ -48,8 +48,9 @@ def cells_of(lines: Sequence[str], separator: str) -> list[list[str]]:
 
 
 def find_separator(lines: Sequence[str], decimal: str | None = None) -> str:
-    """The mark that gives most lines the same number (≥ 2) of fields;
-    else ',', or ';' if ',' is the decimal mark.
+    """The mark that gives most lines the same number (≥ 2) of fields.
+
+    Else ',', or ';' if ',' is the decimal mark.
     """
     best, most = ";" if decimal == "," else ",", 0.0
     for mark in ("\t", ";", "|", ",", r"\s+"):

@@ -135,7 +135,8 @@ def _codec(name: str) -> str:
 
 
 def decoding(start: bytes, *, whole: bool) -> tuple[str, str]:
-    """The encoding of a text by its first bytes, and a note on it ('' for UTF-8);
+    """The encoding of a text by its first bytes, and a note on it ('' for UTF-8).
+
     `whole` if these are all.
     """
     for mark, name in (

@@ -19,8 +19,9 @@ PARQUET = (".parquet", ".pq")
 
 
 def parquet_files(folder: Path) -> list[Path]:
-    """The Parquet files of a folder (partitioned, or parts side by side);
-    none if it holds anything else.
+    """The Parquet files of a folder (partitioned, or parts side by side).
+
+    None if it holds anything else.
     """
     files = []
     for where, folders, names in os.walk(folder):

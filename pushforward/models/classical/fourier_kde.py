@@ -163,8 +163,9 @@ class FourierKDE(Model):
     # ------------------------------------------------------------------------------------ fitting
 
     def prepare(self, source: Source, facts: Facts) -> None:
-        """Refuse conditions, high dimensions and boxes that are too large;
-        choose the frequencies.
+        """Refuse conditions, high dimensions and boxes that are too large.
+
+        Choose the frequencies.
         """
         refuse_conditions(self, source)
         d = source.space.size

@@ -97,8 +97,9 @@ def refuse_many(model: str, parts: str, requested: int, rows: int) -> None:
 
 
 def variance_symptoms(still: int, d: int) -> Sequence[Symptom]:
-    """The symptom of data without variation in `still` of d directions;
-    empty if they vary in all.
+    """The symptom of data without variation in `still` of d directions.
+
+    Empty if they vary in all.
     """
     if not still:
         return ()

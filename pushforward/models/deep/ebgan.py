@@ -40,8 +40,9 @@ from pushforward.objectives.pull_away import pull_away as parallel
 __all__ = ["EBGAN"]
 
 UNRESTORED = 1.2
-"""Mean energy of the data, in margins, above which the game is lost;
-an untrained auto-encoder starts at about 1.
+"""Mean energy of the data, in margins, above which the game is lost.
+
+An untrained auto-encoder starts at about 1.
 """
 
 

@@ -325,8 +325,9 @@ class GAN(CodeModel):
 
     @torch.no_grad()
     def fake_rows(self, batch: Batch, step: Step) -> Rows:
-        """A sample for every row, some of them old if stored;
-        rows of data are remembered for the vital signs.
+        """A sample for every row, some of them old if stored.
+
+        Rows of data are remembered for the vital signs.
         """
         z = self.prior(len(batch.x)).rsample(rng=step.rng).to(batch.x)
         x = self.push(z, batch.y)
@@ -369,8 +370,9 @@ class GAN(CodeModel):
         }
 
     def _gradient_norms(self) -> dict[str, float | None]:
-        """Norms of the latest gradients;
-        only the critic's if the generator's are from an earlier step.
+        """Norms of the latest gradients.
+
+        Only the critic's if the generator's are from an earlier step.
         """
         networks = (
             {"critic": self.critic, "generator": self.generator}

@@ -203,8 +203,9 @@ class InfoGAN(GAN):
         return [critic, replace(player, optimizer=adam(1e-3, beta1=0.5))]
 
     def critic_loss(self, batch: Batch, step: Step) -> Terms:
-        """The game's critic loss, the penalties,
-        -λ L_I and -λ of the information shared by views; L_I is logged.
+        """The game's critic loss, the penalties, -λ L_I and -λ of the information shared by views.
+
+        L_I is logged.
         """
         real, fake = Rows(batch.x, batch.y), self.fake_rows(batch, step)
         comparison = self.adversary.compare(self.critic, real, fake, step)

@@ -112,8 +112,9 @@ class Observed(nn.Module):
         return rows.to(self.log_sigma.dtype)
 
     def to_condition(self, y: Conditioning, n: int) -> Tensor | None:
-        """Conditions for n rows, in the form that the generator's `decode` accepts;
-        raises as the generator does.
+        """Conditions for n rows, in the form that the generator's `decode` accepts.
+
+        Raises as the generator does.
         """
         if self.model.to_condition(y, n) is None:
             return None

@@ -302,7 +302,8 @@ class VAE(RecognisedModel):
         return u - self.encoder.centre
 
     def log_jacobian(self, u: Tensor) -> float:
-        """The term that converts a log-likelihood from model
-        coordinates to the user's units; 0 for masses.
+        """The term that converts a log-likelihood from model coordinates to the user's units.
+
+        0 for masses.
         """
         return self.likelihood_kind.log_jacobian(self.scaling, u)

@@ -41,8 +41,9 @@ SATURATED = 0.01
 ERRORS = 3.0
 """Standard errors that chance explains."""
 NARROW = 64
-"""Columns up to which distances are taken by differences; of wider rows products are faster, and
-near pairs rare.
+"""Columns up to which distances are taken by differences.
+
+Of wider rows products are faster, and near pairs rare.
 """
 
 
@@ -182,8 +183,9 @@ def symptoms(vitals: Mapping[str, float]) -> list[Symptom]:
 
 
 def _distances(a: Tensor, b: Tensor) -> Tensor:
-    """Distances (n, m), at least in single precision;
-    for narrow rows by differences, accurate for near ones.
+    """Distances (n, m), at least in single precision.
+
+    For narrow rows by differences, accurate for near ones.
     """
     a, b = (rows.to(torch.promote_types(rows.dtype, torch.float32)) for rows in (a, b))
     mode = (

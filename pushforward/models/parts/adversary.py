@@ -133,8 +133,9 @@ class Adversary:
         return self.judge(critic, *self.pack(self.show(rows.x, step), rows.y), rows.z)
 
     def look_at_all(self, critic: nn.Module, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """The critic's outputs on all rows that fill packs;
-        a single row is duplicated for batch norm.
+        """The critic's outputs on all rows that fill packs.
+
+        A single row is duplicated for batch norm.
         """
         count = len(x) - len(x) % self.packing
         if not count:
@@ -186,7 +187,8 @@ class Adversary:
     def generator_terms(
         self, critic: nn.Module, fake: Rows, step: Step, real: Rows | None = None
     ) -> tuple[Terms, Verdict]:
-        """The generator's loss terms, and the verdict on its samples;
+        """The generator's loss terms, and the verdict on its samples.
+
         `real` is used if the game is `paired`.
         """
         verdict = self.look(critic, fake, step)

@@ -51,7 +51,8 @@ class CodeModel(Learner):
         return u
 
     def push(self, z: Tensor, y: Tensor | None = None, *, rng: Rng = None) -> Tensor:
-        """Codes, conditions -> samples, in model coordinates;
+        """Codes, conditions -> samples, in model coordinates.
+
         `rng` for randomness besides the code (dropout).
         """
         with _active_dropout(self.generator, rng):
@@ -108,8 +109,9 @@ def _columns(space: Space) -> tuple[tuple[int, bool], ...]:
 
 @contextmanager
 def _active_dropout(network: nn.Module, rng: Rng) -> Iterator[None]:
-    """Context manager: activate dropout, from `rng`, in a network in evaluation mode;
-    no effect if `rng` is None.
+    """Context manager: activate dropout, from `rng`, in a network in evaluation mode.
+
+    No effect if `rng` is None.
     """
     dropped = (
         []
