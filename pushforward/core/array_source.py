@@ -87,8 +87,9 @@ class Arrays:
         return len(self.x)
 
     def take(self, rows: Tensor) -> Batch:
-        """The given rows in the user's units, as floats wide enough:
-        float32 for bytes, float64 for large integers.
+        """The given rows in the user's units, as floats.
+
+        They are float32 for bytes and float64 for large integers.
         """
         x = to_floating(
             self.x.index_select(0, rows.to(self.x.device))

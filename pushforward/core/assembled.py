@@ -44,8 +44,9 @@ class Assembled(HasUnits, Stored):
         self.loaded_from: str | None = None
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """As in torch, but a model with a dtype of its own ignores `float()`,
-        `half()` and `double()`.
+        """As in torch, but a model with its own dtype ignores casts.
+
+        These are `float()`, `half()` and `double()`.
         """
 
         def moved(tensor: Tensor) -> Tensor:

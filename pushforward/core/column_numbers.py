@@ -101,8 +101,9 @@ def as_codes(series: Series, column: Column, what: str) -> NDArray[np.float64]:
 
 
 def category_text(value: object) -> str:
-    """A category's name; whole numbers have no decimal point,
-    so that 3 and 3.0 are one category.
+    """A category's name.
+
+    Whole numbers have no decimal point, so that 3 and 3.0 are one category.
     """
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))

@@ -113,8 +113,9 @@ def _restore_categories(values: NDArray[Any], column: Column) -> ColumnValues:
 
 
 def as_texts(values: NDArray[Any], column: Column) -> list[str] | None:
-    """A column as text if its dtype determines the notation (dates,
-    booleans, percents, float32), else None.
+    """A column as text if its dtype determines the notation, else None.
+
+    These are dates, booleans, percents and float32.
     """
     missing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
     if column.kind == "categorical":

@@ -81,8 +81,9 @@ class Conditions:
         return codes.expand(n, *codes.shape[1:]) if len(rows) == 1 else codes
 
     def rows(self, y: Conditioning, n: int) -> Tensor | None:
-        """Conditions for n rows in the user's units, labels as codes:
-        of length n, or 1 for all rows.
+        """Conditions for n rows in the user's units, labels as codes.
+
+        They have length n, or 1 for all rows.
         """
         if self.space is None or self.scaling is None:
             if y is not None:

@@ -86,8 +86,9 @@ Observations: TypeAlias = (
     | LazyTable
     | ArrayInterface
 )
-"""Data as a user passes them: an array, tensor, table, list, Dataset, source or stream, or the
-path or name of one.
+"""Data as a user passes them.
+
+They are an array, tensor, table, list, Dataset, source or stream, or the path or name of one.
 """
 
 Conditioning: TypeAlias = Observations | datetime.date | datetime.timedelta | None

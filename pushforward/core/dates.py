@@ -114,9 +114,7 @@ def is_missing(value: object) -> bool:
 
 
 def as_dtype(series: Series, dtype: str) -> ColumnValues:
-    """The series in a dtype, or as it is where the dtype is not
-    known here (its package is absent).
-    """
+    """The series in a dtype, or unchanged if the package of the dtype is absent."""
     try:
         values: ColumnValues = series.astype(dtype).array
         return values

@@ -44,8 +44,9 @@ _QUOTED = re.compile(r"""(?<![\w'"])('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")(?![\w'
 
 
 def printable(text: object, most: int = ECHOED) -> str:
-    """A text on one line, unprintable characters escaped,
-    its middle elided beyond `most` characters.
+    """A text on one line, unprintable characters escaped.
+
+    Its middle is elided beyond `most` characters.
     """
     try:
         text = str(text)

@@ -367,9 +367,7 @@ def _is_run(folder: Path) -> bool:
 
 
 def _is_unstarted(folder: Path, ours: list[str]) -> bool:
-    """Whether a folder is empty or holds only the configuration
-    of a fit that was killed at its start.
-    """
+    """Whether a folder is empty or holds only the configuration of a fit killed at its start."""
     if ours != ["config.toml"]:
         return not ours
     try:

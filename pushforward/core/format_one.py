@@ -1,6 +1,4 @@
-"""Runs of format 1: `config.toml` (command line) and `trainer.json`
-(fitter) read as one manifest.
-"""
+"""Runs of format 1: `config.toml` and `trainer.json` read as one manifest."""
 
 from __future__ import annotations
 

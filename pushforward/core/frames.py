@@ -20,9 +20,7 @@ __all__ = ["is_frame", "as_frame", "is_plain", "kind_of"]
 
 
 def is_frame(x: object) -> bool:
-    """Whether x is a table with named columns (pandas, Polars, Arrow),
-    without importing any of them.
-    """
+    """Whether x is a table with named columns (pandas, Polars, Arrow). None of them is imported."""
     if _is_lazy(x) or (hasattr(x, "iloc") and hasattr(x, "columns")):
         return True
     return hasattr(x, "to_pandas") and (hasattr(x, "column_names") or hasattr(x, "columns"))

@@ -119,8 +119,9 @@ def match_layout(optimizer: torch.optim.Optimizer) -> None:
 
 
 def is_dense(parameter: Tensor) -> bool:
-    """Whether a tensor's elements fill memory without gaps or overlap,
-    so that a copy has its strides.
+    """Whether a tensor's elements fill memory without gaps or overlap.
+
+    A copy then has its strides.
     """
     return torch.empty_like(parameter, device="meta").stride() == parameter.stride()
 

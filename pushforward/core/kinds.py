@@ -22,8 +22,9 @@ def read_hints(thing: object) -> dict[str, Any]:
 
 
 def fits(value: object, hint: object, *, instances: bool = False) -> bool:
-    """Whether a value matches an annotation of numbers, text,
-    switches, None, literals, lists and maps.
+    """Whether a value matches an annotation.
+
+    Supported are numbers, text, switches, None, literals, lists and maps.
 
     A list matches any sequence, an integer that float64 can hold matches a number, and a text
     matches a registered value. Annotations of any other kind match every value or, with
@@ -82,7 +83,8 @@ def _all_fit(values: Mapping[Any, Any], arguments: tuple[Any, ...], instances: b
 
 
 def _each(values: Sequence[Any], arguments: tuple[Any, ...], instances: bool) -> bool:
-    """Whether every element fits:
+    """Whether every element fits.
+
     `tuple[int, ...]` and `Sequence[int]` have any length, `tuple[int, int]` two.
     """
     if not arguments:

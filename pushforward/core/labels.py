@@ -48,8 +48,9 @@ def to_codes(y: object, categories: Sequence[str], what: str = "y") -> Tensor:
 
 
 def to_values(given: ArrayOrTensor, categories: Sequence[str]) -> ArrayOrTensor:
-    """Codes as `to_codes` accepts them:
-    numbers if all categories are whole numbers, else unchanged.
+    """Codes as `to_codes` accepts them.
+
+    They are numbers if all categories are whole numbers, else unchanged.
     """
     if not _are_numbers(categories):
         return given
@@ -84,8 +85,9 @@ def find_categories(y: object, what: str = "y") -> tuple[list[str], NDArray[np.i
 
 
 def to_array(y: object) -> NDArray[Any]:
-    """Labels as an array (n,): a single label has n = 1,
-    a column (n, 1) is flattened, masked entries are None.
+    """Labels as an array (n,).
+
+    A single label has n = 1, a column (n, 1) is flattened, masked entries are None.
     """
     if isinstance(y, Tensor):
         array: Any = y.detach().cpu().resolve_neg()
@@ -124,7 +126,8 @@ def _fractions_to_float(given: NDArray[Any]) -> NDArray[Any]:
 
 
 def _list_to_array(y: Sequence[Any]) -> NDArray[Any]:
-    """A list as an array that keeps the types of its entries:
+    """A list as an array that keeps the types of its entries.
+
     NumPy would turn ['a', None] into text.
     """
     if any(isinstance(v, (str, bytes)) or v is None for v in y):

@@ -48,9 +48,7 @@ class Model(Assembled):
         """How the last fit ended: reason, samples, seconds and quality."""
 
     def __init_subclass__(cls, **rest: Any) -> None:
-        """Wrap methods so that `sample`, `decode` and queries
-        treat arguments alike in every model.
-        """
+        """Wrap `sample`, `decode` and queries so that they treat arguments alike in every model."""
         super().__init_subclass__(**rest)
         wrap_methods(cls)
 
@@ -106,8 +104,9 @@ class Model(Assembled):
         return isinstance(self, HasDensity)
 
     def dequantises(self, space: Space) -> bool:
-        """Whether integers of a space are dequantised:
-        as `fit` was told, by default image levels under a density.
+        """Whether integers of a space are dequantised.
+
+        `fit` decides; by default, image levels are if the model has a density.
         """
         if self.dequantise is not None:
             return self.dequantise and has_integers(space)
@@ -118,9 +117,7 @@ class Model(Assembled):
         return dequantise(source, self.preparation.seed) if self.preparation.dequantise else source
 
     def save(self, path: PathText, *, overwrite: bool = False) -> None:
-        """Write the model to a new folder `path`: model.safetensors,
-        model.json and a model card.
-        """
+        """Write the model to a new folder `path`: model.safetensors, model.json, model card."""
         save(self, path, overwrite=overwrite)
 
     def default_fitter(self) -> Fitter:
@@ -131,9 +128,7 @@ class Model(Assembled):
     # ------------------------------------------------------------------------------- being prepared
 
     def prepare(self, source: Source, facts: Facts) -> None:
-        """Discard fitted state, adopt the spaces of `source`,
-        choose the scaling and build the networks.
-        """
+        """Discard fitted state, adopt the source's spaces, choose the scaling, build networks."""
         self.refuse(source, facts)
         self.assemble(source.space, source.condition_space, facts.moments)
 

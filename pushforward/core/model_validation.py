@@ -106,9 +106,7 @@ def _check_fields(
 
 
 def check_hyperparameters(cls: type, values: Mapping[str, Any]) -> None:
-    """Raise ValueError if a hyper-parameter does not match its
-    annotation in the model's `__init__`.
-    """
+    """Raise ValueError if a hyper-parameter does not match its annotation in `__init__`."""
     hints = read_hints(cls.__init__)  # type: ignore[misc]
     for name, value in values.items():
         if name in hints and not fits(value, hints[name]):
@@ -119,8 +117,9 @@ def check_hyperparameters(cls: type, values: Mapping[str, Any]) -> None:
 
 
 class _Counting(TorchFunctionMode):
-    """Stops a construction that allocates more, or calls torch more often,
-    than the stored sizes warrant.
+    """Stops a construction that exceeds the stored sizes.
+
+    It may neither allocate more nor call torch more often than these warrant.
     """
 
     def __init__(self, numbers: int, calls: int) -> None:

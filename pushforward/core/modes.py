@@ -1,5 +1,6 @@
-"""Training and evaluation mode: results never depend on a model's mode,
-and losses never change it.
+"""Training and evaluation mode.
+
+Results never depend on a model's mode, and losses never change it.
 """
 
 from __future__ import annotations
@@ -28,9 +29,7 @@ class HasMode(nn.Module):
     """Within a loss, or within another method that looks: the mode is not to be changed again."""
 
     _in_loss: bool = False
-    """Within a loss: gradients of the parameters are wanted,
-    and batch norm looks at all rows at once.
-    """
+    """Within a loss: parameters need gradients, and batch norm uses all rows at once."""
 
 
 M = TypeVar("M", bound=HasMode)

@@ -116,8 +116,9 @@ class Moments:
 SQUARED = (1e-200, 1e290)
 """Sums of squares between these limits are exact to rounding."""
 LEAST, MOST = 1e-120, 1e140
-"""Deviations between these limits can be squared directly:
-a sum of 1e20 squares stays in float64's range.
+"""Deviations between these limits can be squared directly.
+
+A sum of 1e20 squares then stays in float64's range.
 """
 
 
@@ -128,8 +129,9 @@ def _squares(centred: Tensor, weights: Tensor | None) -> Tensor:
 
 
 def choose_unit(centred: Tensor) -> Tensor | None:
-    """Powers of two near the largest deviation of each column (d,)
-    if any is too large or small to square, else None.
+    """Powers of two near the largest deviation of each column (d,).
+
+    None if all deviations can be squared.
     """
     if not centred.numel():
         return None
@@ -200,8 +202,9 @@ def _find_blas() -> Any:
 def _sum_part(
     rows: NDArray[Any], weights: NDArray[Any] | None, origin: NDArray[Any] | None
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """`sum_products` by one thread, with one small buffer for rows
-    that are shifted, weighted or widened.
+    """`sum_products` by one thread.
+
+    A small buffer holds rows that are shifted, weighted or widened.
     """
     d = rows.shape[1]
     total, products, product = np.zeros(d), np.zeros((d, d)), np.empty((d, d))

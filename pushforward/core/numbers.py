@@ -154,9 +154,7 @@ def _convert_objects(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def warn_of_rounding(integers: ArrayOrTensor) -> None:
-    """Warn if integers (array or tensor) differ by less than
-    float64 resolves at their size (beyond 2^53).
-    """
+    """Warn if integers beyond 2^53 differ by less than float64 resolves."""
     if len(integers) == 0 or integers.dtype not in (
         np.dtype("int64"),
         np.dtype("uint64"),
@@ -198,8 +196,9 @@ def _unmask(array: np.ma.MaskedArray[Any, Any]) -> NDArray[Any]:
 
 
 def view_as_tensor(array: ArrayOrTensor) -> Tensor:
-    """A tensor sharing an array's memory if possible:
-    not for negative strides or unsigned 64-bit integers.
+    """A tensor sharing an array's memory if possible.
+
+    Negative strides and unsigned 64-bit integers are copied.
 
     Unsigned integers beyond int64 become the nearest float64. The array is never written to.
     """
@@ -219,8 +218,9 @@ def view_as_tensor(array: ArrayOrTensor) -> Tensor:
 
 
 def to_floating(x: Tensor) -> Tensor:
-    """x as floats that hold its values:
-    half precision and small integers as float32, other integers as float64.
+    """x as floats that hold its values.
+
+    Half precision and small integers become float32, other integers float64.
     """
     if x.dtype in LOW or x.dtype in SMALL:
         return x.to(torch.promote_types(torch.get_default_dtype(), torch.float32))

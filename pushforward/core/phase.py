@@ -57,9 +57,7 @@ class Batch(NamedTuple):
 
 
 class Step(NamedTuple):
-    """Position in the fit: samples seen, fraction of the budget used,
-    and this rank's random stream.
-    """
+    """Position in the fit: samples seen, fraction of the budget, and this rank's stream."""
 
     samples: int = 0
     fraction: float = 0.0
@@ -113,8 +111,9 @@ def _fused(parameters: list[torch.nn.Parameter]) -> bool:
 
 @dataclass(frozen=True)
 class Adam(Optimizer, name="adam"):
-    """Adam (Kingma & Ba 2015, Algorithm 1, https://arxiv.org/abs/1412.6980),
-    fused if the device supports it.
+    """Adam, fused if the device supports it.
+
+    Reference: Kingma & Ba (2015), Algorithm 1, https://arxiv.org/abs/1412.6980.
     """
 
     rate: float = 1e-3
@@ -132,8 +131,9 @@ class Adam(Optimizer, name="adam"):
 
 @dataclass(frozen=True)
 class AdamW(Optimizer, name="adamw"):
-    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, Algorithm 2,
-    https://arxiv.org/abs/1711.05101).
+    """Adam with decoupled weight decay.
+
+    Reference: Loshchilov & Hutter (2019), Algorithm 2, https://arxiv.org/abs/1711.05101.
     """
 
     rate: float = 1e-3
@@ -151,8 +151,9 @@ class AdamW(Optimizer, name="adamw"):
 
 @dataclass(frozen=True)
 class SGD(Optimizer, name="sgd"):
-    """Stochastic gradient descent with momentum (Polyak 1964,
-    https://doi.org/10.1016/0041-5553(64)90137-5), optionally Nesterov's.
+    """Stochastic gradient descent with momentum, optionally Nesterov's.
+
+    Reference: Polyak (1964), https://doi.org/10.1016/0041-5553(64)90137-5.
     """
 
     rate: float = 1e-2
@@ -168,8 +169,10 @@ class SGD(Optimizer, name="sgd"):
 
 @dataclass(frozen=True)
 class RMSProp(Optimizer, name="rmsprop"):
-    """RMSProp (Tieleman & Hinton 2012, Lecture 6.5,
-    https://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf).
+    """RMSProp.
+
+    Reference: Tieleman & Hinton (2012), Lecture 6.5,
+    https://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf.
     """
 
     rate: float = 1e-3

@@ -24,8 +24,9 @@ def is_plain(value: object) -> bool:
 
 
 def to_plain(value: object) -> object:
-    """A hyper-parameter as JSON: values as {'family', 'text'},
-    tuples as lists, tensors as nested lists.
+    """A hyper-parameter as JSON.
+
+    Values become {'family', 'text'}, tuples lists, and tensors nested lists.
     """
     if isinstance(value, Value):
         return {"family": value.family, "text": str(value)}

@@ -55,8 +55,9 @@ class Preparation:
 
 
 class DequantisedSource(View):
-    """A source with uniform noise on integer coordinates,
-    x + u with u ~ U(-½, ½), the same at each read.
+    """A source with uniform noise on integer coordinates: x + u with u ~ U(-½, ½).
+
+    The noise is the same at each read.
 
     Args:
         source: of the levels; each stands for the cell around it.
@@ -115,8 +116,9 @@ def dequantise(source: Source, seed: int = 0) -> Source:
 
 
 def has_levels(space: Space) -> bool:
-    """Whether observations are images or clips of integer levels,
-    which densities dequantise by default.
+    """Whether observations are images or clips of integer levels.
+
+    Densities dequantise these by default.
     """
     return space.kind != "points" and space.integer
 

@@ -279,7 +279,5 @@ def offered_models() -> dict[str, str]:
 
 
 def models_accepting(issue: str) -> list[str]:
-    """Names of the package's models that accept data with an issue ('missing',
-    'categorical', …).
-    """
+    """Names of the package's models that accept an issue ('missing', 'categorical', …)."""
     return [name for name in list(catalogue) if issue in getattr(model_class(name), "accepts", ())]

@@ -1,6 +1,4 @@
-"""Samplers of a fitted model: `model.sample(64, using='mean')`,
-`pushforward sample --using mean`.
-"""
+"""Samplers of a fitted model, for `sample(64, using='mean')` and `--using mean`."""
 
 from __future__ import annotations
 
@@ -22,8 +20,9 @@ __all__ = ["Sampler", "Ancestral", "Mean", "Truncated"]
 
 @dataclass(frozen=True)
 class Ancestral(Sampler, name="ancestral"):
-    """Samples from the distribution itself: z ~ p(z), then x ~ p(x|z),
-    with the likelihood's noise.
+    """Samples from the distribution itself.
+
+    z ~ p(z), then x ~ p(x|z), with the likelihood's noise.
     """
 
     own = True
@@ -37,8 +36,9 @@ class Ancestral(Sampler, name="ancestral"):
 
 @dataclass(frozen=True)
 class Mean(Sampler, name="mean"):
-    """The decoder's mean: z ~ p(z), then x = E[x|z], without noise,
-    sharper than the distribution.
+    """The decoder's mean.
+
+    z ~ p(z), then x = E[x|z] without noise, sharper than the distribution.
     """
 
     def __call__(
@@ -51,8 +51,9 @@ class Mean(Sampler, name="mean"):
 
 @dataclass(frozen=True)
 class Truncated(Sampler, name="truncated"):
-    """Codes near the prior's mean:
-    every entry of z beyond `threshold` standard deviations is resampled.
+    """Codes near the prior's mean.
+
+    Every entry of z beyond `threshold` standard deviations is resampled.
 
     Trades variety for quality (Brock, Donahue & Simonyan 2019, §3.1,
     https://arxiv.org/abs/1809.11096). For priors that are standard normal.
@@ -69,9 +70,7 @@ class Truncated(Sampler, name="truncated"):
     def __call__(
         self, model: TakesConditions, n: int, *, y: Conditioning = None, rng: Rng = None
     ) -> Tensor:
-        """Decode truncated normal codes, sampled in one step by
-        the inverse distribution function.
-        """
+        """Decode truncated normal codes, sampled by the inverse distribution function."""
         coded = _with_codes(model, self)
         prior = coded.prior(n)
         scale = getattr(prior, "scale", torch.zeros(()))

@@ -45,7 +45,8 @@ class IsDataclass(Protocol):
 
 
 class PlainSettings(ABCMeta):
-    """Metaclass of classes with settings:
+    """Metaclass of classes with settings.
+
     `__init__` receives NumPy's and torch's scalars as Python's.
 
     Arguments that do not match their annotation are refused with one line;
@@ -53,8 +54,9 @@ class PlainSettings(ABCMeta):
     """
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        """Create an instance from plain arguments,
-        with tensors on the CPU whatever torch's default device.
+        """Create an instance from plain arguments, with tensors on the CPU.
+
+        The default device of torch is ignored.
         """
         defaults, hints = _annotated(cls)
         first = [
@@ -122,9 +124,7 @@ def _normalise(value: object, hint: object) -> object:
 
 
 def normalise_settings(settings: IsDataclass) -> None:
-    """Convert a dataclass's fields to Python values in its `__post_init__`,
-    and check their kinds.
-    """
+    """Convert a dataclass's fields to Python values in `__post_init__`, and check them."""
     hints = read_hints(type(settings))
     for field in dataclasses.fields(settings):
         if field.init:

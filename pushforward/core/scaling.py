@@ -133,8 +133,9 @@ class Scaling(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """User's units (n, *space.shape) to model coordinates (n, *shape),
-        in x's float type (see `to_floating`).
+        """User's units (n, *space.shape) to model coordinates (n, *shape).
+
+        The result has x's float type (see `to_floating`).
         """
         if self.space.is_label:
             return nn.functional.one_hot(
@@ -149,8 +150,9 @@ class Scaling(nn.Module):
         return self._expand(x, u) if self.space.categorical else u
 
     def inverse(self, u: Tensor) -> Tensor:
-        """Model coordinates (n, *shape) to the user's units,
-        in u's float type (at least float32) or float64 if `wide`.
+        """Model coordinates (n, *shape) to the user's units.
+
+        The result has u's float type (at least float32), or float64 if `wide`.
         """
         if self.space.is_label:
             return u.argmax(-1)
@@ -161,8 +163,9 @@ class Scaling(nn.Module):
         return u * scale + shift
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Scaling:
-        """Move to a device; shift and scale stay in float64 whatever
-        the networks' type (`model.half()`).
+        """Move to a device.
+
+        Shift and scale stay in float64 whatever the networks' type (`model.half()`).
         """
         before = {name: buffer for name, buffer in self._buffers.items() if buffer is not None}
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # untyped in torch
@@ -181,8 +184,9 @@ class Scaling(nn.Module):
         return {**self.__dict__, "_known": None}
 
     def log_jacobian(self, x: Tensor) -> float:
-        """log |du/dx| of one observation shaped like x[0]:
-        the number to add to log p(u) for log p(x), in nats.
+        """log |du/dx| of one observation shaped like x[0], in nats.
+
+        Adding it to log p(u) gives log p(x).
         """
         if self.space.categorical:
             raise InvalidValue("categories have no density; drop the categorical columns")
@@ -219,8 +223,9 @@ class Scaling(nn.Module):
 
 
 def find_known_range(column: Column) -> tuple[float, float]:
-    """The ends of a column's range: declared bounds,
-    0 and 1 if all values lie between, else the observed ones.
+    """The ends of a column's range.
+
+    They are declared bounds, or 0 and 1 if all values lie between, or else the observed ones.
     """
     if column.lower is not None and column.upper is not None:
         return column.lower, column.upper

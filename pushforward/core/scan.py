@@ -162,8 +162,7 @@ BLOCK_NUMBERS = 1 << 19
 def scan(
     source: Source, *, most: int | None = None, block: int | None = None, moments: bool = True
 ) -> Facts:
-    """Facts over all rows in one pass, or over evenly spaced blocks
-    of at most `most` rows in total.
+    """Facts over all rows, or over evenly spaced blocks of at most `most` rows in total.
 
     Blocks fit the caches: with blocks of 2^23 numbers, each row takes three times as long.
     """

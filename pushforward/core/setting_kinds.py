@@ -1,6 +1,4 @@
-"""Check settings against their annotations, with a one-line error
-for the first that does not match.
-"""
+"""Checks of settings against their annotations, with a one-line error for the first mismatch."""
 
 from __future__ import annotations
 

@@ -64,8 +64,9 @@ def iterate_blocks(source: Source, size: int = 8192) -> Iterator[Batch]:
 
 
 def take_rows(x: Tensor, rows: Tensor) -> Tensor:
-    """Rows of a tensor on the CPU, by one thread,
-    so that reading ahead does not compete with computation.
+    """Rows of a tensor on the CPU, by one thread.
+
+    Reading ahead thus does not compete with computation.
     """
     return torch.from_numpy(x.numpy().take(rows.numpy(), axis=0))
 
@@ -102,8 +103,9 @@ def peek(source: Source, most: int) -> Batch:
 
 
 def fingerprint(source: Source) -> str:
-    """A short hash of the space, the length and up to 256 evenly spaced rows,
-    to tell data sets apart.
+    """A short hash of the space, the length and up to 256 evenly spaced rows.
+
+    It tells data sets apart.
 
     Conditions and weights are part of a row. For a sequential source:
     the first rows and the buffer size.

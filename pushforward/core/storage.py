@@ -217,8 +217,9 @@ def find_versions() -> dict[str, str]:
 def write_tensors(
     path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write a safetensors file atomically, with a digest of names,
-    types, shapes and bytes in its header.
+    """Write a safetensors file atomically, with a digest in its header.
+
+    The digest is of names, types, shapes and bytes.
     """
     from safetensors.torch import save as to_bytes
 
@@ -229,8 +230,9 @@ def write_tensors(
 
 
 def _sort_header(content: bytes) -> tuple[bytes, memoryview]:
-    """The same file with a sorted header:
-    the order that safetensors writes varies between calls.
+    """The same file with a sorted header.
+
+    The order that safetensors writes varies between calls.
     """
     length = int.from_bytes(content[:8], "little")
     header = json.dumps(

@@ -30,8 +30,9 @@ class Stored(nn.Module, metaclass=PlainSettings):
         return {k: v.detach().to("cpu").contiguous() for k, v in self.state_dict().items()}
 
     def fitted_tensors(self) -> Mapping[str, str]:
-        """Constraints on stored buffers by name: axes and a rule, e.g.
-        {'covariance_': 'd d covariance'}.
+        """Constraints on stored buffers by name: axes and a rule.
+
+        For example, {'covariance_': 'd d covariance'}.
 
         Axes of the same name must agree; 'd' is the size of the space, and a hyper-parameter's name
         stands for its value. The rules are 'positive', 'weights' (not negative), 'shares'

@@ -130,8 +130,9 @@ class Stream:
         return Batch(*(None if part is None else part[:count] for part in self._head))  # type: ignore[arg-type]
 
     def take(self, rows: Tensor) -> Batch:
-        """The given rows: read onwards if they ascend from the last ones taken,
-        else from the beginning.
+        """The given rows.
+
+        Reading continues if they ascend from the last ones, and starts again otherwise.
         """
         rows = rows.to("cpu")
         order = rows.argsort(stable=True)

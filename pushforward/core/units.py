@@ -1,5 +1,6 @@
-"""Conversion between the user's units and model coordinates:
-observations, conditions, dtypes, devices.
+"""Conversion between the user's units and model coordinates.
+
+It covers observations, conditions, dtypes and devices.
 """
 
 from __future__ import annotations
@@ -43,9 +44,7 @@ class HasSpace(Protocol):
 
 
 class HasUnits(nn.Module, metaclass=PlainSettings):
-    """A module with a space and a scaling, which converts the
-    user's data to and from model coordinates.
-    """
+    """A module with a space and a scaling, which converts to and from model coordinates."""
 
     accepts: ClassVar[frozenset[str]] = frozenset()
     dtype: ClassVar[torch.dtype | None] = None
@@ -90,16 +89,18 @@ class HasUnits(nn.Module, metaclass=PlainSettings):
         return torch.get_default_dtype() if first is None else first.dtype
 
     def user_dtype(self) -> torch.dtype:
-        """The float type of observations in the user's units:
-        the networks', or float64 if that would lose digits.
+        """The float type of observations in the user's units.
+
+        It is the networks', or float64 if that would lose digits.
         """
         if self.dtype is not None or self.scaling.wide:
             return torch.float64
         return torch.promote_types(self.floating(), torch.float32)
 
     def conform(self, x: Observations, *, what: str = "x") -> Tensor:
-        """The user's data as a floating tensor (n, *shape) in the user's units, as they came or
-        float64, on the model's device.
+        """The user's data as a floating tensor (n, *shape) on the model's device.
+
+        They keep the user's units and their precision, or become float64.
 
         ShapeMismatch if they do not fit its space.
 

@@ -55,8 +55,9 @@ def copy_signature(
     wrapper: Callable[P, R],
     signature: inspect.Signature | None = None,
 ) -> Callable[P, R]:
-    """Give the wrapper the method's name and signature,
-    without `functools.wraps`, which confuses type checkers.
+    """Give the wrapper the method's name and signature.
+
+    `functools.wraps` would confuse type checkers.
     """
     for name in ("__module__", "__name__", "__qualname__", "__doc__"):
         setattr(wrapper, name, getattr(method, name))
@@ -65,8 +66,9 @@ def copy_signature(
 
 
 def wrap_sample(sample: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """A `sample(self, n, y=None, rng=None,
-    using=None)` that checks n and applies the `Sampler` in `using`.
+    """A `sample` method that checks n and applies the `Sampler` in `using`.
+
+    Its signature is `sample(self, n, y=None, rng=None, using=None)`.
 
     The wrapped method itself is the sampler 'ancestral'.
     """
@@ -176,8 +178,9 @@ def wrap_decode(decode: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 def wrap_devices(verb: Callable[P, R]) -> Callable[P, R]:
-    """A method whose tensors are created on the CPU or the model's device,
-    whatever torch's default device.
+    """A method whose tensors are created on the CPU or the model's device.
+
+    The default device of torch is ignored.
     """
 
     def on_cpu(*args: Any, **kwargs: Any) -> R:

@@ -31,8 +31,9 @@ __all__ = ["Announcer", "announce_to"]
 WAITING_EVENTS = 1024
 """Events a queue holds before progress is dropped: ten reports per percent of a budget."""
 FLUSH_SECONDS = 5.0
-"""Seconds that the end of a fit waits for its listeners:
-for a slow page or terminal, but not a dead one.
+"""Seconds that the end of a fit waits for its listeners.
+
+That is enough for a slow page or terminal.
 """
 
 
@@ -80,9 +81,7 @@ class Announcer:
                     _warn(_error_message("callback", callback, error))
 
     def close(self) -> None:
-        """Deliver pending events for a limited time,
-        and report listeners that did not take theirs.
-        """
+        """Deliver pending events for a limited time, and report listeners that are too slow."""
         deadline = time.monotonic() + FLUSH_SECONDS
         for queue in self._queues:
             queue.close()
@@ -105,8 +104,9 @@ class Announcer:
 
 @contextmanager
 def announce_to(observers: ObserverSettings) -> Iterator[Announcer]:
-    """Context manager: send events to the observers,
-    with a default progress display if none shows progress.
+    """Context manager: send events to the observers.
+
+    A default progress display is added if none shows progress.
     """
     followers = (*observers.listeners, *observers.callbacks)
     shows_progress = any(getattr(follower, "shows_progress", False) for follower in followers)
@@ -208,8 +208,9 @@ def _warn(message: str) -> None:
 
 
 def _is_inside(frame: FrameType) -> bool:
-    """Whether a frame belongs to this package, to a context manager it closes,
-    or to generated code.
+    """Whether a frame belongs to this package.
+
+    Context managers that it closes and generated code count as well.
     """
     name = str(frame.f_globals.get("__name__", ""))
     return (

@@ -75,8 +75,9 @@ class Dequantise(Augment, name="dequantise"):
 
 @dataclass(frozen=True)
 class Binarise(Augment, name="binarise"):
-    """Samples every value as Bernoulli((x - low)/(high - low)), anew each time: dynamic
-    binarisation (Burda et al. 2016, §5, https://arxiv.org/abs/1509.00519).
+    """Dynamic binarisation: samples every value as Bernoulli((x - low)/(high - low)).
+
+    Reference: Burda et al. (2016), §5, https://arxiv.org/abs/1509.00519.
     """
 
     held_out: ClassVar[bool] = True

@@ -23,14 +23,16 @@ from pushforward.core.source_views import Subset
 __all__ = ["Batches"]
 
 BLOCK_BYTES = 4 << 20
-"""Neighbouring rows that are read together from a disk: 4 MB, so that finding them takes little
-beside reading them.
+"""Bytes of neighbouring rows read together from a disk: 4 MB.
+
+Seeking then takes little time compared with reading.
 """
 WINDOW_BLOCKS = 8
 """Blocks whose rows are mixed with each other: more mix better and take more memory (32 MB)."""
 CHUNK_BYTES = 32 << 20
-"""Batches that are read ahead together, 32 MB: enough to hide the reading, and two of them are in
-memory.
+"""Bytes of batches read ahead together: 32 MB.
+
+This is enough to hide the reading, and two of them are in memory.
 """
 
 
@@ -111,8 +113,9 @@ class Batches:
                 step += 1
 
     def _streamed(self, step: int) -> Iterator[Batch]:
-        """Read several steps' rows at once, sorted, on a thread,
-        while earlier ones are trained on.
+        """Read several steps' rows at once, sorted, on a thread.
+
+        Earlier rows are trained on meanwhile.
         """
         with ThreadPoolExecutor(1) as reader:
             chunks = self._chunks(step)

@@ -81,8 +81,9 @@ class Budget:
         return min(1.0, self.seconds / (60 * (self.minutes or 1)))
 
     def refuse_spent(self, run: Path | None, step: int, seconds: float) -> None:
-        """Raise InvalidValue if the run to resume, at `step` after `seconds`,
-        is past its new budget.
+        """Raise InvalidValue if the resumed run is past its new budget.
+
+        It is at `step` after `seconds`.
         """
         name, before = self._settings.unit, self._settings.resumed
         amount = None if name is None else float(getattr(self._settings, name))

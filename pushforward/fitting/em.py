@@ -41,15 +41,17 @@ Accelerator: TypeAlias = Literal["auto", "cpu", "cuda", "gpu"]
 
 
 FREE = ("devices", "accelerator", "strategy", "num_nodes", "save_every")
-"""Settings that do not affect the result:
-stored, so that a resumed run continues alike, but changeable.
+"""Settings that do not affect the result.
+
+They are stored, so that a resumed run continues alike, but may be changed.
 """
 
 
 @dataclass
 class EM(ExplicitSettings):
-    """Fits models by passes of mergeable statistics, θ ← M(⊕ T(block; θ)),
-    until the objective converges.
+    """Fits models by passes of mergeable statistics.
+
+    θ ← M(⊕ T(block; θ)) is repeated until the objective converges.
 
     **Reference** Dempster, Laird & Rubin (1977), Maximum likelihood from incomplete data via the EM
     algorithm. https://doi.org/10.1111/j.2517-6161.1977.tb01600.x

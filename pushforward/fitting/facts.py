@@ -1,5 +1,6 @@
-"""The facts about the data of a fit by passes: a scan of all rows,
-shared between processes, resumable.
+"""The facts about the data of a fit by passes.
+
+A scan of all rows is shared between processes and resumable.
 """
 
 from __future__ import annotations
@@ -89,8 +90,9 @@ def take_consecutive(source: Source, start: int, stop: int) -> Batch:
 
 
 def sample_rows(source: Source, most: int, rng: torch.Generator) -> Batch:
-    """At most `most` rows sampled without replacement, in order,
-    the same in every process for a seed.
+    """At most `most` rows sampled without replacement, in order.
+
+    They are the same in every process for a seed.
     """
     n = len(source)
     rows = torch.arange(n) if n <= most else torch.randperm(n, generator=rng)[:most].sort().values

@@ -1,5 +1,6 @@
-"""The rows of a fit, from the user's units to a network's inputs:
-split, augmented, scaled, on the device.
+"""The rows of a fit, from the user's units to a network's inputs.
+
+They are split, augmented, scaled and moved to the device.
 
 Training batches are augmented with the fit's random stream. Held-out rows receive only the
 augmentations that change what is measured, with a fixed seed, and are the same rows at every
@@ -111,9 +112,7 @@ class Feed:
         self._batches.load(state)
 
     def bad_row(self, batch: Batch, step: int) -> str | None:
-        """The first row of a step's batch with NaN or infinity,
-        by its number in the user's data.
-        """
+        """The first row of a step's batch with NaN or infinity, as numbered by the user."""
         finite = torch.isfinite(batch.x).flatten(1).all(1)
         if bool(finite.all()):
             return None
@@ -127,8 +126,9 @@ class Feed:
         return self._mapped(raw, [a for a in self._augments if a.held_out], rng)
 
     def _mapped(self, raw: Batch, augments: Sequence[Augment], rng: torch.Generator) -> Batch:
-        """A batch augmented and scaled in the user's precision,
-        then rounded to the networks' type.
+        """A batch augmented and scaled in the user's precision.
+
+        It is then rounded to the networks' type.
         """
         x, y, weights = raw.to(self._device)
         x = x.to(torch.promote_types(x.dtype, self._dtype))
@@ -195,9 +195,7 @@ def settle_batch(rows: int, settings: OptimisationSettings, world: int) -> int:
 
 
 def check_batch(rows: int, batch: int, world: int, accumulate: int) -> None:
-    """Raise unless the rows fill a batch and a batch divides evenly
-    between processes and pieces.
-    """
+    """Raise unless the rows fill a batch that divides evenly between processes and pieces."""
     if rows < batch:
         least = max(1, rows)
         raise BadSource(

@@ -178,9 +178,7 @@ class Loop:
         return bool(self.processes.from_first(mine)) if self.step % 10 == 0 else False
 
     def _play_step(self, raw: Batch) -> None:
-        """Run every group of phases that is due on a batch:
-        first all gradients of a group, then its updates.
-        """
+        """Run the due groups of phases on a batch: all gradients of a group, then its updates."""
         batch = self.feed.into_model(raw, self.streams.augment)
         here = Step(self.samples, self.budget.fraction(self.step), self.streams.noise)
         weight = self.players.total_weight(batch)

@@ -38,9 +38,7 @@ def merge_over(processes: Processes, statistics: S, flags: int = 0) -> tuple[Any
 
 
 def pack(value: object) -> Tensor:
-    """Pack a dataclass of tensors, numbers and dataclasses into
-    one float64 vector, shapes first.
-    """
+    """Pack a dataclass of tensors and numbers into one float64 vector, shapes first."""
     shapes: list[float] = []
     parts: list[Tensor] = []
     for leaf in _leaves(value):
@@ -51,9 +49,7 @@ def pack(value: object) -> Tensor:
 
 
 def unpack(vector: Tensor, like: T) -> T:
-    """The inverse of `pack`, with the classes, types and device of `like`,
-    whose shapes may differ.
-    """
+    """The inverse of `pack`, with the types and device of `like`, whose shapes may differ."""
     header = int(vector[0])
     shapes = [int(v) for v in vector[1 : 1 + header].tolist()]
     return cast(T, _build(like, shapes, [vector[1 + header :]]))

@@ -166,8 +166,9 @@ class PassFolder:
     # -------------------------------------------------------------------------------------- writing
 
     def tick(self) -> None:
-        """Create the folder once the fit has run for a while,
-        so that one failing at once leaves nothing behind.
+        """Create the folder once the fit has run for a while.
+
+        A fit that fails at once leaves nothing behind.
         """
         if (
             self.kept

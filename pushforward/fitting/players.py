@@ -74,8 +74,9 @@ class Players:
 
     @contextmanager
     def at_play(self) -> Iterator[None]:
-        """Context manager: trained networks are in training mode and wrapped,
-        with an optimiser per phase.
+        """Context manager: trained networks are in training mode and wrapped.
+
+        Every phase has an optimiser.
 
         Networks in no phase, such as a frozen feature extractor,
         stay in evaluation mode, which protects their statistics.
@@ -201,8 +202,9 @@ class Players:
     def _share(
         self, term: Tensor, weights: Tensor | None, total: float | Tensor, pieces: int
     ) -> Tensor:
-        """This process's share of a term, scaled so that the mean
-        over processes is the global mean.
+        """This process's share of a term.
+
+        It is scaled so that the mean over processes is the global mean.
         """
         if term.ndim == 0:
             return term / pieces
@@ -215,8 +217,9 @@ class Players:
 
     @contextmanager
     def as_sampled(self) -> Iterator[None]:
-        """Context manager: the networks as sampling uses them,
-        averaged if there is an average, in evaluation mode.
+        """Context manager: the networks as sampling uses them, in evaluation mode.
+
+        They are averaged if there is an average.
         """
         with self.averaged(), evaluation_mode(self._model):
             yield
@@ -231,9 +234,7 @@ class Players:
 
     @torch.no_grad()
     def settle(self, better: Mapping[str, Tensor]) -> None:
-        """Finish with the average, if there is one, the better tensors,
-        and the first process's buffers.
-        """
+        """Finish with the average, if any, or the best tensors, and the first process's buffers."""
         if self.average:
             self.average.put()
         tensors = self.tensors()
@@ -300,9 +301,7 @@ def _put(model: nn.Module, name: str, network: nn.Module) -> None:
 
 
 def check_names(phases: Sequence[Phase], model: Learner, settings: OptimisationSettings) -> None:
-    """Raise InvalidValue for a phase naming an unknown network,
-    or a setting naming an unknown phase.
-    """
+    """Raise InvalidValue for unknown networks in phases and unknown phases in settings."""
     modules = [
         name for name, part in model.named_modules() if name and not isinstance(part, Scaling)
     ]

@@ -211,16 +211,18 @@ def _count(devices: int | str | Sequence[int]) -> int:
 
 
 def _leave_group() -> None:
-    """Leave the process group before the interpreter exits:
-    gloo's threads, if running, sometimes abort the process.
+    """Leave the process group before the interpreter exits.
+
+    Running threads of gloo sometimes abort the process.
     """
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
 
 def _requested(settings: ProcessSettings) -> tuple[Any, Any, int]:
-    """Devices, strategy and nodes: torchrun's if it launched this
-    process and nothing else was requested.
+    """Devices, strategy and nodes.
+
+    They are torchrun's if it launched this process and nothing else was requested.
     """
     devices, strategy, nodes = settings.devices, settings.strategy, settings.num_nodes
     here = (

@@ -103,8 +103,9 @@ class Iterative(OnePass[S], Scored[S], Protocol[S]):
 
 @runtime_checkable
 class MiniBatched(Iterative[S], Protocol[S]):
-    """If `batch` is not None, fitted from that many sampled rows per pass,
-    accumulating statistics.
+    """A model that, if `batch` is not None, is fitted from that many sampled rows per pass.
+
+    Statistics accumulate over passes.
     """
 
     batch: int | None

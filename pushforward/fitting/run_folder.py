@@ -1,5 +1,6 @@
-"""The run folder of a fit by gradients: what is written in which order,
-and when a run can be resumed.
+"""The run folder of a fit by gradients.
+
+It determines what is written in which order, and when a run can be resumed.
 
 A folder whose run.json holds settings can be resumed. If a fit starts from given weights, which
 that file cannot describe, the settings are added after the first checkpoint. The folder appears
@@ -58,8 +59,9 @@ class RunFolder:
     # ------------------------------------------------------------------------------- before the fit
 
     def refuse_others(self, model: Learner, training: Source) -> None:
-        """Raise BadRun unless the run to resume has the same model class,
-        ShapeMismatch for another space.
+        """Raise BadRun unless the run to resume has the same model class.
+
+        Raise ShapeMismatch for another space.
 
         A new run whose folder may not be written to is refused here too, before any work is done.
         """
@@ -193,9 +195,7 @@ class RunFolder:
 
     @contextmanager
     def logging(self, position: int) -> Iterator[None]:
-        """Context manager: events are logged after the first
-        `position` bytes of an existing log.
-        """
+        """Context manager: events are logged after the first `position` bytes of a log."""
         if self.kept and self._processes.first:
             self._log = Log(self._folder, position)
         try:
@@ -273,8 +273,9 @@ def describe_origin(settings: Mapping[str, Plain], model: Learner) -> dict[str, 
 
 
 def _text(value: object) -> str:
-    """A hyper-parameter as text, the same before and after storage:
-    values by text, lists as tuples.
+    """A hyper-parameter as text, the same before and after storage.
+
+    Values appear by text, lists as tuples.
     """
     if isinstance(value, (list, tuple)):
         return f"({', '.join(_text(v) for v in value)})"
@@ -310,8 +311,9 @@ def _check_origin(state: Mapping[str, Any], origin: Mapping[str, Any]) -> None:
 
 
 def _check_layout(state: Mapping[str, Any], model: Learner) -> None:
-    """Raise BadRun if a checkpoint's tensors differ from the model's:
-    another version laid them out differently.
+    """Raise BadRun if a checkpoint's tensors differ from the model's.
+
+    Another version laid them out differently.
     """
     shapes = {
         f"{name}.{key}": value.shape

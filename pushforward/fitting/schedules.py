@@ -1,6 +1,4 @@
-"""Learning-rate schedules: the factor of the optimiser's rate as
-a function of the budget fraction t.
-"""
+"""Learning-rate schedules: factors of the rate as functions of the budget fraction t."""
 
 from __future__ import annotations
 
@@ -27,9 +25,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Schedule(Value, family="schedule"):
-    """factor(t) for t in [0, 1], after a linear rise over the
-    first `warmup` share of the budget.
-    """
+    """factor(t) for t in [0, 1], after a linear rise over the first `warmup` of the budget."""
 
     warmup: float = 0.0
 
@@ -108,8 +104,9 @@ class Exponential(Schedule, name="exponential"):
 
 @dataclass(frozen=True)
 class Staircase(Schedule, name="staircase"):
-    """3^i passes at 10^(-i/7), i = 0..7 (Burda, Grosse & Salakhutdinov 2016, §5,
-    https://arxiv.org/abs/1509.00519): 3280 shares of the budget.
+    """3^i passes at 10^(-i/7), i = 0..7, as shares of 3280.
+
+    Reference: Burda, Grosse & Salakhutdinov (2016), §5, https://arxiv.org/abs/1509.00519.
     """
 
     def shape(self, t: float) -> float:

@@ -85,9 +85,7 @@ class OptimisationSettings:
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """The held-out rows, how often (in epochs) the model is evaluated on them,
-    and the consequences.
-    """
+    """The held-out rows, the epochs between evaluations, and what evaluations decide."""
 
     held_out: Source | float | None = None
     every: float | None = None

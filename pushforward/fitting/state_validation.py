@@ -1,5 +1,6 @@
-"""Validation of a checkpoint before a fit resumes:
-every part present, of its kind, shape and number.
+"""Validation of a checkpoint before a fit resumes.
+
+Every part must be present, with its type, shape and number.
 
 Each check raises ValueError, TypeError or KeyError,
 which the run folder converts to an error with a remedy.
@@ -76,9 +77,7 @@ def _check_number(value: object, name: str) -> None:
 
 
 def check_optimizer(optimizer: torch.optim.Optimizer, stored: Mapping[str, Any]) -> None:
-    """Check that an optimiser's settings have their original kinds,
-    and its tensors their parameters' shapes.
-    """
+    """Check that an optimiser's settings have their types and its tensors their shapes."""
     for own, stored_group in zip(optimizer.param_groups, stored["param_groups"], strict=True):
         for key, value in own.items():
             if key == "params":

@@ -1,5 +1,4 @@
-"""The random numbers of one fit: its own streams, by name,
-and the global ones, borrowed and returned.
+"""The random numbers of one fit: its own named streams, and the global ones on loan.
 
 The fit's own draws come from separate streams for losses and augmentations. Dropout, a user's loss
 or a user's source may draw from the global streams of torch, Python and NumPy; these are seeded too
@@ -44,8 +43,9 @@ class Streams:
         np.random.seed(derive(seed, "numpy", rank) % 2**32)
 
     def fixed(self, name: str) -> torch.Generator:
-        """A stream that is the same at every call and in every process,
-        for repeatable measurements.
+        """A stream that is the same at every call and in every process.
+
+        It makes measurements repeatable.
         """
         return torch.Generator(self._device).manual_seed(derive(self._seed, "fixed", name))
 
@@ -95,8 +95,7 @@ def restore_random_states(
 
 
 class BorrowedStreams:
-    """Context manager that lends the global streams of torch,
-    Python and NumPy to a fit, step by step.
+    """Context manager that lends torch's, Python's and NumPy's global streams to a fit.
 
     Torch's streams are shared by all threads, so fits in several threads take turns, step by step:
     each draws the same numbers as alone.
@@ -130,8 +129,9 @@ class BorrowedStreams:
 
     @contextmanager
     def returned(self) -> Iterator[None]:
-        """Context manager: the global streams are the caller's again,
-        who may draw without affecting the fit.
+        """Context manager: the global streams are the caller's again.
+
+        Draws do not affect the fit.
         """
         states = _global_states(self._device)
         self._return()

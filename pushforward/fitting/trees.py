@@ -35,9 +35,7 @@ _NOT_LEARNT = (
 
 
 def collect_attributes(model: Model) -> dict[str, Any]:
-    """The tree of a model's state besides its arguments:
-    buffers, and attributes that can be stored.
-    """
+    """The tree of a model's state besides its arguments: buffers and storable attributes."""
     excluded = {*_OF_MODULES, *model.hyperparameters(), *_NOT_LEARNT}
     attributes = {
         name: as_tree(value)
@@ -61,8 +59,9 @@ def put_attributes(model: Model, tree: Mapping[str, Any], device: torch.device) 
 
 
 def as_tree(value: object) -> object:
-    """A value as a tree for a checkpoint: dataclasses by name and fields,
-    tensors with their memory order.
+    """A value as a tree for a checkpoint.
+
+    Dataclasses are stored by name and fields, tensors with their memory order.
     """
     if isinstance(value, Tensor):
         strides = value.stride()

@@ -20,8 +20,9 @@ from pushforward.core.phase import Terms
 __all__ = ["Watchdog", "find_bad_network", "locate_fault", "advise"]
 
 LATER = 25
-"""Steps whose terms are looked at together: each look waits for the device, and a fault is found at
-most so many steps late.
+"""Steps whose terms are checked together.
+
+Each check waits for the device, and a fault is found at most so many steps late.
 """
 
 

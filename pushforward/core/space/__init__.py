@@ -95,9 +95,7 @@ class Space(SpaceFacts):
         conform.refuse_missing(self, array, what, first=first)
 
     def as_given(self, codes: ArrayOrTensor | None) -> ArrayOrTensor | None:
-        """Label codes (those of a source's y) in the form `conform` takes:
-        the values of numeric labels.
-        """
+        """Label codes (a source's y) in the form `conform` takes: values of numeric labels."""
         return (
             labels.to_values(codes, self.columns[0].categories)
             if self.is_label and codes is not None

@@ -160,8 +160,9 @@ def _check_levels(space: SpaceFacts, array: Tensor, what: str) -> None:
 
 
 def from_frame(space: SpaceFacts, frame: Frame, what: str) -> NDArray[Any]:
-    """The rows of a pandas frame as numbers (n, d):
-    columns by name, or by position if the space has no names.
+    """The rows of a pandas frame as numbers (n, d).
+
+    Columns are found by name, or by position if the space has no names.
     """
     names = [str(c) for c in frame.columns]
     places: Sequence[int] = range(len(names))
@@ -224,8 +225,9 @@ def frame_numbers(
     start: int = 0,
     series: Callable[[Any, int], Any] | None = None,
 ) -> NDArray[Any]:
-    """The columns of a pandas frame at these positions as float64 (n, d),
-    plain numbers as one block.
+    """The columns of a pandas frame at these positions as float64 (n, d).
+
+    Plain numbers are converted as one block.
 
     `series(frame, place)` returns a column, for tables whose columns need conversion.
     """

@@ -17,8 +17,9 @@ __all__ = ["Form", "Kind", "SpaceFacts"]
 Kind = Literal["points", "images", "clips"]
 Form = Literal["tensor", "array", "frame", "images", "clips"]
 UNLIKE = 100.0
-"""Ratio of the ranges of two named columns above which they cannot be of one unit and alike:
-heights in metres and weights in kilograms differ by so much, the four lengths of an iris by 3.
+"""Ratio of the ranges of two named columns above which they cannot be of one unit.
+
+Heights in metres and weights in kilograms differ by so much, the four lengths of an iris by 3.
 """
 
 
@@ -85,8 +86,10 @@ class SpaceFacts:
 
     @property
     def mixes_units(self) -> bool:
-        """Whether sums over the columns of a point add unlike things: some are categories, they
-        state different units, or some vary more than a hundred times as much as others.
+        """Whether sums over the columns of a point add different units.
+
+        Columns may be categories, state different units, or vary more than a hundred times as much
+        as others.
         """
         if self.kind != "points" or self.is_label:
             return False

@@ -126,8 +126,9 @@ def _ranges(array: ArrayOrTensor) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def _levels(array: ArrayOrTensor, integer: bool) -> tuple[float, float]:
-    """The range of image values: 0..255 for bytes (0..1 if all are 0 or 1),
-    0..1 or -1..1 for fractions, else observed.
+    """The range of image values.
+
+    It is 0..255 for bytes (0..1 if all are 0 or 1), 0..1 or -1..1 for fractions, else as observed.
     """
     lows, highs = _ranges(array.reshape(len(array), -1))
     low, high = float(lows.min()), float(highs.max())
