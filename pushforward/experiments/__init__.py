@@ -1,5 +1,6 @@
-"""Experiments: a model, the rows it is fitted to, a fitter,
-and the measurements, shared by Python and commands.
+"""Experiments, shared by Python and commands.
+
+An experiment has a model, rows, a fitter and measurements.
 
 An `Experiment` specifies the rows (a source, how it is read, which rows are held out, whether
 integers are dequantised), the model with its hyper-parameters, the fitter with its settings, and

@@ -45,8 +45,9 @@ __all__ = ["Comparison", "by_feature_space", "compare"]
 SPREADS = {"ring": 0.01, "grid": 0.05}
 """Standard deviations of the built-in mixtures whose modes are known."""
 TRAINING_ROWS = 10
-"""Training rows read, as a multiple of `rows`:
-a copy is detected only if its original is among them.
+"""Training rows to read, as a multiple of `rows`.
+
+A copy is detected only if its original is among them.
 """
 
 
@@ -240,8 +241,9 @@ class _Plan:
         )
 
     def _sample(self, text: str, real: Rows | None, number: int) -> Rows:
-        """Samples of a run, as many as real rows,
-        given their conditions if the run is conditional.
+        """Samples of a run, as many as real rows.
+
+        Conditional runs are sampled under the conditions of these rows.
         """
         run, seed = self.opened[text], self.comparison.seed
         run.need("has no samples", "Samples")

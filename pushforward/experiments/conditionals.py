@@ -54,8 +54,9 @@ class Conditional:
         return f"given {values}: {model.registered_name} of {model.fitted_space()}"
 
     def table(self, seed: int = 0) -> Table:
-        """Columns axis, mean, sd and quantiles:
-        moments in closed form where the distribution has them, quantiles of samples.
+        """Columns axis, mean, sd and quantiles.
+
+        Moments are in closed form if the distribution has them; quantiles are those of samples.
 
         For a column of dates, the mean and the quantiles are dates,
         and the standard deviation is in its unit.
@@ -127,8 +128,9 @@ def _column(space: Space, axis: str | int) -> Column:
 
 
 def _as_written(values: list[float], column: Column, digits: int = 0) -> list[Any]:
-    """Values of a column as its rows are written: dates as dates, numbers as they are, or as texts
-    of so many digits.
+    """Values of a column as its rows are written.
+
+    Dates are dates; numbers are unchanged, or texts of the given number of digits.
     """
     if column.unit in (DAYS, SECONDS):
         return as_texts(np.array(values, dtype=np.float64), column) or values

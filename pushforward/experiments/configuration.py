@@ -60,8 +60,9 @@ class Configuration:
         return replace(self, **{section: {**getattr(self, section), **values}})  # type: ignore[arg-type]
 
     def lines(self) -> list[tuple[str, str]]:
-        """A short form to print: a heading and its settings, those that differ from the defaults
-        marked with where they came from.
+        """A short form to print: a heading and the settings.
+
+        Those that differ from the defaults are marked with their origin.
         """
         found = [("model", self.model), ("source", self.source)]
         for section in SECTIONS:

@@ -32,8 +32,9 @@ def described_arguments(cls: type) -> dict[str, str]:
 
 
 def with_users_values(text: str, hint: Any) -> str:
-    """A setting's description with the values of the user's own that its annotation admits:
-    "p(x|z); yours: 'poisson'".
+    """A setting's description with registered values of the user.
+
+    For example, "p(x|z); yours: 'poisson'".
     """
     names = [repr(name) for family in _families(hint) for name in family.users_members()]
     return f"{text.rstrip('.')}; yours: {', '.join(names)}" if names else text

@@ -78,9 +78,7 @@ class Evaluation:
         object.__setattr__(self, "_sampling", able)
 
     def by_rows(self) -> list[Evaluation]:
-        """The evaluations of the runs that were measured on the same rows, one for each such set of
-        rows, in the order of the runs.
-        """
+        """Evaluations grouped by the rows they were measured on, in the order of the runs."""
         places: dict[str, list[int]] = {}
         for i, rows in enumerate(self.held_out):
             places.setdefault(describe_data(rows), []).append(i)
@@ -120,8 +118,10 @@ class Evaluation:
         return [record for pair in pairs for records in pair for record in records]
 
     def sample_spaces(self, names: Sequence[str] = ()) -> list[str]:
-        """Where to compare samples with rows: in the feature spaces that are named, else nowhere if
-        all runs have a measure, else in the coordinates of the data (`usual_features`).
+        """Feature spaces for comparing samples with rows.
+
+        They are the requested ones; otherwise, if a run has no other measure, the coordinates of
+        the data (`usual_features`).
         """
         usual = [usual_features(rows.space) for _, rows in self._sampling] or ["raw"]
         return list(names) or ([] if all(self.measured) else usual[:1])

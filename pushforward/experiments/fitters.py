@@ -19,8 +19,9 @@ from pushforward.fitting.trainer import Trainer
 __all__ = ["CHOOSING_SHARE", "make_fitter", "silence_fabric", "writes_run"]
 
 CHOOSING_SHARE = 0.1
-"""Share of the training rows used to select weights (`keep_best`,
-`patience`), since held-out rows measure.
+"""Share of the training rows used to select weights (`keep_best`, `patience`).
+
+Held-out rows are kept for measuring.
 """
 
 
@@ -35,8 +36,9 @@ def make_fitter(
     token: CancelToken | None = None,
     start: Model | None = None,
 ) -> Fitter:
-    """The model's own fitter with some settings in place of its own (a budget in one unit replaces
-    one in another); or the fitter that is given, as it is but for the folder it writes to.
+    """The model's own fitter with some settings replaced, or the given fitter.
+
+    A budget in one unit replaces one in another; of a given fitter, only the folder is set.
 
     Args:
         settings: by name, as the fitter's arguments; or a fitter.

@@ -21,8 +21,9 @@ PAIRS = 32
 
 
 def write_images(run: OpenedRun, parts: Parts) -> None:
-    """Write images/samples and images/reconstructions,
-    .png for images and .gif for clips, if the model has them.
+    """Write images/samples and images/reconstructions if the model has them.
+
+    Images are .png files, clips .gif.
     """
     model = run.model
     kind = model.fitted_space().kind

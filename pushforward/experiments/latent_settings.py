@@ -1,5 +1,6 @@
-"""What a view of codes was asked to show, and what it goes by: rows, the distribution of codes, a
-condition, and the labels of an attribute.
+"""The inputs of a view of codes.
+
+They are rows, the distribution of codes, a condition, and the labels of an attribute.
 """
 
 from __future__ import annotations
@@ -124,8 +125,9 @@ def find_rows(
 def find_distribution(
     run: OpenedRun, rows: LabelledRows | None, from_rows: bool
 ) -> CodeDistribution:
-    """Where codes lie: by the prior where there is one, else (or with rows of the caller's own) by
-    the codes of the rows.
+    """The distribution of codes: the prior's, or that of the rows' codes.
+
+    The latter is used without a prior or if the caller passes rows.
     """
     model = run.model
     y = None if rows is None else rows.conditions(model)

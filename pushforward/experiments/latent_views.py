@@ -200,8 +200,9 @@ def _traverse(settings: LatentSettings) -> _Content:
 
 
 def _describe_columns(change: Mapping[str, float], space: Space) -> str:
-    """The columns that a dimension changes most, by their ranges: 'age 3.2, region changes 0.4
-    times'.
+    """The columns that a dimension changes most, relative to their ranges.
+
+    For example, 'age 3.2, region changes 0.4 times'.
     """
     parts = []
     for (name, value), column, span in zip(change.items(), space.columns, space.ranges):

@@ -54,9 +54,7 @@ def describe_data(source: Source) -> str:
 
 
 def is_measurable(run: OpenedRun) -> bool:
-    """Whether `evaluate` has anything to measure of a run: density, bound, reconstructions or
-    samples.
-    """
+    """Whether a run has a density, bound, reconstructions or samples to measure."""
     return any(run.can(ability) for ability in ("HasDensity", "HasBound", "Samples")) or run.can(
         "Encodes", "Decodes"
     )
@@ -93,8 +91,9 @@ def estimates(
     how: Annealing,
     listener: Callable[[str], Callable[[Event], None]],
 ) -> list[Record]:
-    """Naive Monte Carlo and AIS on at most `how.rows` held-out rows,
-    both sides of BDMC on as many rows sampled from the model.
+    """Naive Monte Carlo and AIS on at most `how.rows` held-out rows, and BDMC.
+
+    Both sides of BDMC use as many rows sampled from the model.
     """
     if not methods or not run.can("LatentModel"):
         return []

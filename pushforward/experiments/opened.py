@@ -254,8 +254,9 @@ def read_again(provenance: Provenance, **reading: Any) -> Source:
 def divide(
     provenance: Provenance, source: Source, settings: Mapping[str, Any] | None = None
 ) -> Parts:
-    """Training and held-out rows: by the split, else by the share
-    that a trainer held out itself.
+    """Training and held-out rows.
+
+    They follow the split, or else the share that a trainer held out itself.
     """
     share = provenance.held_out or 0
     if share != 0:
@@ -278,8 +279,9 @@ def read_like(
     y: Conditioning = None,
     table: Mapping[str, Any] | None = None,
 ) -> Source:
-    """Rows from a file, name or memory, read into the space of a run's model,
-    with conditions if it has them.
+    """Rows from a file, name or memory, read into the space of a run's model.
+
+    Conditions are read if the model has them.
 
     Args:
         y: the conditions: a column, a file, or 'auto'; those the run was fitted with if None. For

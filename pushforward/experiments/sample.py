@@ -45,8 +45,9 @@ SAMPLED_AT_ONCE = 2048
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows read or sampled, as numbers: x (n, *shape),
-    labels (n,) if requested, and a description.
+    """Rows read or sampled, as numbers.
+
+    They are x (n, *shape), labels (n,) if requested, and a description.
     """
 
     text: str
@@ -66,8 +67,9 @@ class Rows:
 
 
 def as_numbers(text: str, x: Tensor, space: Space, description: str, y: Tensor | None) -> Rows:
-    """Rows as numbers: integers rounded as when written to a file,
-    categories as one column each.
+    """Rows as numbers.
+
+    Integers are rounded as when written to a file; categories have one column each.
     """
     x = x.to(torch.float64)
     if space.kind != "points" and space.integer:
@@ -184,8 +186,9 @@ def compare_with_data(
 
 
 def translates(run: OpenedRun) -> bool:
-    """Whether a run's samples are images of images, such as photographs of sketches: then each has
-    an original to compare it with.
+    """Whether a run's samples are images conditioned on images.
+
+    Each then has an original to compare it with.
     """
     space = run.model.condition_space
     return (
@@ -196,8 +199,9 @@ def translates(run: OpenedRun) -> bool:
 
 
 def compare_translations(run: OpenedRun, source: Source, most: int) -> list[Record]:
-    """PSNR, and SSIM where images are large enough, of samples under the conditions of rows,
-    against these rows; nothing for runs whose conditions are no images.
+    """PSNR and, for large enough images, SSIM of samples under the conditions of rows.
+
+    Runs without image conditions have none.
 
     Args:
         source: rows that the run has not seen, with conditions.
@@ -219,8 +223,9 @@ def compare_translations(run: OpenedRun, source: Source, most: int) -> list[Reco
 
 
 def _beside(run: OpenedRun, source: Source, most: int) -> tuple[Rows, Rows]:
-    """The first rows of a source, and as many samples of a run, under their conditions if the run
-    has any.
+    """The first rows of a source, and as many samples of a run.
+
+    The samples have the rows' conditions if the run has any.
     """
     batch, folder = rows_of(source, min(most, len(source))), str(run.folder)
     y = batch.y if run.conditional else None

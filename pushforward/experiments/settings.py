@@ -1,5 +1,6 @@
-"""Everything that can be set when fitting a model, as one list: for flags, the environment,
-configuration files and forms.
+"""All settings of a fit, as one list.
+
+Flags, the environment, configuration files and forms use it.
 
 A model's own settings come from the signature of its `__init__`, those of the fit from the fields
 of its fitter, those of the data from `DataSettings` and `TableFormat`, all with their defaults and

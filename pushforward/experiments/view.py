@@ -43,8 +43,9 @@ class View:
     notes: tuple[str, ...] = ()
 
     def write(self, path: str | Path) -> tuple[Path, Path | None]:
-        """Write the figure (.png, .svg or .pdf), and the table of codes beside it as .csv,
-        replacing older ones; return both paths.
+        """Write the figure (.png, .svg or .pdf) and the table of codes as .csv.
+
+        Older files are replaced; both paths are returned.
         """
         from pushforward.plots import write_figure
 

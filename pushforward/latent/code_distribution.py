@@ -79,8 +79,9 @@ class CodeDistribution:
         return self.rows[integers(len(self.rows), (n,), rng=rng).to(self.rows.device)]
 
     def length(self, z: Tensor) -> Tensor:
-        """Squared standardised length of each code (n,),
-        Σ ((z - centre)/scale)², without constant dimensions.
+        """Squared standardised length of each code (n,), Σ ((z - centre)/scale)².
+
+        Constant dimensions are left out.
 
         ‖z‖² for a standard normal prior.
         """
@@ -92,8 +93,9 @@ class CodeDistribution:
 def infer_code_distribution(
     model: object, x: Observations | None = None, y: Conditioning = None
 ) -> CodeDistribution:
-    """The distribution of a model's codes: from its prior,
-    or from the codes of observations x (n, *shape).
+    """The distribution of a model's codes.
+
+    It is the prior's, or that of the codes of observations x (n, *shape).
 
     Raises:
         InvalidKind: If the model has no prior and no observations are given.

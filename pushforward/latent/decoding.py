@@ -21,8 +21,9 @@ BLOCK = 1024
 
 @dataclass(frozen=True)
 class Decoded:
-    """Codes (*arrangement, latent) and the observations x
-    (*arrangement, *shape) decoded from them, user's units.
+    """Codes (*arrangement, latent) and their observations x (*arrangement, *shape).
+
+    The observations are in the user's units.
     """
 
     codes: Tensor

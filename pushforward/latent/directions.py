@@ -67,8 +67,9 @@ class Direction:
         return codes + (amount * self.distance)[..., None] * self.vector.to(codes)
 
     def position(self, codes: Tensor) -> Tensor:
-        """Strength of the attribute in codes (n, latent):
-        (n,), -½ and ½ at the class means, 0 at the midpoint.
+        """Strength of the attribute in codes (n, latent): (n,).
+
+        It is -½ and ½ at the class means, 0 at the midpoint.
         """
         return (codes @ self.vector.to(codes) - self.middle) / self.distance
 

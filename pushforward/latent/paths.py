@@ -33,8 +33,9 @@ Along: TypeAlias = Literal["line", "sphere"]
 
 
 def interpolate(start: Tensor, end: Tensor, steps: int = 8, *, along: Along = "line") -> Tensor:
-    """Codes (steps, *shape) from `start` to `end`, inclusive:
-    (latent,), or (n, latent) for n paths.
+    """Codes (steps, *shape) from `start` to `end`, inclusive.
+
+    `shape` is (latent,), or (n, latent) for n paths.
 
     On the sphere, opposite codes and codes at the origin have no unique path and use the line.
     """
@@ -78,8 +79,9 @@ def between(
     along: Along = "line",
     y: Conditioning = None,
 ) -> Decoded:
-    """Decode a path in latent space between observations:
-    codes (steps, n, latent), x (steps, n, *shape).
+    """Decode a path in latent space between observations.
+
+    Codes are (steps, n, latent), x is (steps, n, *shape).
 
     Args:
         a, b: the ends, n observations each (n, *shape), user's units;
@@ -109,8 +111,9 @@ def _rows(space: Space, x: Observations) -> Observations:
 
 
 def plane(codes: Tensor, steps: int = 15, *, reach: float = 2.0) -> Tensor:
-    """Codes (steps, steps, latent) on the plane through the mean
-    of `codes` (n, latent) along their two widest directions.
+    """Codes (steps, steps, latent) on a plane.
+
+    It goes through the mean of `codes` (n, latent) along their two widest directions.
 
     The grid extends `reach` standard deviations either way in equal steps; rows run along the
     second direction, from the top down. With two latent dimensions it covers the latent plane,

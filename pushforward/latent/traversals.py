@@ -67,8 +67,7 @@ def traverse(
     y: Conditioning = None,
     distribution: CodeDistribution | None = None,
 ) -> Traversal:
-    """Vary each latent dimension from -reach to reach standard deviations,
-    and rank them by the change.
+    """Vary each latent dimension by ±reach standard deviations; rank them by the change.
 
     Args:
         around: the base codes, (latent,) or (n, latent): the observations are those of the first,
@@ -120,8 +119,9 @@ def _move(
 
 
 def _squares(x: Tensor, width: Tensor) -> Tensor:
-    """The mean squared change per standard deviation of each value (latent, values), of
-    observations (latent, steps, *shape) whose codes are `width` standard deviations apart.
+    """The mean squared change of each value per standard deviation (latent, values).
+
+    Observations are (latent, steps, *shape); their codes are `width` standard deviations apart.
     """
     return (x[:, 1:] - x[:, :-1]).flatten(2).square().mean(1) / width.square()
 

@@ -102,8 +102,7 @@ def elbow(inertia: Mapping[int, float]) -> int:
 def purity(
     clusters: Observations, labels: Observations, *, matched: bool = False, data: str = ""
 ) -> Record:
-    """The share of rows whose label (n,) is the label of their cluster (n,),
-    with its standard error.
+    """Share of rows whose label (n,) is that of their cluster (n,), and its standard error.
 
     It is 1 at best. A cluster's label is the most frequent one of its rows, or, with `matched`, the
     one assigned by the best one-to-one matching (Kuhn 1955,

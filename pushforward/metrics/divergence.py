@@ -1,5 +1,4 @@
-"""Lower bounds on f-divergences between two sets of samples,
-by a critic evaluated on held-out rows.
+"""Lower bounds on f-divergences between two samples, by a critic on held-out rows.
 
 For any function h of an observation, T = f'(e^h) is a valid critic, and
 
@@ -49,8 +48,9 @@ from pushforward.objectives.divergences import Divergence
 __all__ = ["divergence", "variational_bound", "train_log_ratio", "LogRatio"]
 
 LEAST_ROWS = 20
-"""Fewest rows of each distribution per fold: with fewer, validation has a row or two, whose
-standard error is meaningless.
+"""Fewest rows of each distribution per fold.
+
+With fewer, validation has a row or two, whose standard error is meaningless.
 """
 LARGEST = 30.0
 """Largest |h|, so that e^2h is finite."""
@@ -58,8 +58,9 @@ BATCH = 512
 """Rows of each distribution per step; small data sets are used whole."""
 RATE = 2e-3
 DECAY = 0.3
-"""Learning rate and weight decay of AdamW: fast for a small network,
-and strong enough against overfitting single rows.
+"""Learning rate and weight decay of AdamW.
+
+They are fast for a small network, and strong enough against overfitting single rows.
 """
 EVERY = 50
 PATIENCE = 8
@@ -181,8 +182,9 @@ def variational_bound(
 
 
 class LogRatio(nn.Module):
-    """h(x) ≈ ln(p/q): a linear map plus a perceptron of standardised x,
-    both initially 0, clipped.
+    """h(x) ≈ ln(p/q): a linear map plus a perceptron of standardised x, clipped.
+
+    Both are initially 0.
     """
 
     mean: Tensor
@@ -228,8 +230,9 @@ def train_log_ratio(
     steps: int = 1500,
     rng: Rng = None,
 ) -> LogRatio:
-    """Train h for the best bound on D_f(p‖q) on rows split off
-    from p (n, d) and q (m, d), float32.
+    """Train h for the best bound on D_f(p‖q).
+
+    Rows are split off from p (n, d) and q (m, d), float32.
     """
     rule, stream = read(Divergence, kind), generator(rng)
     (p, seen_p), (q, seen_q) = (_split_rows(x, stream) for x in (p, q))

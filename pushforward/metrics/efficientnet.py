@@ -27,8 +27,9 @@ SIDE = 224
 def efficientnet(
     *, low: float = 0.0, high: float = 255.0, device: torch.device | str = "cpu"
 ) -> Features:
-    """EfficientNet-lite0 as features, for images of 1, 3 or 4 channels:
-    its last 1280 channels, averaged.
+    """EfficientNet-lite0 as features: its last 1280 channels, averaged.
+
+    Images have 1, 3 or 4 channels.
 
     Images with values low..high are scaled to 0..255, composited on white if they have an alpha
     channel, resized to 224×224 (bilinear, with antialiasing) and scaled as (x - 127)/128.

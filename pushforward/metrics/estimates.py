@@ -46,8 +46,10 @@ __all__ = [
 ]
 
 BLOCK_NUMBERS = 1 << 21
-"""Numbers decoded at a time on a CPU: few enough for its last-level cache, and enough to occupy its
-cores. Accelerators decode `DEVICE_FACTOR` times as many.
+"""Numbers decoded at a time on a CPU.
+
+They fit its last-level cache and occupy its cores. Accelerators decode `DEVICE_FACTOR` times as
+many.
 """
 DEVICE_FACTOR = 64
 """How many times as many rows an accelerator decodes at once, to amortise kernel launches."""
@@ -318,8 +320,9 @@ def rows_per_block(u: Tensor) -> int:
 
 
 def plan_blocks(n: int, draws: int, rows: int) -> Iterator[tuple[slice, list[int]]]:
-    """Yield blocks of observations with the sizes of their blocks of draws,
-    about `rows` codes each.
+    """Yield blocks of observations and the sizes of their blocks of draws.
+
+    A block has about `rows` codes.
     """
     parts = math.ceil(draws / rows)
     sizes = [draws // parts + (i < draws % parts) for i in range(parts)]

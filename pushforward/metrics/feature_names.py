@@ -26,8 +26,7 @@ _registered: dict[str, Maker] = {}
 
 
 def register_features(name: str) -> Callable[[Maker], Maker]:
-    """Decorator: register a feature space for `compare --features NAME`
-    and `evaluate --features NAME`.
+    """Decorator: register a feature space for `--features NAME` of compare and evaluate.
 
     The function receives the real rows (n, *shape), and as keywords `labels` (n,) or None, `low`
     and `high` (the range of image values), `device` and `rng`; it returns `Features`.
@@ -59,8 +58,9 @@ def find_features(
     device: torch.device | str = "cpu",
     rng: Rng = 0,
 ) -> Features:
-    """The feature space of a name: raw, scaled, pca, pca(50),
-    classifier (needs labels) or efficientnet.
+    """The feature space of a name.
+
+    Names are raw, scaled, pca, pca(50), classifier (needs labels) and efficientnet.
 
     Args:
         real: the real data, to which scaled, pca and classifier are fitted.

@@ -28,8 +28,9 @@ def raw() -> Features:
 
 
 def scaled(x: Observations, *, low: float | None = None, high: float | None = None) -> Features:
-    """Coordinates without units, from the real data x:
-    points standardised, images scaled to [0, 1].
+    """Coordinates without units, from the real data x.
+
+    Points are standardised, images scaled to [0, 1].
 
     For images and clips, low and high are the range of values; by default that of x. Constant
     coordinates are divided by the mean standard deviation of the others.

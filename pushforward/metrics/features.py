@@ -94,8 +94,9 @@ class Features:
         return replace(self, function=flatten, origin=None)
 
     def with_origin(self, *sets: Tensor) -> Features:
-        """The same space with the origin of sets of rows (n, *shape),
-        if it is raw and has none yet.
+        """The same space with the origin of sets of rows (n, *shape).
+
+        Only a raw space without an origin changes.
         """
         if self.function is not flatten or self.offset is not None:
             return self

@@ -59,8 +59,9 @@ class Gauge:
         return (x - self.centre) / self.scale
 
     def noise(self, x: Tensor, rounding: float) -> Tensor:
-        """The error (n,) of each row, divided by the scale,
-        given the relative error of its original numbers.
+        """The error (n,) of each row, divided by the scale.
+
+        It follows from the relative error of the original numbers.
 
         Integer coordinates, which are exact up to 2^53, have no error.
         """

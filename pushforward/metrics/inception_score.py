@@ -64,8 +64,9 @@ def inception_score(
 
 
 def _score(logs: Tensor) -> tuple[float, float, int]:
-    """The score, its standard error and the number of classes,
-    from log-probabilities (n, classes).
+    """The score, its standard error and the number of classes.
+
+    Log-probabilities are (n, classes).
     """
     logs = logs.to("cpu", torch.float64)
     mean = logs.logsumexp(0) - math.log(len(logs))

@@ -156,8 +156,9 @@ def median_distance(x: Tensor, most: int = 1000) -> float:
 
 @dataclass(frozen=True, eq=False)
 class _Cubic:
-    """(xᵀy/d + 1)³ of rows x + c and y + c, without the terms in x or y alone,
-    which cancel in MMD².
+    """(xᵀy/d + 1)³ of rows x + c and y + c, less terms that cancel in MMD².
+
+    These are the terms in x or y alone.
 
     With a = xᵀy/d, p = cᵀx/d, q = cᵀy/d and s = |c|²/d + 1 the kernel is (a + p + q + s)³. Far from
     the origin s³ would dominate in float64; without it and the other cancelling terms no digits are

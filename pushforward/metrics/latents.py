@@ -36,8 +36,9 @@ from pushforward.metrics.estimates import Bracket, Joint, evaluation_mode
 __all__ = ["ACTIVE", "Aggregate", "active_units", "aggregate"]
 
 ACTIVE = 0.01
-"""Variance of a code's mean over the data above which a unit is active: the threshold of Burda,
-Grosse & Salakhutdinov (2016), https://arxiv.org/abs/1509.00519.
+"""Variance of a code's mean over the data above which a unit is active.
+
+Reference: Burda, Grosse & Salakhutdinov (2016), https://arxiv.org/abs/1509.00519.
 """
 BLOCK = 1 << 22
 """Numbers per block: 32 MB of float64."""

@@ -1,6 +1,4 @@
-"""Checks that two sets of images have one axis order and one range,
-without which metrics mislead.
-"""
+"""Checks that two sets of images have the same axis order and range. Metrics mislead otherwise."""
 
 from __future__ import annotations
 
@@ -11,8 +9,10 @@ from pushforward.core.errors import ShapeMismatch
 __all__ = ["require_one_layout"]
 
 HALF = 0.5
-"""Half of the range 0..1: values further below 0 are not rounding
-errors of that range, and images that span less are ambiguous.
+"""Half of the range 0..1.
+
+Values further below 0 are not rounding errors of that range, and images that span less are
+ambiguous.
 """
 
 

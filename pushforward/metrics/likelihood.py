@@ -131,8 +131,9 @@ def iwae(
     listeners: Sequence[Listener] = (),
     data: str = "",
 ) -> Estimate:
-    """Mean importance-weighted bound L_k of x, with k posterior draws per row,
-    in bounded memory.
+    """Mean importance-weighted bound L_k of x.
+
+    It has k posterior draws per row, in bounded memory.
     """
     require_positive(k=k)
     if not (isinstance(model, LatentModel) and callable(getattr(model, "posterior", None))):

@@ -41,8 +41,9 @@ from pushforward.metrics.whole_numbers import subtract_common_origin
 __all__ = ["modes", "label_modes", "diversity"]
 
 FAR = 2.0**200
-"""Samples this many times as far from the centres as those are
-from each other are measured separately.
+"""Distance beyond which samples are measured separately.
+
+It is relative to the distances between centres.
 """
 
 
@@ -171,8 +172,9 @@ def diversity(
     rng: Rng = 0,
     data: str = "",
 ) -> list[Record]:
-    """Diversity of generated rows (m, *shape):
-    mean distances of pairs and to the nearest other row.
+    """Diversity of generated rows (m, *shape): mean distances.
+
+    They are those of pairs and to the nearest other row.
 
     Values are in units of the features; details hold those of as many 'real' rows, and the 'ratio',
     which is near 0 for one repeated sample. Equal numbers of both sets are used, at most `most`,
@@ -200,8 +202,9 @@ def diversity(
 
 
 def _assign(x: Tensor, c: Tensor, radius: float) -> tuple[Tensor, Tensor]:
-    """The nearest centre (K, d) of each row (n, d),
-    and whether it is within the radius up to rounding.
+    """The nearest centre (K, d) of each row (n, d), and whether the row is within the radius.
+
+    The radius allows for rounding.
     """
     index, good = torch.zeros(len(x), dtype=torch.int64), torch.zeros(len(x), dtype=torch.bool)
     near = Gauge.of(c)
@@ -236,8 +239,9 @@ def _check_weights(weights: Observations | None, k: int) -> Tensor:
 
 
 def _reverse_kl(index: Tensor, q: Tensor) -> tuple[float, float, list[int]]:
-    """KL(p̂ ‖ q), its standard error (to first order,
-    plus the spread of the floor), and the counts.
+    """KL(p̂ ‖ q), its standard error, and the counts.
+
+    The error is of first order, plus the spread of the floor.
     """
     n, counts = len(index), torch.bincount(index, minlength=len(q))
     p = counts.to(torch.float64) / n

@@ -200,9 +200,7 @@ def _whole_radii(points: Points, k: int) -> ExactSquares:
 
 
 def nearest_whole(points: Points, reference: Points) -> tuple[Tensor, Tensor, ExactSquares]:
-    """Distance (n,), index (n,) and exact squared distance (n,)
-    of the nearest row, for integers.
-    """
+    """Distance (n,), index (n,) and exact squared distance (n,) of the nearest integer row."""
     x, index = points.x, torch.empty(len(points), dtype=torch.int64)
     slack, norms = _slack(x, reference.x), x.norm(dim=1)
     for rows, squares in squared_distances(x, reference.x):
@@ -348,8 +346,9 @@ def _direct_distances(x: Tensor, reference: Tensor) -> Tensor:
 
 
 def _exact_bits(d: int) -> int:
-    """Most binary places of numbers in -1..1 for exact |a - b|²
-    by matrix product in d dimensions.
+    """Most binary places of numbers in -1..1 for exact |a - b|² in d dimensions.
+
+    The squares are computed by matrix product.
     """
     return (50 - math.ceil(math.log2(d))) // 2
 
@@ -374,7 +373,8 @@ def _is_whole(x: Tensor) -> bool:
 
 
 def _margin(slack: float, norms: Tensor, squares: Tensor) -> Tensor:
-    """Largest error of squared distances of about `squares` (n,)
-    by matrix product, given norms (n,).
+    """Largest error of squared distances by matrix product.
+
+    The distances are about `squares` (n,), with norms (n,).
     """
     return slack * (2 * norms + squares.sqrt()).square()

@@ -113,8 +113,9 @@ class Pair:
         return self.gauge(self.real), self.gauge(self.generated)
 
     def points(self, *sets: Tensor) -> tuple[Points, ...]:
-        """Both sets, or the given ones, in the common gauge,
-        with the rounding error of each row.
+        """Both sets, or the given ones, in the common gauge.
+
+        Also returns the rounding error of each row.
         """
         gauge, share = self.gauge, self.features.rounding
         sets = sets or (self.real, self.generated)

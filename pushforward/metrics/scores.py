@@ -50,8 +50,9 @@ PAIRED: dict[str, Callable[..., Record]] = {
     "ms_ssim": ms_ssim,
     "ssim_daala": ssim_daala,
 }
-"""Metrics of image pairs (originals, generated, low=, high=,
-channel=, crop=, rng=, data=), independent of features.
+"""Metrics of image pairs, independent of features.
+
+Their arguments are originals, generated, low=, high=, channel=, crop=, rng= and data=.
 """
 USUAL = ("fid", "kid", "prdc", "c2st")
 

@@ -1,5 +1,6 @@
-"""Integers too large for float64, which above 2^53 represents only some:
-timestamps in ns, identifiers.
+"""Integers too large for float64, such as timestamps in ns and identifiers.
+
+Above 2^53, float64 represents only some integers.
 
 Only differences of rows matter, and these are small. An integer origin is therefore subtracted from
 64-bit integers before conversion to float64, and only here.

@@ -10,8 +10,9 @@ from torch import Tensor
 __all__ = ["EMPTY", "ClusterSums", "refill"]
 
 EMPTY = 1e-14
-"""Share of all weight at or below which a centre counts as empty:
-rounding error of rows that left it.
+"""Share of all weight at or below which a centre is empty.
+
+It covers the rounding error of rows that left it.
 """
 
 

@@ -20,8 +20,9 @@ from pushforward.core.errors import Diverged
 __all__ = ["LEAST", "Correlation", "decompose", "resolution", "root"]
 
 LEAST = math.ulp(0.0)
-"""The smallest positive float64: keeps logarithms and quotients
-finite below any representable variance.
+"""The smallest positive float64.
+
+It keeps logarithms and quotients finite below any representable variance.
 """
 NUMPY_COLUMNS = 64
 """From this many columns NumPy's LAPACK is half again as fast as torch's on the CPU."""

@@ -55,8 +55,9 @@ __all__ = [
 ]
 
 CAREFUL = {torch.float64: 1e8, torch.float32: 1e5}
-"""Squared means, in units of the variance, above which products cancel too much: an error of 1e-8
-nats in float64, 1e-2 in float32.
+"""Squared means, in units of the variance, above which products cancel too much.
+
+The error is then 1e-8 nats in float64, 1e-2 in float32.
 """
 
 

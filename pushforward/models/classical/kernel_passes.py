@@ -45,9 +45,7 @@ from pushforward.models.classical.scatter import WeightedRows
 __all__ = ["KernelPasses"]
 
 MANY_COLUMNS, MORE_THAN_ROWS = 1000, 10
-"""A table with more columns than the first number,
-and than the second times its rows, may be transposed.
-"""
+"""Columns, and ratio of columns to rows, above which a table may be transposed."""
 
 
 class KernelPasses(Model):
@@ -128,8 +126,9 @@ class KernelPasses(Model):
         self._prepared = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """The state for pickle and deepcopy, without the prepared sums,
-        which are rebuilt on first use.
+        """The state for pickle and deepcopy.
+
+        Prepared sums are left out and rebuilt on first use.
         """
         return {**self.__dict__, "_prepared": None}
 

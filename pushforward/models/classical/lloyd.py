@@ -119,8 +119,9 @@ class LloydPasses(Model):
         self._far_rows, self._by_differences = 0, False
 
     def prepare(self, source: Source, facts: Facts) -> None:
-        """Refuse conditions; set the origin to the mean until rows
-        are available, and the unit to the spread.
+        """Refuse conditions; set origin and unit.
+
+        The origin is the mean until rows are available, the unit the spread.
         """
         refuse_conditions(self, source)
         refuse_many(type(self).__name__, "clusters", self.clusters, len(source))
@@ -343,8 +344,9 @@ class LloydPasses(Model):
         self.centres_ = centres * self.scale_ + self.origin_
 
     def _too_narrow(self, sums: ClusterSums) -> bool:
-        """Whether rounding to float32 moves the farthest row too far,
-        relative to the clusters' radius.
+        """Whether rounding to float32 moves the farthest row too far.
+
+        The limit is relative to the clusters' radius.
         """
         if self.floating() != torch.float32 or sums.reach is None:
             return False

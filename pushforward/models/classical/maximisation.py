@@ -21,8 +21,9 @@ DEAD = 1e-10
 """Share of an equal part of the rows at or below which a component counts as empty: rounding error.
 """
 AT_FLOOR = 1 + 1e-6
-"""Relative distance that counts as at the floor:
-above rounding error, below any relevant difference.
+"""Relative distance from the floor that counts as none.
+
+It is above rounding error and below any relevant difference.
 """
 
 

@@ -17,8 +17,9 @@ from torch import Tensor
 __all__ = ["Plan", "augment"]
 
 FAR = 1e8
-"""Rows this many times farther out than any centre are assigned by direction,
-because their length dominates |x - c|².
+"""Rows this many times farther out than any centre are assigned by direction.
+
+Their length dominates |x - c|².
 """
 DISTANCES = 1 << 20
 """Distances decided in float64 per block: eight megabytes."""
@@ -80,9 +81,7 @@ class Plan:
         return cls(centres, table, moved.to(dtype), others.to(dtype), half, norm, room)
 
     def owners(self, x: Tensor) -> Tensor:
-        """Nearest centre (n,) of augmented rows (n, d+2),
-        to the precision of the remaining bits.
-        """
+        """Nearest centre (n,) of augmented rows (n, d+2), as precise as the remaining bits."""
         k, n = len(self.centres), len(x)
         if k == 1 or not n:
             return torch.zeros(n, dtype=torch.int64, device=x.device)
@@ -90,8 +89,9 @@ class Plan:
         return bits.amin(1).bitwise_and_(mask).to(torch.int64)
 
     def _bits(self, x: Tensor) -> tuple[Tensor, int]:
-        """Squared distances (n, k) as integers ending in the centre's number,
-        and the number of its bits.
+        """Squared distances (n, k) as integers that end in the centre's number.
+
+        Also returns the number of its bits.
         """
         k, n = len(self.centres), len(x)
         if len(self.room) < n:

@@ -42,8 +42,9 @@ from pushforward.models.classical.principal import PrincipalPasses, fix_signs
 __all__ = ["PCA"]
 
 GRADED = 1e10
-"""Ratio of the largest variance to the noise above which rounding
-along the first axis may exceed the residual.
+"""Ratio of the largest variance to the noise above which codes need care.
+
+Rounding along the first axis may exceed the residual.
 """
 
 
@@ -153,9 +154,7 @@ class PCA(PrincipalPasses):
 
     @property
     def lacks(self) -> frozenset[str]:
-        """Methods of a latent-variable model, unless some component is dropped,
-        which leaves noise.
-        """
+        """Methods of a latent-variable model, unless a dropped component leaves noise."""
         noise = self.components is not None
         if self.fitted:
             noise = bool(self.noise_variance_ > 0)
@@ -205,8 +204,9 @@ class PCA(PrincipalPasses):
         return x.reshape(len(z), *map(int, space.shape))  # type: ignore[arg-type]
 
     def whiten(self, x: Observations) -> Tensor:
-        """Codes divided by their standard deviations (n, K):
-        covariance I over the training data.
+        """Codes divided by their standard deviations (n, K).
+
+        Their covariance is I over the training data.
         """
         return self.encode(x) / self._variances().sqrt()
 

@@ -42,12 +42,14 @@ SINGLE = 1e-12, 1e12
 SMALL = 1 << 18
 """Below this many numbers per block, threads cost more than they save."""
 FINE, RESOLVED = 1e-6, 1e4
-"""Variances below this share of the largest, or this many times the resolution, are computed in the
-scale of correlations if the density depends on them.
+"""Variances below this share of the largest may need the scale of correlations.
+
+So do those below this many times the resolution, if the density depends on them.
 """
 NEAR, NEAR_COLUMN = 16, 1e4
-"""Largest squared means in units of the variance, of all columns and of each, that need no origin:
-the sums lose at most four or thirteen bits.
+"""Largest squared means, in units of the variance, that need no origin.
+
+They hold for all columns and for each; the sums lose at most four or thirteen bits.
 """
 
 

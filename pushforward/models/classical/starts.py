@@ -23,8 +23,9 @@ from pushforward.core.numbers import to_float64
 __all__ = ["START_ROWS", "choose_at_random", "check_start", "choose_plus_plus", "squared_distances"]
 
 START_ROWS = 16_384
-"""Rows in the sample for a start (at least 64 per cluster):
-starts cannot be merged, so they use a seeded sample.
+"""Rows in the sample for a start (at least 64 per cluster).
+
+Starts cannot be merged, so they use a seeded sample.
 """
 CANCELLED = 1e-8
 """Share of |x|² + |c|² below which a squared distance has lost too many digits."""

@@ -61,8 +61,7 @@ class GaussianNoise(Noise, name="gaussian"):
 
 @dataclass(frozen=True)
 class Masking(Noise, name="masking"):
-    """Replaces every value by the data's mean (0 in the model's
-    coordinates) with probability `share`.
+    """Replaces values by the data's mean (0 in model coordinates) with probability `share`.
 
     Vincent et al. (2010, §3.3, https://jmlr.org/papers/v11/vincent10a.html) mask the same number in
     every row; here it varies around the same mean.
@@ -114,8 +113,9 @@ class L1(Sparsity, name="l1"):
 
 @dataclass(frozen=True)
 class KL(Sparsity, name="kl"):
-    """weight · Σ_j [t ln(t/a_j) + (1 - t) ln((1 - t)/(1 - a_j))],
-    a_j the batch's mean activation of unit j, t the target.
+    """weight · Σ_j [t ln(t/a_j) + (1 - t) ln((1 - t)/(1 - a_j))].
+
+    Here a_j is the batch's mean activation of unit j, and t the target.
 
     Reference: Ng (2011), Sparse autoencoder, CS294A notes, §3,
     https://web.stanford.edu/class/cs294a/sparseAutoencoder.pdf. The batch represents the data, so
@@ -239,9 +239,7 @@ class Autoencoder(Learner):
         return [Phase("autoencoder", ("encoder", "decoder"), self.squared_error, adam(1e-3))]
 
     def squared_error(self, batch: Batch, step: Step) -> Terms:
-        """‖x - g(f(x̃))‖², summed over the event, in model coordinates,
-        and the penalty on codes.
-        """
+        """‖x - g(f(x̃))‖² (n,) in model coordinates, and the penalty on codes."""
         inputs = batch.x if self.noise is None else self.noise(batch.x, rng=step.rng)
         codes = self.encoder(inputs, batch.y)
         error = (self.decoder(codes, batch.y) - batch.x).square().flatten(1).sum(1)

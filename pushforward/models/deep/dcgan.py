@@ -1,5 +1,6 @@
-"""Deep convolutional GAN: the original game with strided convolutions
-and batch norm, on images in [-1, 1].
+"""Deep convolutional GAN.
+
+The original game with strided convolutions and batch norm, on images in [-1, 1].
 
     g: z -> 512 (4x4) -> 256 -> 128 -> 64 -> image, tanh c:
     image -> 64 -> 128 -> 256 -> 512 (4x4) -> 1

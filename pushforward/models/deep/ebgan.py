@@ -160,8 +160,9 @@ class EBGAN(CodeModel):
         return terms
 
     def vitals(self, batch: Batch, *, rng: Rng = None) -> dict[str, float]:
-        """The vitals of a GAN, and mean energies in margins,
-        of held-out rows (energy_data) and samples (energy_samples).
+        """The vitals of a GAN, and mean energies in margins.
+
+        They are those of held-out rows (energy_data) and samples (energy_samples).
         """
         stream = generator(rng, batch.x.device)
         fake, training = self.generate(batch, stream), self.recent.held()
@@ -184,9 +185,7 @@ class EBGAN(CodeModel):
         return self.adversary.judge(self.critic, u, y).output
 
     def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
-        """Collapsed samples, an overfitting critic,
-        and data whose energy stays above the margin.
-        """
+        """Symptoms: collapse, an overfitting critic, energies of the data above the margin."""
         cures = {
             "collapse": (
                 f"pull_away={2 * self.pull_away or 0.1:g}, another margin, or a lower rate for the"
@@ -207,8 +206,9 @@ class EBGAN(CodeModel):
         return results
 
     def energy(self, x: Observations, y: Conditioning = None) -> Tensor:
-        """‖x - g(f(x))‖ of observations x (n, *shape) in the user's units:
-        (n,), from 0 (restored exactly) upwards.
+        """‖x - g(f(x))‖ (n,) of observations x (n, *shape) in the user's units.
+
+        It is 0 for a perfect reconstruction.
 
         In the model's coordinates: numbers in standard deviations of their column, categories as
         one-hot vectors, so that reconstructing only the mean gives about √d. Samples were pushed up

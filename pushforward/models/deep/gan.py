@@ -178,9 +178,7 @@ class GAN(CodeModel):
         return self.network or Dense(self.hidden, self.activation)
 
     def build(self, space: Space, condition_space: Space | None = None) -> None:
-        """A generator and a critic for the space,
-        with hacks and penalties applied, and the memories.
-        """
+        """Create a generator and a critic, with hacks and penalties applied, and the memories."""
         self._check(space, condition_space)
         event, extra = self.event_shape(), self.conditions.width
         self.generator = self.make_generator(event, extra)
@@ -229,8 +227,9 @@ class GAN(CodeModel):
         return self.builder.generator(self.code_width + extra, event)
 
     def make_critic(self, event: Sequence[int], extra: int) -> nn.Module:
-        """Packs (n, *event), conditions of `extra` numbers -> (n, 1),
-        or a tuple of it and the outputs of the heads.
+        """Packs (n, *event), conditions of `extra` numbers -> (n, 1).
+
+        With heads, a tuple of it and their outputs.
         """
         embedded = {"concatenation": extra, "embedding": min(extra, EMBEDDED)}.get(
             self.conditioning, 0
@@ -258,8 +257,9 @@ class GAN(CodeModel):
         )
 
     def heads(self, width: int) -> list[nn.Module]:
-        """Further heads on the critic's features (n, width):
-        the label, with an auxiliary classifier.
+        """Further heads on the critic's features (n, width).
+
+        There is one for labels with an auxiliary classifier.
         """
         classifies = self.conditioning == "auxiliary" and self.conditions
         return [nn.Linear(width, self.conditions.width)] if classifies else []
@@ -348,8 +348,9 @@ class GAN(CodeModel):
     # ---------------------------------------------------------------------------------- how it goes
 
     def vitals(self, batch: Batch, *, rng: Rng = None) -> dict[str, float]:
-        """The quantities of `vital_signs`: accuracy, overfitting,
-        slope, distances and, during a fit, gradient norms.
+        """The quantities of `vital_signs`.
+
+        They are accuracy, overfitting, slope, distances and, during a fit, gradient norms.
 
         The critic judges images changed by `critic_augment`.
         """

@@ -1,5 +1,6 @@
-"""InfoGAN: a GAN whose recogniser Q, on the critic's features,
-recovers part of the code from samples.
+"""InfoGAN: a GAN with a recogniser Q.
+
+On the critic's features, Q recovers part of the code from samples.
 
     z = [ε | c | u]: noise, one-hot categories, numbers in [-1, 1]  (`densities.codes`)
     L_I = E log Q(c|g(z)) + H(c) ≤ I(c; g(z)),  H(c) = Σ ln K       categories, from below
@@ -181,8 +182,9 @@ class InfoGAN(GAN):
         return self.latent + sum(self.categories) + self.continuous
 
     def heads(self, width: int) -> list[nn.Module]:
-        """Q as the last head: logits of each category code,
-        means and log-scales of the numbers, (n, Σ K + 2 continuous).
+        """Q as the last head (n, Σ K + 2 continuous).
+
+        It has logits of each category code, means and log-scales of the numbers.
         """
         return [
             *super().heads(width),
@@ -190,8 +192,9 @@ class InfoGAN(GAN):
         ]
 
     def make_critic(self, event: Sequence[int], extra: int) -> nn.Module:
-        """Packs (n, *event), conditions -> (n, 1) and the outputs of the heads,
-        independent between rows.
+        """Packs (n, *event), conditions -> (n, 1) and the heads' outputs.
+
+        Outputs are independent between rows.
         """
         critic = super().make_critic(event, extra)
         replace_batch_norm(critic)
@@ -236,8 +239,9 @@ class InfoGAN(GAN):
         return tuple(OneHot(each) for each in logits), Normal(mean, bound_log_scale(log_scale))
 
     def information(self, output: Tensor, z: Tensor) -> dict[str, Tensor]:
-        """log Q + H, whose mean is L_I, by kind of code ('categories',
-        'continuous'), each (n,), nats; z (n, code_width).
+        """log Q + H (n,), nats, by kind of code ('categories', 'continuous').
+
+        Its mean is L_I; z is (n, code_width).
         """
         distributions, normal = self.recognise(output)
         codes, terms = self.parts(z), {}
@@ -255,8 +259,9 @@ class InfoGAN(GAN):
         return terms  # type: ignore[return-value]
 
     def shared(self, one: Verdict, two: Verdict) -> Tensor:
-        """The information that two views of the same rows share
-        about their categories (n,), nats, on average at most Σ ln K.
+        """Mutual information of two views of the same rows about their categories (n,), nats.
+
+        It is on average at most Σ ln K.
         """
         pairs = zip(self.recognise(one.heads[-1])[0], self.recognise(two.heads[-1])[0])
         return torch.stack([shared_information(a.logits, b.logits) for a, b in pairs]).sum(0)
@@ -307,9 +312,7 @@ class InfoGAN(GAN):
         return results
 
     def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
-        """The symptoms of a GAN, with adapted advice,
-        and categories that cannot be recovered from samples.
-        """
+        """The symptoms of a GAN, with adapted advice, and categories not recovered from samples."""
         remedy = f"weight={2 * self.weight:g}, a larger network, or fewer categories"
         results = [
             replace(s, advice=COLLAPSE) if s.name == "collapse" else s
@@ -338,8 +341,10 @@ class InfoGAN(GAN):
         return self._distribution(next(self.generator.parameters()), n)
 
     def parts(self, z: Tensor) -> Parts:
-        """Split a code (n, code_width): noise (n, latent),
-        a block (n, K) for each category code, numbers (n, continuous).
+        """Split a code (n, code_width) into its parts.
+
+        They are noise (n, latent), a block (n, K) for each category code, and numbers (n,
+        continuous).
         """
         if z.ndim != 2 or z.shape[1] != self.code_width:
             parts = (
@@ -361,8 +366,9 @@ class InfoGAN(GAN):
         return super().decode(z, y, rng=rng)
 
     def encode(self, x: Observations, y: Conditioning = None) -> Tensor:
-        """Codes (n, code_width) recovered by Q: 0 for the noise,
-        category probabilities, means of the numbers.
+        """Codes (n, code_width) recovered by Q.
+
+        They are 0 for the noise, category probabilities, and means of the numbers.
         """
         u = self.to_model(x)
         return self.blockwise(self._read, u, self.to_condition(y, len(u)))

@@ -99,14 +99,16 @@ class Observed(nn.Module):
         return codes
 
     def likelihood(self, z: Tensor, y: Tensor | None = None) -> Normal:
-        """p(x|z) for codes z (n, latent) and conditions from `to_condition`,
-        in the user's units.
+        """p(x|z) for codes z (n, latent) and conditions, in the user's units.
+
+        Conditions are those of `to_condition`.
         """
         return Normal(self.model.decode(z, y), self.log_sigma)
 
     def to_model(self, x: Observations) -> Tensor:
-        """The user's data as a tensor on the generator's device,
-        checked against its space, in the same units.
+        """The user's data as a tensor on the generator's device, checked against its space.
+
+        The units are unchanged.
         """
         rows: Tensor = self.model.fitted_space().conform(x, missing=False).to(self.device)
         return rows.to(self.log_sigma.dtype)

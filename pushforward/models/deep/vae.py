@@ -40,8 +40,9 @@ from pushforward.objectives.bounds import Elbo, ImportanceWeighted, Objective
 __all__ = ["VAE"]
 
 DEAD = 0.01
-"""A unit whose posterior mean varies less than this over the data is inactive (Burda et al. 2016,
-§5.2, https://arxiv.org/abs/1509.00519).
+"""A unit whose posterior mean varies less than this over the data is inactive.
+
+Reference: Burda et al. (2016), §5.2, https://arxiv.org/abs/1509.00519.
 """
 
 
@@ -50,8 +51,9 @@ AVERAGED = 4096
 
 
 class Encoder(nn.Module):
-    """x, y -> the posterior's heads, of x minus a centre (*event),
-    the data's mean or 0: training is faster about the mean.
+    """x, y -> the posterior's heads, of x minus a centre (*event).
+
+    The centre is the data's mean or 0: training is faster about the mean.
     """
 
     centre: Tensor
@@ -67,9 +69,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """z, y -> the likelihood's heads (n, *shape), …,
-    and the trainable tensors shared by all codes.
-    """
+    """z, y -> the likelihood's heads (n, *shape), …, and trainable tensors of all codes."""
 
     def __init__(self, network: nn.Module, shared: Sequence[Tensor]) -> None:
         super().__init__()
@@ -77,8 +77,9 @@ class Decoder(nn.Module):
 
     @torch.no_grad()
     def begin_at(self, head: Tensor) -> None:
-        """Initialise the first head's output to `head` (*shape) at zero input,
-        if every unit has its own bias.
+        """Initialise the first head's output at zero input to `head` (*shape).
+
+        This needs a separate bias for every unit.
         """
         if isinstance(self.network, ShapedHeads):
             self.network.heads.bias[: head.numel()].copy_(head.flatten())
@@ -175,8 +176,9 @@ class VAE(RecognisedModel):
         super().refuse(source, facts)
 
     def build(self, space: Space, condition_space: Space | None = None) -> None:
-        """An encoder with the posterior's heads,
-        a decoder with the likelihood's, and the prior's trainable tensors.
+        """Create an encoder with the posterior's heads and a decoder with the likelihood's.
+
+        The prior's trainable tensors are created as well.
         """
         network = self.network or mlp(self.hidden, self.activation)
         event, extra = self.event_shape(), self.conditions.width
@@ -197,8 +199,9 @@ class VAE(RecognisedModel):
             self.codes = FreeParameters(*prior_parameters)
 
     def prepare(self, source: Source, facts: Facts) -> None:
-        """Start at the data's mean unless the scaling has set it to 0:
-        the encoder subtracts it, the decoder starts there.
+        """Start at the data's mean unless the scaling has set it to 0.
+
+        The encoder subtracts it, and the decoder starts there.
         """
         super().prepare(source, facts)
         if self.scaling_kind == "standardised":
@@ -236,9 +239,7 @@ class VAE(RecognisedModel):
         return [Phase("vae", networks, loss, adam(1e-3))]
 
     def vitals(self, batch: Batch, *, rng: Rng = None) -> dict[str, float]:
-        """The number of active units, the rate in nats,
-        and the likelihood's sigma if it has one.
-        """
+        """Active units, the rate in nats, and the likelihood's sigma if it has one."""
         q = self.posterior(batch.x, batch.y)
         spent = rate(
             q, self.prior(len(batch.x)), q.rsample(rng=generator(rng, batch.x.device))
@@ -288,9 +289,7 @@ class VAE(RecognisedModel):
         return self.prior_kind.distribution(n, self.latent, tensors, self.posterior, like)
 
     def likelihood(self, z: Tensor, y: Tensor | None = None) -> HasMean:
-        """p(x|z) in model coordinates, for codes z (n, latent)
-        and conditions in model coordinates.
-        """
+        """p(x|z) in model coordinates, for codes z (n, latent) and converted conditions."""
         return self.likelihood_kind.distribution(self.decoder(z, y), self.scaling)
 
     def posterior(self, x: Tensor, y: Tensor | None = None) -> CodePosterior:

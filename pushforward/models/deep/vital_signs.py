@@ -29,12 +29,14 @@ __all__ = ["adversarial_vitals", "distances", "overfitting", "slope", "gradient_
 WON = 0.98
 """Accuracy of a critic from which on the generator is hardly told anything."""
 UNIFORM = 0.05
-"""Distance between samples, in parts of that between rows of data: a twentieth is one sample over
-and over.
+"""Distance between samples, relative to that between rows, that means collapse.
+
+At a twentieth, all samples are nearly one.
 """
 OVERFITTED = 0.5
-"""Share of the critic's margin that holds for its training rows alone: beyond half, it goes by
-memory.
+"""Share of the critic's margin, on its training rows alone, that means overfitting.
+
+Beyond half, the critic relies on memory.
 """
 SATURATED = 0.01
 """Mean slope of the generator's loss below which it stands still."""
@@ -55,8 +57,9 @@ def adversarial_vitals(
     training: tuple[Tensor, Tensor | None],
     display: Callable[[Tensor], Tensor],
 ) -> dict[str, float]:
-    """Accuracy, overfitting, slope and distances, from held-out rows,
-    as many samples, and training rows.
+    """Accuracy, overfitting, slope and distances.
+
+    They are computed from held-out rows, as many samples, and training rows.
 
     Args:
         adversary, critic: of the verdicts.

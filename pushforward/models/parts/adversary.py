@@ -31,9 +31,7 @@ Display = Callable[[Tensor, Step], Tensor]
 
 @dataclass(frozen=True)
 class Rows:
-    """Samples x (n, *event), their conditions y (n, …) and,
-    for generated ones, their codes z (n, latent).
-    """
+    """Samples x (n, *event), conditions y (n, …) and, if generated, codes z (n, latent)."""
 
     x: Tensor
     y: Tensor | None = None
@@ -65,8 +63,9 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The verdicts on real and generated samples,
-    and both as shown to the critic (packs (n, …)).
+    """The verdicts on real and generated samples, and both as the critic sees them.
+
+    The critic sees packs (n, …).
     """
 
     real: Verdict
@@ -147,8 +146,9 @@ class Adversary:
         return self.judge(critic, torch.cat([packs, packs]), twice).output[:1]
 
     def compare(self, critic: nn.Module, real: Rows, fake: Rows, step: Step) -> Comparison:
-        """The verdicts on real and generated samples,
-        in one call if the critic judges rows independently, else in two.
+        """The verdicts on real and generated samples.
+
+        They take one call if the critic judges rows independently, else two.
         """
         real_packs, real_y = self.pack(self.show(real.x, step), real.y)
         fake_packs, fake_y = self.pack(self.show(fake.x, step), fake.y)
@@ -166,9 +166,7 @@ class Adversary:
     # ----------------------------------------------------------------------------------- minimising
 
     def critic_terms(self, critic: nn.Module, comparison: Comparison, step: Step) -> Terms:
-        """The critic's loss terms: the game, the penalties and,
-        if it classifies, the surprise at the labels.
-        """
+        """The critic's loss terms: game, penalties and, if it classifies, that of the labels."""
         real, fake = comparison.real, comparison.fake
         terms = {"critic": self.game.critic(real.output, fake.output, rng=step.rng)}
         for penalty in self.penalties:
@@ -223,8 +221,9 @@ class Adversary:
         return not all(penalty.term for penalty in self.penalties)
 
     def _per_sample(self, terms: Mapping[str, Tensor], **logged: Tensor) -> Terms:
-        """Repeat terms with one number per pack for every sample,
-        so that weights and means are over samples.
+        """Repeat terms with one number per pack for every sample.
+
+        Weights and means are then over samples.
         """
         result = Terms(logged=logged)
         for name, term in terms.items():

@@ -23,8 +23,9 @@ __all__ = ["CodeModel"]
 
 
 class CodeModel(Learner):
-    """A learner with a network `generator`: z (n, code_width),
-    y (n, …) -> (n, *event), and `latent` numbers of noise.
+    """A learner with a network `generator` and `latent` numbers of noise.
+
+    The network maps z (n, code_width), y (n, …) to (n, *event).
 
     A subclass may override `prior` (the codes), `transform_codes`
     (before the generator) and `squash` (after it).

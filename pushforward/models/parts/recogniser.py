@@ -26,15 +26,11 @@ from pushforward.objectives.bounds import Elbo, ImportanceWeighted, Objective, i
 __all__ = ["RecognisedModel"]
 
 FAR = 10.0
-"""Rows farther than this from the centre of the data,
-in the model's coordinates, may have NaN bounds.
-"""
+"""Rows farther than this from the centre, in model coordinates, may have NaN bounds."""
 
 
 class RecognisedModel(Learner):
-    """A learner with `prior`, `likelihood` and `posterior`,
-    each a distribution in the model's coordinates.
-    """
+    """A learner with `prior`, `likelihood` and `posterior`, all in model coordinates."""
 
     objective: Objective
 
@@ -88,8 +84,9 @@ class RecognisedModel(Learner):
     def log_weights(
         self, batch: Batch, k: int, rng: Rng, *, freeze: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """log p(x, z_i) - log q(z_i|x) of k posterior samples per row (k, n),
-        and the samples (k n, latent).
+        """log p(x, z_i) - log q(z_i|x) of k posterior samples per row (k, n).
+
+        Also returns the samples (k n, latent).
 
         With `freeze` the density of q has fixed parameters,
         so that gradients flow through the samples alone.
@@ -117,8 +114,9 @@ class RecognisedModel(Learner):
     # ------------------------------------------------------------------------------- what users ask
 
     def elbo(self, x: Observations, y: Conditioning = None, *, rng: Rng = None) -> Tensor:
-        """A lower bound on log p(x) (n,), nats per observation in
-        the user's units, with one posterior sample.
+        """A lower bound on log p(x) (n,) by one posterior sample.
+
+        In nats per observation in the user's units.
         """
         u = self.to_model(x)
         stream = generator(rng, u.device)
@@ -134,8 +132,9 @@ class RecognisedModel(Learner):
         return u
 
     def _is_far(self, u: Tensor) -> Tensor:
-        """Rows (n,) so far out that rate and distortion may both be infinite,
-        with NaN as difference.
+        """Rows (n,) so far out that rate and distortion may both be infinite.
+
+        Their difference would be NaN.
 
         Empty if the network yields NaN near the data or holds NaN itself,
         which must not pass for unlikely rows.
