@@ -30,6 +30,7 @@ __all__ = [
     "DiagonalPosterior",
     "FullPosterior",
     "Prior",
+    "PriorInputs",
     "NormalPrior",
     "MixturePrior",
     "VampPrior",
@@ -93,6 +94,25 @@ class FullPosterior(Posterior, name="full"):
         return FullNormal(mean, scale)
 
 
+@dataclass(frozen=True)
+class PriorInputs:
+    """What a prior is made from.
+
+    Args:
+        n: rows.
+        latent: dimension of a code.
+        tensors: the trainable tensors, with their present values.
+        posterior: q(z|x) for inputs in model coordinates.
+        like: a tensor of the type and on the device of the codes.
+    """
+
+    n: int
+    latent: int
+    tensors: Sequence[Tensor]
+    posterior: Callable[[Tensor], CodePosterior]
+    like: Tensor
+
+
 class Prior(Value, family="prior"):
     """p(z), with trainable tensors if it has any."""
 
@@ -103,31 +123,17 @@ class Prior(Value, family="prior"):
         return ()
 
     @abstractmethod
-    def distribution(
-        self,
-        n: int,
-        latent: int,
-        tensors: Sequence[Tensor],
-        posterior: Callable[[Tensor], CodePosterior],
-        like: Tensor,
-    ) -> CodePrior:
-        """p(z), n rows, given the trainable tensors."""
+    def distribution(self, inputs: PriorInputs) -> CodePrior:
+        """p(z)."""
 
 
 @dataclass(frozen=True)
 class NormalPrior(Prior, name="normal"):
     """N(0, I)."""
 
-    def distribution(
-        self,
-        n: int,
-        latent: int,
-        tensors: Sequence[Tensor],
-        posterior: Callable[[Tensor], CodePosterior],
-        like: Tensor,
-    ) -> Normal:
+    def distribution(self, inputs: PriorInputs) -> Normal:
         """Standard normal rows."""
-        return Normal.standard(n, latent, like=like)
+        return Normal.standard(inputs.n, inputs.latent, like=inputs.like)
 
 
 @dataclass(frozen=True)
@@ -147,17 +153,10 @@ class MixturePrior(Prior, name="mixture"):
             torch.zeros(self.components, latent),
         )
 
-    def distribution(
-        self,
-        n: int,
-        latent: int,
-        tensors: Sequence[Tensor],
-        posterior: Callable[[Tensor], CodePosterior],
-        like: Tensor,
-    ) -> NormalMixture:
+    def distribution(self, inputs: PriorInputs) -> NormalMixture:
         """Mixture of diagonal normals."""
-        logits, means, log_scales = tensors
-        return NormalMixture(logits, Normal(means, log_scales), n)
+        logits, means, log_scales = inputs.tensors
+        return NormalMixture(logits, Normal(means, log_scales), inputs.n)
 
 
 @dataclass(frozen=True)
@@ -175,13 +174,7 @@ class VampPrior(Prior, name="vamp"):
         """Inputs (k, *event) in model coordinates."""
         return (0.5 * torch.randn(self.components, *event),)
 
-    def distribution(
-        self,
-        n: int,
-        latent: int,
-        tensors: Sequence[Tensor],
-        posterior: Callable[[Tensor], CodePosterior],
-        like: Tensor,
-    ) -> NormalMixture:
+    def distribution(self, inputs: PriorInputs) -> NormalMixture:
         """Mixture of posteriors with equal weights."""
-        return NormalMixture(like.new_zeros(self.components), posterior(tensors[0]), n)
+        weights = inputs.like.new_zeros(self.components)
+        return NormalMixture(weights, inputs.posterior(inputs.tensors[0]), inputs.n)

@@ -27,7 +27,13 @@ from pushforward.core.registry import read, register
 from pushforward.core.scan import Facts
 from pushforward.core.source import Source, peek
 from pushforward.core.space import Space
-from pushforward.densities.latents import CodePosterior, CodePrior, Posterior, Prior
+from pushforward.densities.latents import (
+    CodePosterior,
+    CodePrior,
+    Posterior,
+    Prior,
+    PriorInputs,
+)
 from pushforward.densities.likelihoods import Likelihood
 from pushforward.densities.normals import rate
 from pushforward.fitting.trainer import Trainer
@@ -286,7 +292,9 @@ class VAE(RecognisedModel):
         """p(z), n rows."""
         like = next(self.decoder.parameters())
         tensors = self.codes() if hasattr(self, "codes") else ()
-        return self.prior_kind.distribution(n, self.latent, tensors, self.posterior, like)
+        return self.prior_kind.distribution(
+            PriorInputs(n, self.latent, tensors, self.posterior, like)
+        )
 
     def likelihood(self, z: Tensor, y: Tensor | None = None) -> HasMean:
         """p(x|z) in model coordinates, for codes z (n, latent) and converted conditions."""
