@@ -56,6 +56,18 @@ KINDS = (
     "importance-weighted bound",
 )
 
+HEADS = (
+    "sigma",
+    "sharpness, restored",
+    "sharpness, samples",
+    "rate",
+    "error a pixel",
+    "units",
+    "ELBO",
+    "bound",
+)
+"""Of the table: sigma, then `KINDS`."""
+
 
 def run(
     paths: Sequence[Path],
@@ -93,16 +105,6 @@ def run(
     rows = [
         [name, *(_cell(kind, row[kind]) for kind in KINDS)] for name, row in zip(names, results)
     ]
-    heads = (
-        "sigma",
-        "sharpness, restored",
-        "sharpness, samples",
-        "rate",
-        "error a pixel",
-        "units",
-        "ELBO",
-        "bound",
-    )
     best = max(range(len(results)), key=lambda i: results[i][KINDS[-1]].value)
     notes = [
         (
@@ -119,7 +121,7 @@ def run(
         "sharpness": sheets(models, names, dataset, seed),
         "sharpness-curves": curves(sigmas, results),
     }
-    return Findings(records, heads, rows, notes, prior_samples)
+    return Findings(records, HEADS, rows, notes, prior_samples)
 
 
 def learn(

@@ -62,40 +62,23 @@ def run(
     losses = {(h, m): surprise(x, made, (h, m), seed) for h in BANDWIDTHS for m in IMAGINED}
     h, m = min(losses, key=lambda pair: float(losses[pair].mean()))
     rate = float(made.mean())
-    plain = surprise(x, made, None, seed)
-    records = {
-        "bits by his average": Record.of("log loss", plain, unit="bits", data=data),
-        "bits by place": Record.of(
-            "log loss",
-            losses[h, m],
-            unit="bits",
-            data=data,
-            details={"bandwidth": h, "imagined": m},
-        ),
-        "bits gained": Record.of("log loss gained", plain - losses[h, m], unit="bits", data=data),
-        "made": Record.of("share", made, data=data),
-    }
+    records = _bits(surprise(x, made, None, seed), losses[h, m], (h, m), data)
+    records["made"] = Record.of("share", made, data=data)
     fitted = fit_model(density(), Arrays(x, space=court_space(x)), folder=run_folder(folder, "kde"))
     u, v, f = evaluate_grid(fitted, (-25.0, 0.0), (25.0, DEPTH), CELLS)
     grid = torch.as_tensor(np.stack(np.meshgrid(u, v), -1).reshape(-1, 2))
     share = accuracy(x, made, grid, (h, m), rate).reshape(CELLS, CELLS).numpy()
-    rows = []
-    distance = torch.hypot(x[:, 0], x[:, 1] - 5.25)
-    three = torch.as_tensor(beyond_arc(x))
-    zones = {
-        "under 4 ft": distance < 4,
-        "4 to 10 ft": (distance >= 4) & (distance < 10),
-        "10 ft to the arc": (distance >= 10) & ~three,
-        "three points": three,
-    }
-    for zone, mask in zones.items():
-        n = int(mask.sum())
-        p = float(made[mask].mean()) if n else float("nan")
-        smooth = (n * p + 0.5) / (n + 1) if n else float("nan")
-        # the posterior under the Jeffreys prior, which is valid even if none went in
-        error = (smooth * (1 - smooth) / (n + 2)) ** 0.5
-        records[f"made, {zone}"] = Record("share", p, error, data=data, n=n)
-        rows.append([zone, f"{n}", f"{n / len(x):.0%}", f"{p:.1%} ± {error:.1%}" if n else "–"])
+    shares = {zone: _share(made[mask], data) for zone, mask in _zones(x).items()}
+    records |= {f"made, {zone}": record for zone, record in shares.items()}
+    rows = [
+        [
+            zone,
+            f"{r.n}",
+            f"{r.n / len(x):.0%}",
+            f"{r.value:.1%} ± {r.error:.1%}" if r.n else "–",
+        ]
+        for zone, r in shares.items()
+    ]
     gain = records["bits gained"]
     smoothing = f"kernels of {h:g} ft, {m:g} imagined shot{'s' * (m > 1)}"
     notes = [
@@ -118,6 +101,40 @@ def run(
         title=title,
     )
     return Findings(records, ("from", "shots", "share", "made"), rows, notes, {"aldridge": image})
+
+
+def _bits(
+    plain: Tensor, placed: Tensor, smoothing: tuple[float, float], data: str
+) -> dict[str, Record]:
+    """How surprising outcomes are by the average and by place, bits (n,), and the difference."""
+    details = dict(zip(("bandwidth", "imagined"), smoothing))
+    return {
+        "bits by his average": Record.of("log loss", plain, unit="bits", data=data),
+        "bits by place": Record.of("log loss", placed, unit="bits", data=data, details=details),
+        "bits gained": Record.of("log loss gained", plain - placed, unit="bits", data=data),
+    }
+
+
+def _zones(x: Tensor) -> dict[str, Tensor]:
+    """The zones of the court by name, and which shots (n, 2) are from each (n,)."""
+    distance = torch.hypot(x[:, 0], x[:, 1] - 5.25)
+    three = torch.as_tensor(beyond_arc(x))
+    return {
+        "under 4 ft": distance < 4,
+        "4 to 10 ft": (distance >= 4) & (distance < 10),
+        "10 ft to the arc": (distance >= 10) & ~three,
+        "three points": three,
+    }
+
+
+def _share(made: Tensor, data: str) -> Record:
+    """The share of shots made (n,), with the standard deviation of the posterior under the Jeffreys
+    prior, which is valid even if none went in.
+    """
+    n = len(made)
+    p = float(made.mean()) if n else float("nan")
+    smooth = (n * p + 0.5) / (n + 1) if n else float("nan")
+    return Record("share", p, (smooth * (1 - smooth) / (n + 2)) ** 0.5, data=data, n=n)
 
 
 def accuracy(

@@ -24,6 +24,7 @@ from pushforward.models.classical.gmm import GMM
 from pushforward.models.classical.kde import KDE
 from pushforward.plots.axis_distributions import evaluate_grid
 from pushforward.plots.density import density_map, mass_levels
+from pushforward.plots.matplotlib_types import Figure
 from pushforward.plots.style import new_page
 from pushforward.recipes.basketball.court import HALF, beyond_arc, draw_court
 from pushforward.recipes.basketball.court_maps import DARKEST
@@ -50,6 +51,17 @@ def density() -> KDE:
     return KDE("likelihood", adaptive="abramson", boundary="reflect", bounds=HALF_COURT)
 
 
+CANDIDATES: Mapping[str, Callable[[], Any]] = {
+    "one normal distribution": Gaussian,
+    "mixture of 10 normal distributions": lambda: GMM(10, starts=2, floor=1e-4),
+    "kernels, Scott's bandwidth": lambda: KDE(boundary="reflect", bounds=HALF_COURT),
+    "kernels, likeliest bandwidth": lambda: KDE(
+        "likelihood", boundary="reflect", bounds=HALF_COURT
+    ),
+    "kernels, adaptive": density,
+}
+
+
 def run(
     paths: Sequence[Path],
     *,
@@ -62,20 +74,11 @@ def run(
     in_half = frame.LOC_Y <= HALF
     x = places(frame[in_half], seed)
     data = f"{paths[0].name}, {name}, {len(x)} shots on the half court, {FOLDS} folds"
-    candidates: Mapping[str, Callable[[], Any]] = {
-        "one normal distribution": Gaussian,
-        "mixture of 10 normal distributions": lambda: GMM(10, starts=2, floor=1e-4),
-        "kernels, Scott's bandwidth": lambda: KDE(boundary="reflect", bounds=HALF_COURT),
-        "kernels, likeliest bandwidth": lambda: KDE(
-            "likelihood", boundary="reflect", bounds=HALF_COURT
-        ),
-        "kernels, adaptive": density,
-    }
     records = {
         key: Record.of(
             "log_prob", folds(x, make, seed), unit="nats", measure="density per unit", data=data
         )
-        for key, make in candidates.items()
+        for key, make in CANDIDATES.items()
     }
     fitted = fit_model(density(), Arrays(x, space=court_space(x)), folder=run_folder(folder, "kde"))
     u, v, f = evaluate_grid(fitted, (-25.0, 0.0), (25.0, HALF), 250)
@@ -83,35 +86,39 @@ def run(
     half = next(iter(mass_levels(f, (0.5,), area)))
     spot = divmod(int(f.argmax()), len(u))
     three = beyond_arc(x)
+    size, unit = float((f >= half).sum() * area), "square feet"
     facts = {
         "area with half of the shots": Record(
-            "area",
-            float((f >= half).sum() * area),
-            unit="square feet",
-            bound="estimate",
-            data=data,
-            n=len(x),
+            "area", size, unit=unit, bound="estimate", data=data, n=len(x)
         ),
         "share beyond the arc": Record.of("share", torch.as_tensor(three).double(), data=data),
     }
-    best = records["kernels, adaptive"]
-    baseline = records["kernels, Scott's bandwidth"]
+    gain = records["kernels, adaptive"].value - records["kernels, Scott's bandwidth"].value
     notes = [
         f"{name}: {len(x)} shots on the half court"
         + (f" ({int((~in_half).sum())} from farther away left out)" if (~in_half).any() else ""),
         (
-            f"half of them come from {facts['area with half of the shots'].value:.0f} of {AREA:.0f}"
-            f" square feet; {three.mean():.0%} are from beyond the arc; the densest spot is"
-            f" ({u[spot[1]]:.1f}, {v[spot[0]]:.1f})"
+            f"half of them come from {size:.0f} of {AREA:.0f} {unit}; {three.mean():.0%} are from"
+            f" beyond the arc; the densest spot is ({u[spot[1]]:.1f}, {v[spot[0]]:.1f})"
         ),
         (
-            f"kernels that adapt make an unseen shot {best.value - baseline.value:.2f} nats"
-            f" likelier than Scott's bandwidth does: {math.exp(best.value - baseline.value):.2f}"
-            " times as likely"
+            f"kernels that adapt make an unseen shot {gain:.2f} nats likelier than Scott's"
+            f" bandwidth does: {math.exp(gain):.2f} times as likely"
         ),
     ]
-    top = 100 * max(mass_levels(f, (DARKEST,), area))
     title = f"{entitled(name, frame)}: where {len(x):,} shots came from"
+    image = _image(fitted, title, top=100 * max(mass_levels(f, (DARKEST,), area)))
+    rows = [[key, f"{r.value:.3f} ± {r.error:.3f}"] for key, r in records.items()]
+    return Findings(
+        {**records, **facts},
+        ("estimate", "log-density of unseen shots, nats"),
+        rows,
+        notes,
+        {"curry": image},
+    )
+
+
+def _image(fitted: KDE, title: str, *, top: float) -> Figure:
     image, ax = new_page(6.6, 5.6)
     density_map(
         fitted,
@@ -125,14 +132,7 @@ def run(
         top=top,
     )
     draw_court(ax)
-    rows = [[key, f"{r.value:.3f} ± {r.error:.3f}"] for key, r in records.items()]
-    return Findings(
-        {**records, **facts},
-        ("estimate", "log-density of unseen shots, nats"),
-        rows,
-        notes,
-        {"curry": image},
-    )
+    return image
 
 
 def folds(x: Tensor, make: Callable[[], Any], seed: int) -> Tensor:

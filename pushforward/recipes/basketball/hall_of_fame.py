@@ -56,20 +56,7 @@ def run(
     folder: Path | None = None,
 ) -> Findings:
     """The clusters, what distinguishes each from all, and examples of each."""
-    frame = seasons_of(paths[0])
-    stars = frame[frame.player.str.endswith("*")]
-    if not len(stars):
-        raise BadSource(
-            f"{paths[0]}: no player's name ends with '*', which marks the Hall of Fame; mark those"
-            " to cluster with it"
-        )
-    careers = profiles(stars, ["player"])
-    careers = careers[careers.minutes >= LEAST_MINUTES].reset_index(drop=True)
-    if len(careers) < 20:
-        raise BadSource(
-            f"{paths[0]}: {len(careers)} players of the Hall of Fame have {LEAST_MINUTES} minutes;"
-            " a mixture needs at least 20"
-        )
+    careers = _careers(paths[0])
     x = torch.tensor(careers[list(FEATURES)].to_numpy(dtype="float64"))
     model, criteria = chosen(careers[list(FEATURES)], seed, folder)
     order = model.weights_.argsort(descending=True)
@@ -79,22 +66,12 @@ def run(
     data = (
         f"{paths[0].name}, {len(careers)} Hall-of-Fame careers of {LEAST_MINUTES} minutes or more"
     )
-    names = [str(p).rstrip("*") for p in careers.player]
     filled = completed(model, x)
     z = _standardised(model)
     owner, sure = model.assign(x), model.responsibilities(x).amax(1)
     counted = torch.stack([(~torch.isnan(x[owner == k])).sum(0) for k in range(len(z))])
     z = torch.where(counted >= LEAST_SEEN, z, torch.nan)
-    rows, words, labels = [], [], []
-    for k in range(len(z)):
-        members = (owner == k).nonzero()[:, 0].tolist()
-        # the best known of the clear members, by points scored
-        examples = sorted(
-            members, key=lambda i: (float(sure[i]) < 0.8, -float(careers["all points"][i]))
-        )[:NAMED]
-        words.append(in_words(z[k]))
-        labels.append(f"{k}: " + ", ".join(names[i].split(" ")[-1] for i in examples[:2]))
-        rows.append([str(k), f"{len(members)}", words[-1], ", ".join(names[i] for i in examples)])
+    rows, labels = _described(careers, z, owner, sure)
     records = {
         f"BIC, {kind}, {k}": Record("bic", value, 0.0, unit="nats", data=data, n=len(x))
         for (kind, k), value in criteria.items()
@@ -127,6 +104,49 @@ def run(
         notes,
         {"hall-of-fame": image},
     )
+
+
+def _careers(path: Path) -> Any:
+    """The careers of the Hall of Fame with enough minutes, a row each.
+
+    Raises:
+        BadSource: If there are too few.
+    """
+    frame = seasons_of(path)
+    stars = frame[frame.player.str.endswith("*")]
+    if not len(stars):
+        raise BadSource(
+            f"{path}: no player's name ends with '*', which marks the Hall of Fame; mark those"
+            " to cluster with it"
+        )
+    careers = profiles(stars, ["player"])
+    careers = careers[careers.minutes >= LEAST_MINUTES].reset_index(drop=True)
+    if len(careers) < 20:
+        raise BadSource(
+            f"{path}: {len(careers)} players of the Hall of Fame have {LEAST_MINUTES} minutes;"
+            " a mixture needs at least 20"
+        )
+    return careers
+
+
+def _described(
+    careers: Any, z: Tensor, owner: Tensor, sure: Tensor
+) -> tuple[list[list[str]], list[str]]:
+    """A row for every cluster (its size, itself in words, and examples), and its label in the
+    image.
+    """
+    names = [str(p).rstrip("*") for p in careers.player]
+    rows, labels = [], []
+    for k in range(len(z)):
+        members = (owner == k).nonzero()[:, 0].tolist()
+        # the best known of the clear members, by points scored
+        examples = sorted(
+            members, key=lambda i: (float(sure[i]) < 0.8, -float(careers["all points"][i]))
+        )[:NAMED]
+        labels.append(f"{k}: " + ", ".join(names[i].split(" ")[-1] for i in examples[:2]))
+        line = [str(k), f"{len(members)}", in_words(z[k]), ", ".join(names[i] for i in examples)]
+        rows.append(line)
+    return rows, labels
 
 
 def chosen(

@@ -57,18 +57,7 @@ def run(
     folder: Path | None = None,
 ) -> Findings:
     """The biplot of all seasons, and the variance of unseen players' seasons that it explains."""
-    table = profiles(seasons_of(paths[0]), ["player", "year"])
-    table = (
-        table[(table.year >= FIRST_YEAR) & (table.minutes >= LEAST_MINUTES)]
-        .dropna(subset=list(FEATURES))
-        .reset_index(drop=True)
-    )
-    if len(table) < 50:
-        raise BadSource(
-            f"{paths[0]}: {len(table)} seasons since {FIRST_YEAR} have {LEAST_MINUTES} minutes and"
-            " all numbers; expected 50 or more"
-        )
-    table["player"] = table.player.str.rstrip("*")
+    table = _seasons(paths[0])
     x, space = standard(table)
     data = (
         f"{paths[0].name}, {len(x)} seasons since {FIRST_YEAR} of {LEAST_MINUTES} minutes or more"
@@ -117,6 +106,27 @@ def run(
         notes,
         {"seasons": image},
     )
+
+
+def _seasons(path: Path) -> Any:
+    """The seasons with enough minutes and all numbers, a row each.
+
+    Raises:
+        BadSource: If there are too few.
+    """
+    table = profiles(seasons_of(path), ["player", "year"])
+    table = (
+        table[(table.year >= FIRST_YEAR) & (table.minutes >= LEAST_MINUTES)]
+        .dropna(subset=list(FEATURES))
+        .reset_index(drop=True)
+    )
+    if len(table) < 50:
+        raise BadSource(
+            f"{path}: {len(table)} seasons since {FIRST_YEAR} have {LEAST_MINUTES} minutes and"
+            " all numbers; expected 50 or more"
+        )
+    table["player"] = table.player.str.rstrip("*")
+    return table
 
 
 def standard(table: Any) -> tuple[Tensor, Space]:

@@ -9,7 +9,7 @@ largest. Players with neighbouring codes have similar shooting maps.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from pushforward.core.array_source import Arrays
 from pushforward.core.errors import BadSource, InvalidValue
+from pushforward.core.model import Model
 from pushforward.core.random import derive, permutation
 from pushforward.core.records import Record
 from pushforward.experiments import fit_model
@@ -73,36 +74,7 @@ def run(
         for k in LATENTS
         for key, make in (("PCA", _pca), ("auto-encoder", _autoencoder))
     }
-    errors: dict[tuple[str, int], list[Record]] = {
-        ("the mean map", 0): [],
-        **{key: [] for key in makers},
-    }
-    for split in range(SPLITS):
-        train, test = _by_player(names, derive(seed, "split", split))
-        mean = (x[test] - x[train].mean(0)).square().flatten(1).sum(1)
-        errors["the mean map", 0].append(Record.of("squared_error", mean / 2, data=data))
-        for key, make in makers.items():
-            record = squared_error(make(x[train], seed + split), x[test], data=data)
-            errors[key].append(
-                Record("squared_error", record.value / 2, record.error / 2, data=data, n=record.n)
-            )
-    records = {
-        f"{key}, {k}": _over_splits(key, k, values, data) for (key, k), values in errors.items()
-    }
-    rows = [
-        [key, f"{k}", f"{1000 * r.value:.2f} ± {1000 * r.error:.2f}"]
-        for (key, k), r in zip(errors, records.values())
-    ]
-    for k in LATENTS:
-        record = _difference(errors["auto-encoder", k], errors["PCA", k], data)
-        records[f"auto-encoder less PCA, {k}"] = record
-        rows.append(
-            [
-                "auto-encoder less PCA",
-                f"{k}",
-                f"{1000 * record.value:+.2f} ± {1000 * record.error:.2f}",
-            ]
-        )
+    records, rows = _table(_split_errors(x, names, makers, seed, data), data)
     fitted = {
         key: makers[key, LATENT](x, seed, run_folder(folder, key))
         for key in ("PCA", "auto-encoder")
@@ -138,6 +110,53 @@ def run(
         notes,
         {"shot-maps": image},
     )
+
+
+def _split_errors(
+    x: Tensor,
+    names: Sequence[str],
+    makers: Mapping[tuple[str, int], Callable[[Tensor, int], Model]],
+    seed: int,
+    data: str,
+) -> dict[tuple[str, int], list[Record]]:
+    """Half the squared errors (squared Hellinger distances) on held-out players, of every model in
+    every split, and of the mean map.
+    """
+    errors: dict[tuple[str, int], list[Record]] = {
+        ("the mean map", 0): [],
+        **{key: [] for key in makers},
+    }
+    for split in range(SPLITS):
+        train, test = _by_player(names, derive(seed, "split", split))
+        mean = (x[test] - x[train].mean(0)).square().flatten(1).sum(1)
+        errors["the mean map", 0].append(Record.of("squared_error", mean / 2, data=data))
+        for key, make in makers.items():
+            record = squared_error(make(x[train], seed + split), x[test], data=data)
+            errors[key].append(
+                Record("squared_error", record.value / 2, record.error / 2, data=data, n=record.n)
+            )
+    return errors
+
+
+def _table(
+    errors: Mapping[tuple[str, int], Sequence[Record]], data: str
+) -> tuple[dict[str, Record], list[list[str]]]:
+    """The errors of every model over the splits and the differences of models, as records and as
+    rows.
+    """
+    records = {
+        f"{key}, {k}": _over_splits(key, k, values, data) for (key, k), values in errors.items()
+    }
+    rows = [
+        [key, f"{k}", f"{1000 * r.value:.2f} ± {1000 * r.error:.2f}"]
+        for (key, k), r in zip(errors, records.values())
+    ]
+    for k in LATENTS:
+        record = _difference(errors["auto-encoder", k], errors["PCA", k], data)
+        records[f"auto-encoder less PCA, {k}"] = record
+        gap = f"{1000 * record.value:+.2f} ± {1000 * record.error:.2f}"
+        rows.append(["auto-encoder less PCA", f"{k}", gap])
+    return records, rows
 
 
 def maps_of(paths: Sequence[Path]) -> tuple[list[str], list[str], Tensor]:

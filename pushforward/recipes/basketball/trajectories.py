@@ -49,40 +49,12 @@ def run(
     folder: Path | None = None,
 ) -> Findings:
     """The first principal trajectories, and the reconstruction error on unseen games."""
-    parts = [paths_of(path) for path in paths]
-    if len(parts) == 1:
-        # Neighbouring stretches show the same play,
-        # so the end of the file is held out and nothing is shuffled.
-        cut = round((1 - HELD_OUT) * len(parts[0]))
-        parts = [parts[0][:cut], parts[0][cut:]]
-    train, test = parts[0], torch.cat(parts[1:])
-    if min(len(train), len(test)) < 2 * STEPS:
-        raise BadSource(
-            f"{paths[0]}: {len(train)} and {len(test)} stretches of {STEPS / RATE:g} s; expected at"
-            f" least {2 * STEPS} each"
-        )
+    train, test = _parts(paths)
     pca = fit_model(
         PCA(max(COUNTS)), train.flatten(1), folder=run_folder(folder, "pca-on-the-court")
     )
     data = f"{paths[-1].name}, {len(test)} paths of {STEPS / RATE:g} s"
-    records: dict[str, Record] = {}
-    rows = []
-    codes = pca.encode(test.flatten(1))
-    for k in COUNTS:
-        restored = (pca.mean_ + codes[:, :k] @ pca.components_[:k]).reshape(test.shape)
-        miss = (restored - test).square().sum(2).mean(1).sqrt()
-        records[f"miss, {k}"] = Record.of(
-            "root mean squared distance", miss, unit="feet", data=data, details={"components": k}
-        )
-        explained = float(pca.explained_variance_ratio_[:k].sum())
-        rows.append(
-            [
-                str(k),
-                f"{explained:.1%}",
-                f"{float(miss.mean()):.2f} ± {records[f'miss, {k}'].error:.2f}",
-                f"{float(miss.quantile(0.95)):.2f}",
-            ]
-        )
+    records, rows = _misses(pca, test, data)
     relative = own_frame(train)
     turned = fit_model(
         PCA(SHOWN), relative.flatten(1), folder=run_folder(folder, "pca-from-his-start")
@@ -111,6 +83,52 @@ def run(
         notes,
         {"trajectories": image},
     )
+
+
+def _parts(paths: Sequence[Path]) -> tuple[Tensor, Tensor]:
+    """Training and held-out paths: the first file and the others, or the parts of a single file.
+
+    Raises:
+        BadSource: If there are too few.
+    """
+    parts = [paths_of(path) for path in paths]
+    if len(parts) == 1:
+        # Neighbouring stretches show the same play,
+        # so the end of the file is held out and nothing is shuffled.
+        cut = round((1 - HELD_OUT) * len(parts[0]))
+        parts = [parts[0][:cut], parts[0][cut:]]
+    train, test = parts[0], torch.cat(parts[1:])
+    if min(len(train), len(test)) < 2 * STEPS:
+        raise BadSource(
+            f"{paths[0]}: {len(train)} and {len(test)} stretches of {STEPS / RATE:g} s; expected at"
+            f" least {2 * STEPS} each"
+        )
+    return train, test
+
+
+def _misses(pca: PCA, test: Tensor, data: str) -> tuple[dict[str, Record], list[list[str]]]:
+    """How far restored paths are from held-out ones, for every number of components, as records and
+    as rows.
+    """
+    records: dict[str, Record] = {}
+    rows = []
+    codes = pca.encode(test.flatten(1))
+    for k in COUNTS:
+        restored = (pca.mean_ + codes[:, :k] @ pca.components_[:k]).reshape(test.shape)
+        miss = (restored - test).square().sum(2).mean(1).sqrt()
+        record = Record.of(
+            "root mean squared distance", miss, unit="feet", data=data, details={"components": k}
+        )
+        records[f"miss, {k}"] = record
+        rows.append(
+            [
+                str(k),
+                f"{float(pca.explained_variance_ratio_[:k].sum()):.1%}",
+                f"{float(miss.mean()):.2f} ± {record.error:.2f}",
+                f"{float(miss.quantile(0.95)):.2f}",
+            ]
+        )
+    return records, rows
 
 
 def _panels(pca: PCA, where: str, start: tuple[float, float] = (0.0, 0.0)) -> list[Panel]:
