@@ -127,6 +127,25 @@ class GaussianMixture(DensityMixin, Adapter):
     def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Fit to rows X (n, d), at least two; NaN marks missing values."""
         rows = self._rows(X, reset=True, least=2, gaps=True)
+        best, self.model_ = self._likeliest_of_starts(rows)
+        self.n_iter_, self.lower_bounds_, self.converged_ = best
+        self.lower_bound_ = best.last
+        self._warn_of_symptoms()
+        self._publish(rows.dtype)
+        if self.max_iter and not self.converged_:
+            advice = (
+                "the likeliest start did not converge; raise max_iter or tol, or try another"
+                " init_params"
+            )
+            warnings.warn(advice, ConvergenceWarning, stacklevel=2)
+        return self
+
+    def _likeliest_of_starts(self, rows: NDArray[Any]) -> tuple[Passes, GMM]:
+        """The passes from the likeliest start, and its mixture.
+
+        Raises:
+            InvalidValue: For settings out of range, or fewer rows than components.
+        """
         k = check_whole("n_components", self.n_components)
         if len(rows) < k:
             raise InvalidValue(
@@ -139,17 +158,12 @@ class GaussianMixture(DensityMixin, Adapter):
             "steps": check_whole("max_iter", self.max_iter, 0),
             "tolerance": check_number("tol", self.tol),
         }
-        source, least, initial = (
-            self._source(rows),
-            check_number("reg_covar", self.reg_covar),
-            self._initial_parameters(k, rows.shape[1]),
-        )
-        warm, state = (
-            self._previous_parameters(rows.shape[1]),
-            check_random_state(self.random_state),
-        )
+        source, least = self._source(rows), check_number("reg_covar", self.reg_covar)
+        initial = self._initial_parameters(k, rows.shape[1])
+        warm = self._previous_parameters(rows.shape[1])
+        state = check_random_state(self.random_state)
         before: float = getattr(self, "lower_bound_", -np.inf) if warm else -np.inf
-        best: Passes | None = None
+        best: tuple[Passes, GMM] | None = None
         for attempt in range(1 if warm else check_whole("n_init", self.n_init)):
             model = GMM(k, COVARIANCES[self.covariance_type], STARTS[self.init_params])
             model.least_variance = least
@@ -159,16 +173,19 @@ class GaussianMixture(DensityMixin, Adapter):
                 model, source, on_start=on_start, on_pass=on_pass, seed=draw_seed(state), **settings
             )
             if self.verbose:
-                print(
-                    "Initialization converged."
-                    if passes.converged
-                    else "Initialization did not converge."
-                )
-            if best is None or passes.last > best.last:
-                best, self.model_ = passes, model
+                outcome = "converged" if passes.converged else "did not converge"
+                print(f"Initialization {outcome}.")
+            if best is None or passes.last > best[0].last:
+                best = passes, model
         assert best is not None
-        self.n_iter_, self.lower_bounds_, self.converged_ = best
-        self.lower_bound_ = best.last
+        return best
+
+    def _warn_of_symptoms(self) -> None:
+        """Warn of what is wrong with the fitted mixture.
+
+        Raises:
+            InvalidValue: If a component has collapsed.
+        """
         for symptom in self.model_.symptoms({}):
             # A component that starts on one row may still gain others, unless no passes are left.
             over = self.converged_ or self.model_.collapsed
@@ -180,16 +197,8 @@ class GaussianMixture(DensityMixin, Adapter):
             warnings.warn(
                 f"{symptom.name}: {symptom.observed}; try: {symptom.advice}",
                 FitWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
-        self._publish(rows.dtype)
-        if self.max_iter and not self.converged_:
-            advice = (
-                "the likeliest start did not converge; raise max_iter or tol, or try another"
-                " init_params"
-            )
-            warnings.warn(advice, ConvergenceWarning, stacklevel=2)
-        return self
 
     def fit_predict(self, X: ArrayLike, y: object = None) -> NDArray[Any]:
         """Fit, and return the most probable component of each row (n,)."""

@@ -54,13 +54,10 @@ def fit_by_gradients(settings: FitSettings, model: Learner, source: Source) -> F
     seed = settings.optimisation.seed
     training, held_out = held_out_split(source, settings.evaluation.held_out, seed)
     check_quality(model, held_out is not None)
-    requested = settings.optimisation.batch
     in_epochs = settings.budget.unit in (None, "epochs") or settings.evaluation.every is not None
-    rows = _rows(training, counted=in_epochs)
-    batch = settle_batch(
-        requested if rows is None else rows, settings.optimisation, processes.world
+    settings, note = _with_settled_batch(
+        settings, _rows(training, counted=in_epochs), processes.world
     )
-    settings = settings.with_batch(batch)
     optimisation = settings.optimisation
     observers = settings.observers
     camera = Camera(observers.film, training, seed, settings.folder.path)
@@ -93,7 +90,6 @@ def fit_by_gradients(settings: FitSettings, model: Learner, source: Source) -> F
             announcer,
             token,
         )
-        note = "" if batch == requested else f"batch {batch}, the largest for {rows} rows"
         loop = Loop(settings, model, phases, parts, note)
         if state is not None:
             with folder.checking_state():
@@ -104,6 +100,18 @@ def fit_by_gradients(settings: FitSettings, model: Learner, source: Source) -> F
     if signals and finished.reason == "interrupted" and not folder.kept:
         raise Interrupted(saved=False)
     return finished
+
+
+def _with_settled_batch(
+    settings: FitSettings, rows: int | None, world: int
+) -> tuple[FitSettings, str]:
+    """The settings with a batch that the rows (None if not counted) and the processes admit, and a
+    note if it is another than requested.
+    """
+    requested = settings.optimisation.batch
+    batch = settle_batch(requested if rows is None else rows, settings.optimisation, world)
+    note = "" if batch == requested else f"batch {batch}, the largest for {rows} rows"
+    return settings.with_batch(batch), note
 
 
 def _build(

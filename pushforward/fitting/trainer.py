@@ -149,6 +149,20 @@ class Trainer(ExplicitSettings):
         normalise_settings(self)
         if self.resume is not None:
             self._resumed = self._take_stored(Path(self.resume))
+        self._check_budget()
+        self._check_numbers()
+        self._check_combinations()
+        self.optimizers = {
+            phase: read(Optimizer, value) for phase, value in self.optimizers.items()
+        }
+        if isinstance(self.schedule, Mapping):
+            self.schedule = {phase: read(Schedule, value) for phase, value in self.schedule.items()}
+        else:
+            self.schedule = read(Schedule, self.schedule)
+        if self.augment is not None:
+            self.augment = [read(Augment, value) for value in self.augment]
+
+    def _check_budget(self) -> None:
         for name in BUDGETS:
             check_budget(name, getattr(self, name))
         budgets = [n for n in BUDGETS if getattr(self, n) is not None]
@@ -156,6 +170,9 @@ class Trainer(ExplicitSettings):
             raise InvalidValue(
                 f"give one budget, got {' and '.join(budgets)}; leave the others out"
             )
+
+    def _check_numbers(self) -> None:
+        """Raise InvalidValue for a number out of its range."""
         require_positive(
             batch=self.batch, accumulate=self.accumulate, clip=self.clip, save_every=self.save_every
         )
@@ -179,6 +196,9 @@ class Trainer(ExplicitSettings):
             raise InvalidValue(
                 f"held_out is a share of the rows between 0 and 1, or a source, got {self.held_out}"
             )
+
+    def _check_combinations(self) -> None:
+        """Raise InvalidValue for settings that do not go together, and for an unknown choice."""
         if isinstance(self.film, int) and self.run is None and self.resume is None:
             raise InvalidValue(
                 f"film stores its frames in the run's folder; pass {setting('run', 'runs/mine')}"
@@ -195,15 +215,6 @@ class Trainer(ExplicitSettings):
             raise InvalidValue(
                 f"batch must be a multiple of accumulate, got {self.batch} and {self.accumulate}"
             )
-        self.optimizers = {
-            phase: read(Optimizer, value) for phase, value in self.optimizers.items()
-        }
-        if isinstance(self.schedule, Mapping):
-            self.schedule = {phase: read(Schedule, value) for phase, value in self.schedule.items()}
-        else:
-            self.schedule = read(Schedule, self.schedule)
-        if self.augment is not None:
-            self.augment = [read(Augment, value) for value in self.augment]
 
     def fit(self, model: Model, source: Source) -> Finished:
         """Fit `model` to `source`, from scratch or from the state of the run in `resume`."""

@@ -24,6 +24,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -125,14 +126,9 @@ def divergence(
     shift, scale = mean_and_deviation(torch.cat([p, q]))
     # units and offsets would cost the critics digits in float32
     p, q = (((x - shift) / scale).float() for x in (p, q))
-    fold_p, fold_q = (permutation(len(x), rng=stream).to(x.device) % folds for x in (p, q))
-    on_p, on_q = torch.empty(len(p), dtype=torch.float64), torch.empty(len(q), dtype=torch.float64)
-    for fold in range(folds):
-        h = train_log_ratio(
-            p[fold_p != fold], q[fold_q != fold], rule, hidden=hidden, steps=steps, rng=stream
-        )
-        for x, of, outputs in ((p, fold_p, on_p), (q, fold_q, on_q)):
-            outputs[(of == fold).cpu()] = h.evaluate_blocks(x[of == fold])
+    on_p, on_q = _held_out_outputs(
+        p, q, folds, partial(train_log_ratio, kind=rule, hidden=hidden, steps=steps), stream
+    )
     value, error, largest = variational_bound(rule, on_p, on_q)
     details: dict[str, Any] = {
         "critic": f"mlp{tuple(hidden)} with a linear part, float32",
@@ -160,6 +156,19 @@ def divergence(
         n=n,
         details=details,
     )
+
+
+def _held_out_outputs(
+    p: Tensor, q: Tensor, folds: int, train: Callable[..., LogRatio], rng: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """The log-ratios on every row of p (n,) and q (m,), each by a critic that has not seen it."""
+    fold_p, fold_q = (permutation(len(x), rng=rng).to(x.device) % folds for x in (p, q))
+    on_p, on_q = torch.empty(len(p), dtype=torch.float64), torch.empty(len(q), dtype=torch.float64)
+    for fold in range(folds):
+        h = train(p[fold_p != fold], q[fold_q != fold], rng=rng)
+        for x, of, outputs in ((p, fold_p, on_p), (q, fold_q, on_q)):
+            outputs[(of == fold).cpu()] = h.evaluate_blocks(x[of == fold])
+    return on_p, on_q
 
 
 def variational_bound(

@@ -17,6 +17,7 @@ from torch import Tensor
 from pushforward.core.capabilities import Assigns
 from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidKind, InvalidValue
+from pushforward.core.space import Space
 from pushforward.plots.advice import advise_instead
 from pushforward.plots.matplotlib_types import Axes, Figure, Patch
 from pushforward.plots.style import (
@@ -74,57 +75,51 @@ def clusters(
     owner = to_numbers(model.assign(x) if owner is None else owner).astype(int)
     means, covariances = _shape(model)
     pair = (
-        [space.axis(a) for a in axes]
-        if axes is not None
-        else _most_separated_axes(means, rows.cpu().numpy(), owner)
+        _most_separated_axes(means, rows.cpu().numpy(), owner)
+        if axes is None
+        else _two_axes(space, axes)
     )
-    if len(set(pair)) != 2:
-        raise InvalidValue(
-            f"expected 2 different axes, got {list(axes or ())}; the axes are"
-            f" {', '.join(space.names)}"
-        )
     _, ax = find_axes(ax, 6.6, 5.2)
     coordinates = rows.cpu().numpy()[:, pair]
     estimated = np.zeros(len(coordinates), bool) if hollow is None else np.asarray(hollow, bool)
     for k in range(len(means)):
-        members = owner == k
-        colour, marker = COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]
+        members, colour = owner == k, COLOURS[k % len(COLOURS)]
         label = f"{names[k] if names else f'cluster {k}'} ({members.mean():.0%})"
-        size = 26 if len(coordinates) < 500 else 8
         sure, guessed = coordinates[members & ~estimated], coordinates[members & estimated]
-        ax.scatter(
-            sure[:, 0],
-            sure[:, 1],
-            s=size,
-            c=colour,
-            marker=marker,
-            alpha=0.75,
-            linewidths=0,
-            label=label,
-            zorder=3,
-        )
+        dots: dict[str, Any] = {
+            "s": 26 if len(coordinates) < 500 else 8,
+            "marker": MARKERS[k % len(MARKERS)],
+            "zorder": 3,
+        }
+        ax.scatter(sure[:, 0], sure[:, 1], c=colour, alpha=0.75, linewidths=0, label=label, **dots)
         ax.scatter(
             guessed[:, 0],
             guessed[:, 1],
-            s=size,
             facecolors="none",
             edgecolors=colour,
-            marker=marker,
             linewidths=1.1,
-            zorder=3,
+            **dots,
         )
         if covariances is None:
             ax.plot(
                 *means[k, pair], "X", color=colour, markeredgecolor="white", markersize=13, zorder=5
             )
-        else:
-            for share in shares:
-                ax.add_patch(
-                    ellipse(means[k, pair], covariances[k][np.ix_(pair, pair)], share, colour)
-                )
+        for share in () if covariances is None else shares:
+            within = covariances[k][np.ix_(pair, pair)]
+            ax.add_patch(ellipse(means[k, pair], within, share, colour))
     add_legend(ax, loc="best")
     style_axes(ax, title, *(space.names[i] for i in pair))
     return cast(Figure, ax.figure)
+
+
+def _two_axes(space: Space, axes: Sequence[str | int]) -> list[int]:
+    """The positions of two different axes."""
+    pair = [space.axis(a) for a in axes]
+    if len(set(pair)) != 2:
+        raise InvalidValue(
+            f"expected 2 different axes, got {list(axes)}; the axes are {', '.join(space.names)}"
+        )
+    return pair
 
 
 def ellipse(mean: NDArray[Any], covariance: NDArray[Any], share: float, colour: str) -> Patch:

@@ -116,26 +116,9 @@ def biplot(
     names = list(columns or model.fitted_space().names)
     longest = np.argsort(-np.hypot(*ends.T), kind="stable")[:arrows]
     reach = 0.85 * float((np.abs(codes).max(0) / np.abs(ends[longest]).max(0).clip(1e-12)).min())
-    for i in longest:
-        ax.annotate(
-            "",
-            ends[i] * reach,
-            xytext=(0, 0),
-            arrowprops={
-                "arrowstyle": "-|>",
-                "color": COLOURS[1],
-                "linewidth": 1.3,
-                "shrinkA": 0,
-                "shrinkB": 0,
-            },
-            zorder=4,
-        )
-    limit = 1.12 * max(float(np.abs(codes).max()), reach * float(np.abs(ends[longest]).max()))
-    low, high = codes.min(0), codes.max(0)
-    pad = 0.08 * (high - low)
     tips = ends[longest] * reach
-    ax.set_xlim(*_fit_limits(low[0] - pad[0], high[0] + pad[0], tips[:, 0], limit))
-    ax.set_ylim(*_fit_limits(low[1] - pad[1], high[1] + pad[1], tips[:, 1], limit))
+    _draw_arrows(ax, tips)
+    _limit_axes(ax, codes, tips)
     shares = to_numbers(model.explained_variance_ratio_)
     style_axes(
         ax,
@@ -163,6 +146,28 @@ def biplot(
 
 def _sample_rows(model: PCA) -> Tensor:
     return cast(Samples, model).sample(2000, rng=0)
+
+
+def _draw_arrows(ax: Axes, tips: NDArray[Any]) -> None:
+    """Arrows from the origin to tips (k, 2)."""
+    style = {
+        "arrowstyle": "-|>",
+        "color": COLOURS[1],
+        "linewidth": 1.3,
+        "shrinkA": 0,
+        "shrinkB": 0,
+    }
+    for tip in tips:
+        ax.annotate("", tip, xytext=(0, 0), arrowprops=style, zorder=4)
+
+
+def _limit_axes(ax: Axes, codes: NDArray[Any], tips: NDArray[Any]) -> None:
+    """Limits that show all codes (n, 2) and tips of arrows (k, 2)."""
+    limit = 1.12 * max(float(np.abs(codes).max()), float(np.abs(tips).max()))
+    low, high = codes.min(0), codes.max(0)
+    pad = 0.08 * (high - low)
+    ax.set_xlim(*_fit_limits(low[0] - pad[0], high[0] + pad[0], tips[:, 0], limit))
+    ax.set_ylim(*_fit_limits(low[1] - pad[1], high[1] + pad[1], tips[:, 1], limit))
 
 
 def _fit_limits(low: float, high: float, tips: NDArray[Any], limit: float) -> tuple[float, float]:
