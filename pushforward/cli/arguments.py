@@ -26,7 +26,7 @@ def split_names(text: str) -> list[str]:
     """
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
-        raise InvalidKind(f"expected names with commas between, got {text!r}")
+        raise InvalidKind(f"expected names separated by commas, got {text!r}")
     return names
 
 
@@ -37,7 +37,7 @@ def whole_numbers(text: str | None, flag: str) -> list[int] | None:
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isascii() and part.isdigit() for part in parts):
         raise InvalidKind(
-            f"{flag} must be whole numbers from 0 up, with commas between, got {text!r}; pass"
+            f"{flag} must be whole numbers from 0, separated by commas, got {text!r}; pass"
             f" {flag} 0,1, say"
         )
     return [int(part) for part in parts]

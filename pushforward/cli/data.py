@@ -34,7 +34,7 @@ def data(
 
     Args:
         source: a folder, glob or zip of images, a table, an array, or a built-in name.
-        formats: list what is read, by readers of yours too (--import mine.py).
+        formats: list the formats, including those of your own readers (--import mine.py).
         size: bring images to this size: 64, or 48x64.
         fit: how images are brought to the size.
         channels: bring images to 1, 3 or 4 channels.

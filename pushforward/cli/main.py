@@ -104,8 +104,8 @@ def _welcome(
 
     Args:
         imports: import a file (or module) of yours first: its models, readers and metrics can then
-            be named; also after any command.
-        debug: show tracebacks (or set PUSHFORWARD_DEBUG=1); also after any command.
+            be used by name; may follow any command.
+        debug: show tracebacks (or set PUSHFORWARD_DEBUG=1); may follow any command.
     """
     sys.stdout.write(WELCOME)
 
@@ -208,8 +208,8 @@ def _explain(error: Exception, debug: bool) -> int:
     where = import_module("pushforward.core.plugins").imported_line(error)
     if where:
         return _end(
-            f"error: {where}: {type(error).__name__}: {shorten(str(error))}; mend the file"
-            f" and try again. {_keep_traceback(error)}",
+            f"error: {where}: {type(error).__name__}: {shorten(str(error))}; fix the file and try"
+            f" again. {_keep_traceback(error)}",
             2,
         )
     if debug:

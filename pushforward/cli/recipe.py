@@ -69,6 +69,6 @@ def _list(voice: Voice) -> None:
         return
     print_table(("recipe", "shows", "data"), [(r.name, r.line, r.origin) for r in RECIPES.values()])
     voice.say(
-        "pushforward recipe NAME reads its table under $PUSHFORWARD_DATA, or yours: --file TABLE;"
-        " some draw their own data"
+        "pushforward recipe NAME reads its table under $PUSHFORWARD_DATA, or your own with --file"
+        " TABLE; some recipes generate their data"
     )

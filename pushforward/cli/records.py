@@ -59,8 +59,7 @@ def bounds_table(
     if any(record.unit == STANDARDISED for records in measured for record in records):
         heading += f"; squared errors in {STANDARDISED} of each column"
     note = (
-        "BDMC: the bounds on as many rows simulated from each model itself; how far they lie apart"
-        " is how far AIS may be off"
+        "BDMC: bounds on as many rows simulated from each model; AIS may be off by their distance"
     )
     return heading, table, note if "bdmc" in quantities else ""
 

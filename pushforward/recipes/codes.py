@@ -68,7 +68,7 @@ def run(
     rows = [[name, f"{r.value:.3f} ± {r.error:.3f}"] for name, r in records.items()]
     notes += [
         (
-            f"{dataset.space}; {len(dataset.train):,} to learn from, without labels,"
+            f"{dataset.space}; {len(dataset.train):,} training images, without labels,"
             f" {shown(budget):,} shown; measured on {dataset.data}"
         ),
         (
@@ -77,7 +77,7 @@ def run(
         ),
     ]
     if dataset.test_labels is None:
-        notes.append("these images have no labels, so nothing says what the categories should be")
+        notes.append("these images have no labels to compare the categories with")
     return Findings(records, ("what", "value"), rows, notes, images(model, dataset, category, seed))
 
 

@@ -151,7 +151,7 @@ def _notes(dataset: Album, features: Features, budget: float, runs: int) -> list
     """Sentences that describe the experiment."""
     kinds = {name: type(model).__name__ for name, model in contenders(dataset.space).items()}
     sigma = SIGMA * float(dataset.training_rows(2000).std())
-    counts = f"{len(dataset.train):,} to learn from, {round(budget * SAMPLES):,} shown to each"
+    counts = f"{len(dataset.train):,} for training, {round(budget * SAMPLES):,} shown to each"
     return [
         f"{dataset.space}; {counts}; the GAN is a {kinds['GAN']}; {runs}"
         f" run{'s' if runs > 1 else ''}",
@@ -161,7 +161,7 @@ def _notes(dataset: Album, features: Features, budget: float, runs: int) -> list
             f"log p of {min(ROWS, len(dataset.test))} images at σ = {sigma:.3g} levels by AIS, a"
             f" lower bound in expectation; the gap is BDMC's, on {DRAWN} images the model drew"
         ),
-        f"sharpness in parts of the images' own; failed: diverged, or coverage below {LEAST:g}",
+        f"sharpness relative to that of the images; failed: diverged, or coverage below {LEAST:g}",
     ]
 
 
@@ -284,7 +284,7 @@ def sharpness(generated: Tensor, dataset: Album) -> Record:
     return Record.of(
         "gradient energy",
         energy(generated) / bound,
-        unit="of the images' own",
+        unit="relative to the images",
         bound="estimate",
         data=f"{len(generated)} samples",
     )

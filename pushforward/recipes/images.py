@@ -195,7 +195,7 @@ def _notes(dataset: Album, features: Features, budget: float) -> list[str]:
     )
     return [
         (
-            f"{dataset.space}; {len(dataset.train):,} to learn from; images shown: {counts}: far"
+            f"{dataset.space}; {len(dataset.train):,} for training; images shown: {counts}: far"
             " fewer than in published results"
         ),
         f"measured on {dataset.data}, as many samples, in {features.label}{sure}",
@@ -264,7 +264,7 @@ def album_or_digits(text: str, seed: int, limit: int = TEST) -> tuple[Album, lis
             raise
         remedy = "`pushforward data mnist --download` fetches it, or point PUSHFORWARD_DATA at it"
         return album("digits", seed, limit), [
-            f"MNIST is not here: these are scikit-learn's digits, 8×8; {remedy}"
+            f"MNIST was not found, so these are scikit-learn's digits, 8×8; {remedy}"
         ]
 
 

@@ -122,7 +122,7 @@ def parts(name: str, seed: int) -> Parts:
             "`pushforward data mnist --download` fetches it, or point PUSHFORWARD_DATA at it;"
             " --file digits does without"
         )
-        raise BadSource(f"MNIST is not here; {remedy} ({error})") from error
+        raise BadSource(f"MNIST was not found; {remedy} ({error})") from error
     if source.space.kind != "images":
         raise BadSource(
             f"{name}: expected images, got {source.space}; pass --file with a folder of images,"

@@ -75,7 +75,7 @@ class Findings:
 
 
 _STATS = "josh-thurston/NBA-Best on GitHub (MIT)"
-_DRAWN = "draws its own data"
+_DRAWN = "generates its own data"
 _TOTALS = (
     "year",
     "player",
@@ -104,7 +104,7 @@ RECIPES: Mapping[str, Recipe] = {
             ("nba_shots/stephen_curry_2016.csv.gz",),
             SHOTS,
             SHOT_COLUMNS,
-            "whose shots, where the table has several players'",
+            "the player, if the table has several",
         ),
         Recipe(
             "aldridge",
@@ -113,7 +113,7 @@ RECIPES: Mapping[str, Recipe] = {
             ("nba_shots/lamarcus_aldridge_2016.csv.gz",),
             SHOTS,
             (*SHOT_COLUMNS, "SHOT_MADE"),
-            "whose shots, where the table has several players'",
+            "the player, if the table has several",
         ),
         Recipe(
             "hall-of-fame",
@@ -130,7 +130,7 @@ RECIPES: Mapping[str, Recipe] = {
             ("nba_player_stats/Seasons_Stats_1956_2017.csv.gz",),
             _STATS,
             _TOTALS,
-            "a player whose best season to name; several times",
+            "a player whose best season to name; repeatable",
         ),
         Recipe(
             "trajectories",
@@ -153,7 +153,7 @@ RECIPES: Mapping[str, Recipe] = {
             ("nba_shots/NBA_2015_Shots.csv.xz", "nba_shots/NBA_2016_Shots.csv.xz"),
             SHOTS,
             ("PLAYER_NAME", "SEASON_2", *SHOT_COLUMNS),
-            "a player whose neighbours to name; several times",
+            "a player whose neighbours to name; repeatable",
         ),
         Recipe(
             "ring",
@@ -177,7 +177,7 @@ RECIPES: Mapping[str, Recipe] = {
         Recipe(
             "mnist",
             "mnist",
-            "digits laid out on a plane of two codes, and drawn and restored from twenty",
+            "digits on the plane of two codes; samples and reconstructions with twenty",
             (),
             "MNIST, by name (--file digits: scikit-learn's)",
             source="mnist",
@@ -187,8 +187,8 @@ RECIPES: Mapping[str, Recipe] = {
             "sharpness",
             "sharpness",
             (
-                "how sharp a VAE restores images, from a large sigma to a "
-                "small one, and what that costs"
+                "how sharp a VAE's reconstructions are, from a large sigma to a small one, and at"
+                " what cost"
             ),
             (),
             "digits, which come with scikit-learn",
@@ -232,8 +232,8 @@ RECIPES: Mapping[str, Recipe] = {
             "ablation",
             "ablation",
             (
-                "the hacks for training GANs, one by one, on a ring of 8 modes "
-                "and a grid of 25: which hold up"
+                "the hacks for training GANs, one by one, on a ring of 8 modes and a grid of 25:"
+                " which help"
             ),
             (),
             _DRAWN,
@@ -255,11 +255,11 @@ RECIPES: Mapping[str, Recipe] = {
             "codes",
             "codes",
             (
-                "InfoGAN finds categories without labels: how nearly they are the "
-                "labels, and what its numbers change"
+                "InfoGAN finds categories without labels: how well they match the labels, and what"
+                " its continuous codes change"
             ),
             (),
-            "MNIST, by name, or scikit-learn's digits where it is not at hand",
+            "MNIST, by name, or scikit-learn's digits if it is not available",
             source="mnist",
             budget=True,
         ),
@@ -268,7 +268,7 @@ RECIPES: Mapping[str, Recipe] = {
             "gans_against_vaes",
             "a GAN and a VAE with as many parameters and images shown: every measure",
             (),
-            "MNIST, by name, or scikit-learn's digits where it is not at hand",
+            "MNIST, by name, or scikit-learn's digits if it is not available",
             source="mnist",
             budget=True,
         ),
@@ -290,7 +290,7 @@ def locate(recipe: Recipe, file: str | Path | None = None) -> list[Path]:
     own data reads nothing.
 
     Images may be anything that `pushforward.read` takes, by name or path;
-    a recipe that draws its own data reads nothing.
+    a recipe that generates its own data reads nothing.
 
     Raises:
         BadSource: If they are missing; the message says where to get them.
@@ -299,7 +299,7 @@ def locate(recipe: Recipe, file: str | Path | None = None) -> list[Path]:
         return [Path(file or recipe.source)]
     if not recipe.tables:
         if file is not None:
-            raise InvalidValue(f"{recipe.name} draws its own data; leave --file out")
+            raise InvalidValue(f"{recipe.name} generates its own data; leave --file out")
         return []
     if file is not None:
         path = Path(file).expanduser()
@@ -320,7 +320,7 @@ def locate(recipe: Recipe, file: str | Path | None = None) -> list[Path]:
     paths = [Path(folder).expanduser() / table for table in recipe.tables]
     missing = next((p for p in paths if not p.is_file()), None)
     if missing is not None:
-        raise BadSource(f"{missing}: not there (PUSHFORWARD_DATA is {folder}); {remedy}")
+        raise BadSource(f"{missing}: not found (PUSHFORWARD_DATA is {folder}); {remedy}")
     return paths
 
 

@@ -112,10 +112,11 @@ def run(
             f" of {LATENT} codes; measured on {dataset.data}"
         ),
         (
-            "sigma and error in levels; sharpness in parts of the images' own; rate and bounds in"
-            f" nats an image (the last of {K} draws); bounds of integer images after dequantising"
+            "sigma and error in levels; sharpness relative to that of the images; rate and bounds"
+            f" in nats an image (the last of {K} draws); bounds of integer images after"
+            " dequantising"
         ),
-        f"the likeliest is sigma {names[best]}",
+        f"the highest bound has sigma {names[best]}",
     ]
     prior_samples = {
         "sharpness": sheets(models, names, dataset, seed),
@@ -180,14 +181,14 @@ def measured(model: VAE, x: Tensor, reference: float, data: str, seed: int) -> d
         Record.of(
             "gradient energy",
             energy(restored) / reference,
-            unit="of the images' own",
+            unit="relative to the images",
             bound="estimate",
             data=data,
         ),
         Record.of(
             "gradient energy",
             energy(prior_samples) / reference,
-            unit="of the images' own",
+            unit="relative to the images",
             bound="estimate",
             data=f"{len(x)} samples",
         ),
@@ -258,7 +259,7 @@ def curves(sigmas: Sequence[float], results: Sequence[Mapping[str, Record]]) -> 
         return [r.value for r in fixed], [r.error if math.isfinite(r.error) else 0.0 for r in fixed]
 
     panels = [
-        ("sharpness, of the images' own", {"restored": KINDS[0], "samples": KINDS[1]}),
+        ("sharpness, relative to the images", {"restored": KINDS[0], "samples": KINDS[1]}),
         ("rate, nats an image", {"rate": "rate"}),
         ("active units", {"active units": "active units"}),
         ("lower bounds of log p(x), nats", {"ELBO": "ELBO", f"{K} draws": KINDS[-1]}),

@@ -102,7 +102,7 @@ def run(
             f" beyond the arc; the densest spot is ({u[spot[1]]:.1f}, {v[spot[0]]:.1f})"
         ),
         (
-            f"kernels that adapt make an unseen shot {gain:.2f} nats likelier than Scott's"
+            f"adaptive kernels make an unseen shot {gain:.2f} nats likelier than Scott's"
             f" bandwidth does: {math.exp(gain):.2f} times as likely"
         ),
     ]

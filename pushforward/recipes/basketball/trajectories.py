@@ -67,7 +67,7 @@ def run(
     image = trajectories(panels, title=title)
     notes = [
         (
-            f"{len(train)} paths to learn from, {len(test)} held out; {STEPS} places each, {RATE} a"
+            f"{len(train)} training paths, {len(test)} held out; {STEPS} places each, {RATE} a"
             " second"
         ),
         (

@@ -194,7 +194,7 @@ def test_a_model_saved_from_python_is_drawn_by_its_prior(cli, made, tmp_path) ->
         (["pca", "--kind", "gird"], "did you mean 'grid'?"),
         (["gmm"], "the gmm model does not decode codes; models that do: "),
         (["pca", "--dims", "0,2", "--kind", "grid"], "no latent dimension 2: codes have 2"),
-        (["pca", "--dims", "a,b", "--kind", "grid"], "--dims must be whole numbers from 0 up"),
+        (["pca", "--dims", "a,b", "--kind", "grid"], "--dims must be whole numbers from 0"),
         (["pca", "--kind", "path", "--rows", "0,1,2"], "ends of paths in pairs, got 3 rows"),
         (
             ["pca", "--kind", "path", "--rows", "0,1000"],

@@ -232,7 +232,7 @@ def test_without_mnist_the_digits_stand_in_and_it_is_said(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     held, notes = images.album_or_digits("mnist", 0)
     assert held.name == "digits"
-    assert "MNIST is not here" in notes[0]
+    assert "MNIST was not found" in notes[0]
     with pytest.raises(pf.BadSource, match=r"none\.npz"):
         images.album_or_digits(str(tmp_path / "none.npz"), 0)
 

@@ -180,8 +180,8 @@ def test_without_mnist_the_cure_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pa
     with pytest.raises(
         pf.BadSource,
         match=(
-            r"MNIST is not here; `pushforward data mnist --download` fetches it, .*; --file digits"
-            r" does without"
+            r"MNIST was not found; `pushforward data mnist --download` fetches it, .*; --file"
+            r" digits does without"
         ),
     ):
         run("mnist", out=tmp_path)
@@ -221,7 +221,12 @@ def test_gradient_energy_counts_both_directions() -> None:
 @pytest.mark.parametrize(
     ("name", "how", "error", "words"),
     [
-        ("ring", {"file": "x.csv"}, pf.InvalidValue, "ring draws its own data; leave --file out"),
+        (
+            "ring",
+            {"file": "x.csv"},
+            pf.InvalidValue,
+            "ring generates its own data; leave --file out",
+        ),
         ("quiz", {"players": ["x"]}, pf.InvalidValue, "quiz has no use for a player's name"),
         ("quiz", {"budget": 0.0}, pf.InvalidValue, "budget must be above 0, got 0.0"),
         (

@@ -251,7 +251,7 @@ def test_maps_are_shares(many_shots):
     assert torch.allclose(maps.sum((1, 2)), torch.ones(80, dtype=maps.dtype))
 
 
-def test_an_unknown_recipe_and_a_table_that_is_not_there_name_the_cure(
+def test_an_unknown_recipe_and_a_table_that_is_not_there_name_the_remedy(
     monkeypatch, tmp_path, shots
 ):
     with pytest.raises(InvalidValue, match="unknown recipe 'cury'; did you mean 'curry'"):
@@ -266,7 +266,7 @@ def test_an_unknown_recipe_and_a_table_that_is_not_there_name_the_cure(
     ):
         locate(RECIPES["curry"])
     monkeypatch.setenv("PUSHFORWARD_DATA", str(tmp_path))
-    with pytest.raises(BadSource, match=r"stephen_curry_2016\.csv\.gz: not there"):
+    with pytest.raises(BadSource, match=r"stephen_curry_2016\.csv\.gz: not found"):
         locate(RECIPES["curry"])
     with pytest.raises(BadSource, match="no such file"):
         locate(RECIPES["curry"], tmp_path / "none.csv")
