@@ -303,7 +303,9 @@ def read_like(
     some = min(64, len(source))
     array = getattr(source, "x", None)
     run.model.fitted_space().conform(
-        source.take(torch.arange(some)).x if array is None else array[:some], what=str(file)
+        source.take(torch.arange(some)).x if array is None else array[:some],
+        what=str(file),
+        total=len(source),
     )
     return source
 

@@ -73,18 +73,20 @@ class Space(SpaceFacts):
         what: str = "the data",
         dtype: torch.dtype | None = None,
         missing: bool = True,
+        total: int | None = None,
     ) -> Tensor:
         """Convert data of this space to a float tensor (n, *shape) in the user's units.
 
         Data frames are matched by column name, categories become codes, a single image without its
-        leading axis is accepted as n = 1. Labels become codes (int64): see `labels.to_codes` for
+        leading axis is accepted as n = 1. If x is the first of `total` rows, errors give the shape
+        of all. Labels become codes (int64): see `labels.to_codes` for
         the meaning of numbers. Whole numbers that float32 cannot hold become float64.
 
         Raises:
             ShapeMismatch: Names what differs, and without `missing`
                 BadSource naming the first row and column that hold NaN.
         """
-        return conform.conform(self, x, what=what, dtype=dtype, missing=missing)
+        return conform.conform(self, x, what=what, dtype=dtype, missing=missing, total=total)
 
     def refuse_infinite(self, array: Tensor, what: str = "the data", *, first: int = 0) -> None:
         """Raise BadSource naming the first infinity in rows (n, *shape), numbered from `first`."""

@@ -40,6 +40,7 @@ def conform(
     what: str = "the data",
     dtype: torch.dtype | None = None,
     missing: bool = True,
+    total: int | None = None,
 ) -> Tensor:
     """See `Space.conform`."""
     if space.is_label:
@@ -56,7 +57,8 @@ def conform(
         )
     if array.ndim == len(space.shape) and array.ndim >= 3:
         array = array[None]
-    _check_shape(space, tuple(array.shape), what)
+    shape = tuple(array.shape)
+    _check_shape(space, shape if total is None else (total, *shape[1:]), what)
     _check_levels(space, array, what)
     if not missing:
         refuse_missing(space, array, what)

@@ -13,7 +13,7 @@ import torch
 
 import pushforward as pf
 from pushforward.core.argument_names import arguments_named, keyword
-from pushforward.experiments import OpenedRun
+from pushforward.experiments import OpenedRun, open_run
 from pushforward.experiments.densities import densities
 from pushforward.metrics.likelihood import elbo, iwae
 
@@ -79,3 +79,9 @@ def test_what_cannot_be_measured_is_said(opened: Callable[[str], OpenedRun], pla
             densities(opened("gmm"), people, draws=0)
     with pytest.raises(pf.InvalidKind, match="the kmeans model has neither a density nor a bound"):
         densities(opened("kmeans"), people)
+
+
+def test_the_shape_of_unlike_rows_is_that_of_all(tmp_path: Path) -> None:
+    pf.PCA(2).fit("digits", run=tmp_path / "run", quiet=True)
+    with pytest.raises(pf.ShapeMismatch, match=r"got \(500, 1, 9, 9\)$"):
+        densities(open_run(tmp_path / "run"), torch.zeros(500, 1, 9, 9, dtype=torch.uint8))
