@@ -17,6 +17,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal, TypeVar, get_origin
 
+from pushforward.core.argument_names import setting
 from pushforward.core.errors import InvalidKind, InvalidValue, PushforwardError, quote, suggest
 from pushforward.core.kinds import fits, read_hints
 from pushforward.core.plugins import import_advice, is_users, load_plugins
@@ -279,5 +280,15 @@ def offered_models() -> dict[str, str]:
 
 
 def models_accepting(issue: str) -> list[str]:
-    """Names of the package's models that accept an issue ('missing', 'categorical', …)."""
-    return [name for name in list(catalogue) if issue in getattr(model_class(name), "accepts", ())]
+    """The package's models that accept data with an issue ('missing', 'categorical', …), by name,
+    and with the setting that they need for it if any.
+    """
+    models = []
+    for name in list(catalogue):
+        cls = model_class(name)
+        needed = getattr(cls, "accepts_with", {}).get(issue)
+        if issue in getattr(cls, "accepts", ()):
+            models.append(name)
+        elif needed:
+            models.append(f"{name} with {setting(*needed)}")
+    return models

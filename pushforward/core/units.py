@@ -5,6 +5,7 @@ It covers observations, conditions, dtypes and devices.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
@@ -47,6 +48,8 @@ class HasUnits(nn.Module, metaclass=PlainSettings):
     """A module with a space and a scaling, which converts to and from model coordinates."""
 
     accepts: ClassVar[frozenset[str]] = frozenset()
+    accepts_with: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    """Further issues in data that are accepted with a setting (name, value)."""
     dtype: ClassVar[torch.dtype | None] = None
     """The float type of incoming data; None uses the parameters' type."""
 

@@ -12,7 +12,7 @@ networks.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -127,6 +127,9 @@ class VAE(RecognisedModel):
     """
 
     accepts: frozenset[str] = frozenset()  # type: ignore[misc]
+    accepts_with: ClassVar[Mapping[str, tuple[str, str]]] = {
+        "categorical": ("likelihood", "columns")
+    }
     encoder: Encoder
     decoder: Decoder
 
