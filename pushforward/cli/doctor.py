@@ -15,6 +15,7 @@ def doctor(*, json: arguments.Json = False) -> int | None:
         json: as JSON.
     """
     from pushforward.core import installation
+    from pushforward.core.install_line import install_line
 
     facts = {
         "versions": installation.list_versions(),
@@ -31,5 +32,5 @@ def doctor(*, json: arguments.Json = False) -> int | None:
     missing = [name for name, text in facts["versions"].items() if text.startswith("missing")]
     if not missing:
         return None
-    Voice().warn(f"{', '.join(missing)} missing; run: pip install --force-reinstall pushforward")
+    Voice().warn(f"{', '.join(missing)} missing; run: {install_line()}")
     return 2

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from importlib import import_module
 from numbers import Real
 from typing import Any, TypeVar
 
@@ -131,10 +132,8 @@ class MissingExtra(PushforwardError, ImportError):
     """An optional dependency is not installed; the message holds the install command."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(
-            f"{purpose} needs {package}, which is not installed; run: pip install"
-            f" 'pushforward[{extra}]'"
-        )
+        line = import_module("pushforward.core.install_line").install_line(extra)
+        super().__init__(f"{purpose} needs {package}, which is not installed; run: {line}")
 
 
 class FitWarning(UserWarning):

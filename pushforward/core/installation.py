@@ -9,6 +9,7 @@ import shutil
 from importlib.metadata import PackageNotFoundError, requires, version
 
 from pushforward.core.argument_names import setting
+from pushforward.core.install_line import install_line
 
 __all__ = ["describe_data_folder", "list_devices", "list_extras", "list_versions"]
 
@@ -61,7 +62,7 @@ def list_extras() -> dict[str, str]:
         absent = [p for p in packages if _version(p).startswith("missing")]
         have = ", ".join(f"{p} {_version(p)}" for p in packages if p not in absent)
         found[extra] = (
-            f"missing {', '.join(absent)}; run: pip install 'pushforward[{extra}]'"
+            f"missing {', '.join(absent)}; run: {install_line(extra)}"
             if absent
             else have
         )

@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from pushforward.cli import main as entry
 from pushforward.core.errors import InvalidValue
+from pushforward.core.install_line import install_line
 
 HEAVY = ("torch", "pandas", "sklearn", "numpy", "lightning_fabric", "matplotlib")
 
@@ -156,11 +158,36 @@ def test_doctor_names_the_install_line_of_what_is_missing(
     )
     done = cli("doctor")
     assert done.code == 0
-    assert "missing pyarrow; run: pip install 'pushforward[tables]'" in done.out
+    assert f"missing pyarrow; run: {install_line('tables')}" in done.out
     monkeypatch.setattr(
         doctor, "_version", lambda package: "missing" if package == "finufft" else known(package)
     )
-    assert cli("doctor").code == 2
+    again = cli("doctor")
+    assert again.code == 2
+    assert f"finufft missing; run: {install_line()}" in again.err
+
+
+@pytest.mark.parametrize(
+    ("origin", "line"),
+    [
+        (None, "pip install 'pushforward[plots]'"),
+        ('{"url": "file:///a/clone", "dir_info": {}}', "pip install '/a/clone[plots]'"),
+        (
+            '{"url": "file:///a%20b", "dir_info": {"editable": true}}',
+            "pip install -e '/a b[plots]'",
+        ),
+        (
+            '{"url": "https://a.b/c.git", "vcs_info": {"vcs": "git"}}',
+            "pip install 'pushforward[plots] @ git+https://a.b/c.git'",
+        ),
+    ],
+)
+def test_an_extra_is_installed_from_where_the_package_came_from(
+    origin: str | None, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = SimpleNamespace(read_text=lambda name: origin)
+    monkeypatch.setattr("pushforward.core.install_line.distribution", lambda name: installed)
+    assert install_line("plots") == line
 
 
 def test_the_package_is_run_by_its_name() -> None:

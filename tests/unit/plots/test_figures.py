@@ -258,5 +258,5 @@ def test_without_matplotlib_the_error_has_the_install_line(monkeypatch):
             (_ for _ in ()).throw(ImportError(name)) if "matplotlib" in name else real(name)
         ),
     )
-    with pytest.raises(MissingExtra, match=r"pip install 'pushforward\[plots\]'"):
+    with pytest.raises(MissingExtra, match=r"run: pip install .*\[plots\]"):
         plots.new_page()
