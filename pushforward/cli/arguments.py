@@ -22,10 +22,10 @@ def split_names(text: str) -> list[str]:
     """Names with commas between.
 
     Raises:
-        InvalidKind: If there is none.
+        InvalidKind: If there is none, or one is empty.
     """
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if not names:
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
         raise InvalidKind(f"expected names separated by commas, got {text!r}")
     return names
 
@@ -81,7 +81,9 @@ Quiet = Annotated[
     bool, Parameter(name=("--quiet", "-q"), negative="", help="print only warnings and errors")
 ]
 Json = Annotated[bool, Parameter(negative="", help="the result as JSON")]
-JsonLines = Annotated[bool, Parameter(name="--json", negative="", help="JSON lines, not CSV")]
+JsonLines = Annotated[
+    bool, Parameter(name="--json", negative="", help="one JSON object per row instead of CSV")
+]
 Table = Annotated[TableFormat | None, Parameter(name="*", group=Group("Text tables", sort_key=9))]
 """How a text table is written.
 

@@ -79,7 +79,7 @@ def _list_formats(as_json: bool) -> None:
     lines, content = [], []
     for reader in readers:
         endings = (*reader.suffixes, *reader.names)
-        shown = f" ({' '.join(endings[:12])}{' …' if len(endings) > 12 else ''})" if endings else ""
+        shown = f": {' '.join(endings[:12])}{' …' if len(endings) > 12 else ''}" if endings else ""
         origin = "" if reader.ours else f" [{reader.module}]"
         lines.append(f"{reader.name:<{width}}  {reader.about}{shown}{origin}")
         facts = {"name": reader.name, "kind": reader.kind, "about": reader.about}

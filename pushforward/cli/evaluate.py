@@ -100,7 +100,7 @@ def evaluate(
 
 def _split(text: str | None) -> list[str]:
     """Names with commas between; there may be none."""
-    return [name.strip() for name in (text or "").split(",") if name.strip()]
+    return arguments.split_names(text) if text else []
 
 
 def _write(voice: Voice, records: Sequence[Any]) -> None:

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from cyclopts import App, Group, Parameter
 
 from pushforward.cli import arguments
+from pushforward.core.docstrings import drop_full_stop, summary_of
 from pushforward.core.errors import InvalidValue, suggest
 
 __all__ = ["application", "arrange", "catalogue", "command_of", "stub"]
@@ -124,7 +125,6 @@ def _model_first(words: list[str]) -> list[str]:
 def command_of(name: str, words: Sequence[str] = ()) -> Callable[..., int | None]:
     """The command of one model, whose flags are its settings."""
     from pushforward.core.registry import model_class
-    from pushforward.experiments.descriptions import summary_of
     from pushforward.experiments.settings import settings_of
 
     catalogue()
@@ -159,7 +159,7 @@ def command_of(name: str, words: Sequence[str] = ()) -> Callable[..., int | None
 def _annotation(setting: Any) -> Any:
     """A setting as a flag that takes its text; `Setting.read` makes a value of it."""
     default = f" [default: {setting.shown_default}]" if setting.shown_default else ""
-    text = setting.help.rstrip(".") + default
+    text = drop_full_stop(setting.help) + default
     if setting.is_switch:
         return Annotated[bool | None, Parameter(help=text, group=_group(setting.panel))]
     names = ALIASES.get(setting.name, (setting.option,))

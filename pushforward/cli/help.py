@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+from pushforward.core.docstrings import drop_full_stop
 from pushforward.core.plugins import has_user_code
 
 __all__ = ["HelpFormatter"]
@@ -80,7 +81,7 @@ class HelpFormatter:
         )
 
     def _description(self, entry: Any) -> str:
-        text = self._text(entry.description).rstrip(".")
+        text = drop_full_stop(self._text(entry.description))
         names = _users_names(entry.positive_names)
         users = f"; yours: {', '.join(names)}" if names else ""
         choices = f" ({', '.join(entry.choices)})" if entry.choices else ""

@@ -130,6 +130,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(words: list[str], debug: bool) -> int:
     try:
         words = _import_first(words)
+        if words[:1] == ["help"]:
+            words = [*words[1:], "--help"]
         _check_command(words)
         if words[:1] == ["fit"]:
             words = ["fit", *import_module("pushforward.cli.fit").arrange(words[1:])]

@@ -27,12 +27,13 @@ def models(*, json: arguments.Json = False) -> None:
     """
     from pushforward import models  # noqa: F401 - fills the catalogue
     from pushforward.core.capabilities import capabilities
+    from pushforward.core.docstrings import drop_full_stop, summary_of
     from pushforward.core.registry import offered_models, registered_models
 
     voice, offered, rows = Voice(as_json=json), offered_models(), []
     for name, cls in registered_models():
         abilities = capabilities(cls)
-        line = offered.get(name) or (cls.__doc__ or "").strip().partition("\n")[0]
+        line = offered.get(name) or drop_full_stop(summary_of(cls))
         verbs = [verb for ability, verb in VERBS.items() if ability in abilities]
         verbs += ["reconstruct"] if {"Encodes", "Decodes"} <= set(abilities) else []
         if json:

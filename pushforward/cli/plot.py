@@ -47,7 +47,7 @@ def plot(
 
     voice = Voice(quiet, json)
     opened = open_run(run)
-    named = [part.strip() for part in axes.split(",")] if axes else None
+    named = arguments.split_names(axes) if axes else None
     view = model_view(
         opened,
         kind,

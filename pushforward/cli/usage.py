@@ -12,6 +12,7 @@ from cyclopts import (
     UnusedCliTokensError,
 )
 
+from pushforward.core.docstrings import drop_full_stop
 from pushforward.core.errors import InvalidValue, PushforwardError, one_of
 
 __all__ = ["explain_usage"]
@@ -21,7 +22,7 @@ def explain_usage(error: CycloptsError) -> str:
     """The command, what is wrong with its arguments, and how to see its help."""
     chain = [word for word in error.command_chain or () if word != "pushforward"]
     path = " ".join(["pushforward", *chain])
-    return f"{path}: {_describe(error, chain).rstrip('.')}; see: {path} --help"
+    return f"{path}: {drop_full_stop(_describe(error, chain))}; see: {path} --help"
 
 
 def _describe(error: CycloptsError, chain: list[str]) -> str:

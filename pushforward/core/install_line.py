@@ -14,7 +14,7 @@ NAME = "pushforward"
 
 
 def install_line(extra: str = "") -> str:
-    """`pip install …` of this package from where it came from: a clone, a repository or an index."""
+    """`pip install …` of this package from its origin: a clone, a repository or an index."""
     part = f"[{extra}]" if extra else ""
     try:
         origin = json.loads(distribution(NAME).read_text("direct_url.json") or "{}")

@@ -62,9 +62,7 @@ def list_extras() -> dict[str, str]:
         absent = [p for p in packages if _version(p).startswith("missing")]
         have = ", ".join(f"{p} {_version(p)}" for p in packages if p not in absent)
         found[extra] = (
-            f"missing {', '.join(absent)}; run: {install_line(extra)}"
-            if absent
-            else have
+            f"missing {', '.join(absent)}; run: {install_line(extra)}" if absent else have
         )
     return found
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal, TypeVar, get_origin
 
 from pushforward.core.argument_names import setting
+from pushforward.core.docstrings import drop_full_stop, summary_of
 from pushforward.core.errors import InvalidKind, InvalidValue, PushforwardError, quote, suggest
 from pushforward.core.kinds import fits, read_hints
 from pushforward.core.plugins import import_advice, is_users, load_plugins
@@ -275,7 +276,7 @@ def offered_models() -> dict[str, str]:
     users = {name: cls for name, cls in _models.items() if is_users(cls)}
     return {
         **lines,
-        **{name: (cls.__doc__ or "").strip().partition("\n")[0] for name, cls in users.items()},
+        **{name: drop_full_stop(summary_of(cls)) for name, cls in users.items()},
     }
 
 

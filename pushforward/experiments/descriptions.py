@@ -6,14 +6,10 @@ import inspect
 from collections.abc import Iterator
 from typing import Any, get_args
 
+from pushforward.core.docstrings import drop_full_stop
 from pushforward.core.registry import Value
 
-__all__ = ["described_arguments", "summary_of", "with_users_values"]
-
-
-def summary_of(cls: type) -> str:
-    """The first paragraph of a class's docstring, on one line."""
-    return " ".join(inspect.cleandoc(cls.__doc__ or "").split("\n\n")[0].split())
+__all__ = ["described_arguments", "with_users_values"]
 
 
 def described_arguments(cls: type) -> dict[str, str]:
@@ -37,7 +33,7 @@ def with_users_values(text: str, hint: Any) -> str:
     For example, "p(x|z); yours: 'poisson'".
     """
     names = [repr(name) for family in _families(hint) for name in family.users_members()]
-    return f"{text.rstrip('.')}; yours: {', '.join(names)}" if names else text
+    return f"{drop_full_stop(text)}; yours: {', '.join(names)}" if names else text
 
 
 def _families(hint: Any) -> Iterator[type[Value]]:

@@ -158,14 +158,22 @@ class Setting:
 
 
 def split_commas(text: str) -> list[str]:
-    """The parts between commas that stand outside parentheses and brackets."""
-    parts, depth, start = [], 0, 0
+    """The parts between commas that stand outside parentheses and brackets.
+
+    Raises:
+        InvalidKind: If one of several is empty.
+    """
+    parts: list[str] = []
+    depth = start = 0
     for i, letter in enumerate(text):
         depth += (letter in "([{") - (letter in ")]}")
         if letter == "," and depth == 0:
             parts.append(text[start:i])
             start = i + 1
-    return [part.strip() for part in (*parts, text[start:]) if part.strip()]
+    parts = [part.strip() for part in (*parts, text[start:])]
+    if len(parts) > 1 and not all(parts):
+        raise InvalidKind(f"nothing stands between two commas in {text!r}; leave one of them out")
+    return [part for part in parts if part]
 
 
 def _split(item: object) -> Sequence[object]:

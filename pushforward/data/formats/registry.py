@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from pushforward.core.docstrings import drop_full_stop, summary_of
 from pushforward.core.errors import InvalidKind, InvalidValue, printable
 from pushforward.core.plugins import load_plugins
 from pushforward.data.options import Options
@@ -138,7 +139,7 @@ def register_reader(
     kind: Kind = "file" if suffixes else "name" if names else "object"
 
     def register(read: Read) -> Read:
-        about = (read.__doc__ or "").strip().partition("\n")[0]
+        about = drop_full_stop(summary_of(read))
         reader = Reader(
             name or getattr(read, "__name__", type(read).__name__),
             kind,

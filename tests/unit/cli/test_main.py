@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from pushforward.cli import main as entry
+from pushforward.core.docstrings import drop_full_stop
 from pushforward.core.errors import InvalidValue
 from pushforward.core.install_line import install_line
 
@@ -145,6 +146,35 @@ def test_models_doctor_and_data_as_text_and_json(cli) -> None:
     assert "cpu" in facts["devices"]
     assert json.loads(cli("data", "ring:50", "--json").out)["count"] == 50
     assert "50 observations" in cli("data", "ring:50").out
+
+
+@pytest.mark.parametrize("words", [[], ["fit"], ["fit", "pca"], ["sample"]])
+def test_help_may_be_a_word(words: list[str], cli) -> None:
+    said, flagged = cli("help", *words), cli(*words, "--help")
+    assert said.code == 0
+    assert said.out == flagged.out
+    assert "Usage: pushforward" in said.out
+
+
+def test_dots_that_say_and_so_on_stay(cli) -> None:
+    out = " ".join(cli("fit", "vae", "--help").out.split())
+    assert "crop(padding=2), affine, ...; none" in out
+    assert drop_full_stop("flip, affine, ...") == "flip, affine, ..."
+    assert drop_full_stop("one of few.") == "one of few"
+
+
+def test_formats_are_listed_with_their_endings(cli) -> None:
+    lines = cli("data", "--formats").out.splitlines()
+    for line in lines:
+        assert line.count("(") == line.count(")"), line
+    images = next(line for line in lines if line.startswith("images "))
+    assert "a zip (or a folder in it: photos.zip:train) or a glob" in images
+
+
+def test_an_empty_name_is_refused(cli) -> None:
+    done = cli("data", "ring", "--drop", "a,,b")
+    assert done.code == 2
+    assert "expected names separated by commas, got 'a,,b'" in done.err
 
 
 def test_doctor_names_the_install_line_of_what_is_missing(

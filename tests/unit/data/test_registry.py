@@ -227,7 +227,7 @@ def test_the_command_line_imports_a_file_uses_its_reader_and_lists_it(
 
     listed = run("data", "--formats", "--import", "mine.py").stdout
     assert "spectrum" in listed
-    assert "Spectra, one a line. (.spectrum) [mine]" in listed
+    assert "Spectra, one a line: .spectrum [mine]" in listed
     assert {
         r["name"] for r in json.loads(run("data", "--formats", "--json").stdout)["readers"]
     } >= {

@@ -187,9 +187,7 @@ def test_tables_that_are_not_tables_are_named(tmp_path):
 def test_without_pandas_the_message_holds_the_install_line(tmp_path, monkeypatch):
     (tmp_path / "a.csv").write_text("a\n1\n")
     monkeypatch.setitem(__import__("sys").modules, "pandas", None)
-    with pytest.raises(
-        MissingExtra, match=r"reading a.csv needs pandas.*pip install .*\[tables\]"
-    ):
+    with pytest.raises(MissingExtra, match=r"reading a.csv needs pandas.*pip install .*\[tables\]"):
         read(tmp_path / "a.csv")
 
 

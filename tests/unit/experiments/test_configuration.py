@@ -106,6 +106,12 @@ def test_commas_inside_parentheses_do_not_split() -> None:
     assert split_commas("a(b=1, c=2), d") == ["a(b=1, c=2)", "d"]
 
 
+@pytest.mark.parametrize("text", ["8,,4", ",8", "8,", "r1(gamma=1),,r2"])
+def test_an_empty_part_is_refused(text: str) -> None:
+    with pytest.raises(InvalidKind, match="nothing stands between two commas"):
+        split_commas(text)
+
+
 def test_stronger_places_win(monkeypatch: pytest.MonkeyPatch) -> None:
     flags = settings_of(VAE)
     file = {"latent": 5, "fitting": {"batch": 7, "seed": 1}, "hyperparameters": {"hidden": [9]}}
