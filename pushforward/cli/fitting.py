@@ -25,7 +25,7 @@ from pushforward.experiments.settings import Setting
 from pushforward.experiments.views import has_figure
 from pushforward.fitting.progress import format_duration
 
-__all__ = ["announced", "fit", "print_outcome", "print_settings"]
+__all__ = ["announced", "fit", "print_outcome", "setting_lines"]
 
 NEXT = (
     ("Samples", "sample RUN"),
@@ -67,13 +67,11 @@ def fit(
     experiment = configuration.experiment(model, command)
     rows = experiment.read()
     experiment, configuration = configuration.with_dequantising(experiment, rows)
-    print_settings(voice, configuration.lines(), folder, rows)
+    lines = [*configuration.lines(), *setting_lines(folder, rows)]
     if configuration.adds_noise_by_default(model):
-        voice.say(
-            "integer levels: U(-1/2, 1/2) is added, so that the density is per unit"
-            " (--no-dequantise leaves them)"
-        )
-    with display(voice) as shown, announced(folder):
+        noise = "U(-1/2, 1/2) is added, so that the density is per unit"
+        lines.append(("integer levels", f"{noise} (--no-dequantise leaves them)"))
+    with display(voice, lines) as shown, announced(folder):
         outcome = experiment.run(folder, overwrite=options.overwrite, listeners=[shown], rows=rows)
     return print_outcome(voice, outcome)
 
@@ -101,16 +99,12 @@ def announced(folder: Path) -> Iterator[None]:
         os.environ.pop("PUSHFORWARD_RUN", None)
 
 
-def print_settings(
-    voice: Voice, lines: Sequence[tuple[str, str]], folder: Path, source: Source
-) -> None:
-    """Print the configuration and what it is applied to."""
-    for heading, text in [*lines, ("space", str(source.space)), ("run", str(folder))]:
-        if text:
-            voice.say(f"{heading:<16} {text}")
+def setting_lines(folder: Path, source: Source) -> list[tuple[str, str]]:
+    """What a configuration is applied to, as headings and texts."""
+    lines = [("space", str(source.space)), ("run", str(folder))]
     if source.space.kind == "points":  # of what is left out of images there has been a warning
-        for note in getattr(source, "notes", ()):
-            voice.say(f"{'note':<16} {note}")
+        lines += [("note", str(note)) for note in getattr(source, "notes", ())]
+    return lines
 
 
 def print_outcome(voice: Voice, outcome: Outcome) -> int | None:

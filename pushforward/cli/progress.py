@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from pushforward.cli.console import Voice, stderr
 from pushforward.core.events import Evaluated, Event, Finished, Progress, Started, Warned
@@ -22,13 +23,23 @@ PLAIN_EVERY = 5.0
 """Seconds between plain lines."""
 
 
-def display(voice: Voice) -> Display:
-    """The listener that suits where stderr goes."""
+def display(voice: Voice, settings: Sequence[tuple[str, str]] = ()) -> Display:
+    """The listener that suits where stderr goes.
+
+    Args:
+        voice: what prints.
+        settings: headings and texts to print when the fit starts, as what is refused has no
+            settings.
+    """
     if voice.as_json:
-        return JsonLines(voice)
-    if voice.quiet:
-        return Display(voice)
-    return Live(voice) if stderr().is_terminal else Plain(voice)
+        kind: type[Display] = JsonLines
+    elif voice.quiet:
+        kind = Display
+    else:
+        kind = Live if stderr().is_terminal else Plain
+    shown = kind(voice)
+    shown.settings = settings
+    return shown
 
 
 class Display(Follower):
@@ -42,6 +53,20 @@ class Display(Follower):
     def __init__(self, voice: Voice) -> None:
         super().__init__()
         self.voice = voice
+        self.settings: Sequence[tuple[str, str]] = ()
+
+    def __call__(self, event: Event) -> None:
+        """Settings once, before anything else."""
+        if isinstance(event, Started):
+            for heading, text in self.settings:
+                if text:
+                    self.voice.say(f"{heading:<16} {text}")
+            self.settings = ()
+        self.show(event)
+
+    def show(self, event: Event) -> None:
+        """What a follower does with an event."""
+        super().__call__(event)
 
     def __enter__(self) -> Display:
         return self
@@ -57,7 +82,8 @@ class Display(Follower):
 class JsonLines(Display):
     """Every event as one line of JSON on stdout."""
 
-    def __call__(self, event: Event) -> None:
+    def show(self, event: Event) -> None:
+        """The line."""
         self.voice.write(json.dumps(finite(event.as_dict()), default=str))
 
 
@@ -132,11 +158,12 @@ class Live(Display):
         super().__init__(voice)
         self._bar = Bar(stderr())
 
-    def __call__(self, event: Event) -> None:
+    def show(self, event: Event) -> None:
+        """The heading, or the bar."""
         if isinstance(event, Started):
             self.voice.say(format_heading(event))
         self._bar(event)
-        super().__call__(event)
+        super().show(event)
 
     def warned(self, event: Warned) -> None:
         """Above the bar."""

@@ -34,7 +34,7 @@ def resume(
         save_every: seconds between checkpoints.
         json: events as JSON lines on stdout, then the result.
     """
-    from pushforward.cli.fitting import announced, print_outcome, print_settings
+    from pushforward.cli.fitting import announced, print_outcome, setting_lines
     from pushforward.cli.progress import display
     from pushforward.experiments import resume as resume_run
     from pushforward.experiments.configuration import lines_of
@@ -47,8 +47,8 @@ def resume(
         opened.manifest, {unit: text for unit, text in budgets.items() if text is not None}
     )
     rows = opened.read()
-    print_settings(voice, lines_of(opened.manifest, budget), folder, rows)
-    with display(voice) as shown, announced(folder):
+    lines = [*lines_of(opened.manifest, budget), *setting_lines(folder, rows)]
+    with display(voice, lines) as shown, announced(folder):
         outcome = resume_run(
             folder, budget=budget, save_every=save_every, listeners=[shown], run=opened, rows=rows
         )

@@ -25,6 +25,7 @@ from pushforward.core.errors import InvalidKind, InvalidValue, suggest
 from pushforward.core.kinds import read_hints
 from pushforward.data.tables.text_format import TableFormat
 from pushforward.experiments.descriptions import described_arguments, with_users_values
+from pushforward.fitting.protocols import Iterative, OnePass
 
 __all__ = [
     "PREFIX", "DataSettings", "Setting", "model_settings", "settings_of", "split_commas",
@@ -234,6 +235,8 @@ HIDDEN = (
     "listeners", "callbacks", "token", "run", "resume", "held_out", "overwrite", "quiet",
 )  # fmt: skip
 """Fields of fitters that a run, a command or Python alone decides."""
+REPEATED = ("steps", "tolerance")
+"""Fields of fitters that mean nothing where one pass is all."""
 TEXTS: dict[str, dict[str, Any]] = {
     "optimizers": {
         "name": "optimizer", "many": True, "repeats": True, "default": (), "kinds": (str,),
@@ -340,7 +343,11 @@ def settings_of(cls: Any) -> list[Setting]:
     """
     settings = model_settings(cls)
     names = {setting.name for setting in settings}
-    others = (*fitter_settings(cls().default_fitter()), *data_settings())
+    model = cls()
+    fitting = fitter_settings(model.default_fitter())
+    if isinstance(model, OnePass) and not isinstance(model, Iterative):
+        fitting = [setting for setting in fitting if setting.name not in REPEATED]
+    others = (*fitting, *data_settings())
     return [*settings, *(setting for setting in others if setting.name not in names)]
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -226,3 +227,18 @@ def test_the_package_is_run_by_its_name() -> None:
     assert done.stdout.startswith("Usage: pushforward density")
     call = [sys.executable, "-m", "pushforward", "nothing"]
     assert subprocess.run(call, capture_output=True, check=False).returncode == 2
+
+
+def test_what_is_refused_has_no_settings(cli, tmp_path: Path) -> None:
+    rows = [f"{i},{'ab'[i % 2]}" for i in range(20)]
+    (tmp_path / "t.csv").write_text("\n".join(["x,k", *rows]) + "\n")
+    done = cli("fit", "gmm", "t.csv", "--categorical", "k", "--run", "run")
+    assert done.code == 2
+    assert done.err.startswith("error: column 'k' is categorical")
+    done = cli("fit", "gmm", "t.csv", "--drop", "k", "--components", "2", "--run", "run")
+    assert done.err.index("hyperparameters ") < done.err.index("fitting gmm")
+
+
+@pytest.mark.parametrize(("model", "repeats"), [("pca", 0), ("kde", 0), ("gmm", 1), ("kmeans", 1)])
+def test_models_of_one_pass_have_no_settings_of_several(model: str, repeats: int, cli) -> None:
+    assert ("--steps" in cli("fit", model, "--help").out) == repeats
