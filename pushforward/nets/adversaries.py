@@ -24,6 +24,7 @@ from pushforward.core.argument_names import setting
 from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.registry import Value
 from pushforward.core.scaling import ScalingKind
+from pushforward.nets.convolutional import check_image
 from pushforward.nets.critics import Entry, planes
 from pushforward.nets.dcgan import ConvolutionalGenerator, convolutional_head, convolutional_trunk
 from pushforward.nets.infogan import InformedGenerator, informed_trunk
@@ -39,9 +40,6 @@ from pushforward.nets.mlp import (
 from pushforward.nets.residual import ResidualGenerator, residual_trunk
 
 __all__ = ["Adversaries", "Dense", "DeepConvolutional", "Informed", "Residual", "Toy"]
-
-SHORTEST = 8
-"""Sides of images that the convolutions can halve once and keep a map of 4."""
 
 
 class Adversaries(Value, family="adversaries"):
@@ -149,16 +147,7 @@ class Images(Adversaries):
 
     def check(self, event: Sequence[int]) -> None:
         """Require images of at least 8x8."""
-        if len(event) != 3 or min(event[1:]) < SHORTEST:
-            got = (
-                f"{event[1]}x{event[2]}"
-                if len(event) == 3
-                else f"{'x'.join(map(str, event)) or 'one'} numbers"
-            )
-            raise InvalidValue(
-                f"{self.name} networks take images of at least {SHORTEST}x{SHORTEST}, got {got};"
-                " use GAN, whose default networks take any shape"
-            )
+        check_image(event, self.name, "GAN, whose default networks take any shape")
 
 
 @dataclass(frozen=True)

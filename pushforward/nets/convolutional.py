@@ -58,8 +58,18 @@ have few channels.
 Size = tuple[int, int]
 
 
-def check_image(event: Sequence[int]) -> tuple[int, int, int]:
-    """(channels, height, width) of an image event."""
+def check_image(
+    event: Sequence[int], kind: str = "conv", instead: str = ""
+) -> tuple[int, int, int]:
+    """(channels, height, width) of an image event.
+
+    Args:
+        kind: the name of the networks, for the error.
+        instead: what to use for other events; 'mlp' networks by default.
+
+    Raises:
+        InvalidValue: For images that are too small, or other events.
+    """
     if len(event) != 3 or min(event[1:]) < SHORTEST:
         got = (
             f"{event[1]}x{event[2]}"
@@ -67,8 +77,8 @@ def check_image(event: Sequence[int]) -> tuple[int, int, int]:
             else f"{'x'.join(map(str, event)) or 'one'} numbers"
         )
         raise InvalidValue(
-            f"conv networks take images of at least {SHORTEST}x{SHORTEST}, got {got}; use"
-            f" {setting('network', 'mlp')}"
+            f"{kind} networks take images of at least {SHORTEST}x{SHORTEST}, got {got}; use"
+            f" {instead or setting('network', 'mlp')}"
         )
     channels, height, width = event
     return channels, height, width

@@ -81,13 +81,13 @@ class Divergence(Value, family="divergence"):
     def conjugate(self, t: Tensor) -> Tensor:
         """f*(t); +∞ where it is infinite."""
 
-    @abstractmethod
     def activation(self, v: Tensor) -> Tensor:
-        """T = g(v), increasing."""
+        """T = g(v), increasing; by default v, for a T of any size."""
+        return v
 
-    @abstractmethod
     def composed(self, v: Tensor) -> Tensor:
-        """f*(g(v)), simplified."""
+        """f*(g(v)), simplified where it can be."""
+        return self.conjugate(self.activation(v))
 
     @abstractmethod
     def best(self, log_ratio: Tensor) -> Tensor:
@@ -113,10 +113,6 @@ class KL(Divergence, name="kl"):
     def conjugate(self, t: Tensor) -> Tensor:
         """e^(t-1)."""
         return (t - 1).exp()
-
-    def activation(self, v: Tensor) -> Tensor:
-        """v."""
-        return v
 
     def composed(self, v: Tensor) -> Tensor:
         """e^(v-1)."""
@@ -178,14 +174,6 @@ class Pearson(Divergence, name="pearson"):
     def conjugate(self, t: Tensor) -> Tensor:
         """t²/4 + t for t ≥ -2, else -1: u cannot be negative."""
         return (1 + t / 2).relu().square() - 1
-
-    def activation(self, v: Tensor) -> Tensor:
-        """v."""
-        return v
-
-    def composed(self, v: Tensor) -> Tensor:
-        """The conjugate itself."""
-        return self.conjugate(v)
 
     def best(self, log_ratio: Tensor) -> Tensor:
         """2(r-1)."""
@@ -277,14 +265,6 @@ class Jeffrey(Divergence, name="jeffrey"):
         """1/W + W + t - 2 with W = W(e^(1-t))."""
         y = log_lambert(1 - t)
         return (-y).expm1() - y
-
-    def activation(self, v: Tensor) -> Tensor:
-        """v."""
-        return v
-
-    def composed(self, v: Tensor) -> Tensor:
-        """The conjugate itself."""
-        return self.conjugate(v)
 
     def best(self, log_ratio: Tensor) -> Tensor:
         """ln r + 1 - 1/r."""

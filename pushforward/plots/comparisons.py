@@ -20,6 +20,7 @@ from pushforward.plots.style import (
     TITLE,
     add_colour_bar,
     add_legend,
+    add_shared_legend,
     heat_colours,
     new_page,
     style_axes,
@@ -178,16 +179,7 @@ def compare_errors(
         ax.grid(True, which="major", color="#e6e6e6", linewidth=0.7, zorder=0)
         style_axes(ax, head, x, y if place == 0 else "")
     first = np.atleast_1d(axes).ravel()[0]
-    handles, labels = first.get_legend_handles_labels()
-    figure.legend(
-        handles,
-        labels,
-        loc="outside lower center",
-        ncols=len(labels),
-        fontsize=SMALL + 0.5,
-        frameon=False,
-        labelcolor=INK,
-    )
+    add_shared_legend(figure, first, labelcolor=INK)
     return set_title(figure, title)
 
 

@@ -23,7 +23,16 @@ from pushforward.data import image_grid
 from pushforward.plots.comparisons import set_title
 from pushforward.plots.latent import sheet
 from pushforward.plots.matplotlib_types import Axes, Figure
-from pushforward.plots.style import COLOURS, INK, SMALL, TEXT, mpl, new_page, style_axes, to_numbers
+from pushforward.plots.style import (
+    COLOURS,
+    INK,
+    TEXT,
+    add_shared_legend,
+    mpl,
+    new_page,
+    style_axes,
+    to_numbers,
+)
 
 __all__ = [
     "strip",
@@ -144,17 +153,10 @@ def film(
 
 def _with_legend(figure: Figure, ax: Axes) -> Figure:
     """Add one legend, below, for the lines and dots of all panels."""
-    handles, words = ax.get_legend_handles_labels()
-    if handles:
+    _, words = ax.get_legend_handles_labels()
+    if words:
         columns = min(len(words), max(1, int(figure.get_figwidth() // LEGEND)))
-        legend = figure.legend(
-            handles,
-            words,
-            loc="outside lower center",
-            ncols=columns,
-            fontsize=SMALL + 0.5,
-            frameon=False,
-        )
+        legend = add_shared_legend(figure, ax, ncols=columns)
         for handle in legend.legend_handles:
             if handle is not None and hasattr(handle, "set_sizes"):
                 handle.set_sizes([18.0])

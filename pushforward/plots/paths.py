@@ -10,7 +10,15 @@ import numpy as np
 from pushforward.core.errors import InvalidValue
 from pushforward.plots.comparisons import set_title
 from pushforward.plots.matplotlib_types import Axes, Figure
-from pushforward.plots.style import COLOURS, INK, SMALL, TEXT, new_page, style_axes, to_numbers
+from pushforward.plots.style import (
+    COLOURS,
+    INK,
+    TEXT,
+    add_shared_legend,
+    new_page,
+    style_axes,
+    to_numbers,
+)
 
 __all__ = ["paths_in_plane"]
 
@@ -60,15 +68,7 @@ def paths_in_plane(
         ax.set_title(
             name + (f"\n{under}" if under else ""), fontsize=TEXT - 0.5, color=INK, loc="left"
         )
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(
-        handles,
-        labels,
-        loc="outside lower center",
-        ncols=len(labels),
-        fontsize=SMALL + 0.5,
-        frameon=False,
-    )
+    add_shared_legend(figure, axes[0])
     return set_title(figure, title)
 
 

@@ -39,6 +39,7 @@ __all__ = [
     "diverging_colours",
     "name_points",
     "add_legend",
+    "add_shared_legend",
     "to_numbers",
     "write_figure",
     "mpl",
@@ -143,6 +144,13 @@ def add_legend(ax: Axes, **options: Any) -> Legend:
         fancybox=False,
         **options,
     )
+
+
+def add_shared_legend(figure: Figure, ax: Axes, **options: Any) -> Legend:
+    """Add one legend below all panels, for the lines and dots of one of them; return it."""
+    handles, labels = ax.get_legend_handles_labels()
+    settings = {"loc": "outside lower center", "ncols": len(labels), "fontsize": SMALL + 0.5}
+    return figure.legend(handles, labels, frameon=False, **{**settings, **options})
 
 
 def add_colour_bar(

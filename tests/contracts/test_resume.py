@@ -197,14 +197,6 @@ class _StopAfter:
         monkeypatch.setattr(Loop, "_play_step", counted)
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder in memory, where syncing costs nothing."""
-    place = tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
-    yield Path(place)
-    shutil.rmtree(place)
-
-
 @pytest.fixture(scope="module")
 def whole() -> Iterator[dict[str, Path]]:
     """The uninterrupted run of every recipe, on one thread as in the children."""

@@ -12,7 +12,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,15 +32,12 @@ FULL: dict[str, Any] = {**SHORT, "ema": 0.8, "accumulate": 2, "clip": 0.5, "augm
 """Everything that has a state or a shape of its own: an average, pieces, clipping."""
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder in memory, where syncing costs nothing."""
-    place = tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield Path(place)
+    yield
     torch.set_num_threads(threads)
-    shutil.rmtree(place)
 
 
 class _After:

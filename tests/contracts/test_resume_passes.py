@@ -7,13 +7,11 @@ passes, those of one pass in its middle, and during the scan before it.
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -75,14 +73,6 @@ class Streamed(Subset):
 def source(name: str, streamed: bool = False) -> Any:
     given = pf.read(rows(name))
     return Streamed(given, torch.arange(1003)) if streamed else given
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder in memory, where syncing costs nothing."""
-    place = tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
-    yield Path(place)
-    shutil.rmtree(place)
 
 
 def fitted(name: str, *, streamed: bool = False, **more: Any) -> Any:

@@ -23,7 +23,7 @@ from pushforward.core.registry import Value, read
 from pushforward.core.scaling import Scaling
 from pushforward.core.space import Column, Space
 from pushforward.densities import KERNELS, KernelSums
-from pushforward.densities.latents import Posterior, Prior
+from pushforward.densities.latents import Posterior, Prior, PriorInputs
 from pushforward.densities.likelihoods import Likelihood
 from pushforward.densities.normals import Normal, kl_divergence, kl_per_dimension
 from pushforward.metrics.feature_spaces import pca, raw, scaled
@@ -288,9 +288,10 @@ def test_posteriors(name: str, rows: int, latent: int) -> None:
 def test_priors(name: str, rows: int) -> None:
     value = read(Prior, name)
     tensors = value.initial_parameters(2, (3,))
-    distribution = value.distribution(
-        rows, 2, tensors, lambda u: Normal(u[:, :2], u[:, 1:]), torch.zeros(())
+    inputs = PriorInputs(
+        rows, 2, tensors, lambda u: Normal(u[:, :2], u[:, 1:]), like=torch.zeros(())
     )
+    distribution = value.distribution(inputs)
     check_distribution(distribution, torch.zeros(rows, 2))
 
 

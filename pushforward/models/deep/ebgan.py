@@ -25,7 +25,6 @@ from pushforward.core.phase import Batch, Phase, Step, Terms, adam
 from pushforward.core.random import Rng, generator
 from pushforward.core.registry import read, register
 from pushforward.core.space import Space
-from pushforward.fitting.trainer import Trainer
 from pushforward.models.deep.gan import RECENT, RECORDED
 from pushforward.models.deep.vital_signs import adversarial_vitals, gradient_norm, symptoms
 from pushforward.models.parts.adversary import Adversary, Rows
@@ -118,14 +117,6 @@ class EBGAN(CodeModel):
         )
         self.critic = AutoencodingCritic(SingleHead(encoder), SingleHead(decoder))
         self.recent = Memory(RECENT, event, self.conditions.shape if self.conditions else None)
-
-    def default_fitter(self) -> Trainer:
-        """100 epochs, sampling from an average of the weights."""
-        return Trainer(epochs=100, ema=0.999)
-
-    def least_rows(self, space: Space) -> int:
-        """Two, so that samples can differ."""
-        return 2
 
     # ------------------------------------------------------------------------------------- learning
 

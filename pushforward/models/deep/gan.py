@@ -26,7 +26,6 @@ from pushforward.core.random import Rng, generator
 from pushforward.core.registry import read, register
 from pushforward.core.space import Space
 from pushforward.fitting.augment import Augment
-from pushforward.fitting.trainer import Trainer
 from pushforward.models.deep.hack import ConditioningMode
 from pushforward.models.deep.hacks import Hack, read_hacks
 from pushforward.models.deep.vital_signs import adversarial_vitals, gradient_norm, symptoms
@@ -277,14 +276,6 @@ class GAN(CodeModel):
         return u
 
     # ------------------------------------------------------------------------------------- learning
-
-    def default_fitter(self) -> Trainer:
-        """100 epochs, sampling from an average of the weights."""
-        return Trainer(epochs=100, ema=0.999)
-
-    def least_rows(self, space: Space) -> int:
-        """Two, so that samples can differ."""
-        return 2
 
     def phases(self) -> list[Phase]:
         """The critic first, then the generator; with single_step both at the same parameters."""

@@ -17,6 +17,7 @@ from pushforward.core.random import Rng, generator, integers
 from pushforward.core.samplers import Sampler
 from pushforward.core.space import Space
 from pushforward.densities.normals import Normal
+from pushforward.fitting.trainer import Trainer
 from pushforward.objectives.distances import energy_distance
 
 __all__ = ["CodeModel"]
@@ -33,6 +34,14 @@ class CodeModel(Learner):
 
     latent: int
     generator: nn.Module
+
+    def default_fitter(self) -> Trainer:
+        """100 epochs, sampling from an average of the weights."""
+        return Trainer(epochs=100, ema=0.999)
+
+    def least_rows(self, space: Space) -> int:
+        """Two, so that samples can differ."""
+        return 2
 
     @property
     def code_width(self) -> int:

@@ -15,6 +15,7 @@ from PIL import Image, ImageCms, features
 import pushforward as pf
 from pushforward.core.errors import BadSource, DataWarning
 from pushforward.data import read
+from tests.png_chunks import chunk
 
 AVIF = "avif" in features.get_supported()
 """Whether this Pillow reads AVIF: releases before 11.3 do not know the name."""
@@ -33,15 +34,6 @@ def reads_own_tiff(mode):
 
 
 TIFF_OF_YCBCR = reads_own_tiff("YCbCr")
-
-
-def chunk(kind, content):
-    return (
-        struct.pack(">I", len(content))
-        + kind
-        + content
-        + struct.pack(">I", zlib.crc32(kind + content))
-    )
 
 
 def png(path, row, width, depth, colour, transparent=None):

@@ -11,6 +11,7 @@ from PIL import Image
 
 from pushforward.core.errors import BadSource, InvalidValue
 from pushforward.data import read
+from tests.png_chunks import chunk
 
 
 def by_channels(array):
@@ -128,15 +129,6 @@ def test_unreadable_and_truncated_images_are_named(image, tmp_path):
 
 def bomb(path, width, height):
     """A PNG whose header claims a size that its bytes do not hold."""
-
-    def chunk(kind, content):
-        return (
-            struct.pack(">I", len(content))
-            + kind
-            + content
-            + struct.pack(">I", zlib.crc32(kind + content))
-        )
-
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     path.write_bytes(
         b"\x89PNG\r\n\x1a\n"

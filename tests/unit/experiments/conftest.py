@@ -12,6 +12,7 @@ from PIL import Image
 import pushforward as pf
 from pushforward.cli.main import main
 from pushforward.experiments import OpenedRun, open_run
+from pushforward.experiments.view import View
 
 SMALL = {"hidden": (8,)}
 BUDGET = {"steps": 4, "batch": 16}
@@ -71,3 +72,18 @@ def command(
         return out
 
     return run
+
+
+@pytest.fixture
+def check_written(command: Callable[..., str], tmp_path: Path) -> Callable[..., None]:
+    """Fails if a figure, or the table beside it, is not the one that a command line writes."""
+
+    def check(view: View, *line: object) -> None:
+        image, table = view.write(tmp_path / "python.png")
+        command(*line, "--out", "command.png")
+        assert image.read_bytes() == (tmp_path / "command.png").read_bytes()
+        written = tmp_path / "command.csv"
+        assert written.exists() is (table is not None)
+        assert table is None or table.read_text() == written.read_text()
+
+    return check

@@ -43,18 +43,13 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
 @pytest.mark.parametrize(("name", "arguments", "flags"), CASES)
 def test_the_command_writes_what_python_gets(
     opened: Callable[[str], OpenedRun],
-    command: Callable[..., str],
-    tmp_path: Path,
+    check_written: Callable[..., None],
     name: str,
     arguments: dict[str, Any],
     flags: list[str],
 ) -> None:
     run = opened(name)
-    image, table = latent_view(run, **arguments).write(tmp_path / "python.png")
-    assert table is not None
-    command("latent", run.folder, *flags, "--out", "command.png")
-    assert table.read_text() == (tmp_path / "command.csv").read_text()
-    assert image.read_bytes() == (tmp_path / "command.png").read_bytes()
+    check_written(latent_view(run, **arguments), "latent", run.folder, *flags)
 
 
 def test_rows_may_be_in_memory(opened: Callable[[str], OpenedRun], place: Path) -> None:

@@ -33,16 +33,13 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
 @pytest.mark.parametrize(("name", "arguments", "flags"), CASES)
 def test_the_command_writes_what_python_gets(
     opened: Callable[[str], OpenedRun],
-    command: Callable[..., str],
-    tmp_path: Path,
+    check_written: Callable[..., None],
     name: str,
     arguments: dict[str, Any],
     flags: list[str],
 ) -> None:
-    image, table = model_view(opened(name), **arguments).write(tmp_path / "python.png")
-    assert table is None
-    command("plot", opened(name).folder, *flags, "--out", "command.png")
-    assert image.read_bytes() == (tmp_path / "command.png").read_bytes()
+    run = opened(name)
+    check_written(model_view(run, **arguments), "plot", run.folder, *flags)
 
 
 @pytest.mark.parametrize(
