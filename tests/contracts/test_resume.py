@@ -562,16 +562,16 @@ SPENT: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     (
         {"steps": 9},
         {"steps": 4},
-        r"is at step 9, already past 4 steps; pass steps='\+4' \(--steps \+4\)",
+        r"is at step 9, already past 4 steps; pass steps='\+4' to go on for 4 more",
     ),
-    ({"epochs": 3}, {"epochs": 1}, r"past 1 epochs; pass epochs='\+1' \(--epochs \+1\)"),
+    ({"epochs": 3}, {"epochs": 1}, r"past 1 epochs; pass epochs='\+1' to go on"),
     ({"samples": 360}, {"samples": 80}, r"past 80 samples; pass samples='\+80'"),
     (
         {"epochs": 3},
         {"steps": 4},
-        r"past 4 steps; pass steps=13 \(--steps 13\) to go on for 4 more",
+        r"past 4 steps; pass steps=13 to go on for 4 more",
     ),
-    ({"steps": 9}, {"epochs": 0.5}, r"past 0.5 epochs; pass epochs=3.5 \(--epochs 3.5\)"),
+    ({"steps": 9}, {"epochs": 0.5}, r"past 0.5 epochs; pass epochs=3.5 to go on"),
     ({"steps": 9}, {"minutes": 1e-9}, r"past 1e-09 minutes; pass minutes="),
 ]
 

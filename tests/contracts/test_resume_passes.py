@@ -217,7 +217,8 @@ def test_a_budget_that_is_spent_already_is_refused_and_nothing_is_changed(
     fitted(name, run=folder / "run", steps=4)
     before = {p: p.read_bytes() for p in (folder / "run").rglob("*") if p.is_file()}
     with pytest.raises(
-        pf.InvalidValue, match=r"is at step 4, already past 3 steps; pass steps=7 \(--steps \+3\)"
+        pf.InvalidValue,
+        match=r"is at step 4, already past 3 steps; pass steps=7 to go on for 3 more",
     ):
         fitted(name, resume=folder / "run", steps=3)
     assert {p: p.read_bytes() for p in (folder / "run").rglob("*") if p.is_file()} == before
@@ -229,15 +230,23 @@ def test_a_budget_that_is_spent_already_is_refused_and_nothing_is_changed(
         (
             "vae rows.npy --hidden 4 --batch 100 --steps 9",
             "--steps 4",
-            "already past 4 steps; pass steps='+4' (--steps +4)",
+            "already past 4 steps; pass --steps +4 to go on for 4 more",
         ),
-        ("vae rows.npy --hidden 4 --batch 100 --epochs 2", "--epochs 1", "(--epochs +1)"),
+        (
+            "vae rows.npy --hidden 4 --batch 100 --epochs 2",
+            "--epochs 1",
+            "; pass --epochs +1 to go",
+        ),
         (
             "vae rows.npy --hidden 4 --batch 100 --epochs 2",
             "--samples 300",
             "already past 300 samples",
         ),
-        ("gmm rows.npy --components 3 --steps 4 --tolerance 0", "--steps 3", "(--steps +3)"),
+        (
+            "gmm rows.npy --components 3 --steps 4 --tolerance 0",
+            "--steps 3",
+            "; pass --steps 7 to go",
+        ),
     ],
 )
 def test_the_command_line_refuses_a_spent_budget_in_one_line(
