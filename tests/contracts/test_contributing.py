@@ -103,4 +103,5 @@ def test_the_layers_it_shows_are_those_that_are_checked() -> None:
     assert shown is not None
     rooms = re.findall(r"\w+", shown.group(1))
     layers = (ROOT / "pyproject.toml").read_text().split("layers = [")[1].split("]")[0]
-    assert [r for r in re.findall(r"\w+", layers) if r != "studio"] == rooms
+    others = ("__main__", "studio")  # a module above all rooms, and a room that is not there yet
+    assert [r for r in re.findall(r"\w+", layers) if r not in others] == rooms
