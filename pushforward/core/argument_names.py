@@ -17,7 +17,16 @@ from contextvars import ContextVar
 
 from pushforward.core.errors import quote, shorten
 
-__all__ = ["argument", "arguments_named", "as_text", "flag", "flags", "keyword", "setting"]
+__all__ = [
+    "argument",
+    "arguments_named",
+    "as_text",
+    "flag",
+    "flags",
+    "keyword",
+    "naming_read",
+    "setting",
+]
 
 Naming = Callable[[str, str], str]
 """(the argument's name in Python, a value or "") -> how a message writes it."""
@@ -26,6 +35,11 @@ Naming = Callable[[str, str], str]
 def keyword(name: str, value: str = "") -> str:
     """As Python writes it: `data=FILE`, or `data` without a value."""
     return f"{name}={value}" if value else name
+
+
+def of_read(name: str, value: str = "") -> str:
+    """As Python writes it where data are read before they are passed on."""
+    return f"pf.read(…, {name}={value})" if value else f"{name} of pf.read"
 
 
 def flag(name: str, value: str = "") -> str:
@@ -75,7 +89,7 @@ def setting(name: str, value: object) -> str:
         ('--download', "--penalties 'r1(gamma=2.0)'")
     """
     naming = _NAMING.get()
-    if naming is keyword:
+    if naming in (keyword, of_read):
         return naming(name, quote(value))
     if isinstance(value, bool):
         return naming(name if value else f"no_{name}", "")
@@ -89,6 +103,15 @@ def as_text(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return ",".join(as_text(part) for part in value)
     return "none" if value is None else str(value)
+
+
+@contextmanager
+def naming_read() -> Iterator[None]:
+    """Within: messages of Python say that arguments are those of `read`, as `fit` has none of them;
+    elsewhere arguments are the same whatever reads.
+    """
+    with arguments_named(of_read if _NAMING.get() is keyword else _NAMING.get()):
+        yield
 
 
 @contextmanager

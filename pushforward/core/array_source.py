@@ -15,13 +15,13 @@ from pushforward.core.numbers import to_floating
 from pushforward.core.phase import Batch
 from pushforward.core.provenance import Provenance
 from pushforward.core.rows import as_rows, check_conditions, check_weights, is_mapped
-from pushforward.core.source import take_rows
+from pushforward.core.source import Described, take_rows
 from pushforward.core.space import Space, as_array
 
 __all__ = ["Arrays"]
 
 
-class Arrays:
+class Arrays(Described):
     """Rows held in memory or in a memory map.
 
     Args:

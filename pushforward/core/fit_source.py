@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
+from pushforward.core.argument_names import naming_read
 from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import BadSource
 from pushforward.core.reader import read_for_fit
@@ -36,5 +37,6 @@ def as_source(
                 "labels were requested with y=True, but the data have none; pass the labels as y"
             )
         return without_labels(x) if y is False or (y is None and has_unrequested_labels(x)) else x
-    source: Source = read_for_fit(x, y, weights)
+    with naming_read():
+        source: Source = read_for_fit(x, y, weights)
     return source

@@ -9,8 +9,8 @@ which returns sources too.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from typing import Protocol, runtime_checkable
+from collections.abc import Iterator, Sized
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from pushforward.core.phase import Batch
 from pushforward.core.space import Space
 
 __all__ = [
+    "Described",
     "Source",
     "Sequential",
     "iterate_blocks",
@@ -55,6 +56,19 @@ class Source(Protocol):
     def take(self, rows: Tensor) -> Batch:
         """The given rows (int64), in that order, in the user's units."""
         ...
+
+
+class Described:
+    """A source that says in its repr what it holds."""
+
+    def __repr__(self) -> str:
+        source: Any = self
+        name = getattr(source, "name", "")
+        count = f"{len(source):,} rows of " if isinstance(source, Sized) else ""
+        space, under = source.space, source.condition_space
+        given = "" if under is None else f", with conditions: {under}"
+        label = f"{name!r}, " if name else ""
+        return f"{type(self).__name__}({label}{count}{space}{given})"
 
 
 def iterate_blocks(source: Source, size: int = 8192) -> Iterator[Batch]:

@@ -12,13 +12,13 @@ from torch import Tensor
 from pushforward.core.array_source import Arrays
 from pushforward.core.phase import Batch
 from pushforward.core.provenance import Provenance, find_provenance
-from pushforward.core.source import Sequential, Source
+from pushforward.core.source import Described, Sequential, Source
 from pushforward.core.space import Space
 
 __all__ = ["View", "Subset", "has_unrequested_labels", "without_labels", "with_space"]
 
 
-class View:
+class View(Described):
     """Rows of another source; a view delegates whatever it does not change.
 
     Args:

@@ -18,7 +18,7 @@ from pushforward.core.array_source import Arrays
 from pushforward.core.errors import BadSource, InvalidKind, InvalidValue, ShapeMismatch, quote
 from pushforward.core.numbers import require_whole, to_floating
 from pushforward.core.phase import Batch
-from pushforward.core.source import take_rows
+from pushforward.core.source import Described, take_rows
 from pushforward.core.space import Space
 
 __all__ = ["Cursor", "Stream"]
@@ -31,7 +31,7 @@ HEAD_ROWS = 512
 """Rows kept from the start of a stream, for repeated inspection during training."""
 
 
-class Stream:
+class Stream(Described):
     """A source that is read in order.
 
     Args:

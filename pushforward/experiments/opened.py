@@ -64,7 +64,7 @@ class Parts:
     held_out: Source | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class OpenedRun:
     """A run folder: its model, and its manifest if there is one.
 
@@ -77,6 +77,9 @@ class OpenedRun:
     folder: Path
     model: Any
     manifest: Manifest | None = None
+
+    def __repr__(self) -> str:
+        return f"OpenedRun({str(self.folder)!r}: {self.model!r})"
 
     @property
     def name(self) -> str:

@@ -24,7 +24,7 @@ from pushforward.core.array_source import Arrays
 from pushforward.core.data_types import Conditioning
 from pushforward.core.errors import BadSource, InvalidValue
 from pushforward.core.phase import Batch
-from pushforward.core.source import Source
+from pushforward.core.source import Described, Source
 from pushforward.core.space import Space
 from pushforward.data.files import announce, listed, printable
 from pushforward.data.formats.image_lists import IMAGES, ImageFile, Listing, list_images
@@ -179,7 +179,7 @@ def _one_size(good: Sequence[tuple[ImageFile, Header]]) -> tuple[int, int]:
     return h.height, h.width
 
 
-class Images:
+class Images(Described):
     """Images decoded when their rows are taken, for folders larger than memory."""
 
     resident = False

@@ -21,7 +21,7 @@ from pushforward.core.data_types import Indexed, MapStyle
 from pushforward.core.errors import BadSource, InvalidKind, ShapeMismatch
 from pushforward.core.numbers import to_numeric
 from pushforward.core.phase import Batch
-from pushforward.core.source import Source, space_rows
+from pushforward.core.source import Described, Source, space_rows
 from pushforward.data.formats.registry import register_reader
 from pushforward.data.options import Options
 from pushforward.data.sources.arrays import X_KEYS, Y_KEYS, as_images, from_array, labels_of
@@ -121,7 +121,7 @@ def is_map_style(dataset: object) -> TypeGuard[MapStyle]:
     )
 
 
-class MapDataset:
+class MapDataset(Described):
     """A map-style dataset too large for memory:
     items are computed when taken, ranges from 256 of them.
     """

@@ -74,6 +74,9 @@ def test_an_error_of_a_model_is_in_the_words_of_its_reader(
         pushforward.VAE().fit(pushforward.read(table, categorical=["k"]), steps=1)
     with pytest.raises(pushforward.BadSource, match=r"declare it with categorical=\['k'\], or"):
         pushforward.read(table)
+    advice = r"declare it with pf.read\(…, categorical=\['k'\]\), or leave it out with pf.read\(…, "
+    with pytest.raises(pushforward.BadSource, match=advice):
+        pushforward.PCA().fit(table)
     run = ["--run", str(tmp_path / "run")]
     assert main(["fit", "vae", str(table), "--categorical", "k", *run]) == 2
     assert "use --likelihood columns, or drop" in capsys.readouterr().err

@@ -224,3 +224,16 @@ def test_arrays_of_a_glob_are_alike(shards: Any, other: Any) -> None:
     np.save(place / "c.npy", other)
     with pytest.raises(PushforwardError, match=r"c\.npy"):
         read(str(place / "*.npy"))
+
+
+def test_a_source_says_what_it_holds(tmp_path: Path) -> None:
+    assert repr(read("ring:50")) == "Arrays('ring', 50 rows of points in 2 dimensions)"
+    (tmp_path / "t.csv").write_text("x,k\n1,2\n3,4\n5,6\n")
+    source = read(tmp_path / "t.csv", label="k")
+    held = "rows of points in 1 dimension (x), with conditions: label of 3 categories)"
+    assert repr(source) == f"Arrays('t.csv', 3 {held}"
+    train, _ = pf.split(source, held_out=1)
+    assert repr(train) == f"Subset('t.csv train', 2 {held}"
+    stream = read(lambda: iter(np.zeros((4, 3))), stream=True)
+    assert "points in 3 dimensions" in repr(stream)
+    assert len(repr(stream)) < 80

@@ -86,3 +86,9 @@ def test_errors_name_arguments_as_the_caller_knows_them(
             sample(opened("pca"), 0)
         with pytest.raises(pf.InvalidValue, match="pass y with one of: a, b"):
             sample(opened("faces"))
+
+
+def test_an_open_run_is_its_folder_and_its_model(opened: Callable[[str], OpenedRun]) -> None:
+    run = opened("gmm")
+    assert repr(run) == f"OpenedRun({str(run.folder)!r}: {run.model!r})"
+    assert "manifest" not in repr(run).lower()
