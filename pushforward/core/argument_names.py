@@ -11,7 +11,7 @@ name of somebody else names arguments as that person knows them:
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -32,6 +32,10 @@ Naming = Callable[[str, str], str]
 """(the argument's name in Python, a value or "") -> how a message writes it."""
 
 
+SINGULAR = {"optimizers": "optimizer"}
+"""Arguments that are a mapping in Python, and a flag for each entry on the command line."""
+
+
 def keyword(name: str, value: str = "") -> str:
     """As Python writes it: `data=FILE`, or `data` without a value."""
     return f"{name}={value}" if value else name
@@ -45,6 +49,7 @@ def of_read(name: str, value: str = "") -> str:
 def flag(name: str, value: str = "") -> str:
     """As a command writes it: `--data FILE`, or `--data` without a value."""
     dashes = "-" if name == "n" else "--"
+    name = SINGULAR.get(name, name)
     return f"{dashes}{name.replace('_', '-')} {value}".rstrip()
 
 
@@ -102,6 +107,8 @@ def as_text(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
         return ",".join(as_text(part) for part in value)
+    if isinstance(value, Mapping):
+        return ",".join(f"{key}={as_text(part)}" for key, part in value.items())
     return "none" if value is None else str(value)
 
 

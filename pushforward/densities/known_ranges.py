@@ -79,5 +79,6 @@ def require_range(likelihood: str, space: Space) -> None:
 def _range_message(likelihood: str, what: str) -> str:
     return (
         f"likelihood {likelihood!r} needs data with a known range, but {what}; scale the data"
-        " into 0..1, pass images (n, channels, height, width), or use likelihood='gaussian'"
+        " into 0..1, pass images (n, channels, height, width), or use"
+        f" {setting('likelihood', 'gaussian')}"
     )

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
+from pushforward.core.argument_names import setting
 from pushforward.core.errors import Diverged
 from pushforward.core.phase import Terms
 
@@ -167,6 +168,6 @@ def _iterate_tensors(output: object) -> Iterator[Tensor]:
 def advise(phases: Sequence[str]) -> str:
     """Advice for a fit that diverged."""
     return (
-        f"try a lower rate (optimizers={{{phases[0]!r}: 'adam(rate=1e-4)'}}), clip=1.0, or"
-        " on_divergence='rollback'"
+        f"try a lower rate ({setting('optimizers', {phases[0]: 'adam(rate=1e-4)'})}),"
+        f" {setting('clip', 1.0)}, or {setting('on_divergence', 'rollback')}"
     )

@@ -109,7 +109,7 @@ class KernelPasses(Model):
                 "the likeliest bandwidth is at an end of the range, "
                 f"{self.choice.factor:.3g} times the rule's"
             )
-            advice = "remove repeated or rounded rows, or bandwidth='scott'"
+            advice = f"remove repeated or rounded rows, or {setting('bandwidth', 'scott')}"
             symptoms.append(Symptom("bandwidth at the edge", text, advice))
         if self.fitted_space().kind == "points" and d > max(MANY_COLUMNS, MORE_THAN_ROWS * n):
             text = f"{n} rows of {d} columns: is the table transposed?"

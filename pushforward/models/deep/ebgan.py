@@ -18,6 +18,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from pushforward.core.argument_names import setting
 from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.fitter import Symptom
@@ -179,11 +180,11 @@ class EBGAN(CodeModel):
         """Symptoms: collapse, an overfitting critic, energies of the data above the margin."""
         cures = {
             "collapse": (
-                f"pull_away={2 * self.pull_away or 0.1:g}, another margin, or a lower rate for the"
-                " generator (optimizers={'generator': 'adam(rate=2e-4)'})"
+                f"{setting('pull_away', 2 * self.pull_away or 0.1)}, another margin, or a lower"
+                f" rate for the generator ({setting('optimizers', {'generator': 'adam(rate=2e-4)'})})"
             ),
             "the critic overfits": (
-                "more data, augment=['flip', 'crop(padding=2)'], or a smaller code"
+                f"more data, {setting('augment', ['flip', 'crop(padding=2)'])}, or a smaller code"
             ),
         }
         results = [replace(s, advice=cures[s.name]) for s in symptoms(vitals) if s.name in cures]

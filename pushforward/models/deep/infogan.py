@@ -313,9 +313,9 @@ class InfoGAN(GAN):
 
     def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
         """The symptoms of a GAN, with adapted advice, and categories not recovered from samples."""
-        remedy = f"weight={2 * self.weight:g}, a larger network, or fewer categories"
+        remedy = f"{setting('weight', 2 * self.weight)}, a larger network, or fewer categories"
         results = [
-            replace(s, advice=COLLAPSE) if s.name == "collapse" else s
+            replace(s, advice=_advise_on_collapse()) if s.name == "collapse" else s
             for s in super().symptoms(vitals)
         ]
         share = vitals.get("information_share", 1.0)
@@ -385,7 +385,8 @@ class InfoGAN(GAN):
         )
 
 
-COLLAPSE = (
-    "penalties=['r1(gamma=10)'], game='relativistic', or a lower rate for the generator"
-    " (optimizers={'generator': 'adam(rate=2e-4)'})"
-)
+def _advise_on_collapse() -> str:
+    return (
+        f"{setting('penalties', ['r1(gamma=10)'])}, {setting('game', 'relativistic')}, or a lower"
+        f" rate for the generator ({setting('optimizers', {'generator': 'adam(rate=2e-4)'})})"
+    )

@@ -268,7 +268,7 @@ class VAE(RecognisedModel):
         if active == 0:
             remedy = (
                 "lower the likelihood's sigma, the learning rate, or warm the rate term up:"
-                " objective='elbo(warm_up=0.2)'"
+                f" {setting('objective', 'elbo(warm_up=0.2)')}"
             )
             return [
                 Symptom(

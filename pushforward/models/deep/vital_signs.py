@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
+from pushforward.core.argument_names import setting
 from pushforward.core.fitter import Symptom
 from pushforward.core.phase import Batch
 from pushforward.models.parts.adversary import Adversary
@@ -142,9 +143,9 @@ def symptoms(vitals: Mapping[str, float]) -> list[Symptom]:
     results = []
     if vitals["accuracy"] > WON:
         remedy = (
-            "penalties=['r1(gamma=10)'], a lower rate for the critic than for the generator"
-            " (optimizers={'critic': 'adam(rate=5e-5, beta1=0.5)'}), or noise on its inputs"
-            " (hacks=['input_noise'])"
+            f"{setting('penalties', ['r1(gamma=10)'])}, a lower rate for the critic than for the"
+            f" generator ({setting('optimizers', {'critic': 'adam(rate=5e-5, beta1=0.5)'})}), or"
+            f" noise on its inputs ({setting('hacks', ['input_noise'])})"
         )
         results.append(
             Symptom(
@@ -153,8 +154,9 @@ def symptoms(vitals: Mapping[str, float]) -> list[Symptom]:
         )
     if vitals["diversity"] < UNIFORM:
         remedy = (
-            "penalties=['r1(gamma=10)'], packing=2, game='relativistic', a lower rate for the"
-            " generator (two time scales), or old samples for the critic (hacks=['replay'])"
+            f"{setting('penalties', ['r1(gamma=10)'])}, {setting('packing', 2)},"
+            f" {setting('game', 'relativistic')}, a lower rate for the generator (two time scales),"
+            f" or old samples for the critic ({setting('hacks', ['replay'])})"
         )
         results.append(
             Symptom(
@@ -165,8 +167,8 @@ def symptoms(vitals: Mapping[str, float]) -> list[Symptom]:
         )
     if vitals["overfitting"] > OVERFITTED:
         remedy = (
-            "more data, augment=['flip', 'crop(padding=2)'], penalties=['r1(gamma=10)'], or a"
-            " smaller critic"
+            f"more data, {setting('augment', ['flip', 'crop(padding=2)'])},"
+            f" {setting('penalties', ['r1(gamma=10)'])}, or a smaller critic"
         )
         text = (
             f"{vitals['overfitting']:.0%} of its margin over samples is specific to rows it has"
@@ -175,7 +177,8 @@ def symptoms(vitals: Mapping[str, float]) -> list[Symptom]:
         results.append(Symptom("the critic overfits", text, remedy))
     if vitals["slope"] < SATURATED and vitals["accuracy"] > 0.9:
         remedy = (
-            "game='non_saturating' (or hacks=['modified_loss']), or a lower rate for the critic"
+            f"{setting('game', 'non_saturating')} (or {setting('hacks', ['modified_loss'])}), or a"
+            " lower rate for the critic"
         )
         results.append(
             Symptom(

@@ -33,6 +33,8 @@ def test_python_and_commands_write_arguments_their_own_way() -> None:
         assert argument("rows", "[0, 1]") == "rows=[0, 1]"
         with arguments_named(flag):
             assert setting("latent", 2) == "--latent 2"
+            rates = {"critic": "adam(rate=1e-4)"}
+            assert setting("optimizers", rates) == "--optimizer 'critic=adam(rate=1e-4)'"
             assert (
                 setting("hacks", ["input_noise(sigma=0.1)"]) == "--hacks 'input_noise(sigma=0.1)'"
             )
