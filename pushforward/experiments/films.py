@@ -85,7 +85,8 @@ def run_film(
     x, space, title = _observations(run, [frame.tensors["x"] for frame in recorded])
     headings = [f"{time} observations seen" for time in times]
     if space.kind == "images":
-        strip = films.image_strip(x, space, times, indices, columns=codes, title=title)
+        names = _condition_names(run, recorded[-1].tensors.get("y"))
+        strip = films.image_strip(x, space, times, indices, columns=codes, names=names, title=title)
         return RunFilm(
             strip,
             lambda: films.image_film(x, space, headings),
@@ -117,6 +118,18 @@ def _observations(run: OpenedRun, x: list[Tensor]) -> tuple[list[Tensor], Space,
     if space.kind == "images" and x[0].dtype == torch.uint8:
         space = replace(space, low=0.0, high=255.0)
     return x, space, title
+
+
+def _condition_names(run: OpenedRun, y: Tensor | None) -> list[str] | None:
+    """The condition of each sample in words; None without conditions, or in films that do not have
+    them.
+    """
+    space = run.model.condition_space
+    if y is None or space is None:
+        return None
+    if space.is_label:
+        return [space.columns[0].categories[int(code)] for code in y]
+    return [f"{float(value):.3g}" for value in y]
 
 
 def _columns(space: Space, axes: Sequence[str | int] | None) -> tuple[int, int]:

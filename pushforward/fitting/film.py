@@ -154,9 +154,20 @@ def read_frames(folder: str | Path) -> list[Frame]:
     return [Frame(int(path.stem), read_tensors(path)[0]) for path in files]
 
 
-def look_at_samples(n: int, y: ArrayOrTensor | None, space: Space, seed: int) -> Look:
-    """A look at n samples with the same codes and noise each time; images as levels 0..255."""
+def look_at_samples(
+    n: int, y: ArrayOrTensor | None, space: Space, seed: int, codes: Tensor | None = None
+) -> Look:
+    """A look at n samples with the same codes and noise each time; images as levels 0..255.
+
+    Args:
+        n: number of samples.
+        y: their conditions, as `sample` takes them.
+        space: of the samples.
+        seed: of the codes and the noise.
+        codes: the conditions as numbers, which are stored with each frame if they are one each.
+    """
     require_positive(film=n)
+    told = {} if codes is None or codes.ndim > 1 else {"y": codes}
 
     def look(model: Learner) -> Mapping[str, Tensor]:
         if not isinstance(model, Samples):
@@ -165,7 +176,7 @@ def look_at_samples(n: int, y: ArrayOrTensor | None, space: Space, seed: int) ->
             )
         using = "mean" if isinstance(model, HasBound) else None
         x = model.sample(n, y=y, rng=derive(seed, "film"), using=using)
-        return {"x": _as_bytes(x, space) if space.kind != "points" else x.to(torch.float32)}
+        return {"x": _as_bytes(x, space) if space.kind != "points" else x.to(torch.float32), **told}
 
     return look
 
@@ -215,5 +226,5 @@ def _film_of_samples(count: int, training: Source, seed: int, run: Path | None) 
     n = count if rows.y is None else len(rows.y)
     space = training.condition_space
     y = rows.y if space is None else space.as_given(rows.y)
-    look = look_at_samples(n, y, training.space, seed)
+    look = look_at_samples(n, y, training.space, seed, rows.y)
     return Film(look, folder=None if run is None else film_folder(run))

@@ -282,11 +282,23 @@ def image_strip(
     chosen: Sequence[int],
     *,
     columns: int = 12,
+    names: Sequence[str] | None = None,
     title: str = "",
 ) -> Figure:
-    """Images (n, channels, height, width) of chosen frames: a row per time, a column per code."""
+    """Images (n, channels, height, width) of chosen frames: a row per time, a column per code,
+    under the `names` of which are its condition.
+    """
     rows = torch.stack([x[i][:columns] for i in chosen])
-    return sheet(rows, space, down=[times[i] for i in chosen], title=title)
+    across = None if names is None else names[:columns]
+    labels = "condition" if names else "", ""
+    return sheet(
+        rows,
+        space,
+        across=across,
+        down=[times[i] for i in chosen],
+        names=labels,
+        title=title,
+    )
 
 
 def image_film(

@@ -178,10 +178,11 @@ class EBGAN(CodeModel):
 
     def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
         """Symptoms: collapse, an overfitting critic, energies of the data above the margin."""
+        slower = setting("optimizers", {"generator": "adam(rate=2e-4)"})
         cures = {
             "collapse": (
                 f"{setting('pull_away', 2 * self.pull_away or 0.1)}, another margin, or a lower"
-                f" rate for the generator ({setting('optimizers', {'generator': 'adam(rate=2e-4)'})})"
+                f" rate for the generator ({slower})"
             ),
             "the critic overfits": (
                 f"more data, {setting('augment', ['flip', 'crop(padding=2)'])}, or a smaller code"

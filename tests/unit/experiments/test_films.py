@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import pushforward as pf
-from pushforward.experiments import OpenedRun
+from pushforward.experiments import OpenedRun, open_run
 from pushforward.experiments.films import run_film
 
 
@@ -55,3 +56,19 @@ def test_what_cannot_be_filmed_is_said(opened: Callable[[str], OpenedRun]) -> No
         run_film(opened("pca"))
     with pytest.raises(pf.InvalidValue, match="seconds must be above 0"):
         run_film(opened("gan"), seconds=0)
+
+
+@pytest.mark.parametrize("conditional", [True, False])
+def test_the_strip_of_a_conditional_model_names_the_conditions(
+    conditional: bool, tmp_path: Path
+) -> None:
+    rows = pf.read("digits")
+    model = pf.GAN(latent=1, hidden=(4,))
+    fitter = {"steps": 1, "film": 4, "batch": 8}
+    pf.Experiment(model, "digits", y=conditional or None, fitter=fitter, held_out=0).run(
+        tmp_path / "run"
+    )
+    (ax,) = run_film(open_run(tmp_path / "run"), frames=2, codes=3).strip.axes
+    names = [str(int(code)) for code in rows.take(torch.arange(3)).y]
+    assert [t.get_text() for t in ax.get_xticklabels()] == (names if conditional else [])
+    assert ax.get_xlabel() == ("condition" if conditional else "")
