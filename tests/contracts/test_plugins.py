@@ -153,7 +153,7 @@ def test_a_model_of_ones_own_is_like_those_of_the_package(place: Path) -> None:
     (entry,) = (
         row for row in map(json.loads, models.out.splitlines()) if row["model"] == "short-vae"
     )
-    assert entry["summary"] == "A VAE whose codes are one number wide."
+    assert entry["summary"] == "A VAE whose codes are one number wide"
     assert "--width" in flags.out
     assert "how wide a code is" in flags.out
     for done in (fitted, resumed, measured, sampled):
