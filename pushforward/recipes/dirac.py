@@ -28,6 +28,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pushforward.core.fitter import Symptom
 from pushforward.core.phase import Batch, Step, Terms
 from pushforward.core.records import Bound, Record
 from pushforward.experiments import fit_model
@@ -142,6 +143,10 @@ class DiracGAN(GAN):
     def now(self) -> tuple[float, float]:
         """(θ, ψ)."""
         return float(self.generator.value.detach()), float(self.critic.value.detach())  # type: ignore[operator]
+
+    def symptoms(self, vitals: Mapping[str, float]) -> list[Symptom]:
+        """None: without noise on its one sample, samples have no spread, whatever the game does."""
+        return []
 
     def critic_loss(self, batch: Batch, step: Step) -> Terms:
         """The game's loss, after recording (θ, ψ)."""

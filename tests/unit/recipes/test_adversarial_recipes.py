@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from itertools import pairwise
 from pathlib import Path
 
@@ -111,6 +112,12 @@ def test_at_once_the_modulus_grows_by_the_exact_factor(name: str) -> None:
     record = dirac.measured(case, dirac.play(case, steps=30), 0)
     assert record.details["off"] < 1e-12
     assert record.value > 1
+
+
+def test_a_generator_of_one_sample_is_not_warned_of_its_spread() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        dirac.play(dirac.CASES["Wasserstein"], steps=250)
 
 
 @pytest.mark.parametrize("name", [n for n, case in dirac.CASES.items() if case.growth is not None])
