@@ -59,9 +59,9 @@ def compare(
         rows: at most this many rows of each.
         json: one record a line, as JSON.
     """
-    from pushforward.cli.records import samples_table
     from pushforward.experiments.compare import Comparison, by_feature_space
     from pushforward.experiments.compare import compare as measure
+    from pushforward.experiments.record_tables import samples_table
 
     voice = Voice(quiet, json)
     reading = {"categorical": list(categorical), "drop": list(drop), "size": size}

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +10,7 @@ from typing import Any
 
 from pushforward.cli import arguments
 from pushforward.cli.console import Voice, print_table, stderr
+from pushforward.core.installation import program_name
 
 __all__ = ["demo"]
 
@@ -85,7 +83,7 @@ def _follow(voice: Voice, experiment: Any) -> Iterator[Any]:
 
 def _what_next(voice: Voice, run: Path) -> None:
     """Three commands that work when pasted here, with the path of this installation."""
-    program = _program()
+    program = program_name()
     where = shlex.quote(str(run))
     voice.say("\nNext:")
     for line in (
@@ -94,12 +92,3 @@ def _what_next(voice: Voice, run: Path) -> None:
         f"{program} resume {where} --epochs +100",
     ):
         stderr().print(f"  {line}", markup=False) if not voice.quiet else None
-
-
-def _program() -> str:
-    """How this program is called from here."""
-    beside = Path(sys.executable).parent / "pushforward"
-    if not beside.exists() or shutil.which("pushforward") == str(beside):
-        return "pushforward"
-    relative = os.path.relpath(beside)
-    return shlex.quote(relative if len(relative) < len(str(beside)) else str(beside))

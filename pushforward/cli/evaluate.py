@@ -62,9 +62,9 @@ def evaluate(
         json: one record a line, as JSON.
     """
     from pushforward.cli.progress import Counted
-    from pushforward.cli.records import bounds_table, samples_table
     from pushforward.experiments.evaluation import evaluate_runs
     from pushforward.experiments.measure import Annealing
+    from pushforward.experiments.record_tables import bounds_table, samples_table
 
     voice = Voice(quiet, json)
     with arguments_named(flags(**NAMES)):

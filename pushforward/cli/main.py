@@ -17,7 +17,6 @@ from typing import Annotated, Any
 from cyclopts import App, CycloptsError, Parameter
 
 from pushforward.cli.help import HelpFormatter
-from pushforward.cli.streams import encodable
 from pushforward.cli.usage import explain_usage
 from pushforward.core.argument_names import arguments_named, flag
 from pushforward.core.errors import (
@@ -28,6 +27,7 @@ from pushforward.core.errors import (
     suggest,
 )  # fmt: skip
 from pushforward.core.memory_errors import explain_memory_error
+from pushforward.core.text_streams import encodable
 
 __all__ = ["COMMANDS", "application", "main"]
 

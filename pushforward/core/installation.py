@@ -5,13 +5,22 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shlex
 import shutil
+import sys
 from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
 
 from pushforward.core.argument_names import setting
 from pushforward.core.install_line import install_line
 
-__all__ = ["describe_data_folder", "list_devices", "list_extras", "list_versions"]
+__all__ = [
+    "describe_data_folder",
+    "list_devices",
+    "list_extras",
+    "list_versions",
+    "program_name",
+]
 
 NOT_FOR_USERS = ("dev", "bench")
 """Extras for those who work on the package."""
@@ -74,6 +83,15 @@ def describe_data_folder() -> dict[str, str]:
         fetching = setting("download", True)
         return {"PUSHFORWARD_DATA": f"not set; mnist and cifar10 need it, or {fetching}"}
     return {"PUSHFORWARD_DATA": root if os.path.isdir(root) else f"{root} (does not exist)"}
+
+
+def program_name() -> str:
+    """How this program is called from here, to be pasted into a shell."""
+    beside = Path(sys.executable).parent / "pushforward"
+    if not beside.exists() or shutil.which("pushforward") == str(beside):
+        return "pushforward"
+    relative = os.path.relpath(beside)
+    return shlex.quote(relative if len(relative) < len(str(beside)) else str(beside))
 
 
 def _version(package: str) -> str:

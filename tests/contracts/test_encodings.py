@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pushforward.cli.main import COMMANDS, main
-from pushforward.cli.streams import encodable
+from pushforward.core.text_streams import encodable
 
 SMALL = ["--latent", "2", "--hidden", "8", "--batch", "16", "--steps", "3"]
 ENCODINGS = ("cp1252", "ascii")

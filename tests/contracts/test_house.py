@@ -173,3 +173,9 @@ def test_constants_have_a_reason_beside_them(path: Path) -> None:
 )
 def test_a_constant_without_a_reason_would_be_found(text: str, names: list[str]) -> None:
     assert list(constants_without_reason(text)) == names
+
+
+def test_the_command_line_only_parses_and_prints() -> None:
+    """What grows beyond this belongs to the library."""
+    files = (ROOT / "pushforward" / "cli").glob("*.py")
+    assert sum(len(file.read_text().splitlines()) for file in files) <= 2500

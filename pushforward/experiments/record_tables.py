@@ -1,4 +1,4 @@
-"""Records as tables."""
+"""Records as tables for a terminal or a notebook."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 
 from pushforward.core.records import Record, require_comparable
-from pushforward.experiments import OpenedRun
+from pushforward.experiments.opened import OpenedRun
 from pushforward.experiments.sample import Rows
 from pushforward.metrics.reconstruction import STANDARDISED
 
