@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -63,7 +62,7 @@ pushforward: generative models behind one set of verbs
 
 
 def application(words: Sequence[str] = ()) -> App:
-    """The commands; those of `fit`, which are the models, only if the first word is fit."""
+    """The command that the first word names, or all; those of `fit` are the models."""
     app = App(
         name="pushforward",
         help="Generative models behind one set of verbs: fit, sample, encode, measure.",
@@ -79,16 +78,14 @@ def application(words: Sequence[str] = ()) -> App:
     app.default(_welcome)
     listed = not words or words[0].startswith("-")
     for place, name in enumerate(COMMANDS):
-        if name != "fit":
-            command = f"pushforward.cli.{name}:{name}"  # imported when it is called, or listed
-            if listed:
-                command = getattr(import_module(f"pushforward.cli.{name}"), name)
-            app.command(command, name=name, sort_key=place)
-        else:
+        if name == "fit" and (listed or name == words[0]):
             fit = import_module("pushforward.cli.fit")
             models = fit.application(words[1:]) if words[:1] == ["fit"] else fit.stub()
             models.sort_key = place
             app.command(models)
+        elif listed or name == words[0]:
+            command = getattr(import_module(f"pushforward.cli.{name}"), name)
+            app.command(command, name=name, sort_key=place, usage=_usage(name, command))
     return app
 
 
@@ -108,6 +105,13 @@ def _welcome(
         debug: show tracebacks (or set PUSHFORWARD_DEBUG=1); may follow any command.
     """
     sys.stdout.write(WELCOME)
+
+
+def _usage(name: str, command: Callable[..., Any]) -> str:
+    """The line of usage: cyclopts would put all arguments together once more to find it."""
+    code = command.__code__
+    positional = [word.upper() for word in code.co_varnames[: code.co_posonlyargcount]]
+    return " ".join(["Usage: pushforward", name, "[OPTIONS]", *positional])
 
 
 def _version() -> str:
@@ -225,6 +229,8 @@ def _explain(error: Exception, debug: bool) -> int:
 
 def _keep_traceback(error: Exception) -> str:
     """Keep the traceback in a file, and say where."""
+    import tempfile
+
     try:
         with tempfile.NamedTemporaryFile(
             "w", prefix="pushforward-", suffix=".traceback", delete=False

@@ -12,7 +12,6 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
-from importlib.metadata import entry_points
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -110,6 +109,8 @@ def load_plugins() -> None:
     if _loaded:
         return
     _loaded = True
+    from importlib.metadata import entry_points  # a tenth of the time that help takes
+
     for point in entry_points(group=GROUP):
         try:
             point.load()

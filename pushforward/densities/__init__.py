@@ -1,17 +1,16 @@
 """Kernels, bandwidths, kernel sums and distributions: the numerics of densities, on tensors."""
 
-from pushforward.densities.choose import KernelSums, log_density
-from pushforward.densities.fourier_sums import FourierState
-from pushforward.densities.frequency_grid import FrequencyGrid
-from pushforward.densities.kernels import KERNELS, Kernel
-from pushforward.densities.scales import Scale
+from __future__ import annotations
 
-__all__ = [
-    "KERNELS",
-    "FourierState",
-    "FrequencyGrid",
-    "Kernel",
-    "KernelSums",
-    "Scale",
-    "log_density",
-]
+from pushforward.core.lazy import lazy
+
+__all__, __getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "choose": ["KernelSums", "log_density"],
+        "fourier_sums": ["FourierState"],
+        "frequency_grid": ["FrequencyGrid"],
+        "kernels": ["KERNELS", "Kernel"],
+        "scales": ["Scale"],
+    },
+)

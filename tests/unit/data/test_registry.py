@@ -4,6 +4,7 @@ used by read, fit and the command line alike.
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import subprocess
 import sys
@@ -199,7 +200,7 @@ def test_installed_packages_offer_readers(
     ]
     monkeypatch.setattr(plugins, "_loaded", False)
     monkeypatch.setattr(
-        plugins, "entry_points", lambda group: points if group == plugins.GROUP else []
+        importlib.metadata, "entry_points", lambda group: points if group == plugins.GROUP else []
     )
     with pytest.warns(UserWarning, match="plugin no_such_module_at_all cannot be loaded"):
         assert len(pf.read(spectra)) == 12
