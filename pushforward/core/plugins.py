@@ -8,6 +8,7 @@ are listed.
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 import traceback
 import warnings
@@ -91,7 +92,10 @@ def is_users(registered: object) -> bool:
 
 
 def imported_line(error: BaseException) -> str:
-    """Where imported code raised an error or led to it, as 'mine.py, line 12'; '' if it did not."""
+    """Where imported code raised an error or led to it, as 'mine.py, line 12'; '' if it did not.
+
+    Calls that do not fit a function of the file, before any of its lines ran, name the function.
+    """
     places = [Path(str(sys.modules[n].__file__)) for n in _imported if n in sys.modules]
     places += [Path(name) for name in _imported if name.endswith(".py")]
     folders = {place.parent for place in places if place.name == "__init__.py"}
@@ -100,7 +104,22 @@ def imported_line(error: BaseException) -> str:
         path = Path(frame.filename)
         if path in places or not folders.isdisjoint(path.parents):
             where = f"{printable(path)}, line {frame.lineno}"
-    return where
+    return where or _named_in(error)
+
+
+def _named_in(error: BaseException) -> str:
+    """The imported file that defines what an error's message begins with, as in "'Flow' object has
+    no attribute 'width'" or "Flow.log_prob() missing 1 required positional argument: 'y'".
+    """
+    name = re.match(r"'?(\w+)", str(error))
+    if name is None or not isinstance(error, (AttributeError, TypeError)):
+        return ""
+    for module in list(sys.modules.values()):
+        place = str(getattr(module, "__file__", None))
+        defined = getattr(vars(module).get(name[1]), "__module__", None) == module.__name__
+        if defined and (place in _imported or module.__name__ in _imported):
+            return f"{printable(place)}, {name[1]}"
+    return ""
 
 
 def load_plugins() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from pushforward.core.errors import InvalidKind
 from pushforward.core.registry import Value, model_name
 from pushforward.core.scalars import PlainSettings
 from pushforward.core.space import Space
@@ -22,7 +23,14 @@ class Stored(nn.Module, metaclass=PlainSettings):
 
     def hyperparameters(self) -> dict[str, Any]:
         """The arguments of `__init__` with their current values."""
-        names = [n for n in inspect.signature(type(self).__init__).parameters if n != "self"]
+        kind = type(self)
+        names = [n for n in inspect.signature(kind.__init__).parameters if n != "self"]
+        absent = [n for n in names if not hasattr(self, n)]
+        if absent:
+            raise InvalidKind(
+                f"{kind.__name__} cannot be stored: its argument {absent[0]} is not kept; set"
+                f" self.{absent[0]} in __init__, or define hyperparameters()"
+            )
         return {n: getattr(self, n) for n in names}
 
     def tensors(self) -> dict[str, Tensor]:

@@ -172,7 +172,7 @@ def by_feature_space(measured: Sequence[Sequence[Record]]) -> dict[str, list[lis
 
 
 def _feature_space(record: Record) -> str:
-    return str(record.details.get("feature_space", record.details["features"]))
+    return str(record.details.get("feature_space", record.details.get("features", "")))
 
 
 @dataclass(frozen=True)

@@ -237,6 +237,8 @@ HIDDEN = (
 """Fields of fitters that a run, a command or Python alone decides."""
 REPEATED = ("steps", "tolerance")
 """Fields of fitters that mean nothing where one pass is all."""
+NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+"""Kinds of parameters that have a flag."""
 TEXTS: dict[str, dict[str, Any]] = {
     "optimizers": {
         "name": "optimizer", "many": True, "repeats": True, "default": (), "kinds": (str,),
@@ -343,6 +345,13 @@ def settings_of(cls: Any) -> list[Setting]:
     """
     settings = model_settings(cls)
     names = {setting.name for setting in settings}
+    parameters = inspect.signature(cls).parameters.values()
+    bare = [p.name for p in parameters if p.default is p.empty and p.kind in NAMED]
+    if bare:
+        raise InvalidKind(
+            f"every argument of {cls.__name__} needs a default, so that it can be fitted without"
+            f" flags; {bare[0]} has none"
+        )
     model = cls()
     fitting = fitter_settings(model.default_fitter())
     if isinstance(model, OnePass) and not isinstance(model, Iterative):

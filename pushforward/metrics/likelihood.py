@@ -30,7 +30,7 @@ from torch import Tensor
 
 from pushforward.core.capabilities import HasBound, HasDensity, HasMean, LatentModel
 from pushforward.core.data_types import Conditioning, Observations
-from pushforward.core.errors import InvalidKind, require_positive
+from pushforward.core.errors import InvalidKind, ShapeMismatch, require_positive
 from pushforward.core.events import Listener
 from pushforward.core.random import Rng, generator
 from pushforward.core.records import Record
@@ -55,6 +55,12 @@ def log_prob(model: object, x: Observations, y: Conditioning = None, *, data: st
         raise InvalidKind(f"{type(model).__name__} has no exact density; use elbo or iwae")
     with torch.no_grad():
         values = model.log_prob(x) if y is None else model.log_prob(x, y)
+    if not isinstance(values, Tensor) or values.ndim != 1:
+        kind = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+        raise ShapeMismatch(
+            f"log_prob of {type(model).__name__} must give one number for each row, (n,); got"
+            f" {kind}"
+        )
     return Record.of(
         "log_prob", values, unit="nats", measure=density_unit(model), bound="exact", data=data
     )

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from pushforward.core.argument_names import argument
 from pushforward.core.data_types import Observations
-from pushforward.core.errors import InvalidValue, suggest
+from pushforward.core.errors import InvalidKind, InvalidValue, suggest
 from pushforward.core.plugins import is_users, load_plugins
 from pushforward.core.random import Rng
 from pushforward.core.records import Record
@@ -140,7 +140,13 @@ def scores(
                     **shared,
                     **({"names": columns} if name == "ks" else {}),
                 )
-        records += [result] if isinstance(result, Record) else result
+        several = [result] if isinstance(result, Record) else result
+        if not isinstance(several, list) or not all(isinstance(r, Record) for r in several):
+            raise InvalidKind(
+                f"the metric {name!r} must give a Record or a list of them, got"
+                f" {type(result).__name__}"
+            )
+        records += several
     return records
 
 

@@ -216,6 +216,78 @@ def test_an_error_in_ones_own_file_is_not_called_a_defect_of_the_package(place: 
     assert len(failed.err.strip().splitlines()) == 1
 
 
+FAULTY = """
+import torch
+import pushforward as pf
+from pushforward.core.records import Record
+
+
+class Flat(pf.VAE):
+    def log_prob(self, x, y=None):
+        return torch.zeros(len(x), 2)
+
+
+@pf.register("no-default")
+class NoDefault(Flat):
+    def __init__(self, rate):
+        super().__init__()
+        self.rate = rate
+
+
+@pf.register("not-kept")
+class NotKept(Flat):
+    def __init__(self, hidden: tuple[int, ...] = (4,), width: int = 3):
+        super().__init__(hidden=hidden)
+
+
+@pf.register("two-numbers")
+class TwoNumbers(Flat):
+    def __init__(self, hidden: tuple[int, ...] = (4,)):
+        super().__init__(hidden=hidden)
+
+
+@pf.register("needs-y")
+class NeedsY(TwoNumbers):
+    def log_prob(self, x, y):
+        return torch.zeros(len(x))
+
+
+@pf.register_metric("a-number")
+def a_number(real, generated, *, features, rng=0, data=""):
+    return 0.5
+
+
+@pf.register_metric("no-features")
+def no_features(real, generated):
+    return Record("r", 0.5, 0.0, "", "", "exact", "", 1, {})
+
+
+@pf.register_metric("bare")
+def bare(real, generated, *, features, rng=0, data=""):
+    return Record("bare", 0.5, 0.0, "", "", "exact", data, len(generated), {})
+"""
+
+
+def test_what_does_not_fit_in_ones_own_file_is_said_in_one_line(place: Path) -> None:
+    (place / "mine.py").write_text(FAULTY)
+    budget = "x.npy --epochs 1 -q"
+    lines = {
+        f"fit no-default {budget}": "every argument of NoDefault needs a default",
+        f"fit not-kept {budget}": "its argument width is not kept; set self.width",
+        f"fit two-numbers {budget}": "must give one number for each row, (n,); got (",
+        f"fit needs-y {budget}": "mine.py, NeedsY: TypeError: NeedsY.log_prob() missing 1",
+        "compare x.npy x.npy --metrics a-number": "'a-number' must give a Record or a list of them",
+        "compare x.npy x.npy --metrics no-features": "mine.py, no_features: TypeError:",
+    }
+    for done, message in zip(run(place, *lines), lines.values()):
+        assert done.code == 2, done.err
+        assert message in done.err
+        assert len([x for x in done.err.splitlines() if x.startswith("error: ")]) == 1
+    (compared,) = run(place, "compare x.npy x.npy --metrics bare --json -q")
+    assert compared.code == 0, compared.err
+    assert json.loads(compared.out)["value"] == 0.5
+
+
 def test_a_metric_and_a_feature_space_of_ones_own_compare(place: Path) -> None:
     np.save(place / "y.npy", np.random.default_rng(1).normal(size=(60, 3)) + 1)
     command = "compare x.npy y.npy --metrics mean-gap --features first --json -q"
