@@ -24,8 +24,8 @@ def density(
 ) -> None:
     """Write the log-density (nats, in the data's units) of every row, or a bound, and its rank.
 
-    Rank 1 is the least likely. Rows with missing values have the density of their other values,
-    and no rank.
+    Rank 1 is the least likely. Where the model takes missing values, rows with some have the
+    density of their other values, and no rank.
 
     Args:
         out: .csv, .tsv or .json; stdout if not given.

@@ -59,7 +59,7 @@ def import_code(name: str) -> ModuleType:
         return module
     except PushforwardError:
         raise
-    except Exception as error:  # foreign code may raise anything
+    except (Exception, SystemExit) as error:  # foreign code may raise anything
         if is_out_of_memory(error):
             raise
         raise InvalidValue(

@@ -224,6 +224,11 @@ def register(name: str) -> Callable[[M], M]:
                 f"a model named {name!r} is already registered ({_models[name].__qualname__});"
                 " choose another name"
             )
+        home = catalogue.get(name, (cls.__module__, ""))[0]
+        if home != cls.__module__:
+            raise InvalidValue(
+                f"{name!r} is the name of a model of this package; choose another name"
+            )
         _models[name] = cls
         return cls
 

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from pushforward.core.data_types import Conditioning
-from pushforward.core.errors import InvalidValue
+from pushforward.core.errors import InvalidValue, ShapeMismatch
 from pushforward.core.numbers import require_whole, to_numeric, view_as_tensor
 from pushforward.core.random import Rng
 from pushforward.core.registry import read
@@ -91,7 +91,13 @@ def wrap_sample(sample: Callable[..., Tensor]) -> Callable[..., Tensor]:
         sampler = _find_sampler(self, using)
         draw = method if sampler is None else _sample_with(sampler)
         if count > 0 or (isinstance(y, Sized) and len(y) == 0):
-            return draw(self, count, y=y, rng=rng)
+            samples = draw(self, count, y=y, rng=rng)
+            if not isinstance(samples, Tensor) or len(samples) != count:
+                got = tuple(samples.shape) if isinstance(samples, Tensor) else type(samples)
+                raise ShapeMismatch(
+                    f"sample of {type(self).__name__} must give {count} rows, got {got}"
+                )
+            return samples
         return draw(self, 1, y=y, rng=0)[:0]  # not every distribution can sample 0 rows
 
     return copy_signature(sample, checked, inspect.signature(checked))

@@ -106,6 +106,7 @@ class Setting:
         """
         if self.repeats and isinstance(value, (list, tuple)):
             value = [part for item in value for part in _split(item)]
+            value = [] if self.many and value == ["none"] else value
         if not self.many:
             return self._scalar(value, where)
         if isinstance(value, str):

@@ -103,6 +103,15 @@ class RunFolder:
             return None
         self._fingerprint = source
         state = self._checkpoints.newest() if self._settings.resumed else None
+        if (
+            self._settings.resumed
+            and state is None
+            and (self._folder / "model.safetensors").is_file()
+        ):
+            raise BadRun(
+                f"{self._folder} holds a trained model but no state to resume from (its folder"
+                " state is gone); restore it, or start a new run from its weights (start=…)"
+            )
         if state is not None:
             with self.checking_state():
                 check_state(state, {key: value.shape for key, value in model.state_dict().items()})

@@ -252,6 +252,12 @@ class NeedsY(TwoNumbers):
         return torch.zeros(len(x))
 
 
+@pf.register("few")
+class Few(pf.VAE):
+    def sample(self, n, y=None, rng=None, using=None):
+        return super().sample(n, y=y, rng=rng, using=using)[:1]
+
+
 @pf.register_metric("a-number")
 def a_number(real, generated, *, features, rng=0, data=""):
     return 0.5
@@ -283,9 +289,32 @@ def test_what_does_not_fit_in_ones_own_file_is_said_in_one_line(place: Path) -> 
         assert done.code == 2, done.err
         assert message in done.err
         assert len([x for x in done.err.splitlines() if x.startswith("error: ")]) == 1
+    fitted, sampled = run(place, f"fit few {budget} --run few", "sample few -n 3")
+    assert fitted.code == 0, fitted.err
+    assert sampled.code == 2
+    assert "sample of Few must give 3 rows, got (1, 3)" in sampled.err
     (compared,) = run(place, "compare x.npy x.npy --metrics bare --json -q")
     assert compared.code == 0, compared.err
     assert json.loads(compared.out)["value"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import sys\nsys.exit(7)\n", "mine.py cannot be imported (SystemExit: 7)"),
+        (
+            "import pushforward as pf\n@pf.register('vae')\nclass Mine(pf.PCA): ...\n",
+            "'vae' is the name of a model of this package; choose another name",
+        ),
+    ],
+)
+def test_a_file_that_ends_the_program_or_takes_a_name_is_refused(
+    place: Path, text: str, message: str
+) -> None:
+    (place / "mine.py").write_text(text)
+    (refused,) = run(place, "models")
+    assert refused.code == 2
+    assert message in refused.err
 
 
 def test_a_metric_and_a_feature_space_of_ones_own_compare(place: Path) -> None:

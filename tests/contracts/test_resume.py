@@ -588,3 +588,17 @@ def test_a_budget_that_is_spent_already_is_refused_and_nothing_is_changed(
     assert {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()} == before
     # the same budget is no error: there is nothing left to do
     _vae().fit(x, by=pf.Trainer(resume=tmp_path / "run", **begun))
+
+
+def test_a_trained_run_without_its_state_is_not_begun_again(tmp_path: Path) -> None:
+    x = torch.randn(64, 2, generator=torch.Generator().manual_seed(0))
+    np.save(tmp_path / "x.npy", x.numpy())
+    model = pf.VAE(latent=1, hidden=(4,))
+    pf.Experiment(model, str(tmp_path / "x.npy"), fitter={"epochs": 2, "batch": 16}).run(
+        tmp_path / "run"
+    )
+    weights = (tmp_path / "run" / "model.safetensors").read_bytes()
+    shutil.rmtree(tmp_path / "run" / "state")
+    with pytest.raises(pf.BadRun, match="no state to resume from"):
+        pf.experiments.resume(tmp_path / "run", budget={"epochs": "+1"})
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == weights

@@ -203,3 +203,10 @@ def test_help_gives_one_default(name: str, cls: type) -> None:
     for setting in settings_of(cls):
         if setting.shown_default:
             assert "by default" not in setting.help, f"{name} --{setting.name}"
+
+
+def test_none_is_an_empty_list_of_augmentations() -> None:
+    settings = {setting.name: setting for setting in settings_of(pf.VAE)}
+    assert settings["augment"].read(["none"]) == []
+    assert settings["augment"].read("none") == []
+    assert settings["augment"].read(["flip", "crop(padding=2)"]) == ["flip", "crop(padding=2)"]
