@@ -113,18 +113,18 @@ def one_chain(
         return torch.autograd.grad(log_joint(z, beta).sum(), z)[0]
 
     z, log_weight = prior.rsample(rng=rng), 0.0
-    for now, then in pairwise(betas):
+    for previous, following in pairwise(betas):
         with torch.no_grad():
-            log_weight += (then - now) * float(model.likelihood(z).log_prob(u))
+            log_weight += (following - previous) * float(model.likelihood(z).log_prob(u))
         momentum = torch.randn(z.shape, generator=rng)
         with torch.no_grad():
-            before = log_joint(z, then) - 0.5 * momentum.square().sum()
-        new, p = z, momentum + 0.5 * step * slope(z, then)
+            before = log_joint(z, following) - 0.5 * momentum.square().sum()
+        new, p = z, momentum + 0.5 * step * slope(z, following)
         for i in range(leapfrogs):
             new = new + step * p
-            p = p + (0.5 if i == leapfrogs - 1 else 1.0) * step * slope(new, then)
+            p = p + (0.5 if i == leapfrogs - 1 else 1.0) * step * slope(new, following)
         with torch.no_grad():
-            after = log_joint(new, then) - 0.5 * p.square().sum()
+            after = log_joint(new, following) - 0.5 * p.square().sum()
         chance = math.exp(min(0.0, float(after - before)))
         z = new if float(torch.rand((), generator=rng)) < chance else z
         step *= math.exp(0.2 * (chance - 0.65))

@@ -65,6 +65,12 @@ class Value(metaclass=PlainSettings):
         if family is not None:
             cls.family, cls.members = family, {}
         if name is not None:
+            taken = cls.members.get(name)
+            ours = taken is not None and taken.__module__.partition(".")[0] == "pushforward"
+            if taken is not None and ours and taken.__module__ != cls.__module__:
+                raise InvalidValue(
+                    f"the {cls.family} {name!r} belongs to this package; choose another name"
+                )
             cls.name = name
             cls.members[name] = cls
 

@@ -37,6 +37,7 @@ import pushforward as pf
 from pushforward.cli.main import main
 from pushforward.core.errors import PushforwardError
 from pushforward.data import Report, report
+from tests.png_chunks import chunk
 
 SECONDS = 5
 LONGEST = 1000
@@ -181,15 +182,6 @@ def png_of(
         + extra
         + chunk(b"IDAT", zlib.compress(body))
         + chunk(b"IEND", b"")
-    )
-
-
-def chunk(kind: bytes, content: bytes) -> bytes:
-    return (
-        struct.pack(">I", len(content))
-        + kind
-        + content
-        + struct.pack(">I", zlib.crc32(kind + content))
     )
 
 

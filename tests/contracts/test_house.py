@@ -141,8 +141,8 @@ def holds_numbers(value: ast.expr | None) -> bool:
 def has_text_below(body: Sequence[ast.stmt], i: int) -> bool:
     """Whether a text follows an assignment at once, or those that follow it at once."""
     following = [*zip(body[i:], body[i + 1 :])]
-    for now, after in following:
-        if after.lineno != (now.end_lineno or 0) + 1:
+    for statement, after in following:
+        if after.lineno != (statement.end_lineno or 0) + 1:
             return False
         if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
             return isinstance(after.value.value, str)

@@ -306,6 +306,10 @@ def test_what_does_not_fit_in_ones_own_file_is_said_in_one_line(place: Path) -> 
             "import pushforward as pf\n@pf.register('vae')\nclass Mine(pf.PCA): ...\n",
             "'vae' is the name of a model of this package; choose another name",
         ),
+        (
+            "import pushforward as pf\nclass Mine(pf.adam, name='adam'): ...\n",
+            "the optimizer 'adam' belongs to this package; choose another name",
+        ),
     ],
 )
 def test_a_file_that_ends_the_program_or_takes_a_name_is_refused(
