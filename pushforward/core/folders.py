@@ -25,6 +25,7 @@ from typing import NoReturn
 from pushforward.core.argument_names import setting
 from pushforward.core.data_types import PathText
 from pushforward.core.errors import BadRun, InvalidValue, PushforwardError
+from pushforward.core.folder_lock import locked
 
 __all__ = [
     "ForeignFiles",
@@ -237,9 +238,36 @@ def create_run(path: PathText, *, overwrite: bool = False) -> Iterator[Path]:
 
     After an error, nothing has changed. An older run (with `overwrite`) is removed only at the end;
     a link to a folder stays a link. Warns with ForeignFiles of other files that are kept.
+
+    Raises:
+        BadRun: If another fit writes to it, or it cannot be written.
     """
     check_place(path, overwrite=overwrite)
     target = _resolve(path)
+    with locked(target) as lock:
+        part = _start_part(path, target)
+        try:
+            yield part
+            foreign = check_place(path, overwrite=overwrite)
+            lock.take(target if target.is_dir() else part, path)
+            if target.is_dir():
+                _replace(target, part)
+            else:
+                part.rename(target)
+            _warn_of_foreign(path, foreign)
+        except PushforwardError:
+            raise
+        except OSError as error:
+            raise BadRun(
+                f"cannot write the folder {path}: {error.strerror}; free some space or choose"
+                " another place"
+            ) from error
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def _start_part(path: PathText, target: Path) -> Path:
+    """An empty temporary folder for the run `target`, inside it if it exists."""
     there = target.is_dir()
     part = (
         target / f".run.{os.getpid()}.part"
@@ -255,31 +283,19 @@ def create_run(path: PathText, *, overwrite: bool = False) -> Iterator[Path]:
         raise BadRun(
             f"cannot create the folder {path}: {error.strerror}; choose a place you can write to"
         ) from error
-    try:
-        yield part
-        foreign = check_place(path, overwrite=overwrite)
-        if target.is_dir():
-            _replace(target, part)
-        else:
-            part.rename(target)
-        if foreign:
-            shown = ", ".join(foreign[:5]) + (
-                f" and {len(foreign) - 5} more" if len(foreign) > 5 else ""
-            )
-            warnings.warn(
-                f"{path} also contains {shown}, which do not belong to the run and were kept",
-                ForeignFiles,
-                stacklevel=4,
-            )
-    except PushforwardError:
-        raise
-    except OSError as error:
-        raise BadRun(
-            f"cannot write the folder {path}: {error.strerror}; free some space or choose another"
-            " place"
-        ) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    return part
+
+
+def _warn_of_foreign(path: PathText, foreign: list[str]) -> None:
+    if foreign:
+        shown = ", ".join(foreign[:5]) + (
+            f" and {len(foreign) - 5} more" if len(foreign) > 5 else ""
+        )
+        warnings.warn(
+            f"{path} also contains {shown}, which do not belong to the run and were kept",
+            ForeignFiles,
+            stacklevel=5,
+        )
 
 
 def is_card(path: Path) -> bool:

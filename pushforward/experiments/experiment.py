@@ -15,6 +15,7 @@ from pushforward.core.errors import BadRun, Interrupted
 from pushforward.core.events import CancelToken, Finished, Listener
 from pushforward.core.fit_source import as_source
 from pushforward.core.fitter import Fitter
+from pushforward.core.folder_lock import locked
 from pushforward.core.folders import check_place, create_run
 from pushforward.core.learner import Learner
 from pushforward.core.manifest import Manifest
@@ -259,7 +260,24 @@ def fit_into(
     overwrite: bool = False,
     bounds: int = 0,
 ) -> Outcome:
-    """Fit a model, measure it on the rows held out, and complete its run folder."""
+    """Fit a model, measure it on the rows held out, and complete its run folder.
+
+    Raises:
+        BadRun: If another fit writes to the folder.
+    """
+    with locked(folder) if first_process() else nullcontext():
+        return _fit_into(folder, model, parts, fitter, dequantise, overwrite, bounds)
+
+
+def _fit_into(
+    folder: Path,
+    model: Model,
+    parts: Parts,
+    fitter: Fitter,
+    dequantise: bool | None,
+    overwrite: bool,
+    bounds: int,
+) -> Outcome:
     began = time.monotonic()
     quiet = silence_fabric() if isinstance(model, Learner) else nullcontext()
     finished: Finished | None

@@ -66,6 +66,7 @@ def fit_by_gradients(settings: FitSettings, model: Learner, source: Source) -> F
         announcer = stack.enter_context(announce_to(observers))
         borrowed = stack.enter_context(BorrowedStreams(processes.device))
         folder = RunFolder(settings.folder, processes)
+        stack.enter_context(folder.locked())
         phases = _build(settings, model, training, processes, folder)
         feed = Feed(optimisation, model, training, held_out, processes)
         budget = Budget(

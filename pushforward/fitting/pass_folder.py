@@ -16,6 +16,7 @@ from typing import Any
 from pushforward.core.argument_names import setting
 from pushforward.core.errors import BadRun, PushforwardError
 from pushforward.core.events import CancelToken, Event
+from pushforward.core.folder_lock import locked
 from pushforward.core.folders import check_place, create_run, remove_leftovers
 from pushforward.core.manifest import Manifest
 from pushforward.core.model import Model
@@ -94,6 +95,8 @@ class PassFolder:
             if not self.kept:
                 yield []
                 return
+            if self._first:
+                stack.enter_context(locked(self._folder))
             if self._there:
                 self._find()
             elif self._first:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from pushforward.core.errors import BadRun, PushforwardError, is_out_of_memory
 from pushforward.core.events import Event
+from pushforward.core.folder_lock import locked
 from pushforward.core.folders import check_place, create_run, remove_leftovers
 from pushforward.core.learner import Learner
 from pushforward.core.manifest import Manifest
@@ -57,6 +58,25 @@ class RunFolder:
         self.kept = settings.path is not None
 
     # ------------------------------------------------------------------------------- before the fit
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Context manager: no other fit writes to the folder.
+
+        Raises:
+            BadRun: In every process, if another fit does.
+        """
+        with ExitStack() as stack:
+            refusal = None
+            if self.kept and self._processes.first:
+                try:
+                    stack.enter_context(locked(self._folder))
+                except BadRun as error:
+                    refusal = str(error)
+            refusal = self._processes.from_first(refusal)
+            if refusal is not None:
+                raise BadRun(refusal)
+            yield
 
     def refuse_others(self, model: Learner, training: Source) -> None:
         """Raise BadRun unless the run to resume has the same model class.

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -417,3 +418,49 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path, kind: str) -> None:
 
 def test_a_description_is_json_that_others_read_too(runs: Path) -> None:
     json.loads((runs / "vae/model.json").read_text())
+
+
+# ------------------------------------------------------------------------------------ two at a time
+
+ENDLESS = {
+    "vae": ["--latent", "2", "--hidden", "8", "--batch", "16", "--steps", "1_000_000"],
+    "gmm": ["--components", "2", "--tolerance", "0", "--steps", "1_000_000"],
+}
+
+
+@pytest.mark.parametrize("model", ENDLESS)
+def test_a_second_fit_into_a_folder_is_refused(
+    place: Path, model: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    fit = ["fit", model, "x.csv", *ENDLESS[model], "--run", "run", "--save-every", "0.1", "-q"]
+    first = subprocess.Popen([sys.executable, "-m", "pushforward", *fit])
+    try:
+        deadline = time.monotonic() + 120
+        while not list(place.glob("run/state/*.safetensors")):
+            assert first.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        before = [(place / "run" / name).read_bytes() for name in ("model.json", "run.json")]
+        for second in (
+            ["fit", "vae", "x.csv", *SMALL, "--run", "run", "--overwrite"],
+            ["fit", "pca", "x.csv", "--run", "run", "--overwrite", "-q"],
+            ["resume", "run", "-q"],
+        ):
+            assert main(second) == 2
+            assert capfd.readouterr().err == (
+                "error: another fit is writing to run; wait until it ends or stop it, or choose"
+                " another folder\n"
+            )
+        with pytest.raises(pf.BadRun, match="another fit"):
+            pf.VAE(latent=2).fit(X, run="run", overwrite=True, steps=2)
+        with pytest.raises(pf.BadRun, match="another fit"):
+            pf.PCA(1).fit(X).save("run", overwrite=True)
+        assert before == [
+            (place / "run" / name).read_bytes() for name in ("model.json", "run.json")
+        ]
+        assert first.poll() is None, "the first goes on"
+    finally:
+        first.kill()
+        first.wait()
+    assert main(["fit", "vae", "x.csv", *SMALL, "--run", "run", "--overwrite"]) == 0
+    pf.load("run")
