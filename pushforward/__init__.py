@@ -72,6 +72,8 @@ __all__, __getattr__, __dir__ = lazy(
         "models.deep.r3gan": ["R3GAN"],
         "models.deep.infogan": ["InfoGAN"],
         "models.deep.ebgan": ["EBGAN"],
+        "models.deep.pix2pix": ["Pix2Pix"],
+        "models.deep.vgan": ["VGAN"],
         "models.deep.observed": ["Observed"],
     },
     modules=["compat", "latent"],

@@ -64,7 +64,9 @@ from pushforward.models.deep.ebgan import EBGAN as EBGAN
 from pushforward.models.deep.gan import GAN as GAN
 from pushforward.models.deep.infogan import InfoGAN as InfoGAN
 from pushforward.models.deep.observed import Observed as Observed
+from pushforward.models.deep.pix2pix import Pix2Pix as Pix2Pix
 from pushforward.models.deep.r3gan import R3GAN as R3GAN
 from pushforward.models.deep.vae import VAE as VAE
+from pushforward.models.deep.vgan import VGAN as VGAN
 
 __version__: str

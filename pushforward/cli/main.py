@@ -31,9 +31,9 @@ from pushforward.core.text_streams import encodable
 __all__ = ["COMMANDS", "application", "main"]
 
 COMMANDS = (
-    "demo", "fit", "sample", "encode", "reconstruct", "project", "latent", "density", "assign",
-    "condition", "plot", "film", "evaluate", "compare", "resume", "recipe", "models", "hacks",
-    "data", "doctor",
+    "demo", "fit", "sample", "encode", "reconstruct", "translate", "project", "latent", "density",
+    "assign", "condition", "plot", "film", "evaluate", "compare", "resume", "recipe", "models",
+    "hacks", "data", "doctor",
 )  # fmt: skip
 """In the order of a first session; each is the function of its name in the module of its name."""
 
@@ -41,16 +41,17 @@ WELCOME = """\
 pushforward: generative models behind one set of verbs
 
   pushforward demo                             a VAE on handwritten digits, beside PCA, in a minute
-  pushforward data photos/                     what a folder, table or array contains, and its
-  problems pushforward fit vae digits --latent 10       fit a distribution; writes runs/vae-digits-1
-  pushforward fit pca shots.csv --drop player  tables, arrays, images, clips; samples have the same
-  form pushforward sample runs/vae-digits-1 -n 64   new observations
+  pushforward data photos/                     what data contains, and its problems
+  pushforward fit vae digits --latent 10       fit a distribution; writes runs/vae-digits-1
+  pushforward fit pca shots.csv --drop player  tables, arrays, images, clips: samples look alike
+  pushforward sample runs/vae-digits-1 -n 64   new observations
   pushforward density runs/pca-shots-1 new.csv how likely each row is, to find outliers
   pushforward condition runs/gmm-shots-1 X=0   the distribution of the other columns, given one
   pushforward assign runs/gmm-shots-1 new.csv  the cluster of every row
   pushforward plot runs/gmm-shots-1            density, clusters, biplot, marginals or codes
   pushforward latent runs/vae-digits-1         what its codes mean: a grid, paths, attributes
   pushforward project runs/vae-digits-1 digits the codes that reconstruct each row best
+  pushforward translate runs/pix2pix-1 a.jpg   images made from images, of any size
   pushforward evaluate runs/*                  runs side by side, on data none was trained on
   pushforward compare digits runs/vae-digits-1 samples against data: FID, KID, precision, recall
   pushforward resume runs/vae-digits-1         continue after an interruption, bit for bit

@@ -116,7 +116,10 @@ def with_conditions_read(reader: Reader | None, options: Options) -> Options:
     """The options with the conditions at a path loaded; a table's `y` names columns instead."""
     if not isinstance(options.y, str) or (reader is not None and reader.tabular):
         return options
-    return replace(options, y=read_any(options.y, Options(label=False, memory=options.memory)))
+    reading = Options(label=False, memory=options.memory)
+    if reader is not None and reader.name == reader_of(options.y).name == "images":
+        reading = options.for_conditions()
+    return replace(options, y=read_any(options.y, reading))
 
 
 def _from_reader_of_user(reader: Reader, source: object, options: Options) -> Source:

@@ -12,7 +12,7 @@ from pushforward.core.errors import InvalidKind, InvalidValue, require_positive,
 from pushforward.core.space import Space
 from pushforward.data.tables.text_format import SETTINGS, TableFormat
 
-__all__ = ["Options", "FITS", "Fit", "MEMORY"]
+__all__ = ["Options", "FITS", "Fit", "MEMORY", "read_size"]
 
 Fit: TypeAlias = Literal["crop", "pad", "stretch"]
 FITS: tuple[Fit, ...] = get_args(Fit)
@@ -122,7 +122,7 @@ class Options:
         space, condition = _like(like)
         rest["table"] = TableFormat.check(**{name: rest.pop(name, None) for name in SETTINGS})
         checked = cls(
-            size=_size(size),
+            size=read_size(size),
             fit=fit or "crop",
             channels=channels,
             memory=_bytes(memory),
@@ -131,6 +131,14 @@ class Options:
             **rest,
         )
         return checked.prepared_like(space) if space is not None else checked
+
+    def for_conditions(self) -> Options:
+        """The options of images that are conditions: prepared as the images they belong to, or as
+        a fitted model's conditions.
+        """
+        options = Options(label=False, memory=self.memory, size=self.size, fit=self.fit)
+        like = self.like_condition
+        return options if like is None else replace(options, size=None).prepared_like(like)
 
     def prepared_like(self, space: Space) -> Options:
         """The options with the image preparation recorded in `space`,
@@ -172,7 +180,7 @@ def _names(value: object, field: str) -> tuple[str, ...] | None:
     )
 
 
-def _size(value: object) -> tuple[int, int] | None:
+def read_size(value: object) -> tuple[int, int] | None:
     """(height, width) from 64, '64', '48x64' or (48, 64)."""
     if value is None:
         return None

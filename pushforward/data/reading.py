@@ -17,13 +17,16 @@ from pushforward.core.errors import (
     BadSource,
     InvalidValue,
 )
+from pushforward.core.frames import is_frame
 from pushforward.core.plain import is_plain
 from pushforward.core.provenance import Provenance
 from pushforward.core.source import Source
 from pushforward.core.source_views import with_space
 from pushforward.core.space import Space
-from pushforward.data.dispatch import read_any
+from pushforward.data.dispatch import normalised, read_any, reader_of
 from pushforward.data.options import MEMORY, Fit, Options
+from pushforward.data.pairings import Pairing, find_pairing
+from pushforward.data.sources.pairs import DerivedPairs
 from pushforward.data.sources.streaming import read_stream
 
 __all__ = ["absolute", "read", "read_for_fit", "read_with", "requested_conditions"]
@@ -66,7 +69,10 @@ def read(
             grid, moons, swissroll, mnist, mnist:test, cifar10, cifar10:test, cifar10-batch1;
             ring:5000 draws 5000).
         y: conditions, leading length n; for tables also the name(s) of columns; a path or source
-            for paired data; True for labels that come with the data.
+            for paired data, whose images are found by the names of their files; for images also
+            'edges', 'grey', 'low_resolution(factor=4)', 'coarse(factor=2)', 'masked', or 'left' or
+            'right' of side-by-side images (`data.pairings`); True for labels that come with the
+            data.
         weights: non-negative weights (n,), or for tables the name of a column.
         size, fit: resize images to one size in pixels (64, or '48x64' for height×width), by 'crop'
             (default), 'pad' or 'stretch'.
@@ -102,6 +108,8 @@ def read(
     """
     if isinstance(y, bool):  # as in fit: whether to use labels that come with the data
         y, label = None, label if label is not None else y
+    elif find_pairing(y) is not None:
+        y, label = None, str(y)
     options = Options.check(
         y=y,
         weights=weights,
@@ -235,22 +243,40 @@ def requested_conditions(y: Conditioning) -> dict[str, Any]:
     """The arguments `y` and `label` of `read` for a single value: the y of `fit`, or --label.
 
     None, False and 'no' mean none; True and 'auto' those that come with the data; other text names
-    a column (several with commas), an array of an .npz file, or a file of conditions; anything else
-    is the conditions themselves.
+    a column (several with commas), an array of an .npz file, a file of conditions, or conditions
+    made of the images (`data.pairings`); anything else is the conditions themselves.
     """
     if y is None or y is False:
         return {"label": False}
     if y is True:
         return {"label": True}
+    if find_pairing(y) is not None:
+        return {"label": str(y)}
     if not isinstance(y, str):
         return {"y": y, "label": False}
     if y.lower() in ("no", "false"):
         return {"label": False}
     if y.lower() in ("auto", "yes", "true"):
         return {"label": True}
-    if "," in y or ("." in y and Path(y).exists()):
+    if "," in y or ("." in y and Path(y).exists()) or Path(y).is_dir():
         return {"y": y, "label": False}
     return {"label": y}
+
+
+def _derived(source: object, pairing: Pairing, options: Options) -> Source | None:
+    """Images with conditions derived from them; None for tables, whose column has that name."""
+    source = normalised(source)
+    if is_frame(source) or (isinstance(source, str) and reader_of(source).tabular):
+        return None
+    if pairing.halves and options.size is not None:  # of one half
+        options = replace(options, size=(options.size[0], 2 * options.size[1]))
+    images = read_any(source, replace(options, label=False))
+    if images.space.kind != pairing.kind:
+        raise InvalidValue(
+            f"y='{pairing}' makes conditions of {pairing.kind}, but the data are {images.space};"
+            " pass conditions of their own"
+        )
+    return DerivedPairs(images, pairing)
 
 
 def read_with(source: object, options: Options) -> Source:
@@ -258,7 +284,9 @@ def read_with(source: object, options: Options) -> Source:
 
     Unrequested labels are marked, since not every model uses them.
     """
-    result = read_any(source, options)
+    pairing = find_pairing(options.label)
+    result = None if pairing is None else _derived(source, pairing, options)
+    result = result or read_any(source, options)
     if options.frame_rate is not None:
         if result.space.kind != "clips":
             raise InvalidValue(

@@ -3,7 +3,8 @@
 Exactly resumable.
 
 `held_out = True` marks those that change what is measured (dequantising, binarising): they are
-applied, with a fixed seed, to held-out data as well. Flips, crops and affine maps only augment the
+applied, with a fixed seed, to held-out data as well. Conditions that are images are changed as the
+images they belong to. Flips, crops and affine maps only augment the
 training data; they are differentiable and accept any units, so a GAN can also apply them between
 its samples and its critic (`critic_augment`).
 """
@@ -18,7 +19,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import affine_grid, grid_sample, pad
+from torch.nn.functional import affine_grid, grid_sample, interpolate, pad
 
 from pushforward.core.errors import InvalidValue, ShapeMismatch
 from pushforward.core.random import integers, uniform
@@ -31,11 +32,13 @@ __all__ = [
     "Binarise",
     "Flip",
     "Crop",
+    "Jitter",
     "Affine",
     "dequantise",
     "binarise",
     "flip",
     "crop",
+    "jitter",
     "affine",
 ]
 
@@ -44,6 +47,8 @@ class Augment(Value, family="augmentation"):
     """A random change of a batch x (n, *space.shape) in the user's units."""
 
     held_out: ClassVar[bool] = False
+    relative: ClassVar[bool] = True
+    """Whether the same random numbers change an image and a smaller copy of it alike."""
 
     @abstractmethod
     def apply(self, x: Tensor, space: Space, rng: torch.Generator) -> Tensor:
@@ -110,6 +115,7 @@ class Flip(Augment, name="flip"):
 class Crop(Augment, name="crop"):
     """Shifts each image by up to `padding` pixels either way, repeating the edge."""
 
+    relative: ClassVar[bool] = False
     padding: int = 4
 
     def __post_init__(self) -> None:
@@ -131,6 +137,43 @@ class Crop(Augment, name="crop"):
         return padded.permute(0, 2, 3, 1)[
             at[:, None, None], rows[:, :, None], columns[:, None, :]
         ].permute(0, 3, 1, 2)
+
+
+@dataclass(frozen=True)
+class Jitter(Augment, name="jitter"):
+    """Enlarges each image and cuts a piece of its former size out of it at random (Isola et al.
+    2017, Appendix A.2, https://arxiv.org/abs/1611.07004: to 286 pixels, then 256).
+
+    Args:
+        scale: factor of enlargement.
+    """
+
+    relative: ClassVar[bool] = False
+    scale: float = 286 / 256
+
+    def __post_init__(self) -> None:
+        if not 1 < self.scale <= 4:
+            raise InvalidValue(f"jitter's scale lies above 1 and at most at 4, got {self.scale}")
+
+    def apply(self, x: Tensor, space: Space, rng: torch.Generator) -> Tensor:
+        """Images of the same size, interpolated bicubically; all frames of a clip alike."""
+        return _frame_by_frame(self, x, space, lambda images: self._cut(images, rng))
+
+    def _cut(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        n, _, height, width = x.shape
+        size = (
+            max(height + 1, round(height * self.scale)),
+            max(width + 1, round(width * self.scale)),
+        )
+        larger = interpolate(x, size=size, mode="bicubic", align_corners=False)
+        low, high = x.amin(), x.amax()
+        top = integers(size[0] - height + 1, (n,), rng=rng, device=x.device)
+        left = integers(size[1] - width + 1, (n,), rng=rng, device=x.device)
+        rows = top[:, None] + torch.arange(height, device=x.device)
+        columns = left[:, None] + torch.arange(width, device=x.device)
+        at = torch.arange(n, device=x.device)[:, None, None]
+        cut = larger.permute(0, 2, 3, 1)[at, rows[:, :, None], columns[:, None, :]]
+        return cut.permute(0, 3, 1, 2).clamp(low, high)
 
 
 @dataclass(frozen=True)
@@ -184,7 +227,8 @@ class Affine(Augment, name="affine"):
         return grid_sample(x, at, padding_mode="border", align_corners=False)
 
 
-dequantise, binarise, flip, crop, affine = Dequantise, Binarise, Flip, Crop, Affine
+dequantise, binarise, flip, crop = Dequantise, Binarise, Flip, Crop
+jitter, affine = Jitter, Affine
 
 
 def _frame_by_frame(

@@ -25,6 +25,7 @@ from pushforward.core.random import derive
 from pushforward.core.scaling import Scaling
 from pushforward.core.source import Source, fingerprint, peek, space_rows
 from pushforward.core.source_views import Subset, without_labels
+from pushforward.core.space import Space
 from pushforward.core.stream import Stream
 from pushforward.fitting.augment import Augment, Dequantise
 from pushforward.fitting.batches import Batches
@@ -67,6 +68,7 @@ class Feed:
         model.preparation = Preparation(
             dequantise="dequantise" in names, binarise="binarise" in names
         )
+        self._paired = _image_conditions(training, self._augments)
         self.fingerprint = fingerprint(training)
         self.held_out_fingerprint = None if held_out is None else fingerprint(held_out)
         self.training, self.held_out = _move_to(self._device, training), held_out
@@ -135,7 +137,11 @@ class Feed:
         if self._scaling is not None and self._scaling.wide:
             x = x.to(torch.float64)
         for augment in augments:
+            before = None if self._paired is None or augment.held_out else rng.get_state()
             x = augment.apply(x, self.training.space, rng)
+            if before is not None and self._paired is not None and y is not None:
+                again = torch.Generator(rng.device).set_state(before)
+                y = augment.apply(y.to(x.dtype), self._paired, again)
         if y is not None:
             y = self._model.conditions.scaled(y).to(self._dtype)
         x = x if self._scaling is None else self._scaling(x)
@@ -150,6 +156,24 @@ def _augmentations(
         return chosen
     defaults: list[Augment] = list(model.augmentations(training.space))  # type: ignore[arg-type]
     return [Dequantise(), *defaults] if model.dequantises(training.space) else defaults
+
+
+def _image_conditions(training: Source, augments: Sequence[Augment]) -> Space | None:
+    """The space of conditions that are images and change with the images they belong to.
+
+    Raises:
+        InvalidValue: For augmentations that move pixels, where the two differ in size.
+    """
+    space, shape = training.condition_space, training.space.shape[-2:]
+    if space is None or space.kind != "images" or training.space.kind != "images":
+        return None
+    moving = [str(a) for a in augments if not a.relative]
+    if moving and space.shape[-2:] != shape:
+        raise InvalidValue(
+            f"augment={moving} moves pixels, so that images and conditions of other sizes would no"
+            " longer belong together; use 'flip' or 'affine'"
+        )
+    return space
 
 
 def held_out_split(

@@ -55,6 +55,14 @@ catalogue.update(
             "pushforward.models.deep.ebgan",
             "a generator against an auto-encoder's reconstruction error: samples, and an energy",
         ),
+        "pix2pix": (
+            "pushforward.models.deep.pix2pix",
+            "images made from images by a U-Net against a critic of patches: translations",
+        ),
+        "vgan": (
+            "pushforward.models.deep.vgan",
+            "clips of a moving foreground before a still background: samples, masks",
+        ),
     }
 )
 

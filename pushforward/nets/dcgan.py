@@ -136,7 +136,7 @@ def initialise(network: Network) -> Network:
     for layer in network.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
             nn.init.normal_(layer.weight, 0.0, SPREAD)
-        elif isinstance(layer, nn.BatchNorm2d):
+        elif isinstance(layer, (nn.BatchNorm2d, nn.InstanceNorm2d)) and layer.affine:
             nn.init.normal_(layer.weight, 1.0, SPREAD)
             nn.init.zeros_(layer.bias)
     same: Network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -46,7 +46,14 @@ from pushforward.data.export.grids import (
     write_animation,
 )
 
-__all__ = ["check_target", "further_columns", "text_columns", "write", "write_csv"]
+__all__ = [
+    "check_target",
+    "further_columns",
+    "replacing",
+    "text_columns",
+    "write",
+    "write_csv",
+]
 
 _OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
 _BLOCK = 65536
@@ -89,7 +96,7 @@ def write(
     _check_rows(x, space, y, extra or {})
     form = check_target(path, space)
     beside = further_columns(y, condition_space, extra or {})
-    with _replacing(target) as part:
+    with replacing(target) as part:
         if form == "grid":
             (clip_grid(x, space) if space.kind == "clips" else image_grid(x, space, columns)).save(
                 part, format="PNG"
@@ -362,7 +369,7 @@ def _numbers(texts: list[str]) -> NDArray[Any]:
 
 
 @contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
+def replacing(target: Path) -> Iterator[Path]:
     """A temporary path beside the target, renamed to it on success and removed after any error."""
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import glob
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -33,6 +34,7 @@ from pushforward.data.formats.metadata import Metadata
 from pushforward.data.formats.registry import register_reader
 from pushforward.data.options import Options
 from pushforward.data.sources.arrays import labels_of
+from pushforward.data.sources.pairs import Pairs, match_by_name
 
 __all__ = [
     "IMAGES",
@@ -97,6 +99,16 @@ def build(listing: Listing, good: Sequence[tuple[ImageFile, Header]], options: O
 
     Rows left out are listed in `notes` and warned of.
     """
+    columns = _paired_columns(good, listing.table, options)
+    if columns is not None:
+        good, conditions = columns
+        options = replace(options, label=False)
+        targets = build(replace(listing, table=None), good, options)
+        own = replace(options.for_conditions(), lenient=True)
+        return Pairs(targets, build(replace(listing, table=None), conditions, own))
+    if isinstance(options.y, Source) and options.y.space.kind == "images":
+        images = build(listing, good, replace(options, y=None, label=False))
+        return Pairs(images, match_by_name(images, options.y, options.name or "images"))
     channels = options.channels or _one_kind(good)
     height, width = options.size or _one_size(good)
     space = Space(
@@ -121,6 +133,32 @@ def build(listing: Listing, good: Sequence[tuple[ImageFile, Header]], options: O
     if not options.lenient:
         announce(options.name or "images", notes)
     return source
+
+
+def _paired_columns(
+    good: Sequence[tuple[ImageFile, Header]], table: Metadata | None, options: Options
+) -> tuple[list[tuple[ImageFile, Header]], list[tuple[ImageFile, Header]]] | None:
+    """The images and those that a column of the metadata table names as their conditions; None if
+    the column does not name images.
+
+    Raises:
+        BadSource: For a condition that is not there.
+    """
+    name = options.label_name
+    if table is None or name is None or name not in table.columns:
+        return None
+    named = {key: str(row.get(name, "")) for key, row in table.rows.items()}
+    if not all(PurePosixPath(target).suffix.lower() in IMAGES for target in named.values()):
+        return None
+    files = {file.name: (file, head) for file, head in good}
+    pairs = [(files[key], target) for key, target in named.items() if key in files]
+    missing = [target for _, target in pairs if target not in files]
+    if missing:
+        raise BadSource(
+            f"{table.name}: column {name!r} names images that are not there ({listed(missing)});"
+            " give their paths from the folder of the table"
+        )
+    return [image for image, _ in pairs], [files[target] for _, target in pairs]
 
 
 def _notes(

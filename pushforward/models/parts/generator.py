@@ -20,7 +20,7 @@ from pushforward.densities.normals import Normal
 from pushforward.fitting.trainer import Trainer
 from pushforward.objectives.distances import energy_distance
 
-__all__ = ["CodeModel"]
+__all__ = ["CodeModel", "active_dropout"]
 
 
 class CodeModel(Learner):
@@ -65,7 +65,7 @@ class CodeModel(Learner):
 
         `rng` for randomness besides the code (dropout).
         """
-        with _active_dropout(self.generator, rng):
+        with active_dropout(self.generator, rng):
             u = self.generator(self.transform_codes(z), y)
         columns = _columns(self.fitted_space())
         if not columns:
@@ -118,7 +118,7 @@ def _columns(space: Space) -> tuple[tuple[int, bool], ...]:
 
 
 @contextmanager
-def _active_dropout(network: nn.Module, rng: Rng) -> Iterator[None]:
+def active_dropout(network: nn.Module, rng: Rng) -> Iterator[None]:
     """Context manager: activate dropout, from `rng`, in a network in evaluation mode.
 
     No effect if `rng` is None.

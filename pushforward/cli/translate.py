@@ -1,0 +1,63 @@
+"""`pushforward translate RUN PHOTO`: images made from other images, of any size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from pushforward.cli import arguments
+from pushforward.cli.console import Voice
+
+__all__ = ["translate"]
+
+
+def translate(
+    run: arguments.Run,
+    file: arguments.File,
+    /,
+    *,
+    out: arguments.Out = None,
+    derive: Annotated[bool, Parameter(name="--derive-conditions", negative="")] = False,
+    size: str | None = None,
+    fit: Literal["crop", "pad", "stretch"] = "crop",
+    seed: arguments.Seed = 0,
+    device: arguments.Device = "cpu",
+    quiet: arguments.Quiet = False,
+    json: arguments.Json = False,
+) -> None:
+    """Translate images: one file, a folder, a glob or a zip; sizes may differ.
+
+    Args:
+        out: .png or .jpg for one image, a folder/ for several; NAME-translated.png here if not
+            given.
+        derive: make of each image what the model is told first, such as its edges or its grey
+            levels.
+        size: bring images to this size first, 64 or 48x64; otherwise they keep their own.
+        fit: how: crop, pad or stretch.
+        json: where the images are, as JSON.
+    """
+    from pushforward.data.export.single_images import image_target, write_image
+    from pushforward.data.options import read_size
+    from pushforward.experiments import open_run
+    from pushforward.experiments.translations import translate as translations
+
+    voice = Voice(quiet, json)
+    opened = open_run(run, device)
+    wanted = None if size is None else read_size(size)
+    results = translations(opened, file, derive_conditions=derive, size=wanted, fit=fit, seed=seed)
+    several = not Path(file).is_file() or Path(file).suffix.lower() == ".zip"
+    trained = opened.model.fitted_space().shape[-2:]
+    told = False
+    for result in results:
+        path = image_target(out, f"{result.name}-translated.png", several=several)
+        write_image(result.x, opened.model.fitted_space(), path)
+        if not told and tuple(result.x.shape[-2:]) != trained and wanted is None:
+            high, wide = trained
+            voice.say(
+                f"{result.name} is {result.x.shape[-2]}x{result.x.shape[-1]}, the model was fitted"
+                f" to {high}x{wide}: --size {high}x{wide} translates at that scale"
+            )
+            told = True
+        voice.result({"path": str(path)}, str(path))

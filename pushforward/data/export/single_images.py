@@ -1,0 +1,52 @@
+"""Single images as files of their own, of any size."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from torch import Tensor
+
+from pushforward.core.argument_names import argument
+from pushforward.core.errors import InvalidValue
+from pushforward.core.space import Space
+from pushforward.data.export.grids import image_bytes, to_image
+from pushforward.data.export.writing import replacing
+
+__all__ = ["image_target", "write_image"]
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+"""Formats of a result: those that browsers and mail programs show."""
+
+
+def image_target(out: str | None, default: str, *, several: bool) -> Path:
+    """Where an image is written: `out` itself, or a file called `default` in the folder `out`.
+
+    Raises:
+        InvalidValue: For one file for several images, another format, or a file that exists.
+    """
+    path = Path(default) if out is None else Path(out).expanduser()
+    if out is not None and (several or out.endswith("/") or path.is_dir()):
+        if path.suffix.lower() in SUFFIXES:
+            raise InvalidValue(
+                f"{argument('out', out)} is one file, but there are several images; give a folder"
+                f" ({argument('out', path.stem + '/')})"
+            )
+        path = path / default
+    if path.suffix.lower() not in SUFFIXES:
+        raise InvalidValue(
+            f"cannot write an image to {path}; expected a name that ends in {', '.join(SUFFIXES)}"
+        )
+    if path.exists():
+        raise InvalidValue(f"{path} exists; choose another name, or remove it first")
+    return path
+
+
+def write_image(x: Tensor, space: Space, path: Path) -> None:
+    """Write one image (channels, height, width), in the space's units, of any size."""
+    image = to_image(image_bytes(x[None], replace(space, shape=tuple(x.shape)))[0])
+    if path.suffix.lower() in (".jpg", ".jpeg") and image.mode == "RGBA":
+        image = image.convert("RGB")
+    with replacing(path) as part, part.open("wb") as file:
+        kind = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}.get(path.suffix.lower(), "PNG")
+        image.save(file, kind, quality=95)

@@ -1,0 +1,139 @@
+"""Images with images as their conditions: derived from them, or from a source of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import BadSource, ShapeMismatch
+from pushforward.core.numbers import to_floating
+from pushforward.core.phase import Batch
+from pushforward.core.provenance import Provenance
+from pushforward.core.source import Source
+from pushforward.core.source_views import Subset, View
+from pushforward.core.space import Space
+from pushforward.data.files import listed, printable
+from pushforward.data.pairings import Pairing
+
+__all__ = ["DerivedPairs", "Pairs", "match_by_name"]
+
+
+class _PairedImages(View):
+    """Images with images as conditions, requested by the caller."""
+
+    unasked_labels = False
+
+    def __init__(self, source: Source) -> None:
+        super().__init__(source)
+        self.notes: tuple[str, ...] = tuple(getattr(source, "notes", ()))
+        self._provenance = Provenance()
+
+    @property
+    def provenance(self) -> Provenance:
+        """How to read the pairs again."""
+        return self._provenance
+
+    @provenance.setter
+    def provenance(self, value: Provenance) -> None:
+        self._provenance = value
+
+
+class DerivedPairs(_PairedImages):
+    """Images whose conditions are derived from them.
+
+    Args:
+        source: of the images.
+        pairing: how they are divided.
+    """
+
+    def __init__(self, source: Source, pairing: Pairing) -> None:
+        super().__init__(source)
+        self.pairing = pairing
+        self._spaces = pairing.spaces(source.space)
+
+    @property
+    def space(self) -> Space:
+        """The space of what is modelled."""
+        return self._spaces[0]
+
+    @property
+    def condition_space(self) -> Space:
+        """The space of one condition."""
+        return self._spaces[1]
+
+    def take(self, rows: Tensor) -> Batch:
+        """The given rows, with their conditions."""
+        batch = self.source.take(rows)
+        x = to_floating(batch.x)
+        y = self.pairing.condition(x, self.source.space, rows)
+        return Batch(self.pairing.observed(x), y, batch.weights)
+
+
+class Pairs(_PairedImages):
+    """Images with the images of another source as conditions, row by row.
+
+    Args:
+        source: of what is modelled.
+        conditions: of its conditions, as many.
+
+    Raises:
+        ShapeMismatch: If they are not as many.
+    """
+
+    def __init__(self, source: Source, conditions: Source) -> None:
+        super().__init__(source)
+        if len(source) != len(conditions):
+            raise ShapeMismatch(
+                f"expected a condition for each of {len(source)} images, got {len(conditions)}"
+            )
+        self.conditions = conditions
+
+    @property
+    def condition_space(self) -> Space:
+        """The space of the conditions."""
+        return self.conditions.space
+
+    @property
+    def resident(self) -> bool:
+        """Whether both are."""
+        return self.source.resident and self.conditions.resident
+
+    def take(self, rows: Tensor) -> Batch:
+        """The given rows, with their conditions."""
+        batch = self.source.take(rows)
+        return Batch(batch.x, to_floating(self.conditions.take(rows).x), batch.weights)
+
+
+def match_by_name(source: Source, conditions: Source, name: str) -> Source:
+    """The conditions in the order of the images, found by the names of their files.
+
+    Names are compared without their endings, so that 'a/1.jpg' belongs to 'a/1.png'. Sources that
+    are not files are paired row by row.
+
+    Raises:
+        BadSource: If an image or a condition has no partner, by name.
+    """
+    files, others = getattr(source, "files", None), getattr(conditions, "files", None)
+    if files is None or others is None:
+        return conditions
+    stems, stems_of_others = _stems(files), _stems(others)
+    places = {stem: place for place, stem in enumerate(stems_of_others)}
+    lone = [stem for stem in stems if stem not in places]
+    others_lone = sorted(set(stems_of_others) - set(stems))
+    if lone or others_lone:
+        what = f"without a condition: {listed(lone)}" if lone else ""
+        rest = f"without an image: {listed(others_lone)}" if others_lone else ""
+        raise BadSource(
+            f"{printable(name)}: images and conditions belong together by the names of their files,"
+            f" but some have no partner ({'; '.join(filter(None, [what, rest]))}); give both the"
+            " same names"
+        )
+    return Subset(conditions, torch.tensor([places[stem] for stem in stems]))
+
+
+def _stems(files: Sequence[Any]) -> list[str]:
+    return [PurePosixPath(file.name).with_suffix("").as_posix() for file in files]

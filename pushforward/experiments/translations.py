@@ -1,0 +1,106 @@
+"""Images translated by a model: photographs of any size, one file or many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from pushforward.core.argument_names import argument
+from pushforward.core.capabilities import Translates
+from pushforward.core.errors import InvalidKind, InvalidValue
+from pushforward.core.model import Model
+from pushforward.core.random import derive
+from pushforward.data.formats.image_files import IMAGES, ImageFile, list_images
+from pushforward.data.formats.images import decode
+from pushforward.data.options import Fit, Options
+from pushforward.data.pairings import Pairing, find_pairing
+from pushforward.experiments.opened import OpenedRun
+
+__all__ = ["Translation", "translate"]
+
+
+@dataclass(frozen=True)
+class Translation:
+    """One image translated.
+
+    Args:
+        name: of its file, without the ending.
+        y: what the model was told, (c, h, w), levels.
+        x: what it made of it, (d, k, l), user's units.
+    """
+
+    name: str
+    y: Tensor
+    x: Tensor
+
+
+def translate(
+    run: OpenedRun,
+    source: str | Path,
+    *,
+    derive_conditions: bool = False,
+    size: tuple[int, int] | None = None,
+    fit: Fit = "crop",
+    seed: int = 0,
+) -> Iterator[Translation]:
+    """Translate the images of a file, folder, glob or zip, one by one, in the order of names.
+
+    Args:
+        run: whose model translates.
+        source: images of any sizes, in the channels of the model's conditions or converted to them.
+        derive_conditions: make of each image the condition that the model was fitted with first,
+            such as its edges.
+        size, fit: bring each image to this size first; otherwise it keeps its own.
+        seed: of the noise; each image has the noise it would have alone.
+
+    Raises:
+        InvalidKind: For a model that translates nothing.
+        InvalidValue: For `derive_conditions` of a model whose conditions are images of their own.
+    """
+    model = run.model
+    if not run.can("Translates") or model.condition_space is None:
+        raise InvalidKind(
+            f"a {run.name} translates no images; fit one that does, as in: pushforward fit pix2pix"
+            " photos/ --label edges"
+        )
+    pairing = find_pairing(model.condition_space.preparation)
+    if derive_conditions and pairing is None:
+        raise InvalidValue(
+            f"the conditions of this run are images of their own, and cannot be made of others;"
+            f" leave {argument('derive_conditions')} out"
+        )
+    files = _files(source)
+    reading = Options(size=size, fit=fit, label=False)
+    return _translations(model, files, pairing if derive_conditions else None, reading, seed)
+
+
+def _files(source: str | Path) -> Sequence[ImageFile]:
+    path = Path(source).expanduser()
+    if path.is_file() and path.suffix.lower() in IMAGES:
+        return [ImageFile(path.name, str(path), path)]
+    return list_images(path if path.exists() else str(source), "").files
+
+
+def _translations(
+    model: Model,
+    files: Sequence[ImageFile],
+    pairing: Pairing | None,
+    reading: Options,
+    seed: int,
+) -> Iterator[Translation]:
+    space = model.fitted_space()
+    channels = (space if pairing is not None else model.condition_space or space).shape[0] or 1
+    for file in files:
+        image = torch.from_numpy(decode(file.open(), file.display_name, reading, channels))
+        y = image[None].to(torch.get_default_dtype())
+        if pairing is not None:
+            whole = replace(space, shape=tuple(image.shape))
+            pairing.spaces(whole)  # refuses sizes that it cannot divide
+            y = pairing.condition(y, whole, torch.zeros(1, dtype=torch.int64))
+        x = cast(Translates, model).translate(y[0], rng=derive(seed, "translate"))
+        yield Translation(Path(file.name).stem, y[0], x)

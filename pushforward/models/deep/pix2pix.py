@@ -1,0 +1,190 @@
+"""Image-to-image translation by a conditional GAN (Isola et al. 2017,
+https://arxiv.org/abs/1611.07004): a U-Net against a critic of patches, and an absolute error.
+
+    critic     L(c(x, y), c(g(y), y))            the game's
+    generator  L(c(g(y), y)) + weight E|x - g(y)|
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import InvalidValue, require_positive
+from pushforward.core.fitter import Symptom
+from pushforward.core.phase import Batch, Optimizer, Phase, Step, Terms, adam
+from pushforward.core.random import Rng, generator
+from pushforward.core.registry import Value, read, register
+from pushforward.core.space import Space
+from pushforward.fitting.augment import Flip, Jitter
+from pushforward.fitting.trainer import Trainer
+from pushforward.models.parts.adversary import Adversary, Rows
+from pushforward.models.parts.translator import Translator
+from pushforward.nets.unet import Norm, PatchCritic, UNet, patch_layers, unet_depth
+from pushforward.objectives.games import Game
+from pushforward.objectives.penalties import Penalty
+
+__all__ = ["Pix2Pix"]
+
+
+@register("pix2pix")
+class Pix2Pix(Translator):
+    """Images made from other images: photographs from label maps or edges, colours from greys.
+
+    Reference: Isola et al. (2017, https://arxiv.org/abs/1611.07004), §3 and Appendix A. At 256x256
+    in colour: 54 413 955 and 2 768 705 parameters. Dropout stays on in use, as the paper has it;
+    it is the only noise.
+
+    Args:
+        width: channels of the first maps of both networks; 64 in the paper.
+        weight: of the absolute error; 0 for the GAN alone.
+        game: 'non_saturating', 'least_squares', 'hinge', …; 'none' for the absolute error alone.
+        penalties: on the critic: 'r1(gamma=1.0)', 'gradient_penalty', …; the paper has none.
+        critic_layers: convolutions of stride 2 in the critic, which judges patches of 16, 34, 70,
+            142 and 286 pixels with 1 to 5, and single pixels with 0; 3 for images of at least
+            32x32 if not given.
+        conditional: whether the critic sees the condition, too.
+        dropout: share of the three innermost maps of the decoder dropped, in training and in use.
+        norm: 'instance', statistics of each image by itself, the same as the paper's batches of
+            one, or 'batch'.
+
+    Example:
+        >>> import torch, pushforward as pf
+        >>> x = torch.rand(8, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+        >>> model = pf.Pix2Pix(width=4).fit(x, x[:, :1], epochs=1, batch=4, quiet=True)
+        >>> model.translate(torch.rand(2, 1, 16, 16), rng=0).shape
+        torch.Size([2, 3, 16, 16])
+    """
+
+    accepts: ClassVar[frozenset[str]] = frozenset({"constant"})
+    optimizer: ClassVar[Optimizer] = adam(2e-4, beta1=0.5)
+    """The optimiser of both networks."""
+    scaling_kind = "signed"
+
+    def __init__(
+        self,
+        width: int = 64,
+        weight: float = 100.0,
+        game: Game | str = "non_saturating",
+        penalties: Sequence[Penalty | str] = (),
+        critic_layers: int | None = None,
+        conditional: bool = True,
+        dropout: float = 0.5,
+        norm: Norm = "instance",
+    ) -> None:
+        super().__init__()
+        require_positive(width=width)
+        if not 0 <= weight < float("inf"):
+            raise InvalidValue(f"weight must be finite and not below 0, got {weight}")
+        if not 0 <= dropout < 1:
+            raise InvalidValue(f"dropout is a share from 0 to below 1, got {dropout}")
+        if critic_layers is not None and not 0 <= critic_layers <= 5:
+            raise InvalidValue(f"critic_layers must lie in 0..5, got {critic_layers}")
+        if isinstance(penalties, (str, Penalty)):
+            raise InvalidValue(
+                f"penalties is a list, got {penalties!r}; write penalties=['{penalties}']"
+            )
+        self.width, self.weight, self.dropout, self.norm = width, weight, dropout, norm
+        self.adversarial = game != "none"
+        self.game: Game | str = read(Game, game) if self.adversarial else "none"
+        self.penalties = tuple(read(Penalty, p) for p in penalties)
+        self.critic_layers, self.conditional = critic_layers, conditional
+        if not self.adversarial and not weight:
+            raise InvalidValue("game='none' with weight=0 leaves nothing to learn; set one of them")
+        if isinstance(self.game, Game):
+            self.adversary = Adversary(self.game, self.penalties)
+
+    def build(self, space: Space, condition_space: Space | None = None) -> None:
+        """The U-Net for the size of the images, and the critic."""
+        self.require_images(space, condition_space)
+        channels, height, wide = self.event_shape()
+        inputs, *sides = self.conditions.shape
+        if sides != [height, wide]:
+            raise InvalidValue(
+                f"Pix2Pix takes conditions of the size of the images, {height}x{wide}, got"
+                f" {sides[0]}x{sides[1]}; bring both to one size (size={height})"
+            )
+        depth = unet_depth((height, wide))
+        self.generator = UNet(inputs, channels, depth, self.width, self.dropout, self.norm)
+        if not self.adversarial:
+            return
+        layers = self.critic_layers
+        fitting = patch_layers(height, wide, 3 if layers is None else max(layers, 1))
+        if layers is not None and 0 < fitting < layers:
+            raise InvalidValue(
+                f"critic_layers={layers} needs images of at least {4 << layers} pixels a side, got"
+                f" {height}x{wide}; use critic_layers={fitting}"
+            )
+        seen = channels + inputs * self.conditional
+        self.critic = PatchCritic(
+            seen, fitting if layers is None else layers, self.width, self.norm
+        )
+        self.adversary.install(self.critic)
+
+    def default_fitter(self) -> Trainer:
+        """200 epochs of single images, as in the paper."""
+        return Trainer(epochs=200, batch=1)
+
+    def augmentations(self, space: Space) -> Sequence[Value]:
+        """The paper's: enlarged by 286/256 and cut at random, and mirrored; conditions alike."""
+        return (Jitter(), Flip())
+
+    def phases(self) -> list[Phase]:
+        """The critic first, then the generator."""
+        generator_phase = Phase("generator", ("generator",), self.generator_loss, self.optimizer)
+        if not self.adversarial:
+            return [generator_phase]
+        return [Phase("critic", ("critic",), self.critic_loss, self.optimizer), generator_phase]
+
+    def critic_loss(self, batch: Batch, step: Step) -> Terms:
+        """The adversary's critic terms, with the condition as part of every row."""
+        assert batch.y is not None
+        with torch.no_grad():
+            made = self.generator(batch.y)
+        y = self._shown(batch)
+        real, fake = Rows(batch.x, y), Rows(made, y)
+        return self.adversary.critic_terms(
+            self.critic, self.adversary.compare(self.critic, real, fake, step), step
+        )
+
+    def generator_loss(self, batch: Batch, step: Step) -> Terms:
+        """The adversary's generator terms, and the absolute error."""
+        assert batch.y is not None
+        made = self.generator(batch.y)
+        terms = Terms()
+        if self.adversarial:
+            y = self._shown(batch)
+            rows, real = Rows(made, y), Rows(batch.x, y)
+            terms, _ = self.adversary.generator_terms(self.critic, rows, step, real=real)
+        error = (made - batch.x).abs()
+        if self.weight:
+            terms["absolute"] = self.weight * error
+        terms.logged["error"] = error.detach().mean()
+        return terms
+
+    def _shown(self, batch: Batch) -> Tensor | None:
+        return batch.y if self.conditional else None
+
+    def vitals(self, batch: Batch, *, rng: Rng = None) -> dict[str, float]:
+        """The error on held-out pairs, how much images vary with the noise, and the accuracy of the
+        critic.
+        """
+        assert batch.y is not None
+        stream = generator(rng, batch.x.device)
+        made, again = (self.make(batch.y, rng=stream) for _ in range(2))
+        vitals = {
+            "error": float((made - batch.x).abs().mean()),
+            "variation": float((made - again).abs().mean()),
+        }
+        if self.adversarial:
+            y = self._shown(batch)
+            real, fake = self.critic(batch.x, y), self.critic(made, y)
+            vitals["accuracy"] = float(self.adversary.game.right(real, fake).mean())
+        return vitals
+
+    def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
+        """None: an accurate critic of patches is usual, as the absolute error goes on guiding."""
+        return ()

@@ -1,0 +1,188 @@
+"""Networks that enlarge images (Ledig et al. 2017, https://arxiv.org/abs/1609.04802, Fig. 4).
+
+    SRResNet   9x9 64 - 16 residual blocks of two 3x3 64 - long skip - pixel shuffle - 9x9 3
+    critic     64 - 64/2 - 128 - 128/2 - 256 - 256/2 - 512 - 512/2 - 1024 - 1
+
+Factor 4 in colour: 1 549 462 parameters. Without normalisation (Lim et al. 2017, EDSR,
+https://arxiv.org/abs/1707.02921) the residual blocks are smaller and more accurate; with few
+channels they run on a CPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.core.errors import InvalidValue, require_positive
+from pushforward.nets.dcgan import SLOPE
+
+__all__ = ["EnlargingCritic", "EnlargingNetwork", "PlainEnlarger", "shuffle_factors"]
+
+FACTORS = (2, 3, 4, 8)
+"""Factors of enlargement: those that published results use, and 8."""
+DAMPING = 0.1
+"""Residual blocks without normalisation are scaled by this, as Lim et al. (2017) do, for stability
+of wide ones; in narrow ones it does no harm."""
+
+
+def shuffle_factors(factor: int) -> list[int]:
+    """The pixel shuffles of an enlargement, one after another: 4 is 2 and 2.
+
+    Raises:
+        InvalidValue: For a factor that is not offered.
+    """
+    if factor not in FACTORS:
+        raise InvalidValue(f"factor must be one of {', '.join(map(str, FACTORS))}, got {factor}")
+    return [3] if factor == 3 else [2] * (factor.bit_length() - 1)
+
+
+class EnlargingNetwork(nn.Module):
+    """SRResNet: images y (n, c, h, w) -> (n, c, factor h, factor w).
+
+    Args:
+        channels: of the images.
+        factor: 2, 3, 4 or 8.
+        width: channels of the maps.
+        blocks: residual blocks.
+    """
+
+    def __init__(self, channels: int = 3, factor: int = 4, width: int = 64, blocks: int = 16):
+        super().__init__()
+        require_positive(width=width, blocks=blocks)
+        self.first = nn.Sequential(nn.Conv2d(channels, width, 9, padding=4), nn.PReLU())
+        self.blocks = nn.Sequential(*(_NormalisedBlock(width) for _ in range(blocks)))
+        self.joined = nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width))
+        shuffles: list[nn.Module] = []
+        for step in shuffle_factors(factor):
+            shuffles += [
+                nn.Conv2d(width, width * step**2, 3, padding=1),
+                nn.PixelShuffle(step),
+                nn.PReLU(),
+            ]
+        self.last = nn.Sequential(*shuffles, nn.Conv2d(width, channels, 9, padding=4))
+        self.reach = 4 + 2 * blocks + 1 + 2 + 4
+        """Pixels of the input on each side that an output pixel depends on, at most."""
+
+    def forward(self, y: Tensor) -> Tensor:
+        """(n, c, h, w) -> (n, c, factor h, factor w)."""
+        first = self.first(y)
+        enlarged: Tensor = self.last(first + self.joined(self.blocks(first)))
+        return enlarged
+
+
+class _NormalisedBlock(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.BatchNorm2d(width),
+            nn.PReLU(),
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.BatchNorm2d(width),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, width, h, w) -> the same shape."""
+        return x + self.layers(x)  # type: ignore[no-any-return]
+
+
+class PlainEnlarger(nn.Module):
+    """Residual blocks without normalisation, and a skip by bicubic interpolation: the network
+    learns only what interpolation lacks.
+
+    Args:
+        channels: of the images.
+        factor: 2, 3, 4 or 8.
+        width: channels of the maps.
+        blocks: residual blocks.
+    """
+
+    def __init__(self, channels: int = 3, factor: int = 4, width: int = 32, blocks: int = 6):
+        super().__init__()
+        require_positive(width=width, blocks=blocks)
+        self.factor, steps = factor, shuffle_factors(factor)
+        self.first = nn.Conv2d(channels, width, 3, padding=1)
+        self.blocks = nn.Sequential(*(_PlainBlock(width) for _ in range(blocks)))
+        self.joined = nn.Conv2d(width, width, 3, padding=1)
+        if len(steps) == 1 or width < 64:  # one shuffle at the end costs least
+            self.last = nn.Sequential(
+                nn.Conv2d(width, channels * factor**2, 3, padding=1), nn.PixelShuffle(factor)
+            )
+        else:
+            layers: list[nn.Module] = []
+            for step in steps:
+                layers += [nn.Conv2d(width, width * step**2, 3, padding=1), nn.PixelShuffle(step)]
+            self.last = nn.Sequential(*layers, nn.Conv2d(width, channels, 3, padding=1))
+        self.reach = 1 + 2 * blocks + 1 + 2 + len(steps)
+        """Pixels of the input on each side that an output pixel depends on, at most."""
+
+    def forward(self, y: Tensor) -> Tensor:
+        """(n, c, h, w) -> (n, c, factor h, factor w)."""
+        first = self.first(y)
+        detail = self.last(first + self.joined(self.blocks(first)))
+        smooth = nn.functional.interpolate(
+            y, scale_factor=self.factor, mode="bicubic", align_corners=False
+        )
+        return smooth + detail  # type: ignore[no-any-return]
+
+
+class _PlainBlock(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, width, h, w) -> the same shape."""
+        return x + DAMPING * self.layers(x)  # type: ignore[no-any-return]
+
+
+class EnlargingCritic(nn.Module):
+    """Images x (n, c, h, w) -> c(x) (n, 1).
+
+    Args:
+        event: (channels, height, width).
+        width: channels of the first layer; 64 in the paper.
+        hidden: units of the dense layer; 1024 in the paper.
+    """
+
+    def __init__(self, event: Sequence[int], width: int = 64, hidden: int = 1024) -> None:
+        super().__init__()
+        require_positive(width=width, hidden=hidden)
+        channels, high, wide = event
+        widths = [width * 2**i for i in range(4)]
+        layers: list[nn.Module] = [
+            nn.Conv2d(channels, width, 3, padding=1),
+            nn.LeakyReLU(SLOPE),
+            *_normalised(width, width, 2),
+        ]
+        for before, after in pairwise(widths):
+            layers += [*_normalised(before, after, 1), *_normalised(after, after, 2)]
+        for _ in range(4):
+            high, wide = -(-high // 2), -(-wide // 2)
+        layers += [
+            nn.Flatten(),
+            nn.Linear(widths[-1] * high * wide, hidden),
+            nn.LeakyReLU(SLOPE),
+            nn.Linear(hidden, 1),
+        ]
+        self.layers = nn.Sequential(*layers).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """(n, c, h, w) -> (n, 1); the condition is not used."""
+        score: Tensor = self.layers(x)
+        return score
+
+
+def _normalised(before: int, after: int, stride: int) -> list[nn.Module]:
+    return [
+        nn.Conv2d(before, after, 3, stride, 1),
+        nn.BatchNorm2d(after, track_running_stats=False),
+        nn.LeakyReLU(SLOPE),
+    ]
