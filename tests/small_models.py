@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 
 import pushforward as pf
 from pushforward.core.learner import Learner
@@ -24,11 +26,17 @@ SMALL: dict[str, dict[str, Any]] = {
     "r3gan": {"latent": 2, "width": 8, "blocks": 1, "gamma": 0.1},
     "infogan": {"latent": 2, "categories": (3,), "continuous": 1, "hidden": (8,)},
     "ebgan": {"latent": 2, "code": 2, "hidden": (32,)},
+    "pix2pix": {"width": 4},
+    "vgan": {"latent": 2, "width": 4},
     "gmm": {"components": 2},
     "kmeans": {"clusters": 2},
 }
-IMAGES = {"dcgan", "r3gan"}
-"""Models that take images and nothing else."""
+PAIRED = {"pix2pix": 1}
+"""Models that need images as conditions, with the factor by which those are smaller."""
+CLIPS = {"vgan"}
+"""Models of clips."""
+IMAGES = {"dcgan", "r3gan", *PAIRED, *CLIPS}
+"""Models that take images, or clips, and nothing else."""
 VERBS = ("encode", "log_prob", "elbo", "assign", "responsibilities")
 
 
@@ -38,14 +46,34 @@ def rows(n: int = 96, d: int = 3, seed: int = 0) -> torch.Tensor:
     return x * torch.linspace(1, 3, d, dtype=torch.float64) + 5
 
 
-def images(n: int = 96, seed: int = 0) -> torch.Tensor:
+def images(n: int = 96, seed: int = 0, shape: tuple[int, ...] = (1, 8, 9)) -> torch.Tensor:
     stream = torch.Generator().manual_seed(seed)
-    return torch.rand(n, 1, 8, 9, generator=stream, dtype=torch.float64) * 2 + 4
+    return torch.rand(n, *shape, generator=stream, dtype=torch.float64) * 2 + 4
+
+
+def write_photos(folder: Any, n: int = 8) -> Any:
+    """n small images in colour, as PNG files."""
+    folder.mkdir()
+    levels = np.random.default_rng(0).integers(0, 256, (n, 8, 8, 3), dtype=np.uint8)
+    for i, image in enumerate(levels):
+        Image.fromarray(image).save(folder / f"{i}.png")
+    return folder
 
 
 def data(name: str, seed: int = 0) -> torch.Tensor:
     """Data that the model takes."""
+    if name in CLIPS:
+        return images(seed=seed, shape=(1, 2, 8, 8))
+    if name in PAIRED:
+        return images(seed=seed, shape=(1, 8, 8))
     return images(seed=seed) if name in IMAGES else rows(seed=seed)
+
+
+def conditions(name: str, x: Any) -> Any:
+    """Images as conditions of images x, for the models that need them; otherwise None."""
+    if name not in PAIRED:
+        return None
+    return x[..., :: PAIRED[name], :: PAIRED[name]]
 
 
 def make(name: str, **settings: Any) -> Any:
@@ -56,13 +84,15 @@ def make(name: str, **settings: Any) -> Any:
 def fitted(name: str, x: Any = None, y: Any = None, *, settings: Any = None, **how: Any) -> Any:
     """The model of x, by two epochs (or as `how` says) where it learns by gradients."""
     model = make(name, **(settings or {}))
+    x = data(name) if x is None else x
+    y = conditions(name, x) if y is None else y
     how = (
         {"batch": 32, "seed": 0, **how}
         if {"steps", "epochs"} & how.keys()
         else {"epochs": 2, "batch": 32, "seed": 0, **how}
     )
     return model.fit(
-        data(name) if x is None else x,
+        x,
         y,
         by=pf.Trainer(**how) if isinstance(model, Learner) else None,
     )
@@ -82,11 +112,18 @@ def said(model: Any, x: Any, rng: int = 0) -> dict[str, torch.Tensor]:
 def asked(model: Any, x: Any, n: int = 4, rng: int = 0) -> dict[str, torch.Tensor]:
     """All that a model says of rows, and n draws."""
     found = said(model, x, rng)
-    return (
-        {**found, "sample": model.sample(n, rng=rng).detach()}
-        if hasattr(model, "sample")
-        else found
+    return {**found, "sample": sampled(model, n, rng)} if hasattr(model, "sample") else found
+
+
+def sampled(model: Any, n: Any, rng: Any = 0) -> torch.Tensor:
+    """n samples, under the same image for all where the model needs conditions."""
+    space = model.condition_space
+    if space is None:
+        return model.sample(n, rng=rng).detach()
+    y = torch.linspace(space.low, space.high, space.size, dtype=torch.float64).reshape(
+        1, *space.shape
     )
+    return model.sample(n, y=y[0], rng=rng).detach()
 
 
 def same(one: Any, two: Any, x: Any) -> None:

@@ -1,8 +1,8 @@
-"""Every registered learner, every network and every hack,
-as small as they come, on 16x16 images with two labels.
+"""Every registered learner, network and hack, as small as it comes, with data that it takes.
 
-At 16x16 the convolutional networks have the memory formats they really have (channels last); at 8x8
-these often coincide with contiguous ones.
+These are 16x16 images with two labels, images paired with images, or clips. At 16x16 the
+convolutional networks have the memory formats they really have (channels last); at 8x8 these often
+coincide with contiguous ones.
 """
 
 from __future__ import annotations
@@ -53,6 +53,8 @@ LEARNERS: dict[str, Make] = {
         latent=4, categories=(3,), continuous=1, network="infogan(width=4)"
     ),
     "ebgan": lambda: pf.EBGAN(latent=3, code=3, network="conv(width=4, hidden=8)"),
+    "pix2pix": lambda: pf.Pix2Pix(width=4, penalties=("r1(gamma=0.1)",)),
+    "vgan": lambda: pf.VGAN(latent=3, width=4),
 }
 """By registered name, with batch norm and dropout where the model has any."""
 
@@ -87,18 +89,32 @@ MODELS: dict[str, Make] = {
 }
 LABELLED = ("labels", "embedded_conditions")
 """Hacks that need labels."""
+PAIRED = {"pix2pix": 1}
+"""Models that need images as conditions, with the factor by which those are smaller."""
+CLIPS = ("vgan",)
+"""Models of clips."""
 
 
 def images(n: int = 48) -> Tensor:
     """(n, 1, 16, 16), whole numbers from 0 to 255."""
-    return torch.randint(
-        0, 256, (n, 1, 16, 16), generator=torch.Generator().manual_seed(7), dtype=torch.uint8
-    )
+    return _levels(n, 1, 16, 16)
 
 
-def labels(name: str, n: int = 48) -> Tensor | None:
-    """Two of them, for the models that need them."""
+def data(name: str, n: int = 48) -> Tensor:
+    """n images, or clips (n, 1, 4, 16, 16) for the models that take them."""
+    return _levels(n, 1, 4, 16, 16) if name in CLIPS else images(n)
+
+
+def conditions(name: str, n: int = 48) -> Tensor | None:
+    """Two labels, or images, for the models that need them."""
+    if name in PAIRED:
+        return images(n)[..., :: PAIRED[name], :: PAIRED[name]] // 2
     return torch.arange(n) % 2 if name.removeprefix("hack-") in LABELLED else None
+
+
+def _levels(*shape: int) -> Tensor:
+    stream = torch.Generator().manual_seed(7)
+    return torch.randint(0, 256, shape, generator=stream, dtype=torch.uint8)
 
 
 def all_are_here() -> None:

@@ -14,8 +14,8 @@ that are other powers of two have more or fewer steps.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +35,8 @@ EPSILON = 1e-3
 """Of batch norm, as in the authors' code."""
 
 
-class Streams(NamedTuple):
+@dataclass(frozen=True)
+class Streams:
     """A foreground (n, c, t, h, w), its mask (n, 1, t, h, w) and a background (n, c, 1, h, w)."""
 
     foreground: Tensor
@@ -45,8 +46,8 @@ class Streams(NamedTuple):
 
 def compose(streams: Streams) -> Tensor:
     """The clips (n, c, t, h, w): the foreground where the mask is 1, else the background."""
-    foreground, mask, background = streams
-    return mask * foreground + (1 - mask) * background
+    mask = streams.mask
+    return mask * streams.foreground + (1 - mask) * streams.background
 
 
 def clip_steps(event: Sequence[int]) -> tuple[int, int, int]:

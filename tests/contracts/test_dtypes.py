@@ -19,7 +19,7 @@ import torch
 import pushforward as pf
 from pushforward.core.fit_source import as_source
 from pushforward.core.learner import Learner
-from tests.small_models import IMAGES, VERBS, asked, data, fitted, rows
+from tests.small_models import IMAGES, VERBS, asked, data, fitted, rows, sampled
 
 
 @pytest.fixture(autouse=True)
@@ -163,9 +163,7 @@ def test_a_cast_model_still_answers(name: str, model: Any, cast: str) -> None:
             "one with a type of its own keeps it"
         )
     elif hasattr(other, "sample"):
-        assert other.sample(2, rng=0).dtype == (
-            torch.float64 if cast == "double" else torch.float32
-        )
+        assert sampled(other, 2).dtype == (torch.float64 if cast == "double" else torch.float32)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])

@@ -13,6 +13,7 @@ import pytest
 
 from pushforward.cli.main import COMMANDS, main
 from pushforward.core.text_streams import encodable
+from tests.small_models import write_photos
 
 SMALL = ["--latent", "2", "--hidden", "8", "--batch", "16", "--steps", "3"]
 ENCODINGS = ("cp1252", "ascii")
@@ -40,6 +41,12 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             assert (
                 main(["fit", model, "x.csv", "--drop", "équipe", *flags, "--run", model, "-q"]) == 0
             )
+        write_photos(root / "photos")
+        line = [
+            *("fit", "pix2pix", "photos", "--label", "grey", "--width", "4"),
+            *("--steps", "2", "--batch", "4", "--run", "pix", "-q"),
+        ]
+        assert main(line) == 0
     return root
 
 
@@ -52,6 +59,10 @@ LINES: dict[str, list[list[str]]] = {
     "sample": [["sample", "pca", "-n", "3"], ["sample", "pca", "-n", "3", "--json"]],
     "encode": [["encode", "pca", "x.csv"]],
     "reconstruct": [["reconstruct", "pca", "x.csv"]],
+    "translate": [
+        ["translate", "pix", "photos", "--derive-conditions", "--out", "größe/"],
+        ["translate", "pix", "größe"],
+    ],
     "project": [["project", "vae", "x.csv", "--steps", "1"]],
     "latent": [["latent", "vae", "--kind", "grid", "--out", "λ.png"]],
     "density": [["density", "pca", "x.csv"], ["density", "vae", "x.csv", "--draws", "2"]],
@@ -83,7 +94,7 @@ def test_output_in_any_encoding(
 ) -> None:
     import shutil
 
-    for name in ("x.csv", "pca", "gmm", "vae"):
+    for name in ("x.csv", "pca", "gmm", "vae", "pix", "photos"):
         (shutil.copytree if (runs / name).is_dir() else shutil.copy)(runs / name, tmp_path / name)
     monkeypatch.chdir(tmp_path)
     for line in [*LINES[command], [command, "--help"], [command, "--ü"]]:

@@ -20,6 +20,7 @@ import pytest
 
 from pushforward.cli.fit import catalogue
 from pushforward.cli.main import COMMANDS, application, main
+from tests.small_models import write_photos
 
 SECONDS = 8.0
 VALUES = (
@@ -81,6 +82,7 @@ BASE: dict[str, list[str]] = {
     "sample": ["vae", "-n", "2"],
     "encode": ["pca", "x.csv"],
     "reconstruct": ["pca", "x.csv"],
+    "translate": ["pix", "photos", "--derive-conditions"],
     "project": ["vae", "x.csv", "--steps", "1", "--candidates", "2"],
     "latent": ["vae", "--kind", "grid", "--steps", "3"],
     "density": ["pca", "x.csv"],
@@ -139,6 +141,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             assert (
                 main(["fit", model, "x.csv", "--drop", "team", *flags, "--run", model, "-q"]) == 0
             )
+
+        write_photos(root / "photos")
+        line = [
+            *("fit", "pix2pix", "photos", "--label", "grey", "--width", "4"),
+            *("--steps", "2", "--batch", "4", "--run", "pix", "-q"),
+        ]
+        assert main(line) == 0
     return root
 
 
@@ -210,7 +219,7 @@ def check(made: Path, place: Path, line: list[str], capfd: pytest.CaptureFixture
         os.chdir(place)
         shutil.rmtree(work)
     work.mkdir()
-    for name in ("pca", "gmm", "vae"):
+    for name in ("pca", "gmm", "vae", "pix", "photos"):
         if name in line or any(a.endswith(f"={name}") for a in line):
             shutil.copytree(made / name, work / name)
     shutil.copy(made / "x.csv", work)

@@ -176,6 +176,6 @@ def test_a_constant_without_a_reason_would_be_found(text: str, names: list[str])
 
 
 def test_the_command_line_only_parses_and_prints() -> None:
-    """What grows beyond this belongs to the library."""
+    """What grows beyond this, some 80 lines a command, belongs to the library."""
     files = (ROOT / "pushforward" / "cli").glob("*.py")
-    assert sum(len(file.read_text().splitlines()) for file in files) <= 2500
+    assert sum(len(file.read_text().splitlines()) for file in files) <= 2700

@@ -21,7 +21,7 @@ from pushforward.core.global_random import GLOBAL_STREAMS, FairLock
 from pushforward.core.learner import Learner
 from pushforward.core.modes import evaluation_mode
 from pushforward.core.phase import Batch, Phase, Step, Terms
-from tests.tiny_learners import LEARNERS, MODELS, images, labels
+from tests.tiny_learners import LEARNERS, MODELS, conditions, data, images
 
 NAMES = [
     *LEARNERS,
@@ -80,12 +80,12 @@ MAKERS: dict[str, Callable[[], Any]] = {
 
 
 def _fitted(name: str, **settings: Any) -> Any:
-    return MAKERS[name]().fit(images(), labels(name), by=pf.Trainer(**{**SHORT, **settings}))
+    return MAKERS[name]().fit(data(name), conditions(name), by=pf.Trainer(**{**SHORT, **settings}))
 
 
 def _looks(model: Any, name: str) -> dict[str, Tensor]:
     """Everything the model shows, by every public method that shows something."""
-    x, y = images(8), labels(name, 8)
+    x, y = data(name, 8), conditions(name, 8)
     z = (
         model.encode(x, y)
         if isinstance(model, Encodes)
@@ -141,7 +141,8 @@ def test_a_fit_that_is_looked_at_is_the_same_fit(name: str) -> None:
         _looks(model, name)
         if isinstance(model, Samples):
             # draws its seed from the global stream
-            model.sample(4, **({} if labels(name) is None else {"y": labels(name, 4)}))
+            y = conditions(name, 4)
+            model.sample(4, **({} if y is None else {"y": y}))
         torch.rand(3), np.random.rand()
 
     plain, looked_at = _fitted(name), _fitted(name, callbacks=[look])

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 import pushforward as pf
-from tests.small_models import NAMES, data, fitted, rows, same
+from tests.small_models import NAMES, data, fitted, rows, same, sampled
 
 
 def through_pickle(model: Any) -> Any:
@@ -48,7 +48,7 @@ def use(model: Any, x: Any) -> None:
         if hasattr(model, verb):
             getattr(model, verb)(x)
     if hasattr(model, "sample"):
-        model.sample(3, rng=0)
+        sampled(model, 3)
 
 
 @pytest.mark.parametrize("name", NAMES)

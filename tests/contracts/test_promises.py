@@ -17,7 +17,7 @@ import pushforward as pf
 from pushforward.core import capabilities as protocols
 from pushforward.core.capabilities import capabilities
 from pushforward.core.registry import catalogue, unlisted
-from tests.small_models import MODELS, NAMES, data, fitted, rows
+from tests.small_models import MODELS, NAMES, conditions, data, fitted, rows, sampled
 
 X = rows(60, 2)
 CASES: dict[str, Any] = {
@@ -48,8 +48,9 @@ def keep(model: Any, x: torch.Tensor, protocol: str) -> None:
         else torch.zeros(2, getattr(model, "latent", 1))
     )
     u = model.to_model(x[:2])
+    y = conditions(type(model).__name__.lower(), x[:2])
     calls: dict[str, Any] = {
-        "Samples": lambda: model.sample(2, rng=0),
+        "Samples": lambda: sampled(model, 2),
         "HasDensity": lambda: model.log_prob(x[:2]),
         "LatentModel": lambda: (model.prior(), model.likelihood(codes)),
         "HasBound": lambda: (model.elbo(x[:2], rng=0), model.posterior(u)),
@@ -57,7 +58,7 @@ def keep(model: Any, x: torch.Tensor, protocol: str) -> None:
         "Decodes": lambda: model.decode(codes),
         "Assigns": lambda: (model.assign(x[:2]), model.responsibilities(x[:2])),
         "Conditions": lambda: model.condition({0: float(x[0, 0])}),
-        "Translates": lambda: model.translate(codes),
+        "Translates": lambda: model.translate(codes if y is None else y),
     }
     calls[protocol]()
 

@@ -25,7 +25,7 @@ from pushforward.core.events import CancelToken, Event
 from pushforward.core.fused_adam import FusedAdam, is_dense, match_layout
 from pushforward.core.phase import adam, adamw, rmsprop, sgd
 from pushforward.fitting.checkpoint import Checkpoints
-from tests.tiny_learners import MODELS, all_are_here, images, labels
+from tests.tiny_learners import MODELS, all_are_here, conditions, data, images
 
 SHORT: dict[str, Any] = {"steps": 4, "batch": 16, "seed": 5}
 FULL: dict[str, Any] = {**SHORT, "ema": 0.8, "accumulate": 2, "clip": 0.5, "augment": ["flip"]}
@@ -58,7 +58,7 @@ class _After:
 
 
 def _fit(name: str, **settings: Any) -> Any:
-    return MODELS[name]().fit(images(), labels(name), by=pf.Trainer(**settings))
+    return MODELS[name]().fit(data(name), conditions(name), by=pf.Trainer(**settings))
 
 
 def _stopped_and_resumed(name: str, run: Path, at: int = 2, **settings: Any) -> Any:
@@ -248,7 +248,7 @@ def test_another_runs_state_is_refused_by_name(what: str, folder: Path) -> None:
     name, settings, rows, message = OTHERS[what]
     _fit("dcgan", run=folder / "run", **SHORT)
     MODELS[name]().fit(
-        images()[:rows], by=pf.Trainer(run=folder / "other", **{**SHORT, **settings})
+        data(name)[:rows], by=pf.Trainer(run=folder / "other", **{**SHORT, **settings})
     )
     shutil.rmtree(folder / "run" / "state")
     shutil.copytree(folder / "other" / "state", folder / "run" / "state")

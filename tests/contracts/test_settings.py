@@ -28,7 +28,7 @@ from pushforward.experiments.compare import Comparison
 from pushforward.experiments.measure import Annealing
 from pushforward.fitting.em import EM
 from pushforward.fitting.film import Film
-from tests.small_models import NAMES, data, fitted, make, rows
+from tests.small_models import NAMES, conditions, data, fitted, make, rows, sampled
 
 KINDS = {
     "numpy": lambda v: (
@@ -64,7 +64,8 @@ def test_every_model_takes_them_and_stores_them(name: str, kind: str, tmp_path: 
     if kind in ("numpy", "array"):
         assert repr(made) == repr(given)
         by = pf.Trainer(steps=1, batch=32) if isinstance(made, Learner) else None
-        made.fit(data(name), by=by).save(tmp_path / "run")
+        y = conditions(name, data(name))
+        made.fit(data(name), **({} if y is None else {"y": y}), by=by).save(tmp_path / "run")
         json.loads((tmp_path / "run" / "model.json").read_text())
         assert repr(pf.load(tmp_path / "run")) == repr(made)
 
@@ -191,10 +192,10 @@ def test_streams_of_random_numbers_in_any_kind() -> None:
 @pytest.mark.parametrize("name", [n for n in NAMES if hasattr(make(n), "sample")])
 def test_every_model_samples_with_any_kind_of_stream(name: str) -> None:
     model = fitted(name)
-    want = model.sample(3, rng=0)
-    assert torch.equal(model.sample(np.int64(3), rng=np.int64(0)), want)
-    assert torch.equal(model.sample(torch.tensor(3), rng=torch.Generator().manual_seed(0)), want)
-    assert model.sample(np.array(3), rng=np.random.default_rng(0)).shape == want.shape
+    want = sampled(model, 3, 0)
+    assert torch.equal(sampled(model, np.int64(3), np.int64(0)), want)
+    assert torch.equal(sampled(model, torch.tensor(3), torch.Generator().manual_seed(0)), want)
+    assert sampled(model, np.array(3), np.random.default_rng(0)).shape == want.shape
 
 
 # --------------------------------------------------------------------------------------- sample's n
@@ -203,9 +204,9 @@ def test_every_model_samples_with_any_kind_of_stream(name: str) -> None:
 @pytest.mark.parametrize("name", [n for n in NAMES if hasattr(make(n), "sample")])
 def test_sample_takes_n_alike_in_every_model(name: str) -> None:
     model = fitted(name)
-    none = model.sample(0, rng=0)
+    none = sampled(model, 0)
     assert none.shape == (0, *data(name).shape[1:])
-    assert none.dtype == model.sample(1, rng=0).dtype
+    assert none.dtype == sampled(model, 1).dtype
     for bad in (-1, 2.5, np.float64(3.5), -np.int64(2)):
         with pytest.raises(pf.InvalidValue, match="n must be a whole number of at least 0, got"):
             model.sample(bad)

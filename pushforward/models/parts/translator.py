@@ -86,6 +86,8 @@ class Translator(Learner):
         stream = generator(rng, self.device)
         u = self.conditions(y, n)
         assert u is not None
+        if n == 0:
+            return torch.empty(0, *self.event_shape(), dtype=self.floating())
         return torch.cat([self.to_user(self.make(one[None], rng=stream)) for one in u])
 
     def quality(self, batch: Batch, *, rng: Rng = None) -> Tensor:
