@@ -258,7 +258,8 @@ def requested_conditions(y: Conditioning) -> dict[str, Any]:
         return {"label": False}
     if y.lower() in ("auto", "yes", "true"):
         return {"label": True}
-    if "," in y or ("." in y and Path(y).exists()) or Path(y).is_dir():
+    # os.path answers False for text that no file can be called, where pathlib raises
+    if "," in y or ("." in y and os.path.exists(y)) or os.path.isdir(y):
         return {"y": y, "label": False}
     return {"label": y}
 

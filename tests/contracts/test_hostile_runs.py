@@ -448,6 +448,7 @@ LONG = "x" * 5000
         ["recipe", LONG],
         ["plot", "pca", "--kind", LONG],
         ["fit", "pca", "x.csv", "--label", "a b " * 2000],
+        ["fit", "pca", "x.csv", "--label", "a. b " * 2000],
         ["plot", "gmm", "--axes", "a b " * 2000],
         ["fit", "pca", "x.csv", "--columns", "a b " * 2000],
         ["resume", "vae", "--steps", LONG],
