@@ -22,6 +22,10 @@ def data(
     fit: Literal["crop", "pad", "stretch"] | None = None,
     channels: arguments.Whole | None = None,
     frame_rate: float | None = None,
+    clips: Literal["files", "strips", "folders", "none"] | None = None,
+    frames: arguments.Whole | None = None,
+    stride: arguments.Whole | None = None,
+    hop: arguments.Whole | None = None,
     categorical: arguments.Names = (),
     columns: arguments.Names = (),
     drop: arguments.Names = (),
@@ -33,12 +37,16 @@ def data(
     """Scan a source: count, space, ranges, missing values, duplicates, unreadable files by name.
 
     Args:
-        source: a folder, glob or zip of images, a table, an array, or a built-in name.
+        source: a folder, glob or zip of images or films, a table, an array, or a built-in name.
         formats: list the formats, including those of your own readers (--import mine.py).
         size: bring images to this size: 64, or 48x64.
         fit: how images are brought to the size.
         channels: bring images to 1, 3 or 4 channels.
         frame_rate: frames per second of clips, where the file does not say.
+        clips: how clips are kept, where it cannot be found out: files, strips, folders, or none.
+        frames: cut clips into windows of so many frames.
+        stride: take every so many-th frame of clips.
+        hop: begin a window of a clip every so many frames.
         categorical: text columns to take as categories.
         columns: columns to use, and no others.
         drop: columns to leave out.
@@ -61,6 +69,10 @@ def data(
         fit=fit,
         channels=channels,
         frame_rate=frame_rate,
+        clips=clips,
+        frames=frames,
+        stride=stride,
+        hop=hop,
         categorical=categorical,
         columns=columns or None,
         drop=drop,

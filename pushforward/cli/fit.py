@@ -41,8 +41,8 @@ def _group(panel: str) -> Group:
 UNSET = arguments.FitOptions()
 Options = Annotated[arguments.FitOptions, Parameter(name="*", group=_group("Run"))]
 SOURCES = (
-    "a folder, glob or zip of images; .npy (or a glob of them) .npz .csv .parquet or idx; or"
-    " digits, ring, grid, moons, swissroll, mnist, cifar10"
+    "a folder, glob or zip of images or films; .npy (or a glob of them) .npz .csv .parquet or idx;"
+    " or digits, ring, grid, moons, swissroll, moving-shapes, mnist, cifar10"
 )
 Source = Annotated[str | None, Parameter(help=SOURCES)]
 

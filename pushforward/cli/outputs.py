@@ -15,7 +15,8 @@ from pushforward.core.space import Space
 from pushforward.core.storage import write_text
 from pushforward.data import write
 from pushforward.data.export.columns import column_values, format_columns
-from pushforward.data.export.writing import check_target, further_columns, write_csv
+from pushforward.data.export.tables import further_columns, write_csv
+from pushforward.data.export.writing import check_target
 from pushforward.experiments.images import write_over
 
 __all__ = ["check_out", "check_table_out", "deliver", "deliver_table"]

@@ -37,7 +37,8 @@ def sample(
             labels, or an array by name: x.npz:angle).
         using: the sampler: ancestral, mean (the decoder's mean, without observation noise) or
             truncated(...); by default the model's own.
-        out: .png (a grid) or a folder/ for images, .csv .parquet .npz .npy; stdout for points.
+        out: .png (a grid) or a folder/ for images; .gif .apng .webp .mp4 .webm .avi, a folder/ or
+            'folder/*.apng' for clips; .csv .parquet .npz .npy; stdout for points.
         json: the samples, or where they are, as JSON.
     """
     from pushforward.cli.outputs import check_out, deliver

@@ -28,7 +28,7 @@ __all__ = ["normalised", "reader_of", "refuse_format", "read_any"]
 
 READERS_FAULTS = (OSError, ValueError, EOFError, LookupError)
 """Exceptions of a user's reader that mean an unreadable file; any other is a bug in the reader."""
-_KINDS = "a folder, glob or zip of images, .npy, .npz, .csv, .jsonl, .parquet or .idx"
+_KINDS = "a folder, glob or zip of images or films, .npy, .npz, .csv, .jsonl, .parquet or .idx"
 
 
 def read_any(source: object, options: Options) -> Source:
@@ -93,8 +93,8 @@ def _from_text(text: str, options: Options) -> Source:
         return _from_reader(reader, text, options)
     if options.n is not None:
         raise InvalidValue(
-            f"n is for ring, grid, moons and swissroll, which are sampled; {printable(text)} has a"
-            " fixed number of rows: leave n out"
+            "n is for ring, grid, moons, swissroll and moving-shapes, which are sampled;"
+            f" {printable(text)} has a fixed number of rows: leave n out"
         )
     path = locate(text)
     return _from_reader(

@@ -12,11 +12,16 @@ from pushforward.core.errors import InvalidKind, InvalidValue, require_positive,
 from pushforward.core.space import Space
 from pushforward.data.tables.text_format import SETTINGS, TableFormat
 
-__all__ = ["Options", "FITS", "Fit", "MEMORY", "read_size"]
+__all__ = ["ClipLayout", "Options", "FITS", "Fit", "MEMORY", "read_size"]
 
 Fit: TypeAlias = Literal["crop", "pad", "stretch"]
 FITS: tuple[Fit, ...] = get_args(Fit)
 """How images are brought to a size: by cutting, by a border, or by distortion."""
+ClipLayout: TypeAlias = Literal["files", "strips", "folders", "none"]
+"""How clips are kept: an animation or a film each, an image of all frames side by side (or one
+below the other), or a folder of frames; 'none' takes the first frame of animations as an image.
+"""
+LAYOUTS: tuple[ClipLayout, ...] = get_args(ClipLayout)
 MEMORY = 2**30
 """Bytes of data held in memory unless told otherwise, 1 GB: a small machine has several times as
 many.
@@ -32,6 +37,8 @@ class Options:
     Args:
         size: (height, width) to resize images to.
         fit: 'crop', 'pad' or 'stretch'.
+        clips: how clips are kept, if the caller says so.
+        frames, stride, hop: of windows of clips: see `read`.
         table: format of a text table, as far as the caller specified it.
         lenient: for reports: note problems instead of raising.
         scanned_later: the caller scans for infinities itself, so reading need not.
@@ -44,6 +51,10 @@ class Options:
     fit: Fit = "crop"
     channels: int | None = None
     frame_rate: float | None = None
+    clips: ClipLayout | None = None
+    frames: int | None = None
+    stride: int | None = None
+    hop: int | None = None
     categorical: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     columns: tuple[str, ...] | None = None
@@ -63,6 +74,18 @@ class Options:
     def labelled(self) -> bool:
         """Whether labels that come with the data are requested."""
         return self.label is not False
+
+    @property
+    def cuts_clips(self) -> bool:
+        """Whether options say that the data are clips."""
+        return self.clips_setting is not None
+
+    @property
+    def clips_setting(self) -> str | None:
+        """The first option for clips alone, as the caller wrote it; None without."""
+        names = ("frame_rate", "clips", "frames", "stride", "hop")
+        options = ((name, getattr(self, name)) for name in names)
+        return next((setting(n, v) for n, v in options if v not in (None, "none")), None)
 
     def among(self, known: Sequence[str]) -> Options:
         """The options with 'a,b' split into a and b, unless a column has that name."""
@@ -119,6 +142,7 @@ class Options:
                 f"channels must be 1 (grey), 3 (colour) or 4 (colour and alpha), got {channels!r}"
             )
         require_positive(frame_rate=rest.get("frame_rate"))
+        _check_windows(rest)
         space, condition = _like(like)
         rest["table"] = TableFormat.check(**{name: rest.pop(name, None) for name in SETTINGS})
         checked = cls(
@@ -144,7 +168,7 @@ class Options:
         """The options with the image preparation recorded in `space`,
         unless the caller gave one.
         """
-        if space.kind != "images":
+        if space.kind == "points":
             return self
         recorded = space.extra.get("prepared", {})
         size = self.size or (tuple(recorded["size"]) if recorded.get("size") else None)
@@ -153,6 +177,33 @@ class Options:
             size=size,
             fit=recorded.get("fit", self.fit),
             channels=self.channels or recorded.get("channels"),
+            frames=self.frames or recorded.get("frames"),
+            stride=self.stride or recorded.get("stride"),
+            hop=self.hop or recorded.get("hop"),
+        )
+
+
+def _check_windows(options: dict[str, Any]) -> None:
+    """Check how clips are kept and cut.
+
+    Raises:
+        InvalidValue, InvalidKind: For invalid values.
+    """
+    layout = options.get("clips")
+    if layout is not None and layout not in LAYOUTS:
+        raise InvalidValue(
+            f"clips must be 'files', 'strips', 'folders' or 'none', got {layout!r};"
+            f" {suggest(str(layout), LAYOUTS)}"
+        )
+    for name in ("frames", "stride", "hop"):
+        value = options.get(name)
+        require_positive(**{name: value})
+        if value is not None and not isinstance(value, int):
+            raise InvalidKind(f"{name} must be a whole number, got {value!r}; pass {round(value)}")
+    if options.get("hop") is not None and options.get("frames") is None:
+        raise InvalidValue(
+            f"{setting('hop', options['hop'])} is the distance between windows; say how long they"
+            f" are ({setting('frames', 16)})"
         )
 
 

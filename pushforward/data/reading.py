@@ -11,7 +11,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from pushforward.core.argument_names import setting
 from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import (
     BadSource,
@@ -24,7 +23,7 @@ from pushforward.core.source import Source
 from pushforward.core.source_views import with_space
 from pushforward.core.space import Space
 from pushforward.data.dispatch import normalised, read_any, reader_of
-from pushforward.data.options import MEMORY, Fit, Options
+from pushforward.data.options import MEMORY, ClipLayout, Fit, Options
 from pushforward.data.pairings import Pairing, find_pairing
 from pushforward.data.sources.pairs import DerivedPairs
 from pushforward.data.sources.streaming import read_stream
@@ -41,6 +40,10 @@ def read(
     fit: Fit | None = None,
     channels: Literal[1, 3, 4] | None = None,
     frame_rate: float | None = None,
+    clips: ClipLayout | None = None,
+    frames: int | None = None,
+    stride: int | None = None,
+    hop: int | None = None,
     categorical: Sequence[str] | str = (),
     drop: Sequence[str] | str = (),
     columns: Sequence[str] | str | None = None,
@@ -66,8 +69,8 @@ def read(
     Args:
         source: an array, tensor, data frame, torch Dataset or iterable; or a path, a glob of images
             or of .npy files (joined in the order of their names), or a built-in name (digits, ring,
-            grid, moons, swissroll, mnist, mnist:test, cifar10, cifar10:test, cifar10-batch1;
-            ring:5000 draws 5000).
+            grid, moons, swissroll, moving-shapes, mnist, mnist:test, cifar10, cifar10:test,
+            cifar10-batch1; ring:5000 draws 5000).
         y: conditions, leading length n; for tables also the name(s) of columns; a path or source
             for paired data, whose images are found by the names of their files; for images also
             'edges', 'grey', 'low_resolution(factor=4)', 'coarse(factor=2)', 'masked', or 'left' or
@@ -77,8 +80,15 @@ def read(
         size, fit: resize images to one size in pixels (64, or '48x64' for height×width), by 'crop'
             (default), 'pad' or 'stretch'.
         channels: convert images to 1, 3 or 4 channels; unchanged by default.
-        frame_rate: of clips (n, channels, time, height, width),
-            in frames per second; samples are written at the same rate.
+        frame_rate: of clips (n, channels, time, height, width), in frames per second; that of the
+            file by default. Samples are written at the same rate.
+        clips: how clips are kept: 'files' (GIF, APNG, WebP or a film each), 'strips' (images of
+            square frames side by side), 'folders' (of frames) or 'none' (only first frames of
+            animations, as images); by default found out: files that all move are clips, other
+            images are if `frames` or `stride` is given.
+        frames, stride, hop: cut long clips into windows of so many frames, every stride-th, from a
+            new start every `hop` frames of the file; windows do not overlap by default, and clips
+            that are too short are left out with a warning.
         categorical, drop, columns: for tables:
             text columns to treat as categories, columns to leave out, columns to use.
         label: the column (tables, metadata.csv) or array (.npz) that holds the labels;
@@ -117,6 +127,10 @@ def read(
         fit=fit,
         channels=channels,
         frame_rate=frame_rate,
+        clips=clips,
+        frames=frames,
+        stride=stride,
+        hop=hop,
         categorical=categorical,
         drop=drop,
         columns=columns,
@@ -161,6 +175,10 @@ def read(
         "dates": dates,
         "stream": stream or None,
         "frame_rate": frame_rate,
+        "clips": clips,
+        "frames": frames,
+        "stride": stride,
+        "hop": hop,
     }
     result = read_stream(source, options) if stream else read_with(source, options)
     return _traced(result, source, arguments)
@@ -288,13 +306,12 @@ def read_with(source: object, options: Options) -> Source:
     pairing = find_pairing(options.label)
     result = None if pairing is None else _derived(source, pairing, options)
     result = result or read_any(source, options)
+    asked = options.cuts_clips and (options.like is None or options.frame_rate is not None)
+    if asked and result.space.kind != "clips":
+        raise InvalidValue(
+            f"{options.clips_setting} is for clips, but the data are {result.space}; leave it out"
+        )
     if options.frame_rate is not None:
-        if result.space.kind != "clips":
-            raise InvalidValue(
-                f"{setting('frame_rate', options.frame_rate)} is for clips, but the data are"
-                f" {result.space};"
-                " leave it out"
-            )
         result = with_space(result, replace(result.space, frame_rate=options.frame_rate))
     if (
         result is not source

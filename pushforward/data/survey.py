@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,17 @@ from pushforward.core.errors import BadSource
 from pushforward.core.frames import is_frame
 from pushforward.core.scan import Issue
 from pushforward.core.source import Source
+from pushforward.core.source_views import with_space
 from pushforward.data.dispatch import normalised, reader_of, refuse_format, with_conditions_read
 from pushforward.data.files import listed, locate
-from pushforward.data.formats.image_files import build, list_images, survey_images
+from pushforward.data.formats.clip_files import (
+    ClipFiles,
+    build_clips,
+    find_layout,
+    list_clips,
+    survey_clips,
+)
+from pushforward.data.formats.image_files import build, find_images
 from pushforward.data.formats.image_lists import ImageFile, Listing
 from pushforward.data.formats.images import Header, decode
 from pushforward.data.formats.registry import find_reader
@@ -31,7 +40,7 @@ __all__ = ["report"]
 
 _DEFAULTS: dict[str, Any] = {
     "y": None, "weights": None, "size": None, "fit": None, "channels": None, "frame_rate": None,
-    "categorical": (),
+    "clips": None, "frames": None, "stride": None, "hop": None, "categorical": (),
     "drop": (), "columns": None, "label": None, "like": None, "n": None, "seed": 0,
     "memory": MEMORY, "download": False, "name": "", **dict.fromkeys(SETTINGS),
 }  # fmt: skip
@@ -55,8 +64,6 @@ def report(source: object, **settings: Any) -> Report:
     reader = reader_of(source) if isinstance(source, str) else find_reader(source, "object")
     refuse_format(source, reader, options)
     options = with_conditions_read(reader, options)
-    if options.frame_rate is not None:  # of clips, which are read like any array
-        return describe(read_with(source, options))
     if reader is not None and reader.name == "frame":
         return _survey_table(frame_table(source), options)
     if reader is not None and reader.name == "table":
@@ -66,10 +73,7 @@ def report(source: object, **settings: Any) -> Report:
         )
     if reader is not None and reader.name == "images":
         text = str(source)
-        path = locate(text)
-        return _survey_images(
-            path if path.exists() else text, replace(options, name=options.name or text)
-        )
+        return _survey_images(locate(text), replace(options, name=options.name or text))
     return describe(read_with(source, options))
 
 
@@ -124,9 +128,9 @@ def _text_issue(column: ColumnSurvey) -> Issue:
 # ------------------------------------------------------------------------------------------- images
 
 
-def _survey_images(path: Path | str, options: Options) -> Report:
+def _survey_images(path: Path, options: Options) -> Report:
     """Every file is decoded; bad ones are listed, mixed sizes and channels counted."""
-    listing = list_images(path)
+    listing, headers, bad = find_images(path)
     if listing.splits:
         issue = Issue(
             "splits", f"the folder {listing.splits}", "read one, and measure on the other"
@@ -135,7 +139,9 @@ def _survey_images(path: Path | str, options: Options) -> Report:
         return Report(
             options.name, len(listing.files), None, True, issues=(issue,), notes=tuple(notes)
         )
-    headers, bad = survey_images(listing.files)
+    layout = find_layout(listing, headers, options)
+    if layout is not None:
+        return _survey_clips(listing, list_clips(listing, layout), bad, options)
     good = []
     for file, header in headers:
         reason = _fault(file, header, options)
@@ -174,6 +180,32 @@ def _survey_images(path: Path | str, options: Options) -> Report:
         )
     facts["notes"] = tuple(_beside(listing))  # the source has its own
     return describe(source, issues=issues, **facts)
+
+
+def _survey_clips(
+    listing: Listing, clips: Sequence[ClipFiles], bad: list[tuple[str, str]], options: Options
+) -> Report:
+    """Every frame is decoded; clips that cannot be read are listed."""
+    names = {name for name, _ in bad}
+    good, more = survey_clips([c for c in clips if c.file.display_name not in names])
+    bad = [*bad, *more]
+    facts: dict[str, Any] = {"name": options.name, "notes": tuple(_beside(listing))}
+    issues = []
+    source: Source | None = None
+    try:
+        if good:
+            source = build_clips(listing, good, options, lambda *fault: bad.append(fault))
+    except BadSource as error:
+        issues.append(Issue("clips", str(error), f"or choose {setting('frames', 16)} and size"))
+    if bad:
+        text = f"{len(bad)} of {len(clips)} clips cannot be read"
+        issues.insert(0, Issue("unreadable", text, "replace or remove them"))
+    facts |= {"unreadable": tuple(bad), "issues": tuple(issues)}
+    if source is None:
+        return Report(count=len(good), space=None, resident=True, **facts)
+    if options.frame_rate is not None:
+        source = with_space(source, replace(source.space, frame_rate=options.frame_rate))
+    return describe(source, **facts)
 
 
 def _beside(listing: Listing) -> list[str]:

@@ -9,7 +9,8 @@ import torch
 
 from pushforward.core.folders import replace_on_exit
 from pushforward.core.space import Space
-from pushforward.data.export.grids import clip_film, image_grid, write_animation
+from pushforward.data.export.grids import image_grid
+from pushforward.data.export.moving import clip_film, write_animation
 from pushforward.experiments.opened import OpenedRun, Parts, labels_of, rows_of
 from pushforward.metrics.reconstruction import reconstruct
 

@@ -199,6 +199,11 @@ class DataSettings:
         fit: how images are brought to the size.
         channels: bring images to 1 (grey), 3 (colour) or 4 (with alpha) channels.
         frame_rate: frames per second of clips, where the file does not say.
+        clips: how clips are kept, where it cannot be found out: files (animations, films), strips
+            (images of frames side by side), folders (of frames), or none (first frames alone).
+        frames: cut clips into windows of so many frames.
+        stride: take every so many-th frame of clips.
+        hop: begin a window of a clip every so many frames; by default they do not overlap.
         categorical: text columns to take as categories.
         columns: columns to use, and no others.
         drop: columns to leave out.
@@ -214,6 +219,10 @@ class DataSettings:
     fit: Literal["crop", "pad", "stretch"] | None = None
     channels: int | None = None
     frame_rate: float | None = None
+    clips: Literal["files", "strips", "folders", "none"] | None = None
+    frames: int | None = None
+    stride: int | None = None
+    hop: int | None = None
     categorical: Sequence[str] = ()
     columns: Sequence[str] = ()
     drop: Sequence[str] = ()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,12 +15,10 @@ from torch import Tensor
 from pushforward.core.errors import InvalidValue, ShapeMismatch
 from pushforward.core.space import Space
 
-__all__ = ["clip_film", "clip_grid", "image_grid", "image_bytes", "to_image", "write_animation"]
+__all__ = ["clip_grid", "frame_space", "image_bytes", "image_grid", "to_image"]
 
 _LEGIBLE = 48
 _LARGEST = 16384
-FRAME_RATE = 8.0
-"""Frames per second of an animation if the clips have no rate: slow enough to see each frame."""
 
 
 def image_grid(
@@ -68,21 +64,6 @@ def clip_grid(x: Tensor, space: Space, frames: int = 8, *, padding: int = 2) -> 
     at = torch.linspace(0, x.shape[2] - 1, count).round().to(torch.int64)
     stills = x[:, :, at].transpose(1, 2).flatten(0, 1)
     return image_grid(stills, frame_space(space), count, padding=padding)
-
-
-def clip_film(x: Tensor, space: Space, columns: int | None = None) -> Iterator[Image.Image]:
-    """The frames of an animation showing clips (n, channels, time,
-    height, width) side by side, as in `image_grid`.
-    """
-    for t in range(x.shape[2]):
-        yield image_grid(x[:, :, t], frame_space(space), columns)
-
-
-def write_animation(frames: Iterable[Image.Image], path: Path, frame_rate: float | None) -> None:
-    """Write a looping GIF, at the clips' frame rate if known; GIFs count hundredths of a second."""
-    first, *rest = (frame.convert("RGB") for frame in frames)
-    duration = max(20, round(1000 / (frame_rate or FRAME_RATE) / 10) * 10)
-    first.save(path, format="GIF", save_all=True, append_images=rest, duration=duration, loop=0)
 
 
 def frame_space(space: Space) -> Space:

@@ -1,15 +1,16 @@
 """Samples written in the original form of the data.
 
 Images become a grid (`.png`) or a folder of PNGs (a path that ends with `/`, or has no suffix);
-clips become an animation (`.gif`, at their frame rate), a grid of their frames (`.png`) or a folder
-of GIFs; points become `.csv`, `.tsv` or `.parquet` with their column names, categories by name;
-anything becomes `.npz` or `.npy`. Files are written under a temporary name and renamed, so that a
-full disk or a crash leaves no partial file; nothing is overwritten.
+clips become an animation or a film of all, at their frame rate (`.gif`; `.apng`, `.webp` and `.avi`
+without loss; `.mp4`, `.webm`), a grid of their frames (`.png`), or a folder of files, one each:
+GIFs, or what a pattern says (`folder/*.apng`; `folder/*.png` are strips of frames); points become
+`.csv`, `.tsv` or `.parquet` with their column names, categories by name; anything becomes `.npz` or
+`.npy`. Files are written under a temporary name and renamed, so that a full disk or a crash leaves
+no partial file; nothing is overwritten.
 """
 
 from __future__ import annotations
 
-import csv
 import gzip
 import lzma
 import os
@@ -18,14 +19,13 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, runtime_checkable
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pushforward.core.column_values import as_texts
 from pushforward.core.data_types import Frame
 from pushforward.core.errors import (
     BadRun,
@@ -35,29 +35,31 @@ from pushforward.core.errors import (
     ShapeMismatch,
 )
 from pushforward.core.folders import remove_leftovers
-from pushforward.core.space import Column, Space
+from pushforward.core.space import Space
 from pushforward.core.space.export import export_levels, to_frame
 from pushforward.data.export.grids import (
-    clip_film,
     clip_grid,
     image_bytes,
     image_grid,
     to_image,
-    write_animation,
 )
+from pushforward.data.export.moving import (
+    ANIMATIONS,
+    clip_film,
+    clip_strip,
+    require_film,
+    single_clip,
+    write_film,
+)
+from pushforward.data.export.tables import further_columns, write_csv
 
 __all__ = [
     "check_target",
-    "further_columns",
     "replacing",
-    "text_columns",
     "write",
-    "write_csv",
 ]
 
 _OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
-_BLOCK = 65536
-"""Rows that are texts at a time: as texts they take many times the memory of their numbers."""
 _KINDS = {
     "grid": ("images", "clips"),
     "folder": ("images", "clips"),
@@ -80,8 +82,9 @@ def write(
     """Write observations (n, *shape), in the user's units, in the form of the path's suffix.
 
     Args:
-        path: .png (a grid), .gif (clips), a folder (PNGs, or GIFs of clips), .csv, .csv.gz,
-            .csv.xz, .tsv, .parquet, .npz or .npy; it must not exist.
+        path: .png (a grid), .gif .apng .webp .avi .mp4 .webm (clips), a folder (PNGs, or GIFs of
+            clips; 'folder/*.apng' for other files), .csv, .csv.gz, .csv.xz, .tsv, .parquet, .npz or
+            .npy; it must not exist.
         y, condition_space: conditions, written too:
             as a column for labels, `y` in an .npz, sub-folders of images.
         extra: more columns by name, each of length n (tables and .npz only).
@@ -92,6 +95,9 @@ def write(
         InvalidValue: For a form that does not suit the space.
     """
     target = Path(os.fspath(path))
+    files = ".gif"
+    if target.stem == "*":  # a folder of such files
+        target, files = target.parent, target.suffix.lower()
     x = x.detach().to("cpu")
     _check_rows(x, space, y, extra or {})
     form = check_target(path, space)
@@ -102,9 +108,10 @@ def write(
                 part, format="PNG"
             )
         elif form == "animation":
-            write_animation(clip_film(x, space, columns), part, space.frame_rate)
+            film = single_clip(x[0], space) if len(x) == 1 else clip_film(x, space, columns)
+            write_film(film, part, target.suffix, space.frame_rate)
         elif form == "folder":
-            _write_folder(x, space, part, y, condition_space)
+            _write_folder(x, space, part, y, condition_space, files)
         elif form == "table":
             _write_table(x, space, part, target, beside)
         elif form == "parquet":
@@ -123,9 +130,29 @@ def check_target(path: str | os.PathLike[str], space: Space) -> str:
         InvalidValue: For a form that does not suit the space.
     """
     target = Path(os.fspath(path))
+    if target.stem == "*":
+        return _check_pattern(target, space)
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise BadRun(f"{target} exists; choose another name, or remove it first")
     return _form(os.fspath(path), target, space)
+
+
+def _check_pattern(pattern: Path, space: Space) -> str:
+    """The form 'folder', for a pattern such as clips/*.apng.
+
+    Raises:
+        BadRun, InvalidValue: As `check_target`.
+    """
+    suffix = pattern.suffix.lower()
+    suffixes = (*ANIMATIONS, ".png") if space.kind == "clips" else (".png",)
+    if space.kind == "points" or suffix not in suffixes:
+        raise InvalidValue(
+            f"{pattern}: {space} cannot be written as such files; expected a folder of"
+            f" {', '.join(suffixes) if space.kind != 'points' else '.npz or .csv'}"
+        )
+    if suffix in ANIMATIONS:
+        require_film(suffix, pattern.name)
+    return check_target(f"{pattern.parent}/", space)
 
 
 def _check_rows(x: Tensor, space: Space, y: Tensor | None, extra: Mapping[str, Any]) -> None:
@@ -159,7 +186,7 @@ def _form(text: str, path: Path, space: Space) -> str:
     else:
         forms = {
             ".png": "grid",
-            ".gif": "animation",
+            **dict.fromkeys(ANIMATIONS, "animation"),
             ".csv": "table",
             ".tsv": "table",
             ".parquet": "parquet",
@@ -177,97 +204,17 @@ def _form(text: str, path: Path, space: Space) -> str:
         better = {
             "points": ".csv, .parquet or .npz",
             "images": ".png, a folder/ or .npz",
-            "clips": ".gif, .png, a folder/ or .npz",
+            "clips": ".gif, .apng, .mp4, .png, a folder/ or .npz",
         }[space.kind]
         raise InvalidValue(f"{text}: {space} cannot be written as a {form}; use {better}")
     if form == "parquet":
         _require_parquet(path)
+    if form == "animation":
+        require_film(suffix, path.name)
     return form
 
 
-def further_columns(
-    y: Tensor | None, space: Space | None, extra: Mapping[str, Any]
-) -> dict[str, list[str]]:
-    """Further columns as text: labels by name, numbers in their shortest form."""
-    further: dict[str, list[str]] = {}
-    if y is not None:
-        if space is not None and space.is_label:
-            names = space.columns[0].categories
-            further[space.columns[0].name or "label"] = [names[int(v)] for v in y]
-        elif y.ndim <= 2:
-            inner = space or Space.infer(y)
-            texts = text_columns(y.reshape(len(y), -1), inner)
-            further.update(
-                {
-                    column.name or f"y{i}": values
-                    for i, (column, (_, values)) in enumerate(zip(inner.columns, texts))
-                }
-            )
-    for name, values in extra.items():
-        further[name] = _texts(np.asarray(values))
-    return further
-
-
 # ------------------------------------------------------------------------------------------- tables
-
-
-def text_columns(x: Tensor, space: Space) -> list[tuple[str, list[str]]]:
-    """The columns of points as text: categories by name,
-    ISO 8601 dates, rounded integers, shortest exact floats.
-    """
-    columns = []
-    for i, (name, column) in enumerate(zip(space.names, space.columns)):
-        values = x[:, i].cpu().numpy()
-        columns.append((name, as_texts(values, column) or _plain_texts(values, column)))
-    return columns
-
-
-def _plain_texts(values: NDArray[Any], column: Column) -> list[str]:
-    if column.kind == "categorical":
-        codes = (
-            np.nan_to_num(values, nan=-1)
-            .round()
-            .clip(-1, len(column.categories) - 1)
-            .astype(np.int64)
-        )
-        return [column.categories[c] if c >= 0 else "" for c in codes]
-    if column.kind == "integer" and not np.isnan(values).any():
-        return _texts(values.round().astype(np.int64))
-    return _texts(values)
-
-
-def _texts(values: NDArray[Any]) -> list[str]:
-    texts = [str(v) for v in (values if values.dtype == np.float32 else values.tolist())]
-    return ["" if t == "nan" else t for t in texts]
-
-
-@runtime_checkable
-class Writable(Protocol):
-    """An open text file, or any other object with its `write`."""
-
-    def write(self, text: str, /) -> object:
-        """Append a text."""
-        ...
-
-
-def write_csv(
-    x: Tensor,
-    space: Space,
-    stream: Writable,
-    *,
-    extra: Mapping[str, list[str]] | None = None,
-    delimiter: str = ",",
-) -> None:
-    """Points as comma-separated values with a header line, to an open text stream."""
-    writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
-    extra = dict(extra or {})
-    writer.writerow([*space.names, *extra])
-    for start in range(0, len(x), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        columns = [texts for _, texts in text_columns(x[block], space)] + [
-            texts[block] for texts in extra.values()
-        ]
-        writer.writerows(zip(*columns))
 
 
 def _write_table(
@@ -304,7 +251,12 @@ def _require_parquet(path: Path) -> None:
 
 
 def _write_folder(
-    x: Tensor, space: Space, part: Path, y: Tensor | None, condition_space: Space | None
+    x: Tensor,
+    space: Space,
+    part: Path,
+    y: Tensor | None,
+    condition_space: Space | None,
+    files: str,
 ) -> None:
     part.mkdir()
     digits = len(str(max(len(x) - 1, 0)))
@@ -313,10 +265,11 @@ def _write_folder(
         if y is not None and condition_space is not None and condition_space.is_label:
             folder = part / condition_space.columns[0].categories[int(y[i])].replace("/", "-")
             folder.mkdir(exist_ok=True)
-        if space.kind == "clips":
-            write_animation(
-                clip_film(x[i : i + 1], space), folder / f"{i:0{digits}}.gif", space.frame_rate
-            )
+        if space.kind == "clips" and files == ".png":
+            clip_strip(x[i], space).save(folder / f"{i:0{digits}}.png")
+        elif space.kind == "clips":
+            path = folder / f"{i:0{digits}}{files}"
+            write_film(single_clip(x[i], space), path, files, space.frame_rate)
         else:
             to_image(image_bytes(x[i : i + 1], space)[0]).save(folder / f"{i:0{digits}}.png")
 

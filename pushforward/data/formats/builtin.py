@@ -1,10 +1,12 @@
-"""Built-in data sets: scikit-learn's digits, four distributions in the plane, MNIST and CIFAR-10.
+"""Built-in data sets: scikit-learn's digits, four distributions in the plane, clips of moving
+shapes, MNIST and CIFAR-10.
 
 * ring: ⅛ Σ_k N((cos πk/4, sin πk/4), .01² I), k = 0..7.
 * grid: 1/25 Σ N((2i, 2j), .05² I), i, j = -2..2.
 * moons: two half circles of radius 1 with noise N(0, .1² I).
 * swissroll: t (cos t, sin t) / 7.5, t ~ U(1.5π, 4.5π), with noise N(0, .25² I) before the division
   (Gulrajani et al. 2017, https://arxiv.org/abs/1704.00028).
+* moving-shapes: clips of a disc or a square that crosses a still background (`moving_shapes`).
 """
 
 from __future__ import annotations
@@ -29,8 +31,10 @@ from pushforward.core.array_source import Arrays
 from pushforward.core.errors import BadSource, InvalidValue, suggest
 from pushforward.core.random import derive, generator, integers, normal, uniform
 from pushforward.core.space import Space
+from pushforward.data.clip_windows import preparation_of_clips
 from pushforward.data.formats.fetching import CIFAR10, MNIST, cache_folder, fetch
 from pushforward.data.formats.idx import from_idx
+from pushforward.data.formats.moving_shapes import FRAME_RATE, FRAMES, SIDE, moving_shapes
 from pushforward.data.formats.registry import register_reader
 from pushforward.data.options import Options
 from pushforward.data.sources.arrays import from_array
@@ -43,6 +47,7 @@ NAMES = (
     "grid",
     "moons",
     "swissroll",
+    "moving-shapes",
     "mnist",
     "mnist:test",
     "cifar10",
@@ -63,21 +68,29 @@ CIFAR10_LABELS = (
 )
 _DEFAULT_ROWS = 10_000
 """Enough that the density is smooth in a figure, and few enough to fit at once."""
+_DEFAULT_CLIPS, _MOST_CLIPS = 2000, 10**6
+"""2000 clips of 16 frames of 32x32 pixels in colour take 98 MB, a million 49 GB."""
+_CLIPS_AT_ONCE = 100
+"""Clips generated at a time: their numbers take four times the memory of their bytes."""
 _MOST_ROWS = 10**9
 """Two columns of so many take 16 GB."""
 
 
 @register_reader(name="builtin", names=NAMES)
 def from_builtin(text: str, options: Options) -> Arrays:
-    """Built-in data: ring, grid, moons, swissroll (sampled), digits, mnist and cifar10 (files)."""
+    """Built-in data: ring, grid, moons, swissroll, moving-shapes (sampled), digits, mnist and
+    cifar10 (files).
+    """
     name, _, part = text.partition(":")
     options = replace(options, name=options.name or (name if part.isdigit() else text))
     if name in _PLANE:
         return _plane(name, part, options)
+    if name == "moving-shapes":
+        return _moving_shapes(part, options)
     if options.n is not None:
         raise InvalidValue(
-            f"n is for ring, grid, moons and swissroll, which are sampled; {name} has a fixed"
-            " number of rows: leave n out"
+            "n is for ring, grid, moons, swissroll and moving-shapes, which are sampled;"
+            f" {name} has a fixed number of rows: leave n out"
         )
     readers: dict[str, Callable[[str, Options], Arrays]] = {
         "digits": _digits,
@@ -140,6 +153,13 @@ _PLANE: dict[str, Callable[[int, torch.Generator], Tensor]] = {
 
 
 def _plane(name: str, part: str, options: Options) -> Arrays:
+    n = _count(name, part, options, _DEFAULT_ROWS, _MOST_ROWS)
+    x = _PLANE[name](n, generator(derive(options.seed, "data", name)))
+    return from_array(x, options, form="array")
+
+
+def _count(name: str, part: str, options: Options, default: int, most: int) -> int:
+    """The number of rows to sample: after the name, or given as n."""
     if part and not (part.isdecimal() and len(part) < 20):
         raise InvalidValue(
             f"after {name}: comes the number of rows, got {part!r}; write {name}:5000, say"
@@ -148,13 +168,44 @@ def _plane(name: str, part: str, options: Options) -> Arrays:
         raise InvalidValue(
             f"{name}:{part} and n={options.n} disagree; give the number of rows once"
         )
-    n = int(part) if part else (_DEFAULT_ROWS if options.n is None else options.n)
+    n = int(part) if part else (default if options.n is None else options.n)
     if n < 1:
         raise InvalidValue(f"n must be at least 1, got {n}; write {name}:5000, say")
-    if n > _MOST_ROWS:
-        raise InvalidValue(f"n must be at most {_MOST_ROWS}, got {n}; write {name}:5000, say")
-    x = _PLANE[name](n, generator(derive(options.seed, "data", name)))
-    return from_array(x, options, form="array")
+    if n > most:
+        raise InvalidValue(f"n must be at most {most}, got {n}; write {name}:5000, say")
+    return n
+
+
+# ------------------------------------------------------------------------------------ moving shapes
+
+
+def _moving_shapes(part: str, options: Options) -> Arrays:
+    """Clips, generated at the requested size and number of frames, not cut to them."""
+    n = _count("moving-shapes", part, options, _DEFAULT_CLIPS, _MOST_CLIPS)
+    height, width = options.size or (SIDE, SIDE)
+    if height != width:
+        raise InvalidValue(
+            f"moving-shapes are square, got size {height}×{width}; pass {setting('size', height)}"
+        )
+    settings = preparation_of_clips(replace(options, channels=None, stride=None, hop=None))
+    space = Space(
+        "clips", (3, options.frames or FRAMES, height, width), (), 0.0, 255.0, True, "clips",
+        FRAME_RATE, **settings,
+    )  # fmt: skip
+    if options.stride or options.hop or options.channels not in (None, 3):
+        raise InvalidValue(
+            "moving-shapes are generated in colour and as long as wanted; pass"
+            f" {setting('frames', 16)} and {setting('size', 32)}, and leave channels, stride and"
+            " hop out"
+        )
+    seed = derive(options.seed, "data", "moving-shapes")
+    blocks, frames = [], options.frames or FRAMES
+    for start in range(0, n, _CLIPS_AT_ONCE):
+        count = min(_CLIPS_AT_ONCE, n - start)
+        made = moving_shapes(count, side=height, frames=frames, seed=derive(seed, start))
+        blocks.append(made.clips)
+    plain = replace(options, size=None, channels=None, frames=None, stride=None, hop=None)
+    return from_array(torch.cat(blocks), plain, form="images", space=space)
 
 
 # ------------------------------------------------------------------------------------------- digits

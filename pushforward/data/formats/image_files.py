@@ -23,14 +23,22 @@ from torch import Tensor
 from pushforward.core.argument_names import setting
 from pushforward.core.array_source import Arrays
 from pushforward.core.data_types import Conditioning
-from pushforward.core.errors import BadSource, InvalidValue
+from pushforward.core.errors import BadSource
 from pushforward.core.phase import Batch
 from pushforward.core.source import Described, Source
 from pushforward.core.space import Space
 from pushforward.data.files import announce, listed, printable
+from pushforward.data.formats.clip_files import (
+    build_clips,
+    find_layout,
+    list_clips,
+    survey_clips,
+)
+from pushforward.data.formats.image_labels import file_labels
 from pushforward.data.formats.image_lists import IMAGES, ImageFile, Listing, list_images
 from pushforward.data.formats.images import Header, decode, header, preparation
 from pushforward.data.formats.metadata import Metadata
+from pushforward.data.formats.moving_images import FILMS, is_film
 from pushforward.data.formats.registry import register_reader
 from pushforward.data.options import Options
 from pushforward.data.sources.arrays import labels_of
@@ -42,8 +50,8 @@ __all__ = [
     "Images",
     "list_images",
     "survey_images",
+    "find_images",
     "from_images",
-    "file_labels",
 ]
 
 
@@ -62,11 +70,11 @@ def survey_images(
 
 def _is_images(text: str) -> bool:
     """Whether a text names a folder, a zip (or a folder in it,
-    after a colon), an image or a glob.
+    after a colon), an image, a film or a glob.
     """
     path = Path(text).expanduser()
     if path.exists():
-        return path.is_dir() or path.suffix.lower() in (".zip", *IMAGES)
+        return path.is_dir() or path.suffix.lower() in (".zip", *IMAGES, *FILMS)
     return glob.has_magic(text) or _zip_of(text).is_file()
 
 
@@ -76,22 +84,36 @@ def _zip_of(text: str) -> Path:
     return Path(stem if stem.endswith(".zip") else text).expanduser()
 
 
-@register_reader(name="images", suffixes=IMAGES, claims=_is_images)
+@register_reader(name="images", suffixes=(*IMAGES, *FILMS), claims=_is_images)
 def from_images(path: Path, options: Options) -> Source:
-    """Images in a folder, a zip (or a folder in it:
+    """Images or clips in a folder, a zip (or a folder in it:
     photos.zip:train) or a glob, with labels if available.
     """
-    inside = ""
-    if not path.exists() and _zip_of(str(path)).is_file():
-        path, inside = _zip_of(str(path)), str(path).rpartition(":")[2]
-    listing = list_images(path if path.exists() else str(path), inside)
+    listing, good, bad = find_images(path)
     if listing.splits:
         raise BadSource(f"{printable(path)}: {listing.splits}")
-    good, bad = survey_images(listing.files)
+    layout = None if bad else find_layout(listing, good, options)
+    if layout is not None:
+        films, bad = survey_clips(list_clips(listing, layout))
+        if not bad:
+            return build_clips(listing, films, options)
     if bad:
         more = f" ({len(bad)} such files: `pushforward data` lists them)" if len(bad) > 1 else ""
         raise BadSource(f"{printable(bad[0][0])}: {bad[0][1]}{more}")
     return build(listing, good, options)
+
+
+def find_images(
+    path: Path,
+) -> tuple[Listing, list[tuple[ImageFile, Header]], list[tuple[str, str]]]:
+    """The images and films at a path, the headers of the readable images, and (name, reason) of the
+    unreadable ones.
+    """
+    inside = ""
+    if not path.exists() and _zip_of(str(path)).is_file():
+        path, inside = _zip_of(str(path)), str(path).rpartition(":")[2]
+    listing = list_images(path if path.exists() else str(path), inside, films=True)
+    return listing, *survey_images([f for f in listing.files if not is_film(f.name)])
 
 
 def build(listing: Listing, good: Sequence[tuple[ImageFile, Header]], options: Options) -> Source:
@@ -173,8 +195,7 @@ def _notes(
         hold, each = ("files hold", "each") if len(several) > 1 else ("file holds", "it")
         notes.append(
             f"{len(several)} {hold} several frames or pages ({listed(several)}); only the first of"
-            f" {each} is taken; to fit clips, save them as one .npy file (n, channels, time,"
-            " height, width)"
+            f" {each} is taken; clips are files that all are animations or films"
         )
     loose = [file.name for file, _ in good if "/" not in file.name]
     if (
@@ -270,23 +291,3 @@ class Images(Described):
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(one, range(len(rows))))
         return out
-
-
-def file_labels(
-    files: Sequence[ImageFile], table: Metadata | None, options: Options
-) -> list[Any] | None:
-    """A label for each file: from the metadata table, else from its sub-folder, else none."""
-    if not options.labelled or options.y is not None:
-        return None
-    if table is not None:
-        labels = table.labels(files, options.label_name)
-        if labels is not None:
-            return labels
-    folders = [PurePosixPath(f.name).parent.as_posix() for f in files]
-    if options.label_name is not None and table is None:
-        raise InvalidValue(
-            f"{setting('label', options.label_name)} names a column of metadata.csv, but there is"
-            " none beside"
-            " the images; add it"
-        )
-    return folders if len(set(folders)) > 1 and "." not in folders else None

@@ -15,6 +15,9 @@ from typing import Any
 from PIL import Image
 
 __all__ = [
+    "ANIMATED",
+    "DEMUXERS",
+    "FILMS",
     "SUFFIXES",
     "allowed_formats",
     "bit_depth",
@@ -41,6 +44,22 @@ _FORMATS = {
 
 SUFFIXES = tuple(s for _, suffixes in _FORMATS.values() for s in suffixes)
 """The supported suffixes of image files, in lower case."""
+
+DEMUXERS = {
+    ".mp4": "mp4",
+    ".m4v": "mp4",
+    ".mov": "mov",
+    ".webm": "matroska",
+    ".mkv": "matroska",
+    ".avi": "avi",
+    ".mpg": "mpeg",
+    ".mpeg": "mpeg",
+}
+"""By suffix, how FFmpeg takes a film apart: left to itself it would also follow playlists."""
+FILMS = tuple(DEMUXERS)
+"""The suffixes of films, in lower case."""
+ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
+"""Formats whose further images are frames in time, not pages."""
 
 _SIDEWAYS = (5, 6, 7, 8)
 """EXIF orientations in which height and width change places."""

@@ -18,7 +18,7 @@ from pushforward.core.data_types import BinaryFile
 from pushforward.core.errors import BadSource
 from pushforward.data.files import listed, printable, read_text_file, require_file
 from pushforward.data.formats.archives import Archive, is_archive_name
-from pushforward.data.formats.image_formats import SUFFIXES
+from pushforward.data.formats.image_formats import FILMS, SUFFIXES
 from pushforward.data.formats.metadata import TABLES, Metadata, read_metadata
 
 __all__ = ["IMAGES", "ImageFile", "Listing", "list_images"]
@@ -114,7 +114,8 @@ def is_hidden(name: str) -> bool:
 class _Sorter:
     """Sorts files into images and others, with the reason."""
 
-    def __init__(self) -> None:
+    def __init__(self, films: bool) -> None:
+        self.suffixes = (*IMAGES, *FILMS) if films else IMAGES
         self.left_out: dict[str, list[str]] = {}
         self.beside: list[str] = []
         self.hidden: list[str] = []
@@ -129,7 +130,7 @@ class _Sorter:
             self.hidden.append(name)
             return False
         suffix = path.suffix.lower()
-        if suffix in IMAGES:
+        if suffix in self.suffixes:
             return True
         if suffix in _BESIDE or path.stem.lower() in _DOCUMENTS:
             self.beside.append(name)
@@ -146,24 +147,28 @@ class _Sorter:
         )
 
 
-def list_images(path: Path | str, inside: str = "") -> Listing:
-    """The images in a folder, a glob, a zip (or its folder `inside`), or the one at a path."""
+def list_images(path: Path | str, inside: str = "", *, films: bool = False) -> Listing:
+    """The images in a folder, a glob, a zip (or its folder `inside`), or the one at a path.
+
+    Args:
+        films: list films too, such as .mp4.
+    """
+    sorter = _Sorter(films)
     if isinstance(path, str) and not Path(path).exists():
-        return _from_glob(path)
+        return _from_glob(path, sorter)
     path = Path(path)
     if path.is_dir():
-        return _from_folder(path)
+        return _from_folder(path, sorter)
     require_file(path)
     if path.suffix.lower() == ".zip" or zipfile.is_zipfile(path):
-        return _from_zip(path, inside)
+        return _from_zip(path, inside, sorter)
     return Listing([_file(path, path.name)])
 
 
 # ------------------------------------------------------------------------------------------ folders
 
 
-def _from_folder(root: Path) -> Listing:
-    sorter = _Sorter()
+def _from_folder(root: Path, sorter: _Sorter) -> Listing:
     files, names = [], sorted(_walk(root, sorter), key=lambda n: PurePosixPath(n).parts)
     for name in names:
         if sorter.takes(name) and _is_regular(root / name, name, sorter):
@@ -248,9 +253,9 @@ def _is_regular(path: Path, name: str, sorter: _Sorter) -> bool:
     return False
 
 
-def _from_glob(pattern: str) -> Listing:
+def _from_glob(pattern: str, sorter: _Sorter) -> Listing:
     paths = sorted(Path(p) for p in glob.glob(pattern, recursive=True) if Path(p).is_file())
-    wrong = next((p for p in paths if p.suffix.lower() not in IMAGES), None)
+    wrong = next((p for p in paths if p.suffix.lower() not in sorter.suffixes), None)
     if wrong is not None:
         text = (
             f"matches {printable(wrong)}, which is not an image; expected {_KNOWN}, …: narrow the"
@@ -269,8 +274,8 @@ def _file(path: Path, name: str) -> ImageFile:
 # ----------------------------------------------------------------------------------------- archives
 
 
-def _from_zip(path: Path, inside: str) -> Listing:
-    archive, sorter = Archive(path), _Sorter()
+def _from_zip(path: Path, inside: str, sorter: _Sorter) -> Listing:
+    archive = Archive(path)
     prefix = inside.strip("/") + "/" if inside.strip("/") else ""
     members = {n: m for m in archive.members if (n := archive.plain_name(m)).startswith(prefix)}
     if prefix and not members:

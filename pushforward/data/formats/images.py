@@ -28,6 +28,7 @@ from pushforward.core.errors import BadSource, InvalidValue
 from pushforward.core.space import Space
 from pushforward.data.files import decoding, printable, require_file
 from pushforward.data.formats.image_formats import (
+    ANIMATED,
     allowed_formats,
     bit_depth,
     has_frames,
@@ -42,12 +43,15 @@ __all__ = [
     "Header",
     "header",
     "decode",
+    "decode_image",
     "natural_channels",
     "image_array",
     "item_array",
     "prepare_array",
+    "prepare_image",
     "prepare_item",
     "preparation",
+    "turned_upright",
 ]
 
 MEGAPIXELS = 100
@@ -99,6 +103,8 @@ class Header:
     height: int
     width: int
     frames: bool = False
+    animated: bool = False
+    """Whether the frames follow each other in time; pages do not."""
 
 
 @contextmanager
@@ -177,16 +183,25 @@ def header(file: Path | BinaryFile, name: str) -> Header:
     with opened(file, name) as image:
         channels = natural_channels(image, name)
         with decoding(name, "the image is damaged or cut short"):
-            return Header(channels, *upright_size(image), has_frames(image))
+            several = has_frames(image)
+            return Header(
+                channels, *upright_size(image), several, several and image.format in ANIMATED
+            )
 
 
 def decode(file: Path | BinaryFile, name: str, options: Options, channels: int) -> NDArray[Any]:
     """The image as bytes (channels, height, width), upright and in the requested size."""
     with opened(file, name) as image:
-        return _prepared(_upright(image, name), channels, options, name)
+        return prepare_image(turned_upright(image, name), channels, options, name)
 
 
-def _upright(image: Image.Image, name: str) -> Image.Image:
+def decode_image(file: Path | BinaryFile, name: str) -> Image.Image:
+    """The image, upright, in its own size and channels."""
+    with opened(file, name) as image:
+        return turned_upright(image, name).copy()
+
+
+def turned_upright(image: Image.Image, name: str) -> Image.Image:
     """The image, decoded and rotated according to its metadata."""
     turned = orientation(image)
     with decoding(name, "the image is damaged or cut short"), _unmapped(image):
@@ -209,7 +224,8 @@ def _unmapped(image: Image.Image) -> Iterator[None]:
         image.filename = filename
 
 
-def _prepared(image: Image.Image, channels: int, options: Options, name: str) -> NDArray[Any]:
+def prepare_image(image: Image.Image, channels: int, options: Options, name: str) -> NDArray[Any]:
+    """A decoded image as bytes (channels, height, width), in the requested size."""
     image = with_channels(image, channels, name)
     return image_array(_fit(image, options) if options.size is not None else image, channels)
 
@@ -221,7 +237,7 @@ def item_array(image: Image.Image, name: str, options: Options) -> NDArray[Any]:
     _refuse_depth(image, _start_of(image, name), name)
     repair_transparency(image)
     channels = options.channels or natural_channels(image, name)
-    return _prepared(_upright(image, name), channels, options, name)
+    return prepare_image(turned_upright(image, name), channels, options, name)
 
 
 def _start_of(image: Image.Image, name: str) -> bytes:
@@ -376,4 +392,4 @@ def prepare_array(x: ArrayOrTensor, space: Space | None, options: Options) -> tu
 def prepare_item(x: NDArray[Any], options: Options) -> NDArray[Any]:
     """One byte image (1, 3 or 4 channels, height, width), in the requested size and channels."""
     image = Image.fromarray(x[0] if len(x) == 1 else np.ascontiguousarray(x.transpose(1, 2, 0)))
-    return _prepared(image, options.channels or len(x), options, "the image")
+    return prepare_image(image, options.channels or len(x), options, "the image")

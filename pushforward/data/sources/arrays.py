@@ -170,6 +170,11 @@ def as_images(x: ArrayOrTensor) -> tuple[Any, str]:
 
 def _prepare(x: ArrayOrTensor, space: Space | None, options: Options) -> tuple[Any, Space | None]:
     """Convert images to the requested size and channels."""
+    if x.ndim == 5 and (options.size or options.channels or options.frames or options.stride):
+        from pushforward.data.clip_windows import prepare_clips
+
+        clips, settings = prepare_clips(x, options)
+        return clips, replace(space or Space.infer(x[:1]), shape=tuple(clips.shape[1:]), **settings)
     if options.size is None and options.channels is None:
         return x, space
     if x.ndim != 4:

@@ -17,7 +17,8 @@ from PIL import Image
 import pushforward as pf
 from pushforward.core.errors import InvalidValue
 from pushforward.core.registry import read as value
-from pushforward.data.export.grids import clip_film, clip_grid
+from pushforward.data.export.grids import clip_grid
+from pushforward.data.export.moving import clip_film
 from pushforward.data.export.writing import write
 from pushforward.fitting.augment import Augment
 from pushforward.fitting.film import film_folder, read_frames
@@ -116,7 +117,7 @@ def test_folders_and_arrays_of_clips(tmp_path: Path) -> None:
     assert sorted(p.name for p in folder.iterdir()) == ["0.gif", "1.gif", "2.gif"]
     kept = np.load(write(x.double(), space, tmp_path / "x.npy"))
     assert np.array_equal(kept, x.numpy())
-    with pytest.raises(InvalidValue, match=r"use .gif, .png, a folder/ or .npz"):
+    with pytest.raises(InvalidValue, match=r"use .gif, .apng, .mp4, .png, a folder/ or .npz"):
         write(x.double(), space, tmp_path / "x.csv")
 
 

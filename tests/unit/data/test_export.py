@@ -12,7 +12,7 @@ from PIL import Image
 from pushforward.core.errors import BadRun, InvalidValue, ShapeMismatch
 from pushforward.core.space import Space
 from pushforward.data import image_grid, read, write
-from pushforward.data.export.writing import write_csv
+from pushforward.data.export.tables import write_csv
 
 
 @pytest.fixture

@@ -287,9 +287,10 @@ def test_only_the_first_frame_is_taken_and_that_is_said(tmp_path, suffix):
     if suffix == "avif" and not AVIF:
         pytest.skip("this Pillow reads no AVIF")
     frames(tmp_path / f"a.{suffix}", 3)
+    frames(tmp_path / "b.png", 1)
     words = (
         rf"1 file holds several frames or pages \(a\.{suffix}\); only the first of it is taken;"
-        r" to fit clips, save them as one \.npy"
+        r" clips are files that all are animations or films"
     )
     with pytest.warns(DataWarning, match=words):
         source = read(tmp_path)
@@ -297,6 +298,7 @@ def test_only_the_first_frame_is_taken_and_that_is_said(tmp_path, suffix):
     assert len(source.notes) == 1
     report = pf.data.report(tmp_path)
     assert f"(a.{suffix})" in report.notes[0]
+    (tmp_path / "b.png").unlink()
     frames(tmp_path / f"a.{suffix}", 1)
     assert read(tmp_path).notes == ()
 
@@ -304,6 +306,7 @@ def test_only_the_first_frame_is_taken_and_that_is_said(tmp_path, suffix):
 def test_files_of_frames_are_counted_and_the_first_are_named(tmp_path):
     for i in range(5):
         frames(tmp_path / f"{i}.gif", 2)
+    frames(tmp_path / "5.png", 1)
     with pytest.warns(
         DataWarning,
         match=(
