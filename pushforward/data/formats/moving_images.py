@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from pushforward.core.data_types import BinaryFile
@@ -65,8 +66,12 @@ def animation(file: Callable[[], Path | BinaryFile], name: str) -> Film:
     with opened(file(), name) as image:
         channels = natural_channels(image, name)
         durations: list[float] = []
+        clear = False
         for frame in _decoded(image, name):
             durations.append(float(frame.info.get("duration") or 0))
+            clear = clear or (channels == 4 and _is_clear(frame))
+        # encoders mark what has not changed since the last frame as transparent
+        channels = 3 if channels == 4 and not clear else channels
         size = (turned_upright(image, name).size)[::-1]
     shortest = min((d for d in durations if d > 0), default=0.0)
     repeats = _repeats(durations, shortest)
@@ -91,6 +96,11 @@ def _decoded(image: Image.Image, name: str) -> Iterator[Image.Image]:
             image.seek(i)
             image.load()
         yield image
+
+
+def _is_clear(image: Image.Image) -> bool:
+    """Whether any pixel is transparent."""
+    return int(np.asarray(image.convert("RGBA"))[..., 3].min()) < 255
 
 
 def _repeats(durations: list[float], shortest: float) -> list[int]:

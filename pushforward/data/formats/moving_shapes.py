@@ -7,7 +7,7 @@ and the background dark, with a gradient of two colours. Edges are antialiased.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -30,9 +30,13 @@ BEND = 0.12
 """Largest distance of a path from a straight one, as a share of the side."""
 
 
-class MovingShapes(NamedTuple):
-    """Clips (n, 3, frames, side, side), bytes, and the shares (n, 1, frames, side, side) of every
-    pixel that the shapes cover.
+@dataclass(frozen=True)
+class MovingShapes:
+    """Clips, and where their shapes are.
+
+    Args:
+        clips: (n, 3, frames, side, side), bytes.
+        masks: (n, 1, frames, side, side), the share of every pixel that the shape covers.
     """
 
     clips: Tensor
