@@ -41,11 +41,12 @@ def compare(
         real: a file, folder, built-in name or run.
         generated: the same; a run is sampled as often as REAL has rows.
         features: feature spaces to compare in, separated by commas: raw, scaled, pca(50),
-            classifier, efficientnet; by default raw, or scaled for tables whose columns are of
-            different units.
+            classifier, efficientnet, and of clips frames and movement; by default raw, scaled for
+            tables whose columns are of different units, or frames,movement for clips.
         metrics: fid, kid, mmd, prdc, c2st, ks, diversity, modes, memorisation, parzen,
             inception_score; of images beside their originals, as a run makes of REAL's conditions,
-            psnr, ssim, ms_ssim, ssim_daala; by default fid,kid,prdc,c2st.
+            psnr, ssim, ms_ssim, ssim_daala; of clips motion, consistency; by default
+            fid,kid,prdc,c2st and those of clips.
         train: the model's training rows, for memorisation and parzen; REAL then holds rows it has
             not seen.
         label: labels of REAL, for a classifier: a column, a file, or auto.

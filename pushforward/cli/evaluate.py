@@ -56,9 +56,9 @@ def evaluate(
         chains: of ais and bdmc, for each row.
         also_rows: how many rows, from the first, --also measures.
         features: also compare as many samples with the rows, in these feature spaces: raw,
-            scaled, pca(50), classifier, efficientnet (separated by commas); by default only runs
-            without any other measure are compared, in raw, or in scaled for tables whose columns
-            are of different units.
+            scaled, pca(50), classifier, efficientnet, and of clips frames and movement (separated
+            by commas); by default only runs without any other measure are compared, in raw, or in
+            scaled for tables whose columns are of different units, and clips in frames,movement.
         json: one record a line, as JSON.
     """
     from pushforward.cli.progress import Counted

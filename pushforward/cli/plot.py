@@ -17,7 +17,15 @@ def plot(
     /,
     *,
     kind: Literal[
-        "density", "marginals", "corner", "clusters", "scree", "biplot", "embedding", "choice"
+        "density",
+        "marginals",
+        "corner",
+        "clusters",
+        "scree",
+        "biplot",
+        "embedding",
+        "choice",
+        "layers",
     ]
     | None = None,
     out: arguments.Out = None,
@@ -33,8 +41,8 @@ def plot(
     """Draw a fitted model over the data it was fitted to, if they can be found.
 
     Args:
-        kind: density, marginals, corner, clusters, scree, biplot, embedding or choice; by default
-            what suits the model.
+        kind: density, marginals, corner, clusters, scree, biplot, embedding, choice or layers; by
+            default what suits the model.
         out: .png, .svg or .pdf; images/KIND.png in the run if not given.
         axes: columns to show, by name or position: x,y.
         data: rows to show; those the model was fitted to if not given, or none.

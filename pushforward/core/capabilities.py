@@ -15,6 +15,7 @@ from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.phase import Batch
 from pushforward.core.random import Rng
 from pushforward.core.sampler import Sampler
+from pushforward.core.scenes import Scenes
 from pushforward.core.units import HasUnits
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Assigns",
     "Conditions",
     "Translates",
+    "Composes",
     "capabilities",
 ]
 
@@ -212,6 +214,15 @@ class Translates(Protocol, metaclass=_InstanceProtocol):
         ...
 
 
+@runtime_checkable
+class Composes(Protocol, metaclass=_InstanceProtocol):
+    """Samples clips of two layers."""
+
+    def scenes(self, n: int, y: Conditioning = None, *, rng: Rng = None) -> Scenes:
+        """n clips with their masks, foregrounds and backgrounds."""
+        ...
+
+
 def capabilities(model: object) -> tuple[str, ...]:
     """The names of the protocols a model satisfies.
 
@@ -227,6 +238,7 @@ def capabilities(model: object) -> tuple[str, ...]:
         Assigns,
         Conditions,
         Translates,
+        Composes,
     )
     lacks = missing_methods(model)
     return tuple(

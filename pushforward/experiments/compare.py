@@ -20,6 +20,7 @@ from pushforward.core.source import Source
 from pushforward.data import read
 from pushforward.data.formats.builtin import centres
 from pushforward.data.reading import requested_conditions
+from pushforward.experiments.clips import clip_facts
 from pushforward.experiments.measure import describe_data
 from pushforward.experiments.opened import (
     MEASURED_ROWS,
@@ -38,7 +39,7 @@ from pushforward.experiments.sample import (
 )
 from pushforward.metrics.feature_names import find_features
 from pushforward.metrics.modes import modes
-from pushforward.metrics.scores import PAIRED, USUAL, scores
+from pushforward.metrics.scores import OF_CLIPS, PAIRED, USUAL, scores
 
 __all__ = ["Comparison", "by_feature_space", "compare"]
 
@@ -58,9 +59,10 @@ class Comparison:
     Args:
         real: a file, folder, built-in name or run.
         generated: the same; runs are sampled from.
-        spaces: feature spaces by name; if None raw, or scaled for tables whose columns are of
-            different units.
-        metrics: by name; the usual ones if None, plus modes and memorisation where applicable.
+        spaces: feature spaces by name; if None raw, scaled for tables whose columns are of
+            different units, or frames and movement for clips.
+        metrics: by name; the usual ones if None, plus modes, memorisation, and motion and
+            consistency of clips, where applicable.
         train: the model's training rows, for memorisation and parzen; `real` are then new rows.
         y: labels of `real`, for a classifier and for conditional runs.
         reading: further arguments of `read` for `real`.
@@ -121,12 +123,16 @@ def compare(
     pairs = _pairs(metrics, comparison, plan.opened)
     metrics = [name for name in metrics if name not in pairs]
     truth = plan.real()
+    moving = [name for name in metrics if name in OF_CLIPS]
+    if comparison.metrics is None and truth.space.kind == "clips":
+        moving = list(OF_CLIPS)
+    metrics = [name for name in metrics if name not in moving]
     others = [plan.like(text, truth, i + 1) for i, text in enumerate(comparison.generated)]
     training = None if comparison.train is None else plan.training(comparison.train, truth)
     _warn_of_copies(truth, others, warn)
     low, high = truth.ends
-    spaces = comparison.spaces or [usual_features(truth.space)]
-    if comparison.spaces is None and spaces != ["raw"]:
+    spaces = comparison.spaces or usual_features(truth.space)
+    if comparison.spaces is None and spaces == ["scaled"]:
         say(
             f"features: {spaces[0]}, as the columns are of different units or categories;"
             f" {argument('features', 'raw')} compares them as they are"
@@ -150,6 +156,10 @@ def compare(
             records += more
     for records, other in zip(results, others):
         records += _paired_records(pairs, comparison.paired, truth, other)
+        if moving:
+            facts = clip_facts(truth.space)
+            data = truth.description
+            records += scores(truth.x, other.x, metrics=moving, clips=facts, data=data)
         if "modes" in metrics:
             name = comparison.real.partition(":")[0]
             records += modes(other.x, centres(name), SPREADS[name], data=truth.description)

@@ -15,6 +15,7 @@ from pushforward.core.errors import BadRun, InvalidValue, suggest
 from pushforward.core.events import Event
 from pushforward.core.records import Record
 from pushforward.core.source import Source
+from pushforward.experiments.clips import measure_clips
 from pushforward.experiments.measure import (
     DRAWS,
     ESTIMATORS,
@@ -60,8 +61,8 @@ class Evaluation:
     Args:
         runs: the runs.
         held_out: the rows of each.
-        measured: the records of each: log-density or bounds, reconstruction error, and likeness of
-            images made of images to their originals.
+        measured: the records of each: log-density or bounds, reconstruction error, likeness of
+            images made of images to their originals, and the motion and masks of clips.
         estimated: the costlier estimates of each.
         most: how many rows were measured at most.
     """
@@ -120,11 +121,12 @@ class Evaluation:
     def sample_spaces(self, names: Sequence[str] = ()) -> list[str]:
         """Feature spaces for comparing samples with rows.
 
-        They are the requested ones; otherwise, if a run has no other measure, the coordinates of
-        the data (`usual_features`).
+        They are the requested ones; otherwise those of clips, and if a run has no other measure,
+        the coordinates of the data (`usual_features`).
         """
-        usual = [usual_features(rows.space) for _, rows in self._sampling] or ["raw"]
-        return list(names) or ([] if all(self.measured) else usual[:1])
+        usual = [usual_features(rows.space) for _, rows in self._sampling] or [["raw"]]
+        of_clips = any(rows.space.kind == "clips" for _, rows in self._sampling)
+        return list(names) or ([] if all(self.measured) and not of_clips else usual[0])
 
     def sample(self, space: str, warn: Callable[[str], None] = lambda text: None) -> SampledRuns:
         """As many samples of each run as there are rows, beside them in a feature space.
@@ -195,7 +197,8 @@ def evaluate_runs(
             rows = _held_out(run, source, table or {})
         held_out.append(rows)
         records = [of_run(r, run) for r in measure_run(run, rows, draws=draws, most=most)]
-        measured.append([*records, *compare_translations(run, rows, most)])
+        likeness = [*compare_translations(run, rows, most), *measure_clips(run, rows, most)]
+        measured.append([*records, *likeness])
         costly = estimates(run, rows, estimators, annealing, listener)
         estimated.append([of_run(record, run) for record in costly])
     evaluation = Evaluation(opened, held_out, measured, estimated, most)

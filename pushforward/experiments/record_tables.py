@@ -16,6 +16,10 @@ from pushforward.metrics.reconstruction import STANDARDISED
 
 __all__ = ["bounds_table", "samples_table"]
 
+OF_CLIPS = (
+    "motion", "consistency", "mask", "mask IoU", "foreground variance", "background variance",
+)  # fmt: skip
+"""Quantities of clips, small shares of one."""
 HEADINGS = {
     "log_prob": "log-density",
     "elbo": "ELBO",
@@ -23,6 +27,7 @@ HEADINGS = {
     "squared_error": "squared error",
     "psnr": "PSNR, dB",
     "ssim": "SSIM",
+    **{name: name for name in OF_CLIPS},
     "naive": "naive Monte Carlo",
     "ais": "AIS",
     "bdmc": "BDMC",
@@ -74,7 +79,7 @@ def _bounds(records: Sequence[Record]) -> str:
     (record,) = records
     sign = {"lower bound": "≥ ", "upper bound": "≤ "}.get(record.bound, "")
     error = f" ± {record.error:.2g}" if math.isfinite(record.error) else ""
-    digits = 4 if record.quantity == "ssim" else 2
+    digits = 4 if record.quantity == "ssim" or record.quantity in OF_CLIPS else 2
     return f"{sign}{record.value:.{digits}f}{error}"
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "compare_with_data",
     "measure_samples",
     "as_numbers",
+    "beside",
     "of_run",
     "sample_run",
     "translates",
@@ -41,6 +42,12 @@ SAMPLED = ("fid", "kid", "prdc")
 """Default metrics of samples."""
 SAMPLED_AT_ONCE = 2048
 """Samples per call, limited by the memory of image decoders."""
+VALUES_AT_ONCE = 2**26
+"""Values per call: clips are sampled in fewer rows."""
+NUMBERS = 2**28
+"""Values of each set that are compared at most, 2 GB: as float64, 5461 clips of 16 frames of 32x32
+pixels in colour.
+"""
 
 
 @dataclass(frozen=True)
@@ -101,12 +108,13 @@ def sample_run(
     """n samples of a run (n, *shape), given conditions y (n, …) in a source's form, if any."""
     stream = generator(seed, run.model.device)
     conditions = None if y is None else run.model.condition_space.as_given(y)
-    starts = range(0, n, SAMPLED_AT_ONCE)
+    once = min(SAMPLED_AT_ONCE, max(1, VALUES_AT_ONCE // run.model.fitted_space().size))
+    starts = range(0, n, once)
     return torch.cat(
         [
             run.model.sample(
-                min(SAMPLED_AT_ONCE, n - i),
-                y=None if conditions is None else conditions[i : i + SAMPLED_AT_ONCE],
+                min(once, n - i),
+                y=None if conditions is None else conditions[i : i + once],
                 rng=stream,
                 using=using,
             ).cpu()
@@ -175,7 +183,7 @@ def compare_with_data(
         most: the most rows to use.
         warn: called with omissions and their reasons.
     """
-    real, samples = _beside(run, source, most)
+    real, samples = beside(run, source, most)
     low, high = real.ends
     space = find_features(
         name, real.x, real.labels, low=low, high=high, device=run.model.device, rng=0
@@ -209,7 +217,7 @@ def compare_translations(run: OpenedRun, source: Source, most: int) -> list[Reco
     """
     if not translates(run):
         return []
-    real, samples = _beside(run, source, most)
+    real, samples = beside(run, source, most)
     low, high = real.ends
     large = min(real.x.shape[-2:]) >= SIDE
     records = scores(
@@ -222,12 +230,13 @@ def compare_translations(run: OpenedRun, source: Source, most: int) -> list[Reco
     return [of_run(record, run) for record in records]
 
 
-def _beside(run: OpenedRun, source: Source, most: int) -> tuple[Rows, Rows]:
+def beside(run: OpenedRun, source: Source, most: int) -> tuple[Rows, Rows]:
     """The first rows of a source, and as many samples of a run.
 
     The samples have the rows' conditions if the run has any.
     """
-    batch, folder = rows_of(source, min(most, len(source))), str(run.folder)
+    n = min(most, len(source), max(2, NUMBERS // source.space.size))
+    batch, folder = rows_of(source, n), str(run.folder)
     y = batch.y if run.conditional else None
     real = as_numbers(folder, batch.x, source.space, describe_data(source), batch.y)
     x = sample_run(run, len(real.x), y, derive(0, "draws"))
@@ -235,13 +244,15 @@ def _beside(run: OpenedRun, source: Source, most: int) -> tuple[Rows, Rows]:
     return real, as_numbers(folder, x, run.model.fitted_space(), description, y)
 
 
-def usual_features(space: Space) -> str:
-    """The feature space that suits data of a space: the coordinates.
+def usual_features(space: Space) -> list[str]:
+    """The feature spaces that suit data of a space: the coordinates.
 
     Standardised where columns are of different units, as distances would otherwise be those of one
-    column.
+    column. Of clips, their frames and their movement.
     """
-    return "scaled" if space.mixes_units else "raw"
+    if space.kind == "clips":
+        return ["frames", "movement"]
+    return ["scaled" if space.mixes_units else "raw"]
 
 
 def of_run(record: Record, run: OpenedRun) -> Record:

@@ -10,13 +10,14 @@ from torch import Tensor
 
 from pushforward import plots
 from pushforward.core.argument_names import argument
-from pushforward.core.capabilities import Assigns, Encodes, HasDensity, Samples
+from pushforward.core.capabilities import Assigns, Composes, Encodes, HasDensity, Samples
 from pushforward.core.data_types import Observations
 from pushforward.core.errors import BadRun, InvalidKind, InvalidValue, suggest
 from pushforward.core.model import Model
 from pushforward.core.source import Source
 from pushforward.data import read
 from pushforward.data.reading import requested_conditions
+from pushforward.experiments.clips import layers_figure
 from pushforward.experiments.codes import codes_of
 from pushforward.experiments.labelled_rows import LabelledRows, if_available
 from pushforward.experiments.opened import OpenedRun, read_like, table_settings
@@ -28,7 +29,7 @@ from pushforward.plots.matplotlib_types import Figure
 __all__ = ["KINDS", "MOST", "ViewKind", "has_figure", "model_view", "suitable_kind"]
 
 ViewKind = Literal[
-    "density", "marginals", "corner", "clusters", "scree", "biplot", "embedding", "choice"
+    "density", "marginals", "corner", "clusters", "scree", "biplot", "embedding", "choice", "layers"
 ]
 KINDS: tuple[ViewKind, ...] = get_args(ViewKind)
 ROWS = 20_000
@@ -49,6 +50,8 @@ def suitable_kind(model: Model) -> ViewKind:
             if space.kind == "points" and len(cast(PCA, model).components_) > 1
             else "scree"
         )
+    if isinstance(model, Composes):
+        return "layers"
     if isinstance(model, Encodes) and not isinstance(model, HasDensity):
         return "embedding"
     by_size: dict[int, ViewKind] = {1: "marginals", 2: "density"}
@@ -59,7 +62,7 @@ def has_figure(model: Model) -> bool:
     """Whether there is a figure of a fitted model."""
     space = model.fitted_space()
     if space.kind != "points":
-        return isinstance(model, Encodes)
+        return isinstance(model, (Encodes, Composes))
     return space.size > 1 or isinstance(model, (HasDensity, Samples))
 
 
@@ -80,8 +83,8 @@ def model_view(
     Args:
         run: whose model is shown.
         kind: 'density', 'marginals', 'corner', 'clusters', 'scree' or 'biplot' (of a PCA),
-            'embedding' (its codes), or 'choice' (of how many components or clusters); what suits
-            the model if None.
+            'embedding' (its codes), 'choice' (of how many components or clusters) or 'layers' (of
+            clips: masks, foregrounds and backgrounds); what suits the model if None.
         axes: columns to show, by name or position; of a biplot, components.
         data: rows to show, a path or in memory; those the model was fitted to if None.
         with_rows: whether to show rows where they are optional.
@@ -109,6 +112,8 @@ def model_view(
             f" {argument('most', str(MOST))}, say"
         )
     view_kind = kind or suitable_kind(run.model)
+    if view_kind == "layers":
+        return _layers(run, data, title, table)
     rows: LabelledRows | None = None
     notes: tuple[str, ...] = ()
     if with_rows and (view_kind != "scree" or data is not None):
@@ -119,6 +124,19 @@ def model_view(
     else:
         figure = _figure(run.model, view_kind, x, axes, over)
     return View(view_kind, figure, notes=notes)
+
+
+def _layers(
+    run: OpenedRun, data: Observations | None, title: str | None, table: Mapping[str, Any] | None
+) -> View:
+    """Samples with their layers, under the conditions of rows where the model has conditions.
+
+    Raises:
+        InvalidKind: For a model without layers.
+    """
+    run.need("composes no clips of layers", "Composes")
+    source = _source(run, data, None, table) if run.conditional else None
+    return View("layers", layers_figure(run, source, heading(run, title)))
 
 
 def _figure(

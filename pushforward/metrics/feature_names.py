@@ -12,6 +12,7 @@ from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidValue, suggest
 from pushforward.core.plugins import load_plugins
 from pushforward.core.random import Rng
+from pushforward.metrics import clips
 from pushforward.metrics.classifiers import classifier
 from pushforward.metrics.efficientnet import efficientnet
 from pushforward.metrics.feature_spaces import pca, raw, scaled
@@ -20,7 +21,7 @@ from pushforward.metrics.samples import rows
 
 __all__ = ["NAMES", "find_features", "register_features", "users_features"]
 
-NAMES = ("raw", "scaled", "pca", "classifier", "efficientnet")
+NAMES = ("raw", "scaled", "pca", "classifier", "efficientnet", "frames", "movement")
 Maker = Callable[..., Features]
 _registered: dict[str, Maker] = {}
 
@@ -60,10 +61,11 @@ def find_features(
 ) -> Features:
     """The feature space of a name.
 
-    Names are raw, scaled, pca, pca(50), classifier (needs labels) and efficientnet.
+    Names are raw, scaled, pca, pca(50), classifier (needs labels) and efficientnet; of clips also
+    frames and movement, frames(50) and movement(50) (`metrics.clips`).
 
     Args:
-        real: the real data, to which scaled, pca and classifier are fitted.
+        real: the real data, to which scaled, pca, classifier, frames and movement are fitted.
         labels: labels of the real data (n,).
         low, high: the range of image values, for scaled and efficientnet.
         device: device for efficientnet.
@@ -74,7 +76,7 @@ def find_features(
         load_plugins()
     if name not in (*NAMES, *_registered):
         raise InvalidValue(f"unknown features {text!r}; {suggest(name, (*NAMES, *_registered))}")
-    if number is not None and name != "pca":
+    if number is not None and name not in ("pca", "frames", "movement"):
         raise InvalidValue(f"{name} takes no number, got {text!r}; only pca does: pca({number})")
     if name in _registered:
         return _registered[name](real, labels=labels, low=low, high=high, device=device, rng=rng)
@@ -89,6 +91,9 @@ def find_features(
         return efficientnet(
             low=0.0 if low is None else low, high=255.0 if high is None else high, device=device
         )
+    if name in ("frames", "movement"):
+        of_clips = clips.frames if name == "frames" else clips.movement
+        return of_clips(real, None if number is None else int(number))
     if name == "scaled":
         return scaled(real, low=low, high=high)
     return raw().with_origin(rows(real)) if name == "raw" else pca(real, int(number or 50))

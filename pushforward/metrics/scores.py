@@ -11,6 +11,7 @@ from pushforward.core.errors import InvalidKind, InvalidValue, suggest
 from pushforward.core.plugins import is_users, load_plugins
 from pushforward.core.random import Rng
 from pushforward.core.records import Record
+from pushforward.metrics.clips import consistency, motion
 from pushforward.metrics.features import Features
 from pushforward.metrics.frechet import fid
 from pushforward.metrics.image_quality import ms_ssim, psnr, ssim, ssim_daala
@@ -26,6 +27,7 @@ from pushforward.metrics.two_samples import c2st, ks
 
 __all__ = [
     "METRICS",
+    "OF_CLIPS",
     "PAIRED",
     "USUAL",
     "WITH_TRAINING",
@@ -54,6 +56,8 @@ PAIRED: dict[str, Callable[..., Record]] = {
 
 Their arguments are originals, generated, low=, high=, channel=, crop=, rng= and data=.
 """
+OF_CLIPS: dict[str, Callable[..., Record]] = {"motion": motion, "consistency": consistency}
+"""Metrics of clips, independent of features, of (real, generated, low=, high=, rng=, data=)."""
 USUAL = ("fid", "kid", "prdc", "c2st")
 
 
@@ -69,7 +73,7 @@ def register_metric(name: str) -> Callable[[Metric], Metric]:
     """
 
     def accept(metric: Metric) -> Metric:
-        names = (*METRICS, *PAIRED, *WITH_TRAINING, "modes")
+        names = (*METRICS, *PAIRED, *OF_CLIPS, *WITH_TRAINING, "modes")
         if name in names and METRICS.get(name) is not metric:
             raise InvalidValue(
                 f"a metric named {name!r} is already registered; choose another name"
@@ -96,6 +100,7 @@ def scores(
     sd: float | None = None,
     names: Sequence[str] = (),
     paired: Mapping[str, Any] | None = None,
+    clips: Mapping[str, Any] | None = None,
     rng: Rng = 0,
     data: str = "",
 ) -> list[Record]:
@@ -103,15 +108,17 @@ def scores(
 
     Args:
         features: the feature space; raw by default.
-        metrics: names in METRICS; in PAIRED, if generated[i] corresponds to real[i]; 'modes'
+        metrics: names in METRICS; in OF_CLIPS, of clips; in PAIRED, if generated[i] corresponds to real[i]; 'modes'
             (needs centres and sd); 'memorisation' and 'parzen' (need train, the training rows; the
             real rows are then held-out ones).
         centres, sd: centres and standard deviation of known modes.
         names: names of the features, for ks; by default those of a data frame's columns.
         paired: arguments of the metrics in PAIRED: low, high, channel, crop.
+        clips: arguments of the metrics in OF_CLIPS: low, high, and facts for the record.
     """
     _check(metrics, train, centres, sd)
-    in_features = any(name not in PAIRED and name != "modes" for name in metrics)
+    without = (*PAIRED, *OF_CLIPS, "modes")
+    in_features = any(name not in without for name in metrics)
     pair = Pair.of(real, generated, features, data) if in_features else None
     training = (
         None
@@ -122,6 +129,8 @@ def scores(
     for name in metrics:
         if name == "modes":
             result: Any = modes(generated, cast(Observations, centres), float(sd or 0), data=data)
+        elif name in OF_CLIPS:
+            result = OF_CLIPS[name](real, generated, rng=rng, data=data, **(clips or {}))
         elif pair is None or name in PAIRED:
             result = PAIRED[name](real, generated, rng=rng, data=data, **(paired or {}))
         else:
@@ -161,9 +170,9 @@ def _check(
     Raises:
         InvalidValue: For an unknown metric, or missing data.
     """
-    if not {*metrics} <= {*METRICS, *PAIRED, *WITH_TRAINING, "modes"}:
+    if not {*metrics} <= {*METRICS, *PAIRED, *OF_CLIPS, *WITH_TRAINING, "modes"}:
         load_plugins()
-    names = (*METRICS, *PAIRED, *WITH_TRAINING, "modes")
+    names = (*METRICS, *PAIRED, *OF_CLIPS, *WITH_TRAINING, "modes")
     for name in metrics:
         if name not in names:
             raise InvalidValue(f"unknown metric {name!r}; {suggest(name, names)}")

@@ -20,6 +20,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from pushforward.core.argument_names import setting
 from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.nets.dcgan import SLOPE
 
@@ -62,11 +63,12 @@ def clip_steps(event: Sequence[int]) -> tuple[int, int, int]:
     if height != width or steps < 1 or height != SIDE * 2**steps:
         raise InvalidValue(
             f"these networks take square clips of 8, 16, 32, 64, … pixels, got {height}x{width};"
-            " pass size=64, say"
+            f" bring them to such a size ({setting('size', 64)})"
         )
     if frames < 2 or frames & (frames - 1):
         raise InvalidValue(
-            f"these networks take clips of 2, 4, 8, 16, … frames, got {frames}; cut them first"
+            f"these networks take clips of 2, 4, 8, 16, … frames, got {frames}; cut them"
+            f" ({setting('frames', 1 << max(1, frames.bit_length() - 1))})"
         )
     inner = max(2, frames >> steps)
     return steps, (frames // inner).bit_length() - 1, inner

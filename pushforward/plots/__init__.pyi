@@ -1,3 +1,4 @@
+from pushforward.plots.clips import clip_sheet as clip_sheet
 from pushforward.plots.codes import embedding as embedding
 from pushforward.plots.density import density_map as density_map
 from pushforward.plots.ellipses import clusters as clusters

@@ -21,6 +21,7 @@ from pushforward.core.fitter import Symptom
 from pushforward.core.phase import Batch, Optimizer, Phase, Step, Terms, adam
 from pushforward.core.random import Rng, generator
 from pushforward.core.registry import read, register
+from pushforward.core.scenes import Scenes
 from pushforward.core.space import Space
 from pushforward.fitting.trainer import Trainer
 from pushforward.models.parts.adversary import Adversary, Rows
@@ -37,6 +38,10 @@ from pushforward.objectives.games import Game
 from pushforward.objectives.penalties import Penalty
 
 __all__ = ["VGAN"]
+
+
+AT_ONCE = 64
+"""Scenes composed at a time: four clips for each are in memory."""
 
 
 @register("vgan")
@@ -125,15 +130,23 @@ class VGAN(CodeModel):
         """Clips in model coordinates; first frames y take the place of the codes."""
         return compose(self.streams(z, y))
 
-    def masks(self, n: int, y: Conditioning = None, *, rng: Rng = None) -> tuple[Tensor, Tensor]:
-        """n clips (n, c, t, h, w), user's units, and the masks of their foregrounds (n, 1, t, h, w)
-        between 0 and 1.
+    @torch.no_grad()
+    def scenes(self, n: int, y: Conditioning = None, *, rng: Rng = None) -> Scenes:
+        """n clips with their masks, foregrounds and backgrounds; the clips are those that `sample`
+        gives with the same `rng`.
         """
         stream = generator(rng, self.device)
-        z = self.prior(n).rsample(rng=stream)
-        with torch.no_grad():
-            streams = self.streams(z, self.to_condition(y, n))
-            return self.to_user(compose(streams)), streams.mask
+        z = self.prior(n).rsample(rng=stream).to(self.device)
+        u = self.to_condition(y, n)
+        parts: list[tuple[Tensor, ...]] = []
+        for start in range(0, n, AT_ONCE):
+            rows = slice(start, start + AT_ONCE)
+            streams = self.streams(z[rows], None if u is None else u[rows])
+            still = streams.background.expand_as(streams.foreground)
+            layers = (compose(streams), streams.foreground, still)
+            x, foreground, background = (self.to_user(layer) for layer in layers)
+            parts.append((x, streams.mask, foreground, background))
+        return Scenes(*(torch.cat(part) for part in zip(*parts)))
 
     def default_fitter(self) -> Trainer:
         """100 epochs of batches of 64, as in the paper's batches."""
