@@ -5,7 +5,7 @@ With values from low to high scaled to [0, 1],
     motion       E = mean |x_{t+1} - x_t|²;  the record is E of samples over E of the data
     consistency  1 - E / mean_{s≠t} |x_t - x_s|²,  von Neumann's ratio: 0 for frames in any order,
                  near 1 where neighbours are alike and distant frames are not
-    moving       pixels that differ from the median of their place over time by more than `THRESHOLD`
+    moving       pixels that differ from their median over time by more than `THRESHOLD`
 
 Numbers depend on the clips' frames, stride and size, which records state; metrics from networks
 trained on films (FVD) are not offered, since their weights would have to be fetched. Reference: von
@@ -44,8 +44,8 @@ __all__ = [
 ]
 
 THRESHOLD = 0.1
-"""Difference from the still background, of the range of values, from which a pixel counts as moving:
-25 levels of 255, more than the noise of compression.
+"""Difference from the still background from which a pixel counts as moving, as a share of the range
+of values: 25 levels of 255, more than the noise of compression.
 """
 BOXES = (4, 8, 8)
 """Parts of time, height and width whose mean differences are features."""
