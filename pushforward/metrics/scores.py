@@ -109,8 +109,8 @@ def scores(
     Args:
         features: the feature space; raw by default.
         metrics: names in METRICS; in OF_CLIPS, of clips; in PAIRED, if generated[i] corresponds to
-            real[i]; 'modes' (needs centres and sd); 'memorisation' and 'parzen' (need train, the training rows; the
-            real rows are then held-out ones).
+            real[i]; 'modes' (needs centres and sd); 'memorisation' and 'parzen' (need train, the
+            training rows; the real rows are then held-out ones).
         centres, sd: centres and standard deviation of known modes.
         names: names of the features, for ks; by default those of a data frame's columns.
         paired: arguments of the metrics in PAIRED: low, high, channel, crop.
