@@ -7,7 +7,6 @@ are named: `fit(photos, y="edges")`, `pushforward fit pix2pix photos/ --label "l
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -19,9 +18,12 @@ from torch.nn.functional import avg_pool2d
 
 from pushforward.core.errors import BadSource, InvalidValue, require_positive
 from pushforward.core.random import derive
-from pushforward.core.registry import Value, read
+from pushforward.core.registry import read
 from pushforward.core.space import Space
 from pushforward.core.space.facts import Kind
+from pushforward.data.colours import grey_of_lightness, rgb_to_lab
+from pushforward.data.halves import Labels, Left, Right
+from pushforward.data.pairing import Pairing
 from pushforward.data.resampling import reduce
 
 __all__ = [
@@ -29,7 +31,9 @@ __all__ = [
     "Edges",
     "FirstFrame",
     "Grey",
+    "Labels",
     "Left",
+    "Lightness",
     "LowResolution",
     "Masked",
     "Pairing",
@@ -40,35 +44,6 @@ __all__ = [
 
 RED, GREEN, BLUE = 0.299, 0.587, 0.114
 """Shares of brightness, ITU-R BT.601 (https://www.itu.int/rec/R-REC-BT.601)."""
-
-
-class Pairing(Value, family="pairing"):
-    """How images (n, c, h, w) are divided into what is modelled and its condition."""
-
-    kind: ClassVar[Kind] = "images"
-    halves: ClassVar[bool] = False
-
-    def observed(self, x: Tensor) -> Tensor:
-        """What is modelled: the images, unless part of them is the condition."""
-        return x
-
-    @abstractmethod
-    def condition(self, x: Tensor, space: Space, rows: Tensor) -> Tensor:
-        """The conditions (n, …) of images (n, c, h, w) with these row numbers (n,)."""
-
-    @abstractmethod
-    def shape(self, image: tuple[int, ...]) -> tuple[int, int, int]:
-        """The shape (channels, height, width) of the condition of an image."""
-
-    def spaces(self, space: Space) -> tuple[Space, Space]:
-        """The spaces of what is modelled, and of its condition.
-
-        Raises:
-            BadSource: For images that cannot be divided so.
-        """
-        image = tuple(side or 0 for side in space.shape)
-        condition = self.shape(image)
-        return space, replace(space, shape=condition, preparation=str(self), extra={})
 
 
 @dataclass(frozen=True)
@@ -88,6 +63,30 @@ class Grey(Pairing, name="grey"):
         """
         if image[0] == 1:
             raise BadSource("y='grey' takes images in colour, got grey ones; choose another y")
+        return 1, image[1], image[2]
+
+
+@dataclass(frozen=True)
+class Lightness(Pairing, name="lightness"):
+    """The grey of each pixel's CIE lightness, rounded to a level: photographs to be coloured in
+    Lab, where brightness as people see it stays (`Pix2Pix(colours="lab")`).
+    """
+
+    def condition(self, x: Tensor, space: Space, rows: Tensor) -> Tensor:
+        """(n, 1, h, w)."""
+        span = space.high - space.low
+        grey = grey_of_lightness(rgb_to_lab((x[:, :3] - space.low) / span)[:, :1])
+        y = space.low + grey * span
+        return y.round() if space.integer else y
+
+    def shape(self, image: tuple[int, ...]) -> tuple[int, int, int]:
+        """One channel.
+
+        Raises:
+            BadSource: For images without colours.
+        """
+        if image[0] == 1:
+            raise BadSource("y='lightness' takes images in colour, got grey ones; choose another y")
         return 1, image[1], image[2]
 
 
@@ -259,62 +258,6 @@ class FirstFrame(Pairing, name="first_frame"):
         """Clips, and images of their size."""
         clips, frames = super().spaces(space)
         return clips, replace(frames, kind="images", form="images", frame_rate=None)
-
-
-class _Half(Pairing):
-    halves: ClassVar[bool] = True
-
-    def shape(self, image: tuple[int, ...]) -> tuple[int, int, int]:
-        """Half as wide.
-
-        Raises:
-            BadSource: For images whose width is odd.
-        """
-        if image[2] % 2:
-            raise BadSource(
-                f"y={self.name!r} divides images into halves, got images {image[2]} pixels wide;"
-                " expected an even width"
-            )
-        return image[0], image[1], image[2] // 2
-
-    def spaces(self, space: Space) -> tuple[Space, Space]:
-        """Both halves; further images of either kind are read at the size of a half."""
-        image = tuple(side or 0 for side in space.shape)
-        prepared = dict(space.extra.get("prepared", {}))
-        words = space.preparation
-        if "size" in prepared:
-            height, width = prepared["size"]
-            prepared["size"] = [height, width // 2]
-            words = f"size {height}×{width // 2}, {prepared.get('fit', 'crop')}"
-        extra = {**space.extra, "prepared": prepared} if prepared else dict(space.extra)
-        half = replace(space, shape=self.shape(image), preparation=words, extra=extra)
-        return half, half
-
-
-@dataclass(frozen=True)
-class Left(_Half, name="left"):
-    """Side-by-side images whose left half is the condition of the right one."""
-
-    def observed(self, x: Tensor) -> Tensor:
-        """The right half."""
-        return x[..., x.shape[-1] // 2 :]
-
-    def condition(self, x: Tensor, space: Space, rows: Tensor) -> Tensor:
-        """The left half."""
-        return x[..., : x.shape[-1] // 2]
-
-
-@dataclass(frozen=True)
-class Right(_Half, name="right"):
-    """Side-by-side images whose right half is the condition of the left one."""
-
-    def observed(self, x: Tensor) -> Tensor:
-        """The left half."""
-        return x[..., : x.shape[-1] // 2]
-
-    def condition(self, x: Tensor, space: Space, rows: Tensor) -> Tensor:
-        """The right half."""
-        return x[..., x.shape[-1] // 2 :]
 
 
 def find_pairing(text: object) -> Pairing | None:

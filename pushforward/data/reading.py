@@ -23,8 +23,12 @@ from pushforward.core.source import Source
 from pushforward.core.source_views import with_space
 from pushforward.core.space import Space
 from pushforward.data.dispatch import normalised, read_any, reader_of
+from pushforward.data.files import locate
+from pushforward.data.formats.image_files import open_listing
+from pushforward.data.formats.numpy_files import array_names
 from pushforward.data.options import MEMORY, ClipLayout, Fit, Options
-from pushforward.data.pairings import Pairing, find_pairing
+from pushforward.data.pairing import Pairing
+from pushforward.data.pairings import find_pairing
 from pushforward.data.sources.pairs import DerivedPairs
 from pushforward.data.sources.streaming import read_stream
 
@@ -283,9 +287,9 @@ def requested_conditions(y: Conditioning) -> dict[str, Any]:
 
 
 def _derived(source: object, pairing: Pairing, options: Options) -> Source | None:
-    """Images with conditions derived from them; None for tables, whose column has that name."""
+    """Images with conditions derived from them; None for data with a column of that name."""
     source = normalised(source)
-    if is_frame(source) or (isinstance(source, str) and reader_of(source).tabular):
+    if _has_column(source, str(options.label)):
         return None
     if pairing.halves and options.size is not None:  # of one half
         options = replace(options, size=(options.size[0], 2 * options.size[1]))
@@ -296,6 +300,21 @@ def _derived(source: object, pairing: Pairing, options: Options) -> Source | Non
             " pass conditions of their own"
         )
     return DerivedPairs(images, pairing)
+
+
+def _has_column(source: object, name: str) -> bool:
+    """Whether labels of this name come with the data: a column, or an array of an archive."""
+    if is_frame(source):
+        return True
+    if not isinstance(source, str):
+        return name in (getattr(source, "column_names", None) or ())
+    reader, path = reader_of(source), locate(source)
+    if reader.name == "npz" and path.is_file():
+        return name in array_names(path)
+    if reader.name == "images":
+        table = open_listing(path).table
+        return table is not None and name in table.columns
+    return reader.tabular
 
 
 def read_with(source: object, options: Options) -> Source:

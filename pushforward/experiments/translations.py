@@ -17,8 +17,10 @@ from pushforward.core.model import Model
 from pushforward.core.random import derive
 from pushforward.data.formats.image_files import IMAGES, ImageFile, list_images
 from pushforward.data.formats.images import decode
+from pushforward.data.halves import conform_condition
 from pushforward.data.options import Fit, Options
-from pushforward.data.pairings import Pairing, find_pairing
+from pushforward.data.pairing import Pairing
+from pushforward.data.pairings import find_pairing
 from pushforward.experiments.opened import OpenedRun
 
 __all__ = ["Translation", "translate"]
@@ -102,5 +104,7 @@ def _translations(
             whole = replace(space, shape=tuple(image.shape))
             pairing.spaces(whole)  # refuses sizes that it cannot divide
             y = pairing.condition(y, whole, torch.zeros(1, dtype=torch.int64))
+        else:
+            y = conform_condition(y, model.condition_space or space)
         x = cast(Translates, model).translate(y[0], rng=derive(seed, "translate"))
         yield Translation(Path(file.name).stem, y[0], x)

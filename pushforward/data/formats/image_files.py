@@ -49,6 +49,7 @@ __all__ = [
     "ImageFile",
     "Images",
     "list_images",
+    "open_listing",
     "survey_images",
     "find_images",
     "from_images",
@@ -103,16 +104,23 @@ def from_images(path: Path, options: Options) -> Source:
     return build(listing, good, options)
 
 
+def open_listing(path: Path, *, films: bool = False) -> Listing:
+    """The images (and films) that a path names: a folder, a glob, a zip or a folder in it after a
+    colon.
+    """
+    inside = ""
+    if not path.exists() and _zip_of(str(path)).is_file():
+        path, inside = _zip_of(str(path)), str(path).rpartition(":")[2]
+    return list_images(path if path.exists() else str(path), inside, films=films)
+
+
 def find_images(
     path: Path,
 ) -> tuple[Listing, list[tuple[ImageFile, Header]], list[tuple[str, str]]]:
     """The images and films at a path, the headers of the readable images, and (name, reason) of the
     unreadable ones.
     """
-    inside = ""
-    if not path.exists() and _zip_of(str(path)).is_file():
-        path, inside = _zip_of(str(path)), str(path).rpartition(":")[2]
-    listing = list_images(path if path.exists() else str(path), inside, films=True)
+    listing = open_listing(path, films=True)
     return listing, *survey_images([f for f in listing.files if not is_film(f.name)])
 
 

@@ -22,7 +22,7 @@ from pushforward.data.options import MEMORY, Options
 from pushforward.data.sources.arrays import X_KEYS, Y_KEYS, from_array
 from pushforward.data.sources.spool import temporary_file
 
-__all__ = ["from_npy", "from_npz", "open_npy", "read_labels"]
+__all__ = ["array_names", "from_npy", "from_npz", "open_npy", "read_labels"]
 
 
 @register_reader(name="npy", suffixes=(".npy",))
@@ -94,6 +94,16 @@ def from_npz(path: Path, options: Options) -> Arrays:
         label = _label_key(path, shapes, key, options)
         labels = None if label is None else _member(path, archive, members[label], options.memory)
     return from_array(x, options, labels=labels)
+
+
+def array_names(path: Path) -> tuple[str, ...]:
+    """The names of the arrays in an archive, without reading them.
+
+    Raises:
+        BadSource: For a damaged file.
+    """
+    with _numpys_faults(path), zipfile.ZipFile(path) as archive:
+        return tuple(member.filename.removesuffix(".npy") for member in archive.infolist())
 
 
 def read_labels(path: Path) -> NDArray[Any] | None:

@@ -17,7 +17,7 @@ from pushforward.core.source import Source
 from pushforward.core.source_views import Subset, View
 from pushforward.core.space import Space
 from pushforward.data.files import listed, printable
-from pushforward.data.pairings import Pairing
+from pushforward.data.pairing import Pairing
 
 __all__ = ["DerivedPairs", "Pairs", "match_by_name"]
 
@@ -52,8 +52,9 @@ class DerivedPairs(_PairedImages):
 
     def __init__(self, source: Source, pairing: Pairing) -> None:
         super().__init__(source)
-        self.pairing = pairing
-        self._spaces = pairing.spaces(source.space)
+        self.pairing = pairing.settled(source)
+        self._spaces = self.pairing.spaces(source.space)
+        self.notes = (*self.notes, *self.pairing.remarks(source))
 
     @property
     def space(self) -> Space:
@@ -70,7 +71,7 @@ class DerivedPairs(_PairedImages):
         batch = self.source.take(rows)
         x = to_floating(batch.x)
         y = self.pairing.condition(x, self.source.space, rows)
-        return Batch(self.pairing.observed(x), y, batch.weights)
+        return Batch(self.pairing.observed(x, self.source.space), y, batch.weights)
 
 
 class Pairs(_PairedImages):

@@ -8,7 +8,7 @@ https://arxiv.org/abs/1611.07004): a U-Net against a critic of patches, and an a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -18,7 +18,9 @@ from pushforward.core.fitter import Symptom
 from pushforward.core.phase import Batch, Optimizer, Phase, Step, Terms, adam
 from pushforward.core.random import Rng, generator
 from pushforward.core.registry import Value, read, register
+from pushforward.core.scaling import Scaling
 from pushforward.core.space import Space
+from pushforward.data.colours import rgb_to_lab, to_gamut
 from pushforward.fitting.augment import Flip, Jitter
 from pushforward.fitting.trainer import Trainer
 from pushforward.models.parts.adversary import Adversary, Rows
@@ -28,6 +30,9 @@ from pushforward.objectives.games import Game
 from pushforward.objectives.penalties import Penalty
 
 __all__ = ["Pix2Pix"]
+
+CHROMA = 110.0
+"""Levels of a and b at the ends of tanh, as in the paper's code; sRGB's reach 108."""
 
 
 @register("pix2pix")
@@ -50,6 +55,9 @@ class Pix2Pix(Translator):
         dropout: share of the three innermost maps of the decoder dropped, in training and in use.
         norm: 'instance', statistics of each image by itself, the same as the paper's batches of
             one, or 'batch'.
+        colours: 'rgb', or 'lab' for greys to be coloured: the networks then see CIE lightness as
+            the condition and a and b as the image (L / 50 - 1 and a, b / 110, as in the paper), and
+            results keep the lightness of the condition. It goes with y='lightness' (or 'grey').
 
     Example:
         >>> import torch, pushforward as pf
@@ -74,6 +82,7 @@ class Pix2Pix(Translator):
         conditional: bool = True,
         dropout: float = 0.5,
         norm: Norm = "instance",
+        colours: Literal["rgb", "lab"] = "rgb",
     ) -> None:
         super().__init__()
         require_positive(width=width)
@@ -92,6 +101,9 @@ class Pix2Pix(Translator):
         self.game: Game | str = read(Game, game) if self.adversarial else "none"
         self.penalties = tuple(read(Penalty, p) for p in penalties)
         self.critic_layers, self.conditional = critic_layers, conditional
+        self.colours: Literal["rgb", "lab"] = colours
+        if colours not in ("rgb", "lab"):
+            raise InvalidValue(f"colours must be 'rgb' or 'lab', got {colours!r}")
         if not self.adversarial and not weight:
             raise InvalidValue("game='none' with weight=0 leaves nothing to learn; set one of them")
         if isinstance(self.game, Game):
@@ -107,6 +119,13 @@ class Pix2Pix(Translator):
                 f"Pix2Pix takes conditions of the size of the images, {height}x{wide}, got"
                 f" {sides[0]}x{sides[1]}; bring both to one size (size={height})"
             )
+        if self.colours == "lab":
+            if (inputs, channels) != (1, 3):
+                raise InvalidValue(
+                    f"colours='lab' makes images of 3 channels from conditions of 1, got {channels}"
+                    f" from {inputs}; pass y='lightness' for images in colour"
+                )
+            channels = 2
         depth = unet_depth((height, wide))
         self.generator = UNet(inputs, channels, depth, self.width, self.dropout, self.norm)
         if not self.adversarial:
@@ -142,10 +161,11 @@ class Pix2Pix(Translator):
     def critic_loss(self, batch: Batch, step: Step) -> Terms:
         """The adversary's critic terms, with the condition as part of every row."""
         assert batch.y is not None
+        x, condition = self._seen(batch)
         with torch.no_grad():
-            made = self.generator(batch.y)
-        y = self._shown(batch)
-        real, fake = Rows(batch.x, y), Rows(made, y)
+            made = self.generator(condition)
+        y = condition if self.conditional else None
+        real, fake = Rows(x, y), Rows(made, y)
         return self.adversary.critic_terms(
             self.critic, self.adversary.compare(self.critic, real, fake, step), step
         )
@@ -153,20 +173,48 @@ class Pix2Pix(Translator):
     def generator_loss(self, batch: Batch, step: Step) -> Terms:
         """The adversary's generator terms, and the absolute error."""
         assert batch.y is not None
-        made = self.generator(batch.y)
+        x, condition = self._seen(batch)
+        made = self.generator(condition)
         terms = Terms()
         if self.adversarial:
-            y = self._shown(batch)
-            rows, real = Rows(made, y), Rows(batch.x, y)
+            y = condition if self.conditional else None
+            rows, real = Rows(made, y), Rows(x, y)
             terms, _ = self.adversary.generator_terms(self.critic, rows, step, real=real)
-        error = (made - batch.x).abs()
+        error = (made - x).abs()
         if self.weight:
             terms["absolute"] = self.weight * error
         terms.logged["error"] = error.detach().mean()
         return terms
 
-    def _shown(self, batch: Batch) -> Tensor | None:
-        return batch.y if self.conditional else None
+    def _seen(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Images and conditions as the networks see them."""
+        assert batch.y is not None
+        if self.colours == "rgb":
+            return batch.x, batch.y
+        lab = rgb_to_lab(self._fractions(self.scaling, batch.x))
+        return lab[:, 1:].to(batch.x) / CHROMA, self._lightness(batch.y)
+
+    def make(self, y: Tensor, *, rng: Rng = None) -> Tensor:
+        """Images for conditions, both in model coordinates; `rng` for dropout in use."""
+        if self.colours == "rgb":
+            return super().make(y, rng=rng)
+        lightness = self._lightness(y)
+        chroma = super().make(lightness, rng=rng)
+        rgb = to_gamut(torch.cat([50 * (lightness + 1), CHROMA * chroma], 1))
+        space = self.fitted_space()
+        made: Tensor = self.scaling(space.low + rgb * (space.high - space.low))
+        return made.to(y)
+
+    def _lightness(self, y: Tensor) -> Tensor:
+        scaling = self.conditions.scaling
+        assert scaling is not None
+        grey = self._fractions(scaling, y)
+        return (rgb_to_lab(grey.expand(-1, 3, -1, -1))[:, :1] / 50 - 1).to(y)
+
+    def _fractions(self, scaling: Scaling, u: Tensor) -> Tensor:
+        """Model coordinates as shares of the range of levels."""
+        space = scaling.space
+        return (scaling.inverse(u) - space.low) / (space.high - space.low)
 
     def vitals(self, batch: Batch, *, rng: Rng = None) -> dict[str, float]:
         """The error on held-out pairs, how much images vary with the noise, and the accuracy of the
@@ -180,8 +228,10 @@ class Pix2Pix(Translator):
             "variation": float((made - again).abs().mean()),
         }
         if self.adversarial:
-            y = self._shown(batch)
-            real, fake = self.critic(batch.x, y), self.critic(made, y)
+            x, condition = self._seen(batch)
+            fake_x, _ = self._seen(batch._replace(x=made))
+            y = condition if self.conditional else None
+            real, fake = self.critic(x, y), self.critic(fake_x, y)
             vitals["accuracy"] = float(self.adversary.game.right(real, fake).mean())
         return vitals
 

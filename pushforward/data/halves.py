@@ -1,0 +1,205 @@
+"""Side-by-side images: one half is the condition of the other, and may be a map of classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal, TypeAlias
+
+from torch import Tensor
+
+from pushforward.core.errors import BadSource, InvalidValue
+from pushforward.core.numbers import to_floating
+from pushforward.core.source import Source, space_rows
+from pushforward.core.space import Space
+from pushforward.data.pairing import Pairing
+from pushforward.data.palettes import (
+    check_palette,
+    find_palette,
+    named_palette,
+    nearest_colour,
+    paint,
+    planes,
+    scaled_palette,
+    share_between,
+)
+
+__all__ = ["Labels", "Left", "Right", "Side", "conform_condition"]
+
+Side: TypeAlias = Literal["left", "right"]
+SURVEYED = 256
+"""Images, evenly spaced, whose colours are compared with a palette, or make one."""
+
+
+class _Half(Pairing):
+    halves: ClassVar[bool] = True
+
+    def shape(self, image: tuple[int, ...]) -> tuple[int, int, int]:
+        """Half as wide.
+
+        Raises:
+            BadSource: For images whose width is odd.
+        """
+        if image[2] % 2:
+            raise BadSource(
+                f"y={self.name!r} divides images into halves, got images {image[2]} pixels wide;"
+                " expected an even width"
+            )
+        return image[0], image[1], image[2] // 2
+
+    def spaces(self, space: Space) -> tuple[Space, Space]:
+        """Both halves; further images of either kind are read at the size of a half."""
+        image = tuple(side or 0 for side in space.shape)
+        prepared = dict(space.extra.get("prepared", {}))
+        words = space.preparation
+        if "size" in prepared:
+            height, width = prepared["size"]
+            prepared["size"] = [height, width // 2]
+            words = f"size {height}×{width // 2}, {prepared.get('fit', 'crop')}"
+        extra = {**space.extra, "prepared": prepared} if prepared else dict(space.extra)
+        half = replace(space, shape=self.shape(image), preparation=words, extra=extra)
+        return half, half
+
+
+@dataclass(frozen=True)
+class Left(_Half, name="left"):
+    """Side-by-side images whose left half is the condition of the right one."""
+
+    def observed(self, x: Tensor, space: Space) -> Tensor:
+        """The right half."""
+        return _half(x, "right")
+
+    def condition(self, x: Tensor, space: Space, rows: Tensor) -> Tensor:
+        """The left half."""
+        return _half(x, "left")
+
+
+@dataclass(frozen=True)
+class Right(_Half, name="right"):
+    """Side-by-side images whose right half is the condition of the left one."""
+
+    def observed(self, x: Tensor, space: Space) -> Tensor:
+        """The left half."""
+        return _half(x, "left")
+
+    def condition(self, x: Tensor, space: Space, rows: Tensor) -> Tensor:
+        """The right half."""
+        return _half(x, "right")
+
+
+@dataclass(frozen=True)
+class Labels(_Half, name="labels"):
+    """Side-by-side images, one half a map of classes in colours, freed of the traces of JPEG.
+
+    Every pixel of the map takes the nearest colour of the palette.
+
+    Args:
+        side: the half that is the condition, 'right' or 'left'; the other one is modelled.
+        maps: the half with the map; that of the condition if not given.
+        palette: 'facades', the colours of the classes in levels of 0..255, such as
+            ((0, 0, 255), (255, 0, 0)), or how many to find in the images; 0 for all that are there.
+        planes: whether the condition has one plane for each class in place of colours.
+    """
+
+    side: Side = "right"
+    maps: Side | None = None
+    palette: str | int | tuple[tuple[int, ...], ...] = 0
+    planes: bool = False
+
+    def __post_init__(self) -> None:
+        for side in (self.side, self.maps or "left"):
+            if side not in ("left", "right"):
+                raise InvalidValue(f"labels takes the halves 'left' and 'right', got {side!r}")
+        if self.planes and self.map_side != self.side:
+            raise InvalidValue(
+                "labels(planes=True) makes planes of the condition, but the other half holds the"
+                " map; leave planes out"
+            )
+        if isinstance(self.palette, int):
+            if self.palette < 0 or self.palette == 1:
+                raise InvalidValue(
+                    f"labels finds two or more colours, or all with palette=0, got {self.palette}"
+                )
+        else:
+            object.__setattr__(self, "palette", named_palette(self.palette))
+
+    @property
+    def map_side(self) -> Side:
+        """The half that holds the map of classes."""
+        return self.maps or self.side
+
+    def settled(self, source: Source) -> Pairing:
+        """The pairing with its palette, found in the images if it is not given."""
+        rows = space_rows(len(source), SURVEYED)
+        maps = _half(to_floating(source.take(rows).x), self.map_side)
+        low, high = source.space.low, source.space.high
+        if not isinstance(self.palette, int):
+            files = getattr(source, "files", None)
+            names = [f"row {i}" if files is None else files[i].display_name for i in rows.tolist()]
+            check_palette(maps, self._colours(source.space), high - low, names)
+            return self
+        return replace(self, palette=find_palette(maps, low, high, self.palette))
+
+    def remarks(self, source: Source) -> tuple[str, ...]:
+        """The palette, and how many pixels lie between its colours."""
+        assert not isinstance(self.palette, (int, str))
+        maps = _half(to_floating(source.take(space_rows(len(source), SURVEYED)).x), self.map_side)
+        share = share_between(
+            maps, self._colours(source.space), source.space.high - source.space.low
+        )
+        blurred = (
+            f"; {share:.1%} of pixels lie between colours and take the nearest" if share else ""
+        )
+        colours = ", ".join(f"({', '.join(map(str, c))})" for c in self.palette)
+        return (f"{len(self.palette)} label colours: {colours}{blurred}",)
+
+    def observed(self, x: Tensor, space: Space) -> Tensor:
+        """The half that is not the condition."""
+        other: Side = "left" if self.side == "right" else "right"
+        return self._cleaned(_half(x, other), other, space)
+
+    def condition(self, x: Tensor, space: Space, rows: Tensor) -> Tensor:
+        """The half that is the condition, or its classes (n, k, h, w)."""
+        half = _half(x, self.side)
+        if not self.planes:
+            return self._cleaned(half, self.side, space)
+        number, _ = nearest_colour(half, self._colours(space))
+        return planes(number, len(self._colours(space)), space.low, space.high).to(x)
+
+    def _cleaned(self, half: Tensor, side: Side, space: Space) -> Tensor:
+        if side != self.map_side:
+            return half
+        colours = self._colours(space)
+        return paint(nearest_colour(half, colours)[0], colours.to(half))
+
+    def _colours(self, space: Space) -> Tensor:
+        assert not isinstance(self.palette, (int, str))
+        return scaled_palette(self.palette, space.low, space.high)
+
+    def spaces(self, space: Space) -> tuple[Space, Space]:
+        """Both halves; that of the map knows its palette."""
+        half, _ = super().spaces(space)
+        assert not isinstance(self.palette, (int, str))
+        facts = {"palette": [list(c) for c in self.palette], "planes": self.planes}
+        coded = replace(half, extra={**half.extra, **facts})
+        if self.planes:
+            coded = replace(coded, shape=(len(self.palette), *half.shape[1:]))
+        return (half, coded) if self.map_side == self.side else (coded, half)
+
+
+def conform_condition(y: Tensor, space: Space) -> Tensor:
+    """Images of any size (n, c, h, w) as conditions of a space: maps of classes take the colours,
+    or planes, that the model was fitted with.
+    """
+    palette = space.extra.get("palette")
+    if palette is None:
+        return y
+    colours = scaled_palette(named_palette(palette), space.low, space.high)
+    number, _ = nearest_colour(y, colours)
+    if space.extra.get("planes"):
+        return planes(number, len(colours), space.low, space.high)
+    return paint(number, colours.to(y))
+
+
+def _half(x: Tensor, side: Side) -> Tensor:
+    middle = x.shape[-1] // 2
+    return x[..., :middle] if side == "left" else x[..., middle:]
