@@ -38,13 +38,16 @@ class Ancestral(Sampler, name="ancestral"):
 class Mean(Sampler, name="mean"):
     """The decoder's mean.
 
-    z ~ p(z), then x = E[x|z] without noise, sharper than the distribution.
+    z ~ p(z), then x = E[x|z] without noise, sharper than the distribution. Images made from images
+    have no dropout then.
     """
 
     def __call__(
         self, model: TakesConditions, n: int, *, y: Conditioning = None, rng: Rng = None
     ) -> Tensor:
         """Decode codes sampled from the prior."""
+        if isinstance(model, _WithoutNoise):
+            return model.sample_mean(n, y)
         coded = _with_codes(model, self)
         return coded.decode(coded.prior(n).rsample(rng=generator(rng, model.device)), y)
 
@@ -92,6 +95,13 @@ class Truncated(Sampler, name="truncated"):
             .to(prior.mean)
         )
         return coded.decode(z, y, rng=stream)
+
+
+@runtime_checkable
+class _WithoutNoise(Protocol):
+    """Has no codes, but noise that can be left out."""
+
+    def sample_mean(self, n: int, y: Conditioning = None) -> Tensor: ...
 
 
 @runtime_checkable

@@ -54,16 +54,22 @@ def to_gamut(lab: Tensor) -> Tensor:
 
     Colours that sRGB lacks lose chroma until it has them; lightness and hue stay.
     """
-    low, high = torch.zeros_like(lab[:, :1]), torch.ones_like(lab[:, :1])
     rgb = lab_to_rgb(lab)
-    inside = _within(rgb)
-    if bool(inside.all()):
-        return rgb.clamp(0, 1)
+    outside = ~_within(rgb)[:, 0]
+    if bool(outside.any()):
+        pixels = lab.movedim(1, -1)[outside].T[None, :, :, None]
+        rgb.movedim(1, -1)[outside] = _desaturated(pixels)[0, :, :, 0].T
+    return rgb.clamp(0, 1)
+
+
+def _desaturated(lab: Tensor) -> Tensor:
+    """The most colourful images in [0, 1] of the lightness and hue of L, a, b (n, 3, h, w)."""
+    low, high = torch.zeros_like(lab[:, :1]), torch.ones_like(lab[:, :1])
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         fits = _within(lab_to_rgb(_paler(lab, middle)))
         low, high = torch.where(fits, middle, low), torch.where(fits, high, middle)
-    return lab_to_rgb(_paler(lab, torch.where(inside, 1.0, low))).clamp(0, 1)
+    return lab_to_rgb(_paler(lab, low))
 
 
 def grey_of_lightness(lightness: Tensor) -> Tensor:

@@ -154,8 +154,8 @@ def check_palette(x: Tensor, colours: Tensor, span: float, names: Sequence[str])
         return
     colour = x[worst].movedim(0, -1)[stray[worst]].median(0).values.round().tolist()
     raise BadSource(
-        f"{printable(names[worst])}: {float(share[worst]):.0%} of its flat areas have colours that are not"
-        f" in the palette, such as ({', '.join(f'{v:g}' for v in colour)}); add them, or leave the"
+        f"{printable(names[worst])}: {float(share[worst]):.0%} of its flat areas have colours that"
+        f" are not in the palette, such as ({', '.join(f'{v:g}' for v in colour)}); add them, or leave the"
         " palette out to have it found in the images"
     )
 

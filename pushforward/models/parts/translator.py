@@ -14,7 +14,8 @@ from pushforward.core.errors import InvalidKind, InvalidValue
 from pushforward.core.learner import Learner
 from pushforward.core.phase import Batch
 from pushforward.core.random import Rng, generator
-from pushforward.core.samplers import Sampler
+from pushforward.core.registry import read
+from pushforward.core.samplers import Mean, Sampler
 from pushforward.core.space import Space
 from pushforward.models.parts.generator import active_dropout
 
@@ -51,10 +52,14 @@ class Translator(Learner):
             made: Tensor = self.generator(y)
         return made
 
-    def translate(self, y: Conditioning, *, rng: Rng = None) -> Tensor:
+    @torch.no_grad()
+    def translate(
+        self, y: Conditioning, *, rng: Rng = None, using: Sampler | str | None = None
+    ) -> Tensor:
         """Images (n, *shape) for images y (n, c, h, w), one for each, in the user's units.
 
         A single image (c, h, w) gives a single one. Sides may differ from those trained on.
+        using='mean' leaves the noise out (dropout in use).
 
         Raises:
             ShapeMismatch: For another number of channels than the model was fitted to.
@@ -64,7 +69,7 @@ class Translator(Learner):
         given = given[None] if single else given
         rows = conditions.rows(given, len(given))
         assert rows is not None
-        stream = generator(rng, self.device)
+        stream = generator(rng, self.device) if self._noisy(using) else None
         made = [self.to_user(self.make(one[None], rng=stream)) for one in conditions.scaled(rows)]
         return made[0][0] if single else torch.cat(made)
 
@@ -89,6 +94,21 @@ class Translator(Learner):
         if n == 0:
             return torch.empty(0, *self.event_shape(), dtype=self.floating())
         return torch.cat([self.to_user(self.make(one[None], rng=stream)) for one in u])
+
+    @torch.no_grad()
+    def sample_mean(self, n: int, y: Conditioning = None) -> Tensor:
+        """n images (n, *shape) without noise, user's units: the sampler 'mean'."""
+        u = self.conditions(y, n)
+        assert u is not None
+        return torch.cat([self.to_user(self.make(one[None])) for one in u])
+
+    def _noisy(self, using: Sampler | str | None) -> bool:
+        sampler = None if using is None else read(Sampler, using)
+        if sampler is not None and not sampler.own and not isinstance(sampler, Mean):
+            raise InvalidValue(
+                f"translate takes using='ancestral' or 'mean' (without noise), got {using!r}"
+            )
+        return not isinstance(sampler, Mean)
 
     def quality(self, batch: Batch, *, rng: Rng = None) -> Tensor:
         """Minus the mean absolute error of each row (n,), in model coordinates."""
