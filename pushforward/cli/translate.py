@@ -22,6 +22,7 @@ def translate(
     derive: Annotated[bool, Parameter(name="--derive-conditions", negative="")] = False,
     size: str | None = None,
     fit: Literal["crop", "pad", "stretch"] = "crop",
+    using: str | None = None,
     seed: arguments.Seed = 0,
     device: arguments.Device = "cpu",
     quiet: arguments.Quiet = False,
@@ -36,6 +37,7 @@ def translate(
             levels.
         size: bring images to this size first, 64 or 48x64; otherwise they keep their own.
         fit: how: crop, pad or stretch.
+        using: mean for results without noise (dropout); by default with it, as in training.
         json: where the images are, as JSON.
     """
     from pushforward.data.export.single_images import image_target, write_image
@@ -46,7 +48,9 @@ def translate(
     voice = Voice(quiet, json)
     opened = open_run(run, device)
     wanted = None if size is None else read_size(size)
-    results = translations(opened, file, derive_conditions=derive, size=wanted, fit=fit, seed=seed)
+    results = translations(
+        opened, file, derive_conditions=derive, size=wanted, fit=fit, seed=seed, using=using
+    )
     several = not Path(file).is_file() or Path(file).suffix.lower() == ".zip"
     trained = opened.model.fitted_space().shape[-2:]
     told = False

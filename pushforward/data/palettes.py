@@ -153,10 +153,11 @@ def check_palette(x: Tensor, colours: Tensor, span: float, names: Sequence[str])
     if not bool(share[worst] > STRAY):
         return
     colour = x[worst].movedim(0, -1)[stray[worst]].median(0).values.round().tolist()
+    example = ", ".join(f"{v:g}" for v in colour)
     raise BadSource(
         f"{printable(names[worst])}: {float(share[worst]):.0%} of its flat areas have colours that"
-        f" are not in the palette, such as ({', '.join(f'{v:g}' for v in colour)}); add them, or leave the"
-        " palette out to have it found in the images"
+        f" are not in the palette, such as ({example}); add them, or leave the palette out to have"
+        " it found in the images"
     )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from pushforward.core.capabilities import Translates
 from pushforward.core.errors import InvalidKind, InvalidValue
 from pushforward.core.model import Model
 from pushforward.core.random import derive
+from pushforward.core.samplers import Sampler
 from pushforward.data.formats.image_files import IMAGES, ImageFile, list_images
 from pushforward.data.formats.images import decode
 from pushforward.data.halves import conform_condition
@@ -49,6 +50,7 @@ def translate(
     size: tuple[int, int] | None = None,
     fit: Fit = "crop",
     seed: int = 0,
+    using: Sampler | str | None = None,
 ) -> Iterator[Translation]:
     """Translate the images of a file, folder, glob or zip, one by one, in the order of names.
 
@@ -59,6 +61,7 @@ def translate(
             such as its edges.
         size, fit: bring each image to this size first; otherwise it keeps its own.
         seed: of the noise; each image has the noise it would have alone.
+        using: 'mean' to leave the noise out.
 
     Raises:
         InvalidKind: For a model that translates nothing.
@@ -78,7 +81,8 @@ def translate(
         )
     files = _files(source)
     reading = Options(size=size, fit=fit, label=False)
-    return _translations(model, files, pairing if derive_conditions else None, reading, seed)
+    how = {} if using is None else {"using": using}
+    return _translations(model, files, pairing if derive_conditions else None, reading, seed, how)
 
 
 def _files(source: str | Path) -> Sequence[ImageFile]:
@@ -94,6 +98,7 @@ def _translations(
     pairing: Pairing | None,
     reading: Options,
     seed: int,
+    how: Mapping[str, Any],
 ) -> Iterator[Translation]:
     space = model.fitted_space()
     channels = (space if pairing is not None else model.condition_space or space).shape[0] or 1
@@ -106,5 +111,5 @@ def _translations(
             y = pairing.condition(y, whole, torch.zeros(1, dtype=torch.int64))
         else:
             y = conform_condition(y, model.condition_space or space)
-        x = cast(Translates, model).translate(y[0], rng=derive(seed, "translate"))
+        x = cast(Translates, model).translate(y[0], rng=derive(seed, "translate"), **how)
         yield Translation(Path(file.name).stem, y[0], x)

@@ -223,9 +223,9 @@ class Pix2Pix(Translator):
         critic.
         """
         assert batch.y is not None
-        batch = Batch(batch.x[:WATCHED], batch.y[:WATCHED])
+        batch, y = Batch(batch.x[:WATCHED], batch.y[:WATCHED]), batch.y[:WATCHED]
         stream = generator(rng, batch.x.device)
-        made, again = (self.make(batch.y, rng=stream) for _ in range(2))
+        made, again = (self.make(y, rng=stream) for _ in range(2))
         vitals = {
             "error": float((made - batch.x).abs().mean()),
             "variation": float((made - again).abs().mean()),
