@@ -50,7 +50,7 @@ def data(
         categorical: text columns to take as categories.
         columns: columns to use, and no others.
         drop: columns to leave out.
-        label: the labels' column or array.
+        label: the labels' column or array; for images also left, edges, … or a folder of others.
         download: fetch a named data set that is not found.
     """
     if formats:
@@ -61,8 +61,9 @@ def data(
             "data needs a SOURCE, such as photos/ or table.csv; --formats lists what is read"
         )
     from pushforward.data import report
+    from pushforward.data.reading import requested_conditions
 
-    named = label if label is not None and label.lower() not in ("auto", "yes", "true") else None
+    auto = label is None or label.lower() in ("auto", "yes", "true")
     content = report(
         source,
         size=size,
@@ -76,8 +77,8 @@ def data(
         categorical=categorical,
         columns=columns or None,
         drop=drop,
-        label=named,
         download=download,
+        **({} if auto else requested_conditions(label)),
         **arguments.table_settings(table),
     )
     Voice(as_json=json).result(content.as_dict(), str(content))

@@ -52,16 +52,9 @@ def translate(
         opened, file, derive_conditions=derive, size=wanted, fit=fit, seed=seed, using=using
     )
     several = not Path(file).is_file() or Path(file).suffix.lower() == ".zip"
-    trained = opened.model.fitted_space().shape[-2:]
-    told = False
     for result in results:
         path = image_target(out, f"{result.name}-translated.png", several=several)
         write_image(result.x, opened.model.fitted_space(), path)
-        if not told and tuple(result.x.shape[-2:]) != trained and wanted is None:
-            high, wide = trained
-            voice.say(
-                f"{result.name} is {result.x.shape[-2]}x{result.x.shape[-1]}, the model was fitted"
-                f" to {high}x{wide}: --size {high}x{wide} translates at that scale"
-            )
-            told = True
+        for note in result.notes:
+            voice.say(note)
         voice.result({"path": str(path)}, str(path))

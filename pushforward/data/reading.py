@@ -32,7 +32,14 @@ from pushforward.data.pairings import find_pairing
 from pushforward.data.sources.pairs import DerivedPairs
 from pushforward.data.sources.streaming import read_stream
 
-__all__ = ["absolute", "read", "read_for_fit", "read_with", "requested_conditions"]
+__all__ = [
+    "absolute",
+    "derives_conditions",
+    "read",
+    "read_for_fit",
+    "read_with",
+    "requested_conditions",
+]
 
 
 def read(
@@ -300,6 +307,11 @@ def _derived(source: object, pairing: Pairing, options: Options) -> Source | Non
             " pass conditions of their own"
         )
     return DerivedPairs(images, pairing)
+
+
+def derives_conditions(source: object, label: object) -> bool:
+    """Whether a label names conditions made of the images, and no column of the data."""
+    return find_pairing(label) is not None and not _has_column(source, str(label))
 
 
 def _has_column(source: object, name: str) -> bool:

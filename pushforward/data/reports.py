@@ -122,6 +122,9 @@ def describe(source: Source, **found: Any) -> Report:
     name = found.pop("name", "") or getattr(source, "name", "") or "data"
     issues = tuple(found.pop("issues", ()))
     notes = (*getattr(source, "notes", ()), *found.pop("notes", ()))
+    condition = source.condition_space
+    if condition is not None and condition.kind == "images":
+        notes = (*notes, f"conditions: {condition}")
     facts, duplicates, exact, labels = _pass(source)
     if 1 < facts.count <= source.space.size and source.space.kind == "points":
         warning = f"{facts.count} rows for {source.space.size} columns: fewer rows than dimensions"

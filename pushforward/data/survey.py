@@ -28,7 +28,9 @@ from pushforward.data.formats.image_lists import ImageFile, Listing
 from pushforward.data.formats.images import Header, decode
 from pushforward.data.formats.registry import find_reader
 from pushforward.data.options import MEMORY, Options
-from pushforward.data.reading import read_with
+from pushforward.data.pair_survey import survey_partners
+from pushforward.data.pairings import find_pairing
+from pushforward.data.reading import derives_conditions, read_with
 from pushforward.data.reports import Report, describe
 from pushforward.data.tables.columns import ColumnSurvey
 from pushforward.data.tables.files import open_table
@@ -63,6 +65,8 @@ def report(source: object, **settings: Any) -> Report:
     source = normalised(source)
     reader = reader_of(source) if isinstance(source, str) else find_reader(source, "object")
     refuse_format(source, reader, options)
+    if isinstance(source, str) and reader is not None and reader.name == "images":
+        return _survey_pairs(source, replace(options, name=options.name or source))
     options = with_conditions_read(reader, options)
     if reader is not None and reader.name == "frame":
         return _survey_table(frame_table(source), options)
@@ -71,9 +75,6 @@ def report(source: object, **settings: Any) -> Report:
         return _survey_table(
             open_table(path, options), replace(options, name=options.name or path.name)
         )
-    if reader is not None and reader.name == "images":
-        text = str(source)
-        return _survey_images(locate(text), replace(options, name=options.name or text))
     return describe(read_with(source, options))
 
 
@@ -128,7 +129,27 @@ def _text_issue(column: ColumnSurvey) -> Issue:
 # ------------------------------------------------------------------------------------------- images
 
 
-def _survey_images(path: Path, options: Options) -> Report:
+def _survey_pairs(text: str, options: Options) -> Report:
+    """Images by themselves, with conditions made of them, or with a folder of conditions."""
+    path = locate(text)
+    if derives_conditions(text, options.label):
+        plain = replace(options, label=False)
+        if find_pairing(options.label).halves and options.size is not None:  # type: ignore[union-attr]
+            plain = replace(plain, size=(options.size[0], 2 * options.size[1]))
+        content = _survey_images(path, plain)
+        if content.space is None:
+            return content
+        try:
+            return describe(read_with(text, options), unreadable=content.unreadable)
+        except BadSource as error:
+            fault = Issue("conditions", str(error), "or leave the label out")
+            return replace(content, issues=(*content.issues, fault))
+    if isinstance(options.y, str) and reader_of(options.y).name == "images":
+        return _survey_images(path, options, options.y)
+    return _survey_images(path, with_conditions_read(reader_of(text), options))
+
+
+def _survey_images(path: Path, options: Options, conditions: str | None = None) -> Report:
     """Every file is decoded; bad ones are listed, mixed sizes and channels counted."""
     listing, headers, bad = find_images(path)
     if listing.splits:
@@ -161,6 +182,9 @@ def _survey_images(path: Path, options: Options) -> Report:
         else []
     )
     mixed = _mixed([h for _, h in good], options)
+    if conditions is not None:
+        lone, bad_conditions = survey_partners(good, conditions, options)
+        mixed, bad = [*lone, *mixed], [*bad, *bad_conditions]
     facts: dict[str, Any] = {
         "name": options.name,
         "unreadable": tuple(bad),
@@ -169,6 +193,8 @@ def _survey_images(path: Path, options: Options) -> Report:
     if mixed or not good:
         return Report(count=len(good), space=None, resident=True, issues=(*issues, *mixed), **facts)
     try:
+        if conditions is not None:
+            options = with_conditions_read(find_reader(str(path), "file"), options)
         source = build(listing, good, options)
     except BadSource as error:
         return Report(

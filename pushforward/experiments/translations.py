@@ -17,7 +17,7 @@ from pushforward.core.model import Model
 from pushforward.core.random import derive
 from pushforward.core.samplers import Sampler
 from pushforward.data.formats.image_files import IMAGES, ImageFile, list_images
-from pushforward.data.formats.images import decode
+from pushforward.data.formats.images import decode, header
 from pushforward.data.halves import conform_condition
 from pushforward.data.options import Fit, Options
 from pushforward.data.pairing import Pairing
@@ -35,11 +35,13 @@ class Translation:
         name: of its file, without the ending.
         y: what the model was told, (c, h, w), levels.
         x: what it made of it, (d, k, l), user's units.
+        notes: what a user may not expect, each said of the first image that it is true of.
     """
 
     name: str
     y: Tensor
     x: Tensor
+    notes: tuple[str, ...] = ()
 
 
 def translate(
@@ -101,9 +103,12 @@ def _translations(
     how: Mapping[str, Any],
 ) -> Iterator[Translation]:
     space = model.fitted_space()
-    channels = (space if pairing is not None else model.condition_space or space).shape[0] or 1
+    channels = space.shape[0] or 1 if pairing is not None else _channels(model)
+    told: set[str] = set()
     for file in files:
-        image = torch.from_numpy(decode(file.open(), file.display_name, reading, channels))
+        head = header(file.open(), file.display_name)
+        levels = decode(file.open(), file.display_name, reading, channels)
+        image = torch.from_numpy(levels.copy())  # Pillow's may not be written to
         y = image[None].to(torch.get_default_dtype())
         if pairing is not None:
             whole = replace(space, shape=tuple(image.shape))
@@ -112,4 +117,26 @@ def _translations(
         else:
             y = conform_condition(y, model.condition_space or space)
         x = cast(Translates, model).translate(y[0], rng=derive(seed, "translate"), **how)
-        yield Translation(Path(file.name).stem, y[0], x)
+        notes = {}
+        if head.channels != channels:
+            notes["channels"] = (
+                f"{file.display_name} has {head.channels} channels, the model takes {channels}:"
+                " converted"
+            )
+        if x.shape[-2:] != space.shape[-2:] and reading.size is None:
+            high, wide = space.shape[-2:]
+            notes["size"] = (
+                f"{file.display_name} gives {x.shape[-2]}x{x.shape[-1]}, the model was fitted to"
+                f" {high}x{wide}: {argument('size', f'{high}x{wide}')} translates at that scale"
+            )
+        fresh = tuple(text for kind, text in notes.items() if kind not in told)
+        told |= notes.keys()
+        yield Translation(Path(file.name).stem, y[0], x, fresh)
+
+
+def _channels(model: Model) -> int:
+    """Channels of images that are conditions of a model."""
+    space = model.condition_space
+    assert space is not None
+    palette = space.extra.get("palette")
+    return len(palette[0]) if palette else space.shape[0] or 1

@@ -19,7 +19,7 @@ from pushforward.core.space import Space
 from pushforward.data.files import listed, printable
 from pushforward.data.pairing import Pairing
 
-__all__ = ["DerivedPairs", "Pairs", "match_by_name"]
+__all__ = ["DerivedPairs", "Pairs", "match_by_name", "stems"]
 
 
 class _PairedImages(View):
@@ -121,10 +121,10 @@ def match_by_name(source: Source, conditions: Source, name: str) -> Source:
     files, others = getattr(source, "files", None), getattr(conditions, "files", None)
     if files is None or others is None:
         return conditions
-    stems, stems_of_others = _stems(files), _stems(others)
-    places = {stem: place for place, stem in enumerate(stems_of_others)}
-    lone = [stem for stem in stems if stem not in places]
-    others_lone = sorted(set(stems_of_others) - set(stems))
+    names, other_names = stems(files), stems(others)
+    places = {stem: place for place, stem in enumerate(other_names)}
+    lone = [stem for stem in names if stem not in places]
+    others_lone = sorted(set(other_names) - set(names))
     if lone or others_lone:
         what = f"without a condition: {listed(lone)}" if lone else ""
         rest = f"without an image: {listed(others_lone)}" if others_lone else ""
@@ -133,8 +133,9 @@ def match_by_name(source: Source, conditions: Source, name: str) -> Source:
             f" but some have no partner ({'; '.join(filter(None, [what, rest]))}); give both the"
             " same names"
         )
-    return Subset(conditions, torch.tensor([places[stem] for stem in stems]))
+    return Subset(conditions, torch.tensor([places[stem] for stem in names]))
 
 
-def _stems(files: Sequence[Any]) -> list[str]:
+def stems(files: Sequence[Any]) -> list[str]:
+    """The names of files without their endings, by which pairs are found."""
     return [PurePosixPath(file.name).with_suffix("").as_posix() for file in files]

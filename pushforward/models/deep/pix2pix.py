@@ -223,7 +223,8 @@ class Pix2Pix(Translator):
         critic.
         """
         assert batch.y is not None
-        batch, y = Batch(batch.x[:WATCHED], batch.y[:WATCHED]), batch.y[:WATCHED]
+        y = batch.y[:WATCHED]
+        batch = Batch(batch.x[:WATCHED], y)
         stream = generator(rng, batch.x.device)
         made, again = (self.make(y, rng=stream) for _ in range(2))
         vitals = {
@@ -233,8 +234,8 @@ class Pix2Pix(Translator):
         if self.adversarial:
             x, condition = self._seen(batch)
             fake_x, _ = self._seen(Batch(made, batch.y))
-            y = condition if self.conditional else None
-            real, fake = self.critic(x, y), self.critic(fake_x, y)
+            shown = condition if self.conditional else None
+            real, fake = self.critic(x, shown), self.critic(fake_x, shown)
             vitals["accuracy"] = float(self.adversary.game.right(real, fake).mean())
         return vitals
 
