@@ -45,8 +45,8 @@ def compare(
             tables whose columns are of different units, or frames,movement for clips.
         metrics: fid, kid, mmd, prdc, c2st, ks, diversity, modes, memorisation, parzen,
             inception_score; of images beside their originals, as a run makes of REAL's conditions,
-            psnr, ssim, ms_ssim, ssim_daala; of clips motion, consistency; by default
-            fid,kid,prdc,c2st and those of clips.
+            psnr, ssim, ms_ssim, ssim_daala, absolute_error, gradient_energy, colour_histograms; of
+            clips motion, consistency; by default fid,kid,prdc,c2st and those of clips.
         train: the model's training rows, for memorisation and parzen; REAL then holds rows it has
             not seen.
         label: labels of REAL, for a classifier: a column, a file, or auto.

@@ -64,7 +64,7 @@ def evaluate(
     from pushforward.cli.progress import Counted
     from pushforward.experiments.evaluation import evaluate_runs
     from pushforward.experiments.measure import Annealing
-    from pushforward.experiments.record_tables import bounds_table, samples_table
+    from pushforward.experiments.record_tables import bounds_table, likeness_table, samples_table
 
     voice = Voice(quiet, json)
     with arguments_named(flags(**NAMES)):
@@ -88,6 +88,8 @@ def evaluate(
                 tell(heading)
                 stdout().print(shown)
                 voice.say(note) if note else None
+        likeness = None if json else likeness_table(group.runs, group.measured)
+        stdout().print(likeness) if likeness else None
         _write(voice, group.records)
         for space in group.sample_spaces(_split(features)):
             sampled = group.sample(space, voice.warn)

@@ -39,7 +39,7 @@ from pushforward.experiments.sample import (
 )
 from pushforward.metrics.feature_names import find_features
 from pushforward.metrics.modes import modes
-from pushforward.metrics.scores import OF_CLIPS, PAIRED, USUAL, scores
+from pushforward.metrics.scores import BY_PAIRS, OF_CLIPS, USUAL, scores
 
 __all__ = ["Comparison", "by_feature_space", "compare"]
 
@@ -296,11 +296,11 @@ def _pairs(
     Raises:
         InvalidValue: For options that only they use, or for runs whose samples have no originals.
     """
-    pairs = [name for name in metrics if name in PAIRED]
+    pairs = [name for name in metrics if name in BY_PAIRS]
     if comparison.paired and not pairs:
         raise InvalidValue(
-            f"{argument(next(iter(comparison.paired)))} is for {', '.join(PAIRED)}; request one of"
-            f" them with {argument('metrics')}, or leave it out"
+            f"{argument(next(iter(comparison.paired)))} is for {', '.join(BY_PAIRS)}; request one"
+            f" of them with {argument('metrics')}, or leave it out"
         )
     for text, run in opened.items() if pairs else ():
         if text == comparison.real or not translates(run):

@@ -14,7 +14,7 @@ from pushforward.experiments.opened import OpenedRun
 from pushforward.experiments.sample import Rows
 from pushforward.metrics.reconstruction import STANDARDISED
 
-__all__ = ["bounds_table", "samples_table"]
+__all__ = ["bounds_table", "likeness_table", "samples_table"]
 
 OF_CLIPS = (
     "motion", "consistency", "mask", "mask IoU", "foreground variance", "background variance",
@@ -32,6 +32,21 @@ HEADINGS = {
     "ais": "AIS",
     "bdmc": "BDMC",
 }
+LIKENESS = {
+    "absolute_error": "absolute error",
+    "gradient_energy": "gradient energy",
+    "histogram_L": "histogram of L",
+    "histogram_a": "histogram of a",
+    "histogram_b": "histogram of b",
+    "pixel_accuracy": "pixel accuracy",
+    "class_accuracy": "class accuracy",
+    "mean_iou": "mean IoU",
+    "majority": "accuracy of the largest class",
+    "variation": "variation by noise",
+    "variation_sd": "its standard deviation",
+    "variation_of_error": "variation / error",
+}
+"""Measures of images made from images."""
 LONGEST_NAME = 24
 """Characters of a set's name; a longer path would make its column unreadable."""
 
@@ -81,6 +96,28 @@ def _bounds(records: Sequence[Record]) -> str:
     error = f" ± {record.error:.2g}" if math.isfinite(record.error) else ""
     digits = 4 if record.quantity == "ssim" or record.quantity in OF_CLIPS else 2
     return f"{sign}{record.value:.{digits}f}{error}"
+
+
+def likeness_table(runs: Sequence[OpenedRun], measured: Sequence[Sequence[Record]]) -> Table | None:
+    """Measures of images made from images, a column for each run; None if there are none."""
+    by_quantity = [{record.quantity: record for record in records} for records in measured]
+    lines = [name for name in LIKENESS if any(name in records for records in by_quantity)]
+    if not lines:
+        return None
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("beside the originals", no_wrap=True)
+    for run in runs:
+        name = str(run.folder)
+        shown = name if len(name) <= LONGEST_NAME else Path(name).name
+        table.add_column(shown, justify="right", overflow="fold")
+    table.add_column("ideal", justify="right", no_wrap=True)
+    for name in lines:
+        line = [records.get(name) for records in by_quantity]
+        first = next(record for record in line if record is not None)
+        ideal = first.details.get("ideal")
+        cells = [_value(record, first) for record in line]
+        table.add_row(LIKENESS[name], *cells, "" if ideal is None else f"{ideal:g}")
+    return table
 
 
 def samples_table(

@@ -23,6 +23,7 @@ from pushforward.metrics.features import Features
 from pushforward.metrics.pairs import FewRows
 from pushforward.metrics.scores import scores
 from pushforward.metrics.structural_similarity import SIDE
+from pushforward.metrics.translations import variation
 
 __all__ = [
     "Rows",
@@ -48,6 +49,10 @@ NUMBERS = 2**28
 """Values of each set that are compared at most, 2 GB: as float64, 5461 clips of 16 frames of 32x32
 pixels in colour.
 """
+
+
+VARIED, TRANSLATIONS = 64, 4
+"""Conditions and translations of each, by which variation is measured: 6 pairs of each."""
 
 
 @dataclass(frozen=True)
@@ -207,9 +212,10 @@ def translates(run: OpenedRun) -> bool:
 
 
 def compare_translations(run: OpenedRun, source: Source, most: int) -> list[Record]:
-    """PSNR and, for large enough images, SSIM of samples under the conditions of rows.
+    """Likeness of samples to the originals whose conditions they have, and their variation.
 
-    Runs without image conditions have none.
+    PSNR, SSIM for large enough images, absolute error, sharpness, colours of images in colour, and
+    classes of label maps. Runs without image conditions have none.
 
     Args:
         source: rows that the run has not seen, with conditions.
@@ -219,15 +225,35 @@ def compare_translations(run: OpenedRun, source: Source, most: int) -> list[Reco
         return []
     real, samples = beside(run, source, most)
     low, high = real.ends
-    large = min(real.x.shape[-2:]) >= SIDE
+    metrics = ["psnr", "ssim", "absolute_error", "gradient_energy", "colour_histograms"]
+    palette = run.model.fitted_space().extra.get("palette")
+    if min(real.x.shape[-2:]) < SIDE:
+        metrics.remove("ssim")
+    if real.x.shape[1] != 3:
+        metrics.remove("colour_histograms")
+    if not bool(real.x.flatten(1).std(1).any()):
+        metrics.remove("gradient_energy")
     records = scores(
         real.x,
         samples.x,
-        metrics=["psnr", "ssim"] if large else ["psnr"],
-        paired={"low": low, "high": high},
+        metrics=[*metrics, "label_accuracy"] if palette else metrics,
+        paired={"low": low, "high": high, "palette": palette},
         data=real.description,
     )
-    return [of_run(record, run) for record in records]
+    return [of_run(record, run) for record in (*records, *_variation(run, source, most))]
+
+
+def _variation(run: OpenedRun, source: Source, most: int) -> list[Record]:
+    """How much samples differ under the same conditions."""
+    batch = rows_of(source, min(most, VARIED, len(source)))
+    assert batch.y is not None
+    draws = [
+        sample_run(run, len(batch.x), batch.y, derive(seed, "variation"))
+        for seed in range(TRANSLATIONS)
+    ]
+    space = source.space
+    data = f"the first {len(batch.x)} of {describe_data(source)}"
+    return variation(torch.stack(draws), batch.x, low=space.low, high=space.high, data=data)
 
 
 def beside(run: OpenedRun, source: Source, most: int) -> tuple[Rows, Rows]:

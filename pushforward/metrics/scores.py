@@ -23,12 +23,20 @@ from pushforward.metrics.modes import diversity, modes
 from pushforward.metrics.pairs import Pair
 from pushforward.metrics.parzen import parzen
 from pushforward.metrics.samples import column_names
+from pushforward.metrics.translations import (
+    absolute_error,
+    colour_histograms,
+    gradient_energy,
+    label_accuracy,
+)
 from pushforward.metrics.two_samples import c2st, ks
 
 __all__ = [
+    "BY_PAIRS",
     "METRICS",
     "OF_CLIPS",
     "PAIRED",
+    "TRANSLATED",
     "USUAL",
     "WITH_TRAINING",
     "register_metric",
@@ -56,6 +64,16 @@ PAIRED: dict[str, Callable[..., Record]] = {
 
 Their arguments are originals, generated, low=, high=, channel=, crop=, rng= and data=.
 """
+TRANSLATED: dict[str, Callable[..., Record | list[Record]]] = {
+    "absolute_error": absolute_error,
+    "gradient_energy": gradient_energy,
+    "colour_histograms": colour_histograms,
+    "label_accuracy": label_accuracy,
+}
+"""Metrics of images made from images, with the same arguments, and palette= for label maps."""
+BY_PAIRS = {**PAIRED, **TRANSLATED}
+OF_LABELS = ("label_accuracy",)
+"""Metrics of image pairs that need the colours of the classes."""
 OF_CLIPS: dict[str, Callable[..., Record]] = {"motion": motion, "consistency": consistency}
 """Metrics of clips, independent of features, of (real, generated, low=, high=, rng=, data=)."""
 USUAL = ("fid", "kid", "prdc", "c2st")
@@ -73,7 +91,7 @@ def register_metric(name: str) -> Callable[[Metric], Metric]:
     """
 
     def accept(metric: Metric) -> Metric:
-        names = (*METRICS, *PAIRED, *OF_CLIPS, *WITH_TRAINING, "modes")
+        names = (*METRICS, *BY_PAIRS, *OF_CLIPS, *WITH_TRAINING, "modes")
         if name in names and METRICS.get(name) is not metric:
             raise InvalidValue(
                 f"a metric named {name!r} is already registered; choose another name"
@@ -108,16 +126,16 @@ def scores(
 
     Args:
         features: the feature space; raw by default.
-        metrics: names in METRICS; in OF_CLIPS, of clips; in PAIRED, if generated[i] corresponds to
-            real[i]; 'modes' (needs centres and sd); 'memorisation' and 'parzen' (need train, the
+        metrics: names in METRICS; in OF_CLIPS, of clips; in BY_PAIRS, if generated[i] corresponds
+            to real[i]; 'modes' (needs centres and sd); 'memorisation' and 'parzen' (need train, the
             training rows; the real rows are then held-out ones).
         centres, sd: centres and standard deviation of known modes.
         names: names of the features, for ks; by default those of a data frame's columns.
-        paired: arguments of the metrics in PAIRED: low, high, channel, crop.
+        paired: arguments of the metrics in BY_PAIRS: low, high, channel, crop, palette.
         clips: arguments of the metrics in OF_CLIPS: low, high, and facts for the record.
     """
     _check(metrics, train, centres, sd)
-    without = (*PAIRED, *OF_CLIPS, "modes")
+    without = (*BY_PAIRS, *OF_CLIPS, "modes")
     in_features = any(name not in without for name in metrics)
     pair = Pair.of(real, generated, features, data) if in_features else None
     training = (
@@ -131,8 +149,13 @@ def scores(
             result: Any = modes(generated, cast(Observations, centres), float(sd or 0), data=data)
         elif name in OF_CLIPS:
             result = OF_CLIPS[name](real, generated, rng=rng, data=data, **(clips or {}))
-        elif pair is None or name in PAIRED:
-            result = PAIRED[name](real, generated, rng=rng, data=data, **(paired or {}))
+        elif pair is None or name in BY_PAIRS:
+            settings = {
+                key: value
+                for key, value in (paired or {}).items()
+                if key != "palette" or name in OF_LABELS
+            }
+            result = BY_PAIRS[name](real, generated, rng=rng, data=data, **settings)
         else:
             shared: dict[str, Any] = {
                 "features": pair.features.precomputed(),
@@ -170,9 +193,9 @@ def _check(
     Raises:
         InvalidValue: For an unknown metric, or missing data.
     """
-    if not {*metrics} <= {*METRICS, *PAIRED, *OF_CLIPS, *WITH_TRAINING, "modes"}:
+    if not {*metrics} <= {*METRICS, *BY_PAIRS, *OF_CLIPS, *WITH_TRAINING, "modes"}:
         load_plugins()
-    names = (*METRICS, *PAIRED, *OF_CLIPS, *WITH_TRAINING, "modes")
+    names = (*METRICS, *BY_PAIRS, *OF_CLIPS, *WITH_TRAINING, "modes")
     for name in metrics:
         if name not in names:
             raise InvalidValue(f"unknown metric {name!r}; {suggest(name, names)}")

@@ -109,7 +109,7 @@ def colour_histograms(
             f"colour_histograms compares images of 3 channels in all of them, got"
             f" {pair.real.shape[1]} and channel={channel!r}; leave it out"
         )
-    counts = [pair.map_pairs(lambda x, y, i=i: _counts((x, y)[i])) for i in (0, 1)]
+    counts = [pair.map_pairs(lambda x, y: _counts(x)), pair.map_pairs(lambda x, y: _counts(y))]
     records, start = [], 0
     for name, ends in BINS.items():
         count = round((ends[1] - ends[0]) / WIDTH)

@@ -98,7 +98,9 @@ def test_images_made_of_conditions_are_compared_with_their_originals(translator:
 def test_evaluate_measures_images_made_of_conditions(translator: Path) -> None:
     (records,) = evaluate_runs([translator / "run"]).measured
     measured = {record.quantity: record for record in records}
-    assert list(measured) == ["elbo", "iwae", "squared_error", "psnr", "ssim"]
+    likeness = ["psnr", "ssim", "absolute_error", "gradient_energy"]
+    spread = ["variation", "variation_sd", "variation_of_error"]
+    assert list(measured) == ["elbo", "iwae", "squared_error", *likeness, *spread]
     held_out = pf.experiments.open_run(translator / "run").parts().held_out
     assert held_out is not None
     batch = held_out.all()
