@@ -71,6 +71,7 @@ __all__, __getattr__, __dir__ = lazy(
         "models.deep.dcgan": ["DCGAN"],
         "models.deep.r3gan": ["R3GAN"],
         "models.deep.infogan": ["InfoGAN"],
+        "models.deep.lapgan": ["LAPGAN"],
         "models.deep.ebgan": ["EBGAN"],
         "models.deep.pix2pix": ["Pix2Pix"],
         "models.deep.vgan": ["VGAN"],

@@ -63,6 +63,7 @@ from pushforward.models.deep.dcgan import DCGAN as DCGAN
 from pushforward.models.deep.ebgan import EBGAN as EBGAN
 from pushforward.models.deep.gan import GAN as GAN
 from pushforward.models.deep.infogan import InfoGAN as InfoGAN
+from pushforward.models.deep.lapgan import LAPGAN as LAPGAN
 from pushforward.models.deep.observed import Observed as Observed
 from pushforward.models.deep.pix2pix import Pix2Pix as Pix2Pix
 from pushforward.models.deep.r3gan import R3GAN as R3GAN

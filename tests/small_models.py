@@ -26,6 +26,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "r3gan": {"latent": 2, "width": 8, "blocks": 1, "gamma": 0.1},
     "infogan": {"latent": 2, "categories": (3,), "continuous": 1, "hidden": (8,)},
     "ebgan": {"latent": 2, "code": 2, "hidden": (32,)},
+    "lapgan": {"latent": 2, "width": 4, "base": "mlp(hidden=(8,))"},
     "pix2pix": {"width": 4},
     "vgan": {"latent": 2, "width": 4},
     "gmm": {"components": 2},
@@ -35,7 +36,7 @@ PAIRED = {"pix2pix": 1}
 """Models that need images as conditions, with the factor by which those are smaller."""
 CLIPS = {"vgan"}
 """Models of clips."""
-IMAGES = {"dcgan", "r3gan", *PAIRED, *CLIPS}
+IMAGES = {"dcgan", "r3gan", "lapgan", *PAIRED, *CLIPS}
 """Models that take images, or clips, and nothing else."""
 VERBS = ("encode", "log_prob", "elbo", "assign", "responsibilities")
 

@@ -53,6 +53,9 @@ LEARNERS: dict[str, Make] = {
         latent=4, categories=(3,), continuous=1, network="infogan(width=4)"
     ),
     "ebgan": lambda: pf.EBGAN(latent=3, code=3, network="conv(width=4, hidden=8)"),
+    "lapgan": lambda: pf.LAPGAN(
+        latent=3, width=4, base="dcgan(width=8)", penalties=("r1(gamma=0.1)",)
+    ),
     "pix2pix": lambda: pf.Pix2Pix(width=4, penalties=("r1(gamma=0.1)",)),
     "vgan": lambda: pf.VGAN(latent=3, width=4),
 }

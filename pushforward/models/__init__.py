@@ -55,6 +55,10 @@ catalogue.update(
             "pushforward.models.deep.ebgan",
             "a generator against an auto-encoder's reconstruction error: samples, and an energy",
         ),
+        "lapgan": (
+            "pushforward.models.deep.lapgan",
+            "a pyramid of GANs, each of which adds the detail of its size: images",
+        ),
         "pix2pix": (
             "pushforward.models.deep.pix2pix",
             "images made from images by a U-Net against a critic of patches: translations",

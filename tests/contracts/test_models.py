@@ -140,14 +140,14 @@ def test_images_go_in_and_come_out(name: str) -> None:
         assert model.space.export(drawn).dtype == torch.uint8
     if hasattr(model, "decode"):
         assert model.decode(
-            model.encode(x) if hasattr(model, "encode") else torch.zeros(64, model.latent)
+            model.encode(x) if hasattr(model, "encode") else torch.zeros(64, model.code_width)
         ).shape == (64, *shape)
 
 
 def test_decode_is_differentiable_in_the_code(name: str, model: Any) -> None:
     if not hasattr(model, "decode"):
         pytest.skip("does not decode")
-    width = model.encode(data(name)).shape[1] if hasattr(model, "encode") else model.latent
+    width = model.encode(data(name)).shape[1] if hasattr(model, "encode") else model.code_width
     z = torch.zeros(2, width, dtype=model.floating(), requires_grad=True)
     model.decode(z).sum().backward()
     assert z.grad is not None

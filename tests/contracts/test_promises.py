@@ -45,7 +45,7 @@ def keep(model: Any, x: torch.Tensor, protocol: str) -> None:
     codes = (
         model.encode(x[:2])
         if hasattr(model, "encode")
-        else torch.zeros(2, getattr(model, "latent", 1))
+        else torch.zeros(2, getattr(model, "code_width", 1))
     )
     u = model.to_model(x[:2])
     y = conditions(type(model).__name__.lower(), x[:2])

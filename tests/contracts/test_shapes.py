@@ -149,7 +149,7 @@ def check_verbs(model: Any, x: Tensor, y: Tensor | None = None) -> set[str]:
             sample(model, x, n, y=None if y is None else y[:n])
         called.add("sample")
     if hasattr(model, "decode"):
-        z = model.encode(x, y=y) if hasattr(model, "encode") else draw(len(x), model.latent)
+        z = model.encode(x, y=y) if hasattr(model, "encode") else draw(len(x), model.code_width)
         decode(model, z, x, y)
         called.add("decode")
     if hasattr(model, "encode") and hasattr(model, "decode"):

@@ -25,7 +25,16 @@ from pushforward.core.phase import Batch
 from pushforward.models.parts.adversary import Adversary
 from pushforward.objectives.games import Game
 
-__all__ = ["adversarial_vitals", "distances", "overfitting", "slope", "gradient_norm", "symptoms"]
+__all__ = [
+    "UNIFORM",
+    "WON",
+    "adversarial_vitals",
+    "distances",
+    "overfitting",
+    "slope",
+    "gradient_norm",
+    "symptoms",
+]
 
 WON = 0.98
 """Accuracy of a critic from which on the generator is hardly told anything."""
