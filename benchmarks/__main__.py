@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks.timing import machine
 
-MODULES = ("spine", "classical", "kde", "likelihood", "adversarial", "releases")
+MODULES = ("spine", "classical", "kde", "likelihood", "adversarial", "translation", "releases")
 RESULTS = Path(__file__).parent.parent / "results" / "bench.json"
 
 

@@ -21,6 +21,7 @@ from torch.nn.functional import interpolate, pad
 
 from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.nets.dcgan import SLOPE, initialise
+from pushforward.nets.small_maps import Convolution, TransposedConvolution
 
 __all__ = ["Norm", "PatchCritic", "UNet", "patch_layers", "receptive_field", "unet_depth"]
 
@@ -82,18 +83,18 @@ class UNet(nn.Module):
         for i, (before, after) in enumerate(zip([inputs, *widths], widths)):
             inner = i == depth - 1
             layers: list[nn.Module] = [] if i == 0 else [nn.LeakyReLU(SLOPE)]
-            layers.append(nn.Conv2d(before, after, 4, 2, 1, bias=False))
+            layers.append(Convolution(before, after, 4, 2, 1, bias=False))
             layers += [] if i == 0 or inner else [_norm(norm, after)]
             down.append(nn.Sequential(*layers))
         up: list[nn.Module] = []
         for i in reversed(range(depth)):  # i halvings remain after this layer
             before = widths[i] if i == depth - 1 else 2 * widths[i]
             if i == 0:
-                last = nn.ConvTranspose2d(before, outputs, 4, 2, 1)
+                last = TransposedConvolution(before, outputs, 4, 2, 1)
                 up.append(nn.Sequential(nn.ReLU(), last, nn.Tanh()))
                 continue
             after = widths[i - 1]
-            layers = [nn.ReLU(), nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False)]
+            layers = [nn.ReLU(), TransposedConvolution(before, after, 4, 2, 1, bias=False)]
             layers.append(_norm(norm, after))
             layers += [nn.Dropout(dropout)] if dropout and depth - 1 - i < DROPPED else []
             up.append(nn.Sequential(*layers))
