@@ -20,6 +20,7 @@ MODULES = (
     "divergences",
     "hacks",
     "comparison",
+    "pyramids",
     "digits",
 )
 

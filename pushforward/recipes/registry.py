@@ -272,6 +272,18 @@ RECIPES: Mapping[str, Recipe] = {
             source="mnist",
             budget=True,
         ),
+        Recipe(
+            "lapgan",
+            "pyramid",
+            (
+                "a pyramid of GANs beside a DCGAN of as many parameters and as much CPU time, and"
+                " whether its detail fits the coarse image"
+            ),
+            (),
+            "CIFAR-10's first batch, by name, or scikit-learn's digits if it is not available",
+            source="cifar10-batch1",
+            budget=True,
+        ),
     )
 }
 
