@@ -26,6 +26,7 @@ from pushforward.core.events import CancelToken
 from pushforward.core.phase import Batch, Phase, Step, Terms, play_together
 from pushforward.core.registry import register
 from pushforward.fitting.loop import Loop
+from tests.tiny_learners import LEARNERS, conditions, data
 
 
 class _Normed(nn.Module):
@@ -99,13 +100,17 @@ FITS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
     ),
 }
 WEIGHTED = "autoencoder"
+TINY = ("pix2pix", "vgan", "lapgan")
+"""Models of images, with several batch norms and calls of a network in one step."""
+FITS |= {name: (LEARNERS[name], {"steps": 12, "batch": 8}) for name in TINY}
 
 
 def fit(name: str, **more: Any) -> tuple[Any, str]:
     make, settings = FITS[name]
     trainer = pf.Trainer(**more) if "resume" in more else pf.Trainer(**{**settings, **more})
     weights = torch.arange(130) % 4 if name == WEIGHTED else None
-    model = make().fit(_data(), weights=weights, by=trainer)
+    x, y = (data(name), conditions(name)) if name in TINY else (_data(), None)
+    model = make().fit(x, y, weights=weights, by=trainer)
     return model, model.fit_result.reason
 
 
@@ -125,7 +130,10 @@ def work(folder: Path) -> None:
         model, _ = fit(name, run=folder / name)
         Loop._play_step = play  # type: ignore[method-assign]
         save_file(
-            {"noise": torch.stack(noise), **model.state_dict()},
+            {
+                "noise": torch.stack(noise),
+                **{k: v.contiguous() for k, v in model.state_dict().items()},
+            },
             folder / f"{name}{rank}.safetensors",
         )
 
@@ -161,7 +169,9 @@ def _environment() -> dict[str, str]:
         for k, v in os.environ.items()
         if k not in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_PORT", "MASTER_ADDR")
     }
-    return {**kept, "OMP_NUM_THREADS": "1"}
+    root = str(Path(__file__).parents[2])
+    paths = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**kept, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
 
 
 @pytest.fixture(scope="module")
