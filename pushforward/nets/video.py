@@ -75,7 +75,7 @@ def clip_steps(event: Sequence[int]) -> tuple[int, int, int]:
 
 
 class ClipGenerator(nn.Module):
-    """Codes z (n, inputs) -> `Streams`.
+    """Codes z (n, inputs) -> the tensors of `Streams`, as a tuple.
 
     Args:
         inputs: numbers in a code.
@@ -102,11 +102,11 @@ class ClipGenerator(nn.Module):
         self.mask = nn.Sequential(_enlarge(width, 1, doublings > 0), nn.Sigmoid())
         _initialise(self)
 
-    def forward(self, z: Tensor) -> Streams:
-        """(n, inputs) -> streams of the event's shape."""
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(n, inputs) -> foreground, mask and background of the event's shape."""
         still = self.background(z[:, :, None, None])
         moving = self.foreground(z[:, :, None, None, None])
-        return Streams(self.clip(moving), self.mask(moving), still[:, :, None])
+        return self.clip(moving), self.mask(moving), still[:, :, None]
 
 
 class ClipCritic(nn.Module):

@@ -123,8 +123,7 @@ class VGAN(CodeModel):
         """The streams of codes z (n, latent), or of first frames y (n, c, h, w) instead, in model
         coordinates.
         """
-        streams: Streams = self.generator(z if y is None else self.encoder(y))
-        return streams
+        return Streams(*self.generator(z if y is None else self.encoder(y)))
 
     def push(self, z: Tensor, y: Tensor | None = None, *, rng: Rng = None) -> Tensor:
         """Clips in model coordinates; first frames y take the place of the codes."""
