@@ -16,13 +16,13 @@ from pushforward.core.samplers import Sampler
 from pushforward.core.scaling import Scaling
 from pushforward.core.source import Source
 from pushforward.core.space import Space
+from pushforward.experiments.likeness import likeness
 from pushforward.experiments.measure import describe_data
 from pushforward.experiments.opened import OpenedRun, rows_of
 from pushforward.metrics.feature_names import find_features
 from pushforward.metrics.features import Features
 from pushforward.metrics.pairs import FewRows
 from pushforward.metrics.scores import scores
-from pushforward.metrics.structural_similarity import SIDE
 from pushforward.metrics.translations import variation
 
 __all__ = [
@@ -214,8 +214,7 @@ def translates(run: OpenedRun) -> bool:
 def compare_translations(run: OpenedRun, source: Source, most: int) -> list[Record]:
     """Likeness of samples to the originals whose conditions they have, and their variation.
 
-    PSNR, SSIM for large enough images, absolute error, sharpness, colours of images in colour, and
-    classes of label maps. Runs without image conditions have none.
+    Runs without image conditions have none.
 
     Args:
         source: rows that the run has not seen, with conditions.
@@ -224,22 +223,7 @@ def compare_translations(run: OpenedRun, source: Source, most: int) -> list[Reco
     if not translates(run):
         return []
     real, samples = beside(run, source, most)
-    low, high = real.ends
-    metrics = ["psnr", "ssim", "absolute_error", "gradient_energy", "colour_histograms"]
-    palette = run.model.fitted_space().extra.get("palette")
-    if min(real.x.shape[-2:]) < SIDE:
-        metrics.remove("ssim")
-    if real.x.shape[1] != 3:
-        metrics.remove("colour_histograms")
-    if not bool(real.x.flatten(1).std(1).any()):
-        metrics.remove("gradient_energy")
-    records = scores(
-        real.x,
-        samples.x,
-        metrics=[*metrics, "label_accuracy"] if palette else metrics,
-        paired={"low": low, "high": high, "palette": palette},
-        data=real.description,
-    )
+    records = likeness(real.x, samples.x, run.model.fitted_space(), real.description)
     return [of_run(record, run) for record in (*records, *_variation(run, source, most))]
 
 

@@ -1,16 +1,15 @@
 """The recipes by name, and how to run one: data in, images, numbers and fitted models out.
 
 A recipe is a module with `run(paths, *, seed, players, folder)`, and `budget` where it can take
-longer or shorter, which returns `Findings` and stores the runs of its models in the folder. This
-file describes it without importing it: what it shows, what it reads (a public table, images by
-name, or nothing if it generates its own data), and which columns a user's table must have.
+longer or shorter, which returns `Findings` and stores the runs of its models in the folder. `recipes.listing` describes
+it without importing it.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -19,39 +18,9 @@ from typing import Any
 from pushforward.core.errors import BadSource, InvalidValue, require_positive, suggest
 from pushforward.core.records import Record
 from pushforward.core.storage import write_text
+from pushforward.recipes.listing import RECIPES, Recipe
 
 __all__ = ["RECIPES", "Findings", "Recipe", "find", "locate", "run"]
-
-SHOTS = "DomSamangy/NBA_Shots_04_24 on GitHub"
-SHOT_COLUMNS = ("LOC_X", "LOC_Y")
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A recipe's entry in the list.
-
-    Args:
-        name: on the command line.
-        module: its module in this package.
-        line: what it shows.
-        tables: where its default tables lie under $PUSHFORWARD_DATA.
-        origin: where to download them.
-        columns: columns that a user's table must have.
-        player: the meaning of --player; '' if it has none.
-        source: images to read without a file, by any name that `pushforward.read` knows; there are
-            no tables then.
-        budget: whether --budget applies.
-    """
-
-    name: str
-    module: str
-    line: str
-    tables: tuple[str, ...]
-    origin: str
-    columns: tuple[str, ...] = ()
-    player: str = ""
-    source: str = ""
-    budget: bool = False
 
 
 @dataclass
@@ -72,220 +41,6 @@ class Findings:
     notes: list[str] = field(default_factory=list)
     images: dict[str, Any] = field(default_factory=dict)
     films: dict[str, Any] = field(default_factory=dict)
-
-
-_STATS = "josh-thurston/NBA-Best on GitHub (MIT)"
-_DRAWN = "generates its own data"
-_TOTALS = (
-    "year",
-    "player",
-    "games",
-    "minutes_played",
-    "field_goals",
-    "field_goal_attempts",
-    "three_point_attempts",
-    "free_throws",
-    "free_throw_attempts",
-    "offense_rebounds",
-    "defense_rebounds",
-    "assists",
-    "steals",
-    "blocks",
-    "turnovers",
-    "points",
-)
-RECIPES: Mapping[str, Recipe] = {
-    recipe.name: recipe
-    for recipe in (
-        Recipe(
-            "curry",
-            "basketball.curry",
-            "Stephen Curry's shots of 2015-16 as a density on the court, by kernels that adapt",
-            ("nba_shots/stephen_curry_2016.csv.gz",),
-            SHOTS,
-            SHOT_COLUMNS,
-            "the player, if the table has several",
-        ),
-        Recipe(
-            "aldridge",
-            "basketball.aldridge",
-            "LaMarcus Aldridge's heat map of 2015-16: where he shot, and where they went in",
-            ("nba_shots/lamarcus_aldridge_2016.csv.gz",),
-            SHOTS,
-            (*SHOT_COLUMNS, "SHOT_MADE"),
-            "the player, if the table has several",
-        ),
-        Recipe(
-            "hall-of-fame",
-            "basketball.hall_of_fame",
-            "Hall-of-Fame players in clusters, and what each cluster is",
-            ("nba_player_stats/Seasons_Stats_1956_2017.csv.gz",),
-            _STATS,
-            _TOTALS,
-        ),
-        Recipe(
-            "seasons",
-            "basketball.seasons",
-            "players' seasons in the plane of their two principal components",
-            ("nba_player_stats/Seasons_Stats_1956_2017.csv.gz",),
-            _STATS,
-            _TOTALS,
-            "a player whose best season to name; repeatable",
-        ),
-        Recipe(
-            "trajectories",
-            "basketball.trajectories",
-            "the principal trajectories of players on the court, five seconds long",
-            (
-                "nba_tracking/cle_2015_16_train_5_games.npz",
-                "nba_tracking/cle_2015_16_val_4_games.npz",
-            ),
-            "tufts-ml/team-dynamics-time-series on GitHub (MIT)",
-            ("player_coords", "example_stop_idxs"),
-        ),
-        Recipe(
-            "shot-maps",
-            "basketball.shot_maps",
-            (
-                "players' shooting maps in ten numbers, by an auto-encoder and "
-                "by PCA, and who shoots like whom"
-            ),
-            ("nba_shots/NBA_2015_Shots.csv.xz", "nba_shots/NBA_2016_Shots.csv.xz"),
-            SHOTS,
-            ("PLAYER_NAME", "SEASON_2", *SHOT_COLUMNS),
-            "a player whose neighbours to name; repeatable",
-        ),
-        Recipe(
-            "ring",
-            "ring",
-            "a ring whose density is known: data, a VAE's samples and density, and the exact one",
-            (),
-            _DRAWN,
-            budget=True,
-        ),
-        Recipe(
-            "quiz",
-            "quiz",
-            (
-                "why not average p(x|z)? naive Monte Carlo, IWAE and AIS against the "
-                "exact log p(x), for 2, 10 and 50 codes"
-            ),
-            (),
-            _DRAWN,
-            budget=True,
-        ),
-        Recipe(
-            "mnist",
-            "mnist",
-            "digits on the plane of two codes; samples and reconstructions with twenty",
-            (),
-            "MNIST, by name (--file digits: scikit-learn's)",
-            source="mnist",
-            budget=True,
-        ),
-        Recipe(
-            "sharpness",
-            "sharpness",
-            (
-                "how sharp a VAE's reconstructions are, from a large sigma to a small one, and at"
-                " what cost"
-            ),
-            (),
-            "digits, which come with scikit-learn",
-            source="digits",
-            budget=True,
-        ),
-        Recipe(
-            "one-dimension",
-            "one_dimension",
-            (
-                "a GAN learns N(-1, 1), frame by frame: densities of data and "
-                "samples, and the critic's D(x)"
-            ),
-            (),
-            _DRAWN,
-            budget=True,
-        ),
-        Recipe(
-            "modes",
-            "modes",
-            (
-                "a ring of 8 modes and a grid of 25: which of them a GAN "
-                "finds, with and without remedies"
-            ),
-            (),
-            _DRAWN,
-            budget=True,
-        ),
-        Recipe(
-            "dirac",
-            "dirac",
-            (
-                "the Dirac-GAN: spirals of the smallest game, for each game and "
-                "remedy, beside their exact growth"
-            ),
-            (),
-            _DRAWN,
-            budget=True,
-        ),
-        Recipe(
-            "ablation",
-            "ablation",
-            (
-                "the hacks for training GANs, one by one, on a ring of 8 modes and a grid of 25:"
-                " which help"
-            ),
-            (),
-            _DRAWN,
-            budget=True,
-        ),
-        Recipe(
-            "images",
-            "images",
-            (
-                "a DCGAN and an R3GAN on images: samples beside the data, and "
-                "beside the nearest training images"
-            ),
-            (),
-            "MNIST, by name (any images with --file; NAME@32 brings them to 32 pixels)",
-            source="mnist",
-            budget=True,
-        ),
-        Recipe(
-            "codes",
-            "codes",
-            (
-                "InfoGAN finds categories without labels: how well they match the labels, and what"
-                " its continuous codes change"
-            ),
-            (),
-            "MNIST, by name, or scikit-learn's digits if it is not available",
-            source="mnist",
-            budget=True,
-        ),
-        Recipe(
-            "gans-against-vaes",
-            "gans_against_vaes",
-            "a GAN and a VAE with as many parameters and images shown: every measure",
-            (),
-            "MNIST, by name, or scikit-learn's digits if it is not available",
-            source="mnist",
-            budget=True,
-        ),
-        Recipe(
-            "lapgan",
-            "pyramid",
-            (
-                "a pyramid of GANs beside a DCGAN of as many parameters and as much CPU time, and"
-                " whether its detail fits the coarse image"
-            ),
-            (),
-            "CIFAR-10's first batch, by name, or scikit-learn's digits if it is not available",
-            source="cifar10-batch1",
-            budget=True,
-        ),
-    )
-}
 
 
 def find(name: str) -> Recipe:
@@ -309,10 +64,14 @@ def locate(recipe: Recipe, file: str | Path | None = None) -> list[Path]:
     """
     if recipe.source:
         return [Path(file or recipe.source)]
+    if recipe.folders and file is not None:
+        return _two_folders(recipe, Path(file).expanduser())
     if not recipe.tables:
         if file is not None:
             raise InvalidValue(f"{recipe.name} generates its own data; leave --file out")
         return []
+    if file is not None and recipe.images:
+        return [Path(file)]
     if file is not None:
         path = Path(file).expanduser()
         if not path.is_file():
@@ -323,7 +82,8 @@ def locate(recipe: Recipe, file: str | Path | None = None) -> list[Path]:
         return [path]
     folder = os.environ.get("PUSHFORWARD_DATA")
     names = " and ".join(recipe.tables)
-    remedy = f"get it from {recipe.origin} and pass --file (columns: {', '.join(recipe.columns)})"
+    content = f"columns: {', '.join(recipe.columns)}" if recipe.columns else "or a folder of images"
+    remedy = f"get it from {recipe.origin} and pass --file ({content})"
     if not folder:
         raise BadSource(
             f"{recipe.name} reads {names}, which is not part of pushforward; {remedy}, or set"
@@ -333,6 +93,17 @@ def locate(recipe: Recipe, file: str | Path | None = None) -> list[Path]:
     missing = next((p for p in paths if not p.is_file()), None)
     if missing is not None:
         raise BadSource(f"{missing}: not found (PUSHFORWARD_DATA is {folder}); {remedy}")
+    return paths
+
+
+def _two_folders(recipe: Recipe, path: Path) -> list[Path]:
+    paths = [path / name for name in recipe.folders]
+    if not all(each.is_dir() for each in paths):
+        first, second = recipe.folders
+        raise BadSource(
+            f"{path}: expected the folders {first} and {second} in it, with images of the same"
+            " names"
+        )
     return paths
 
 
