@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["RECIPES", "Recipe"]
+__all__ = ["RECIPES", "Recipe", "SHOT_COLUMNS"]
 
 SHOTS = "DomSamangy/NBA_Shots_04_24 on GitHub"
 SHOT_COLUMNS = ("LOC_X", "LOC_Y")

@@ -1,8 +1,8 @@
 """The recipes by name, and how to run one: data in, images, numbers and fitted models out.
 
 A recipe is a module with `run(paths, *, seed, players, folder)`, and `budget` where it can take
-longer or shorter, which returns `Findings` and stores the runs of its models in the folder. `recipes.listing` describes
-it without importing it.
+longer or shorter, which returns `Findings` and stores the runs of its models in the folder.
+`recipes.listing` describes it without importing it.
 """
 
 from __future__ import annotations

@@ -27,7 +27,8 @@ from pushforward.recipes.basketball.court import HALF, beyond_arc
 from pushforward.recipes.basketball.court_maps import heat_and_accuracy
 from pushforward.recipes.basketball.curry import density
 from pushforward.recipes.basketball.shots import court_space, entitled, places, player_shots
-from pushforward.recipes.registry import SHOT_COLUMNS, Findings
+from pushforward.recipes.listing import SHOT_COLUMNS
+from pushforward.recipes.registry import Findings
 from pushforward.recipes.runs import run_folder
 
 __all__ = ["run", "accuracy", "surprise"]

@@ -35,7 +35,8 @@ from pushforward.recipes.basketball.shots import (
     places,
     player_shots,
 )
-from pushforward.recipes.registry import SHOT_COLUMNS, Findings
+from pushforward.recipes.listing import SHOT_COLUMNS
+from pushforward.recipes.registry import Findings
 from pushforward.recipes.runs import run_folder
 
 __all__ = ["run", "density", "folds"]
