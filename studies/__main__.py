@@ -22,6 +22,7 @@ MODULES = (
     "comparison",
     "pyramids",
     "digits",
+    "translation",
 )
 
 

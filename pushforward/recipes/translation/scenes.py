@@ -92,10 +92,10 @@ def aerial_and_map(rng: np.random.Generator, side: int) -> tuple[Picture, Pictur
     for top, bottom in zip(lines[0], lines[0][1:]):
         for left, right in zip(lines[1], lines[1][1:]):
             _block(rng, aerial, plan, (top + 2, bottom - 2), (left + 2, right - 2))
-    for at in lines[0]:
-        _street(rng, aerial, plan, (slice(max(0, at - 2), at + 2), slice(None)))
-    for at in lines[1]:
-        _street(rng, aerial, plan, (slice(None), slice(max(0, at - 2), at + 2)))
+    for i, places in enumerate(lines):
+        for place in places:
+            band = slice(max(0, place - 2), max(0, place + 2))
+            _street(rng, aerial, plan, (band, slice(None)) if i == 0 else (slice(None), band))
     if rng.uniform() < 0.5:
         down, across = np.mgrid[:side, :side] / side
         middle = rng.uniform(0.2, 0.8) + 0.08 * np.sin(2 * np.pi * (down + rng.uniform()))
@@ -127,7 +127,7 @@ def _block(
     columns: tuple[int, int],
 ) -> None:
     top, left = max(0, rows[0]), max(0, columns[0])
-    at = slice(top, rows[1]), slice(left, columns[1])
+    at = slice(top, max(0, rows[1])), slice(left, max(0, columns[1]))
     if rng.uniform() < 0.2:  # a park
         plan[at] = (200, 230, 180)
         trees = rng.normal(0, 26, (*aerial[at].shape[:2], 1))
