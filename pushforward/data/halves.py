@@ -106,9 +106,6 @@ class Labels(_Half, name="labels"):
     planes: bool = False
 
     def __post_init__(self) -> None:
-        for side in (self.side, self.maps or "left"):
-            if side not in ("left", "right"):
-                raise InvalidValue(f"labels takes the halves 'left' and 'right', got {side!r}")
         if self.planes and self.map_side != self.side:
             raise InvalidValue(
                 "labels(planes=True) makes planes of the condition, but the other half holds the"
