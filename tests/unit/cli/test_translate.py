@@ -1,0 +1,172 @@
+"""`pushforward translate`, and `data` and `fit` on pairs that do not belong together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import pushforward as pf
+from pushforward.experiments import open_run
+from pushforward.experiments.translations import translate
+from tests.unit.cli.conftest import Cli
+
+SIDE = 16
+QUIET = ("--width", "2", "--steps", "2", "--batch", "2", "--quiet")
+
+
+def save(folder: Path, names: list[str], *, seed: int = 0, side: int = SIDE) -> Path:
+    """Photographs of noise."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    for name in names:
+        levels = rng.integers(0, 256, (side, side, 3), dtype=np.uint8)
+        Image.fromarray(levels).save(folder / f"{name}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of Pix2Pix from colour to colour, with folders x and y beside it."""
+    root = tmp_path_factory.mktemp("translate")
+    x, y = (save(root / name, list("abcdefgh"), seed=i) for i, name in enumerate("xy"))
+    pf.Pix2Pix(width=2).fit(str(x), str(y), steps=2, batch=2, quiet=True, run=root / "run")
+    return root / "run"
+
+
+def test_one_photo_from_the_command_line_and_python_alike(cli: Cli, run: Path) -> None:
+    photo = run.parent / "y" / "a.png"
+    result = cli("translate", run, photo, "--out", "a.png")
+    assert (result.code, result.out.strip()) == (0, "a.png")
+    assert Image.open("a.png").size == (SIDE, SIDE)
+    levels = torch.from_numpy(np.asarray(Image.open(photo)).transpose(2, 0, 1).copy())
+    (made,) = translate(open_run(run), photo)
+    assert torch.equal(made.y, levels.float())
+    assert not made.notes
+
+
+@pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("RGBA", 4)])
+def test_photos_of_other_channels_are_converted_with_a_note(
+    cli: Cli, run: Path, tmp_path: Path, mode: str, channels: int
+) -> None:
+    Image.new(mode, (SIDE, SIDE)).save("photo.png")
+    result = cli("translate", run, "photo.png", "--out", "out.png")
+    assert result.code == 0
+    assert f"photo.png has {channels} channels, the model takes 3: converted" in result.err
+    assert Image.open("out.png").mode == "RGB"
+
+
+def test_photos_of_mixed_sizes_are_translated_each_at_its_own(cli: Cli, run: Path) -> None:
+    for name, size in (("a", (40, 24)), ("b", (19, 33)), ("c", (SIDE, SIDE))):
+        Path("photos").mkdir(exist_ok=True)
+        Image.new("RGB", size, "teal").save(f"photos/{name}.png")
+    result = cli("translate", run, "photos", "--out", "made/")
+    assert result.code == 0
+    assert [Image.open(p).size for p in result.out.split()] == [(40, 24), (19, 33), (SIDE, SIDE)]
+    assert result.err.count("the model was fitted to 16x16") == 1
+    scaled = cli("translate", run, "photos", "--out", "scaled/", "--size", "16x16")
+    assert {Image.open(p).size for p in scaled.out.split()} == {(SIDE, SIDE)}
+    assert "was fitted to" not in scaled.err
+
+
+def test_noise_can_be_left_out(cli: Cli, run: Path) -> None:
+    photo = run.parent / "y" / "a.png"
+    for name, more in (("a", ("--seed", "1")), ("b", ("--seed", "2")), ("n", ())):
+        cli("translate", run, photo, "--out", f"{name}.png", *more, "--using", "mean")
+    assert Path("a.png").read_bytes() == Path("b.png").read_bytes() == Path("n.png").read_bytes()
+    cli("translate", run, photo, "--out", "noisy.png", "--seed", "1")
+    assert Path("noisy.png").read_bytes() != Path("a.png").read_bytes()
+
+
+def test_a_photo_smaller_than_the_network_s_stride_is_refused(cli: Cli, run: Path) -> None:
+    Image.new("RGB", (20, 6)).save("small.png")
+    result = cli("translate", run, "small.png", "--out", "out.png")
+    assert result.code == 2
+    assert "at least 9 pixels a side, got 6x20; enlarge" in result.err
+    assert result.err.count("\n") == 1
+    assert not Path("out.png").exists()
+
+
+def test_a_run_that_translates_nothing_is_refused(cli: Cli, tmp_path: Path) -> None:
+    pf.PCA(1).fit(torch.randn(9, 2)).save(tmp_path / "pca")
+    Image.new("RGB", (SIDE, SIDE)).save("photo.png")
+    result = cli("translate", tmp_path / "pca", "photo.png")
+    assert result.code == 2
+    assert "a pca translates no images; fit one that does" in result.err
+    assert not list(Path().glob("*translated*"))
+
+
+def test_conditions_of_their_own_cannot_be_derived(cli: Cli, run: Path) -> None:
+    result = cli("translate", run, run.parent / "y" / "a.png", "--derive-conditions")
+    assert result.code == 2
+    assert "cannot be made of others; leave --derive-conditions out" in result.err
+
+
+# ------------------------------------------------------------------------- pairs that do not belong
+
+
+def test_reports_name_missing_partners(cli: Cli) -> None:
+    save(Path("x"), list("abc"))
+    save(Path("y"), list("abd"))
+    result = cli("data", "x", "--label", "y")
+    assert result.code == 0
+    assert "3 images and 3 conditions are paired by name" in result.out
+    assert "1 have no condition: c; 1 have no image: d" in result.out
+    fit = cli("fit", "pix2pix", "x", "--label", "y", *QUIET)
+    assert fit.code == 2
+    assert "without a condition: c; without an image: d" in fit.err
+    assert not Path("runs").exists()
+
+
+def test_reports_count_unequal_folders(cli: Cli) -> None:
+    save(Path("x"), list("abcd"))
+    save(Path("y"), list("ab"))
+    result = cli("data", "x", "--label", "y/")
+    assert (
+        "4 images and 2 conditions are paired by name, but 2 have no condition: c, d" in result.out
+    )
+    assert cli("fit", "pix2pix", "x", "--label", "y", *QUIET).code == 2
+
+
+def test_reports_name_pairs_of_unequal_size(cli: Cli) -> None:
+    save(Path("x"), list("abcd"))
+    save(Path("y"), list("abcd"))
+    save(Path("y"), ["c"], side=24)
+    result = cli("data", "x", "--label", "y")
+    assert "1 of 4 pairs differ in size: c (16×16 and 24×24): --size 64 brings both" in result.out
+    scaled = cli("data", "x", "--label", "y", "--size", "8")
+    assert "conditions: images of 3×8×8" in scaled.out
+    assert "differ" not in scaled.out
+    assert cli("fit", "pix2pix", "x", "--label", "y", *QUIET).code == 2
+    whole = cli("fit", "pix2pix", "x", "--label", "y", "--size", "16", *QUIET)
+    assert whole.code == 0, whole.err
+
+
+def test_conditions_smaller_by_one_factor_are_pairs(cli: Cli) -> None:
+    save(Path("x"), list("abcd"))
+    save(Path("y"), list("abcd"), side=SIDE // 2)
+    result = cli("data", "x", "--label", "y")
+    assert "differ" not in result.out
+    assert "conditions: images of 3×8×8" in result.out
+
+
+def test_reports_on_unreadable_conditions(cli: Cli) -> None:
+    save(Path("x"), list("ab"))
+    save(Path("y"), list("ab"))
+    Path("y/b.png").write_bytes(b"no image")
+    result = cli("data", "x", "--label", "y")
+    assert "1 of 2 conditions cannot be read" in result.out
+    assert "y/b.png" in result.out
+
+
+@pytest.mark.parametrize("label", ["edges", "grey", "lightness", "left", "low_resolution(2)"])
+def test_reports_on_conditions_made_of_the_images(cli: Cli, label: str) -> None:
+    save(Path("x"), list("ab"))
+    result = cli("data", "x", "--label", label)
+    assert result.code == 0
+    assert "conditions: images of" in result.out
+    failing = cli("data", "x", "--label", "low_resolution(7)")
+    assert "takes images whose sides are multiples of 7" in failing.out
