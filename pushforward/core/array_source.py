@@ -31,7 +31,8 @@ class Arrays(Described):
         weights: non-negative, (n,).
 
     `notes` lists the decisions made while reading (separators, missing-value markers, rows left
-    out); `files` names the file of each row, where rows are files.
+    out); `files` names the file of each row, where rows are files; `groups` (n,) numbers the wholes
+    that rows are parts of, which a split does not divide.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Arrays(Described):
         self.unrequested_labels = False
         self.notes: tuple[str, ...] = ()
         self.files: Sequence[Any] | None = None
+        self.groups: Tensor | None = None
         self.provenance = Provenance()
         array = as_array(x) if frame is None else self._space._from_frame(frame, "the data")
         self._resident = not is_mapped(array)

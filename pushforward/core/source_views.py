@@ -51,6 +51,11 @@ class View(Described):
         return getattr(self.source, "files", None)
 
     @property
+    def groups(self) -> Tensor | None:
+        """The numbers of the wholes that its rows are parts of, if they are."""
+        return getattr(self.source, "groups", None)
+
+    @property
     def provenance(self) -> Provenance:
         """That of the underlying source."""
         return find_provenance(self.source)
@@ -97,6 +102,12 @@ class Subset(View):
         """The files its rows came from, if the underlying source knows them."""
         files = super().files
         return None if files is None else [files[row] for row in self.rows.tolist()]
+
+    @property
+    def groups(self) -> Tensor | None:
+        """The numbers of the wholes that its rows are parts of, if they are."""
+        groups = super().groups
+        return None if groups is None else groups[self.rows.to(groups.device)]
 
     def take(self, rows: Tensor) -> Batch:
         """The given rows of the subset."""

@@ -116,6 +116,8 @@ def with_conditions_read(reader: Reader | None, options: Options) -> Options:
     """The options with the conditions at a path loaded; a table's `y` names columns instead."""
     if not isinstance(options.y, str) or (reader is not None and reader.tabular):
         return options
+    if options.tiles is not None:  # conditions of any sizes, cut with the images
+        return options
     reading = Options(label=False, memory=options.memory)
     if reader is not None and reader.name == reader_of(options.y).name == "images":
         reading = options.for_conditions()

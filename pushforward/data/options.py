@@ -39,6 +39,7 @@ class Options:
         fit: 'crop', 'pad' or 'stretch'.
         clips: how clips are kept, if the caller says so.
         frames, stride, hop: of windows of clips: see `read`.
+        tiles: side of the tiles that images are cut into.
         table: format of a text table, as far as the caller specified it.
         lenient: for reports: note problems instead of raising.
         scanned_later: the caller scans for infinities itself, so reading need not.
@@ -49,6 +50,7 @@ class Options:
     weights: Any = None
     size: tuple[int, int] | None = None
     fit: Fit = "crop"
+    tiles: int | None = None
     channels: int | None = None
     frame_rate: float | None = None
     clips: ClipLayout | None = None
@@ -143,6 +145,12 @@ class Options:
             )
         require_positive(frame_rate=rest.get("frame_rate"))
         _check_windows(rest)
+        require_positive(tiles=rest.get("tiles"))
+        if rest.get("tiles") is not None and size is not None:
+            raise InvalidValue(
+                f"{setting('tiles', rest['tiles'])} leaves images as large as they are, and"
+                f" {setting('size', size)} resizes them; give one of them"
+            )
         space, condition = _like(like)
         rest["table"] = TableFormat.check(**{name: rest.pop(name, None) for name in SETTINGS})
         checked = cls(
@@ -175,6 +183,7 @@ class Options:
         return replace(
             self,
             size=size,
+            tiles=self.tiles or (None if self.size else recorded.get("tiles")),
             fit=recorded.get("fit", self.fit),
             channels=self.channels or recorded.get("channels"),
             frames=self.frames or recorded.get("frames"),

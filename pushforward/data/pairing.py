@@ -21,6 +21,8 @@ class Pairing(Value, family="pairing"):
 
     kind: ClassVar[Kind] = "images"
     halves: ClassVar[bool] = False
+    local: ClassVar[bool] = True
+    """Whether the condition of a part of an image is a part of the image's condition."""
 
     def settled(self, source: Source) -> Pairing:
         """The pairing with what it takes from the images themselves, such as a palette.

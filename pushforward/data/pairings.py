@@ -203,6 +203,7 @@ class Masked(Pairing, name="masked"):
         seed: of the places.
     """
 
+    local: ClassVar[bool] = False
     what: str = "box"
     share: float = 0.5
     seed: int = 0

@@ -49,6 +49,7 @@ def read(
     weights: Observations | None = None,
     size: int | str | tuple[int, int] | None = None,
     fit: Fit | None = None,
+    tiles: int | None = None,
     channels: Literal[1, 3, 4] | None = None,
     frame_rate: float | None = None,
     clips: ClipLayout | None = None,
@@ -90,6 +91,7 @@ def read(
         weights: non-negative weights (n,), or for tables the name of a column.
         size, fit: resize images to one size in pixels (64, or '48x64' for height×width), by 'crop'
             (default), 'pad' or 'stretch'.
+        tiles: cut images, whose sizes may differ, into square tiles with sides of so many pixels.
         channels: convert images to 1, 3 or 4 channels; unchanged by default.
         frame_rate: of clips (n, channels, time, height, width), in frames per second; that of the
             file by default. Samples are written at the same rate.
@@ -136,6 +138,7 @@ def read(
         weights=weights,
         size=size,
         fit=fit,
+        tiles=tiles,
         channels=channels,
         frame_rate=frame_rate,
         clips=clips,
@@ -166,6 +169,7 @@ def read(
         "weights": weights,
         "size": size,
         "fit": fit,
+        "tiles": tiles,
         "channels": channels,
         "categorical": categorical,
         "drop": drop,
@@ -300,6 +304,8 @@ def _derived(source: object, pairing: Pairing, options: Options) -> Source | Non
         return None
     if pairing.halves and options.size is not None:  # of one half
         options = replace(options, size=(options.size[0], 2 * options.size[1]))
+    if options.tiles is not None:  # conditions are made of whole images, and cut with them
+        return read_any(source, options)
     images = read_any(source, replace(options, label=False))
     if images.space.kind != pairing.kind:
         raise InvalidValue(
@@ -329,12 +335,24 @@ def _has_column(source: object, name: str) -> bool:
     return reader.tabular
 
 
+def _require_image_files(source: object, tiles: int) -> None:
+    """Raise InvalidValue unless a source to be cut into tiles is files of images."""
+    source = normalised(source)
+    if not isinstance(source, str) or reader_of(source).name != "images":
+        raise InvalidValue(
+            f"{setting('tiles', tiles)} cuts files of images, in a folder, glob or zip; leave it"
+            " out for other data"
+        )
+
+
 def read_with(source: object, options: Options) -> Source:
     """`read` with checked options.
 
     Unrequested labels are marked, since not every model uses them.
     """
     pairing = find_pairing(options.label)
+    if options.tiles is not None:
+        _require_image_files(source, options.tiles)
     result = None if pairing is None else _derived(source, pairing, options)
     result = result or read_any(source, options)
     asked = options.cuts_clips and (options.like is None or options.frame_rate is not None)

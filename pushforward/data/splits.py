@@ -1,13 +1,17 @@
 """Splits by seed: the same seed sets aside the same rows everywhere.
 
-With π a seeded permutation of 0..n-1, the last ⌊f n + ½⌋ entries of π are held out.
+With π a seeded permutation of 0..n-1, the last ⌊f n + ½⌋ entries of π are held out. Parts of one
+whole (tiles of a photograph) are never divided: then whole groups are held out, those of the last
+entries of π, until they have as many rows.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from pushforward.core.argument_names import setting
@@ -54,13 +58,36 @@ class Split:
             raise BadSource(
                 f"this split is of {self.n} rows, but the data have {len(source)}; split them again"
             )
-        train, test = self.rows()
+        groups: Tensor | None = getattr(source, "groups", None)
+        train, test = self.rows() if groups is None else self._by_groups(groups)
         if not source.resident:
             train, test = train.sort().values, test.sort().values
         name = getattr(source, "name", "") or "data"
         return Subset(source, train, f"{name} train", self._provenance(source, share)), Subset(
             source, test, f"{name} test"
         )
+
+    def _by_groups(self, groups: Tensor) -> tuple[Tensor, Tensor]:
+        """Row numbers of both parts, with the rows of a group in one of them.
+
+        Raises:
+            BadSource: If there is one group only.
+        """
+        order = torch.cat(self.rows())
+        last, held, count = groups[order.flip(0)].tolist(), set[int](), 0
+        sizes = Counter(last)
+        if len(sizes) < 2:
+            raise BadSource(
+                "all rows are parts of one image: nothing can be held out; bring more images, or"
+                f" hold nothing out ({setting('held_out', 0)})"
+            )
+        for group in dict.fromkeys(last):
+            if count >= self.held_out or len(held) == len(sizes) - 1:
+                break
+            held.add(group)
+            count += sizes[group]
+        chosen = torch.tensor([int(g) in held for g in groups[order].tolist()])
+        return order[~chosen], order[chosen]
 
     def _provenance(self, source: Source, share: float | int | None) -> Provenance | None:
         """Origin of the training part.

@@ -197,6 +197,7 @@ class DataSettings:
             the data.
         size: bring images to this size: 64, or 48x64 for height x width.
         fit: how images are brought to the size.
+        tiles: cut images, whose sizes may differ, into square tiles of so many pixels a side.
         channels: bring images to 1 (grey), 3 (colour) or 4 (with alpha) channels.
         frame_rate: frames per second of clips, where the file does not say.
         clips: how clips are kept, where it cannot be found out: files (animations, films), strips
@@ -217,6 +218,7 @@ class DataSettings:
     label: str | None = None
     size: str | None = None
     fit: Literal["crop", "pad", "stretch"] | None = None
+    tiles: int | None = None
     channels: int | None = None
     frame_rate: float | None = None
     clips: Literal["files", "strips", "folders", "none"] | None = None

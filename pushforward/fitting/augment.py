@@ -31,12 +31,14 @@ __all__ = [
     "Dequantise",
     "Binarise",
     "Flip",
+    "Turn",
     "Crop",
     "Jitter",
     "Affine",
     "dequantise",
     "binarise",
     "flip",
+    "turn",
     "crop",
     "jitter",
     "affine",
@@ -109,6 +111,27 @@ class Flip(Augment, name="flip"):
         _images(self, space)
         mirrored = uniform(len(x), rng=rng, like=x) < self.share
         return torch.where(mirrored.reshape(-1, *[1] * (x.ndim - 1)), x.flip(-1), x)
+
+
+@dataclass(frozen=True)
+class Turn(Augment, name="turn"):
+    """Turns each image by 0 to 3 quarters, all alike probable; images must be square."""
+
+    def apply(self, x: Tensor, space: Space, rng: torch.Generator) -> Tensor:
+        """Some images turned; all frames of a clip alike."""
+        return _frame_by_frame(self, x, space, lambda images: self._turned(images, rng))
+
+    def _turned(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        if x.shape[-1] != x.shape[-2]:
+            raise InvalidValue(
+                f"turn takes square images, got {x.shape[-2]}x{x.shape[-1]}; use flip instead"
+            )
+        quarters = integers(4, (len(x),), rng=rng, device=x.device)
+        turned = x.clone()
+        for quarter in (1, 2, 3):
+            chosen = quarters == quarter
+            turned[chosen] = x[chosen].rot90(quarter, (-2, -1))
+        return turned
 
 
 @dataclass(frozen=True)
@@ -227,8 +250,8 @@ class Affine(Augment, name="affine"):
         return grid_sample(x, at, padding_mode="border", align_corners=False)
 
 
-dequantise, binarise, flip, crop = Dequantise, Binarise, Flip, Crop
-jitter, affine = Jitter, Affine
+dequantise, binarise, flip, turn = Dequantise, Binarise, Flip, Turn
+crop, jitter, affine = Crop, Jitter, Affine
 
 
 def _frame_by_frame(

@@ -63,6 +63,10 @@ catalogue.update(
             "pushforward.models.deep.pix2pix",
             "images made from images by a U-Net against a critic of patches: translations",
         ),
+        "srresnet": (
+            "pushforward.models.deep.srresnet",
+            "images enlarged 2, 3, 4 or 8 times by a residual network: translations",
+        ),
         "vgan": (
             "pushforward.models.deep.vgan",
             "clips of a moving foreground before a still background: samples, masks",

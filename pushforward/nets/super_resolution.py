@@ -10,8 +10,9 @@ channels they run on a CPU.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
+import math
+from collections.abc import Callable, Sequence
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor, nn
@@ -19,10 +20,19 @@ from torch import Tensor, nn
 from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.nets.dcgan import SLOPE
 
-__all__ = ["EnlargingCritic", "EnlargingNetwork", "PlainEnlarger", "shuffle_factors"]
+__all__ = [
+    "FACTORS",
+    "EnlargingCritic",
+    "EnlargingNetwork",
+    "PlainEnlarger",
+    "in_tiles",
+    "shuffle_factors",
+]
 
 FACTORS = (2, 3, 4, 8)
 """Factors of enlargement: those that published results use, and 8."""
+BICUBIC_REACH = 2
+"""Pixels that bicubic interpolation reaches on each side."""
 DAMPING = 0.1
 """Residual blocks without normalisation are scaled by this, as Lim et al. (2017) do, for stability
 of wide ones; in narrow ones it does no harm."""
@@ -37,6 +47,52 @@ def shuffle_factors(factor: int) -> list[int]:
     if factor not in FACTORS:
         raise InvalidValue(f"factor must be one of {', '.join(map(str, FACTORS))}, got {factor}")
     return [3] if factor == 3 else [2] * (factor.bit_length() - 1)
+
+
+def _shuffled_reach(factor: int) -> float:
+    """Pixels of the input that the 3x3 convolutions before the shuffles reach, one after another."""
+    scales = accumulate(shuffle_factors(factor)[:-1], lambda a, b: a * b, initial=1)
+    return sum(1 / scale for scale in scales)
+
+
+def in_tiles(
+    network: Callable[[Tensor], Tensor], y: Tensor, factor: int, reach: int, tile: int
+) -> Tensor:
+    """The network's output on images (n, c, h, w), computed tile by tile to bound the memory.
+
+    Each tile is seen with `reach` further pixels on every side, so that the result is that of the
+    whole image, up to rounding.
+
+    Args:
+        network: a convolutional network that enlarges by a whole factor.
+        factor: of enlargement.
+        reach: pixels of the input on each side that an output pixel depends on.
+        tile: longest side of a tile, pixels of the input, at least 1.
+    """
+    height, width = y.shape[-2:]
+    if max(height, width) <= tile:
+        return network(y)
+    whole: Tensor | None = None
+    for top, bottom in _parts(height, tile):
+        for left, right in _parts(width, tile):
+            above, before = max(0, top - reach), max(0, left - reach)
+            piece = network(y[..., above : bottom + reach, before : right + reach])
+            if whole is None:
+                size = (*piece.shape[:-2], factor * height, factor * width)
+                whole = piece.new_empty(size)
+            rows = slice(factor * (top - above), factor * (bottom - above))
+            columns = slice(factor * (left - before), factor * (right - before))
+            inner = piece[..., rows, columns]
+            whole[..., factor * top : factor * bottom, factor * left : factor * right] = inner
+    assert whole is not None
+    return whole
+
+
+def _parts(length: int, longest: int) -> list[tuple[int, int]]:
+    """The ends of the fewest parts of nearly equal length."""
+    count = -(-length // longest)
+    ends = [round(i * length / count) for i in range(count + 1)]
+    return list(pairwise(ends))
 
 
 class EnlargingNetwork(nn.Module):
@@ -63,8 +119,11 @@ class EnlargingNetwork(nn.Module):
                 nn.PReLU(),
             ]
         self.last = nn.Sequential(*shuffles, nn.Conv2d(width, channels, 9, padding=4))
-        self.reach = 4 + 2 * blocks + 1 + 2 + 4
+        self.reach = 4 + 2 * blocks + 1 + math.ceil(_shuffled_reach(factor) + 4 / factor)
         """Pixels of the input on each side that an output pixel depends on, at most."""
+        self.footprint = 3 * width * factor**2
+        """Numbers held at once for a pixel of the input: the largest map, before and after its
+        activation, and a copy."""
 
     def forward(self, y: Tensor) -> Tensor:
         """(n, c, h, w) -> (n, c, factor h, factor w)."""
@@ -103,11 +162,13 @@ class PlainEnlarger(nn.Module):
     def __init__(self, channels: int = 3, factor: int = 4, width: int = 32, blocks: int = 6):
         super().__init__()
         require_positive(width=width, blocks=blocks)
-        self.factor, steps = factor, shuffle_factors(factor)
+        steps = shuffle_factors(factor)
+        self.smooth = _Bicubic(factor)
         self.first = nn.Conv2d(channels, width, 3, padding=1)
         self.blocks = nn.Sequential(*(_PlainBlock(width) for _ in range(blocks)))
         self.joined = nn.Conv2d(width, width, 3, padding=1)
-        if len(steps) == 1 or width < 64:  # one shuffle at the end costs least
+        single = len(steps) == 1 or width < 64
+        if single:  # one shuffle at the end costs least
             self.last = nn.Sequential(
                 nn.Conv2d(width, channels * factor**2, 3, padding=1), nn.PixelShuffle(factor)
             )
@@ -116,17 +177,51 @@ class PlainEnlarger(nn.Module):
             for step in steps:
                 layers += [nn.Conv2d(width, width * step**2, 3, padding=1), nn.PixelShuffle(step)]
             self.last = nn.Sequential(*layers, nn.Conv2d(width, channels, 3, padding=1))
-        self.reach = 1 + 2 * blocks + 1 + 2 + len(steps)
+        after = 1 if single else math.ceil(_shuffled_reach(factor) + 1 / factor)
+        self.reach = max(BICUBIC_REACH, 1 + 2 * blocks + 1 + after)
         """Pixels of the input on each side that an output pixel depends on, at most."""
+        last = channels if single else width
+        self.footprint = max(5 * width, 3 * last * factor**2)
+        """Numbers held at once for a pixel of the input: maps of a block, or the last maps."""
 
     def forward(self, y: Tensor) -> Tensor:
         """(n, c, h, w) -> (n, c, factor h, factor w)."""
         first = self.first(y)
         detail = self.last(first + self.joined(self.blocks(first)))
-        smooth = nn.functional.interpolate(
-            y, scale_factor=self.factor, mode="bicubic", align_corners=False
-        )
-        return smooth + detail  # type: ignore[no-any-return]
+        smooth: Tensor = self.smooth(y)
+        return smooth + detail
+
+
+class _Bicubic(nn.Module):
+    """Bicubic interpolation (Keys 1981) by a whole factor, borders repeated.
+
+    Each of the factor² places within a pixel has weights of its own: unlike
+    `nn.functional.interpolate`, whose coordinates are rounded, a part of an image gives exactly the
+    part of the result.
+    """
+
+    weights: Tensor
+
+    def __init__(self, factor: int) -> None:
+        super().__init__()
+        self.factor = factor
+        places = (torch.arange(factor, dtype=torch.float64) + 0.5) / factor - 0.5
+        taps = torch.arange(-BICUBIC_REACH, BICUBIC_REACH + 1)
+        d = (places[:, None] - taps).abs()  # Keys' kernel with a = -1/2
+        near, far = (1.5 * d - 2.5) * d**2 + 1, ((-0.5 * d + 2.5) * d - 4) * d + 2
+        shares = torch.where(d <= 1, near, torch.where(d < BICUBIC_REACH, far, 0))
+        kernels = torch.einsum("ia,jb->ijab", shares, shares).flatten(0, 1)[:, None]
+        weights = kernels.to(torch.get_default_dtype())
+        self.register_buffer("weights", weights, persistent=False)
+
+    def forward(self, y: Tensor) -> Tensor:
+        """(n, c, h, w) -> (n, c, factor h, factor w)."""
+        n, c, height, width = y.shape
+        padded = nn.functional.pad(y, (BICUBIC_REACH,) * 4, mode="replicate")
+        padded = padded.reshape(n * c, 1, *padded.shape[-2:])
+        phases = nn.functional.conv2d(padded, self.weights)
+        enlarged = nn.functional.pixel_shuffle(phases, self.factor)
+        return enlarged.reshape(n, c, self.factor * height, self.factor * width)
 
 
 class _PlainBlock(nn.Module):

@@ -36,6 +36,7 @@ from pushforward.data.formats.clip_files import (
 )
 from pushforward.data.formats.image_labels import file_labels
 from pushforward.data.formats.image_lists import IMAGES, ImageFile, Listing, list_images
+from pushforward.data.formats.image_tiles import tile_images
 from pushforward.data.formats.images import Header, decode, header, preparation
 from pushforward.data.formats.metadata import Metadata
 from pushforward.data.formats.moving_images import FILMS, is_film
@@ -140,6 +141,12 @@ def build(listing: Listing, good: Sequence[tuple[ImageFile, Header]], options: O
         images = build(listing, good, replace(options, y=None, label=False))
         return Pairs(images, match_by_name(images, options.y, options.name or "images"))
     channels = options.channels or _one_kind(good)
+    if options.tiles is not None:
+        tiles, left_out = tile_images(good, channels, options)
+        tiles.notes = (*listing.notes(), *left_out)  # type: ignore[attr-defined]
+        if not options.lenient:
+            announce(options.name or "images", tiles.notes)  # type: ignore[attr-defined]
+        return tiles
     height, width = options.size or _one_size(good)
     space = Space(
         "images", (channels, height, width), (), 0.0, 255.0, True, "images", **preparation(options)
@@ -241,7 +248,8 @@ def _one_size(good: Sequence[tuple[ImageFile, Header]]) -> tuple[int, int]:
         raise BadSource(
             f"images of mixed sizes: {first.display_name} is {h.height}×{h.width},"
             f" {other[0].display_name} is {other[1].height}×{other[1].width}; bring them to one"
-            f" with {setting('size', 64)} and {setting('fit', 'crop')} ('pad', 'stretch')"
+            f" with {setting('size', 64)} and {setting('fit', 'crop')} ('pad', 'stretch'), or cut"
+            f" them into tiles with {setting('tiles', 64)}"
         )
     return h.height, h.width
 

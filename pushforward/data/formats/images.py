@@ -356,6 +356,9 @@ def preparation(options: Options) -> dict[str, Any]:
         prepared.update(size=list(options.size), fit=options.fit)
         height, width = options.size
         words.append(f"size {height if height == width else f'{height}×{width}'}, {options.fit}")
+    if options.tiles is not None:
+        prepared["tiles"] = options.tiles
+        words.append(f"tiles of {options.tiles}")
     if options.channels is not None:
         prepared["channels"] = options.channels
         words.append(f"{options.channels} channel{'s' if options.channels > 1 else ''}")

@@ -19,7 +19,7 @@ from pushforward.core.space import Space
 from pushforward.data.files import listed, printable
 from pushforward.data.pairing import Pairing
 
-__all__ = ["DerivedPairs", "Pairs", "match_by_name", "stems"]
+__all__ = ["DerivedPairs", "Pairs", "match_by_name", "require_partners", "stems"]
 
 
 class _PairedImages(View):
@@ -122,9 +122,22 @@ def match_by_name(source: Source, conditions: Source, name: str) -> Source:
     if files is None or others is None:
         return conditions
     names, other_names = stems(files), stems(others)
+    require_partners(names, other_names, name)
     places = {stem: place for place, stem in enumerate(other_names)}
-    lone = [stem for stem in names if stem not in places]
-    others_lone = sorted(set(other_names) - set(names))
+    return Subset(conditions, torch.tensor([places[stem] for stem in names]))
+
+
+def require_partners(names: Sequence[str], others: Sequence[str], name: str) -> None:
+    """Raise BadSource unless images and conditions of the same names come in pairs.
+
+    Args:
+        names: the names of the images, without their endings.
+        others: those of the conditions.
+        name: of the images, in the error.
+    """
+    there, wanted = set(others), set(names)
+    lone = [stem for stem in names if stem not in there]
+    others_lone = sorted(there - wanted)
     if lone or others_lone:
         what = f"without a condition: {listed(lone)}" if lone else ""
         rest = f"without an image: {listed(others_lone)}" if others_lone else ""
@@ -133,7 +146,6 @@ def match_by_name(source: Source, conditions: Source, name: str) -> Source:
             f" but some have no partner ({'; '.join(filter(None, [what, rest]))}); give both the"
             " same names"
         )
-    return Subset(conditions, torch.tensor([places[stem] for stem in names]))
 
 
 def stems(files: Sequence[Any]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +31,8 @@ class Translator(Learner):
     """
 
     generator: nn.Module
+    example: ClassVar[str] = "edges"
+    """A usual condition, in advice."""
 
     def require_images(self, space: Space, condition_space: Space | None) -> None:
         """Raise InvalidKind unless data and conditions are images."""
@@ -38,7 +41,7 @@ class Translator(Learner):
             raise InvalidKind(
                 f"{name} learns from pairs of images, got images without conditions; say what they"
                 " are made from: 'edges', 'grey', 'left' or 'right' (of side-by-side images), or a"
-                f" folder of other images: {argument('label', 'edges')}"
+                f" folder of other images: {argument('label', self.example)}"
             )
         for what, one in (("data", space), ("conditions", condition_space)):
             if one.kind != "images":

@@ -1,0 +1,126 @@
+"""Models that enlarge images: the network, its factor, and photographs of any size in tiles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar, Literal, TypeAlias, get_args
+
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import InvalidValue, require_positive, suggest
+from pushforward.core.phase import Batch
+from pushforward.core.random import Rng
+from pushforward.core.registry import Value
+from pushforward.core.space import Space
+from pushforward.fitting.augment import Flip, Turn
+from pushforward.fitting.trainer import Trainer
+from pushforward.models.parts.translator import Translator
+from pushforward.nets.super_resolution import (
+    FACTORS,
+    EnlargingNetwork,
+    PlainEnlarger,
+    in_tiles,
+)
+
+__all__ = ["Enlarger", "Normalisation"]
+
+Normalisation: TypeAlias = Literal["none", "batch"]
+ACTIVATIONS = 1 << 26
+"""Numbers that the maps of a tile may hold at once: 256 MB, so that a photograph of 2 megapixels
+is enlarged in less than 1.5 GB, PyTorch itself included."""
+LEAST_TILE = 32
+"""Pixels a side below which the overlap of tiles would cost more than it saves."""
+LEAST_ERROR = 1e-10
+"""Squared errors below this, 100 dB, are rounding."""
+
+
+class Enlarger(Translator):
+    """A translator whose `generator` enlarges images by a whole factor, deduced from the spaces.
+
+    Large images are enlarged in overlapping tiles, with the result of the whole.
+
+    Args:
+        width: channels of the maps.
+        blocks: residual blocks.
+        norm: 'none' or 'batch'.
+    """
+
+    accepts: ClassVar[frozenset[str]] = frozenset({"constant"})
+    example: ClassVar[str] = "low_resolution(4)"
+    scaling_kind = "signed"
+    generator: EnlargingNetwork | PlainEnlarger
+
+    def __init__(self, width: int, blocks: int, norm: Normalisation) -> None:
+        super().__init__()
+        require_positive(width=width, blocks=blocks)
+        if norm not in get_args(Normalisation):
+            raise InvalidValue(
+                f"norm must be 'none' or 'batch', got {norm!r};"
+                f" {suggest(str(norm), get_args(Normalisation))}"
+            )
+        self.width, self.blocks, self.norm = width, blocks, norm
+
+    @property
+    def factor(self) -> int:
+        """How many times as high and wide the images are as their conditions.
+
+        Raises:
+            InvalidValue: If that is not one of the factors on offer.
+        """
+        channels, height, wide = self.event_shape()
+        inputs, high, across = self.conditions.shape
+        name = type(self).__name__
+        if inputs != channels:
+            raise InvalidValue(
+                f"{name} takes conditions with the channels of the images, {channels}, got"
+                f" {inputs}; read both with channels={channels}"
+            )
+        factor = height // high
+        if (factor * high, factor * across) != (height, wide) or factor not in FACTORS:
+            raise InvalidValue(
+                f"{name} enlarges {', '.join(map(str, FACTORS[:-1]))} or {FACTORS[-1]} times, but"
+                f" images of {height}x{wide} are conditioned on ones of {high}x{across}; use"
+                " low_resolution(4), or images of a fitting size"
+            )
+        return factor
+
+    def build(self, space: Space, condition_space: Space | None = None) -> None:
+        """The generator for the factor of the spaces."""
+        self.require_images(space, condition_space)
+        make = EnlargingNetwork if self.norm == "batch" else PlainEnlarger
+        self.generator = make(self.event_shape()[0], self.factor, self.width, self.blocks)
+
+    def default_fitter(self) -> Trainer:
+        """100 epochs of 16 images, at a rate that falls to nothing."""
+        return Trainer(epochs=100, batch=16, schedule="cosine")
+
+    def augmentations(self, space: Space) -> Sequence[Value]:
+        """Mirrored and, if square, turned images, and their conditions alike."""
+        square = space.shape[-1] == space.shape[-2]
+        return (Flip(), Turn()) if square else (Flip(),)
+
+    @property
+    def tile(self) -> int:
+        """Longest side of a tile, pixels of the condition, that bounds the memory."""
+        network = self.generator
+        return max(LEAST_TILE, math.isqrt(ACTIVATIONS // network.footprint) - 2 * network.reach)
+
+    def make(self, y: Tensor, *, rng: Rng = None) -> Tensor:
+        """Images for conditions (n, c, h, w) of any size, both in model coordinates, in tiles.
+
+        They lie in the range of the data.
+        """
+        network, space = self.generator, self.fitted_space()
+        made = in_tiles(network, y, self.factor, network.reach, self.tile)
+        low, high = (float(self.scaling(torch.tensor(end))) for end in (space.low, space.high))
+        return made.clamp(low, high)
+
+    def vitals(self, batch: Batch, *, rng: Rng = None) -> dict[str, float]:
+        """The peak signal-to-noise ratio on held-out images, dB, over all channels."""
+        assert batch.y is not None
+        space = self.fitted_space()
+        made, real = (self.to_user(u) for u in (self.make(batch.y), batch.x))
+        error = ((made - real) / (space.high - space.low)).square().flatten(1).mean(1)
+        return {"psnr": float(-10 * error.clamp_min(LEAST_ERROR).log10().mean())}
