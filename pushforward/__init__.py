@@ -74,6 +74,7 @@ __all__, __getattr__, __dir__ = lazy(
         "models.deep.lapgan": ["LAPGAN"],
         "models.deep.ebgan": ["EBGAN"],
         "models.deep.pix2pix": ["Pix2Pix"],
+        "models.deep.srgan": ["SRGAN"],
         "models.deep.srresnet": ["SRResNet"],
         "models.deep.vgan": ["VGAN"],
         "models.deep.observed": ["Observed"],

@@ -86,7 +86,7 @@ class Experiment:
         dequantise: whether to add U(-1/2, 1/2) to integers; the model's default if None.
         fitter: settings of the model's own fitter, by name:
             {'epochs': 3, 'batch': 64}; or a fitter, taken as it is.
-        start: a run of the same model to take initial weights from.
+        start: a run of the same model, or of a part of it, to take initial weights from.
         bounds: posterior samples per row for importance-weighted
             bounds on held-out rows; 0 for the ELBO alone.
         command: the equivalent command line, for the record.

@@ -139,7 +139,7 @@ def _build(
             if not isinstance(part, Scaling):
                 part.to(torch.float64)
     if weights is not None:
-        _begin_from(weights, model, type(start).__name__)
+        _begin_from(weights, model, start)
     phases = list(model.phases())
     check_names(phases, model, settings.optimisation)
     return phases
@@ -161,14 +161,18 @@ def _facts(training: Stream, moments: bool) -> Facts:
     return facts
 
 
-def _begin_from(weights: Mapping[str, Tensor], model: Learner, kind: str) -> None:
-    """Fine-tuning: adopt the weights and the scaling of a fitted model."""
+def _begin_from(weights: Mapping[str, Tensor], model: Learner, start: Model | None) -> None:
+    """Fine-tuning: adopt the weights and the scaling of a fitted model.
+
+    A model of another class may be a part of this one, as an SRResNet is of an SRGAN.
+    """
     current: dict[str, Any] = model.state_dict()
-    unlike = [k for k in current if k not in weights or weights[k].shape != current[k].shape]
-    unlike += [k for k in weights if k not in current]
+    unlike = [k for k in weights if k not in current or weights[k].shape != current[k].shape]
+    if type(start) is type(model):
+        unlike += [k for k in current if k not in weights]
     if unlike:
         raise InvalidValue(
-            f"cannot start from this {kind}: {unlike[0]!r} differs; start from the same model on"
-            " the same space"
+            f"cannot start from this {type(start).__name__}: {unlike[0]!r} differs; start from the"
+            " same model on the same space, or one that is a part of it"
         )
-    model.load_state_dict(weights)
+    model.load_state_dict({**current, **weights})

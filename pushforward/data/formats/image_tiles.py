@@ -213,7 +213,9 @@ class Tiles(Described):
     def _decode(self, photo: int) -> tuple[Tensor, Tensor | None]:
         """A photograph (1, c, h, w) as float levels, and the condition of all of it."""
         file, conditions = self._files[photo], self._conditions
-        x = _levels(decode(file.open(), file.display_name, Options(), int(self.space.shape[0] or 1)))
+        x = _levels(
+            decode(file.open(), file.display_name, Options(), int(self.space.shape[0] or 1))
+        )
         if conditions is None:
             return x, None
         step = conditions.step

@@ -1,6 +1,6 @@
 """Super-resolution by a residual network (Ledig et al. 2017, https://arxiv.org/abs/1609.04802).
 
-    minimise E (x - g(y))², or E |x - g(y)|
+minimise E (x - g(y))², or E |x - g(y)|
 """
 
 from __future__ import annotations

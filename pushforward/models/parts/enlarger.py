@@ -121,6 +121,6 @@ class Enlarger(Translator):
         """The peak signal-to-noise ratio on held-out images, dB, over all channels."""
         assert batch.y is not None
         space = self.fitted_space()
-        made, real = (self.to_user(u) for u in (self.make(batch.y), batch.x))
+        made, real = self.to_user(self.make(batch.y)), self.to_user(batch.x)
         error = ((made - real) / (space.high - space.low)).square().flatten(1).mean(1)
         return {"psnr": float(-10 * error.clamp_min(LEAST_ERROR).log10().mean())}
