@@ -67,9 +67,9 @@ from pushforward.models.deep.lapgan import LAPGAN as LAPGAN
 from pushforward.models.deep.observed import Observed as Observed
 from pushforward.models.deep.pix2pix import Pix2Pix as Pix2Pix
 from pushforward.models.deep.r3gan import R3GAN as R3GAN
-from pushforward.models.deep.vae import VAE as VAE
 from pushforward.models.deep.srgan import SRGAN as SRGAN
 from pushforward.models.deep.srresnet import SRResNet as SRResNet
+from pushforward.models.deep.vae import VAE as VAE
 from pushforward.models.deep.vgan import VGAN as VGAN
 
 __version__: str

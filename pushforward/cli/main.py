@@ -31,9 +31,9 @@ from pushforward.core.text_streams import encodable
 __all__ = ["COMMANDS", "application", "main"]
 
 COMMANDS = (
-    "demo", "fit", "sample", "encode", "reconstruct", "translate", "project", "latent", "density",
-    "assign", "condition", "plot", "film", "evaluate", "compare", "resume", "recipe", "models",
-    "hacks", "data", "doctor",
+    "demo", "fit", "sample", "encode", "reconstruct", "translate", "enlarge", "project", "latent",
+    "density", "assign", "condition", "plot", "film", "evaluate", "compare", "resume", "recipe",
+    "models", "hacks", "data", "doctor",
 )  # fmt: skip
 """In the order of a first session; each is the function of its name in the module of its name."""
 
@@ -52,6 +52,7 @@ pushforward: generative models behind one set of verbs
   pushforward latent runs/vae-digits-1         what its codes mean: a grid, paths, attributes
   pushforward project runs/vae-digits-1 digits the codes that reconstruct each row best
   pushforward translate runs/pix2pix-1 a.jpg   images made from images, of any size
+  pushforward enlarge runs/srresnet-1 a.jpg    photographs enlarged, of any size
   pushforward evaluate runs/*                  runs side by side, on data none was trained on
   pushforward compare digits runs/vae-digits-1 samples against data: FID, KID, precision, recall
   pushforward resume runs/vae-digits-1         continue after an interruption, bit for bit

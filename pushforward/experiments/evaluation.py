@@ -15,7 +15,9 @@ from pushforward.core.errors import BadRun, InvalidValue, suggest
 from pushforward.core.events import Event
 from pushforward.core.records import Record
 from pushforward.core.source import Source
+from pushforward.data.dispatch import reader_of
 from pushforward.experiments.clips import measure_clips
+from pushforward.experiments.enlargements import Photographs, compare_rows, enlarges
 from pushforward.experiments.measure import (
     DRAWS,
     ESTIMATORS,
@@ -75,7 +77,11 @@ class Evaluation:
     _sampling: Sequence[tuple[OpenedRun, Source]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        able = [pair for pair in zip(self.runs, self.held_out) if pair[0].can("Samples")]
+        able = [
+            (run, rows)
+            for run, rows in zip(self.runs, self.held_out)
+            if run.can("Samples") and not isinstance(rows, Photographs)
+        ]
         object.__setattr__(self, "_sampling", able)
 
     def by_rows(self) -> list[Evaluation]:
@@ -166,7 +172,8 @@ def evaluate_runs(
 
     Args:
         runs: run folders, or runs that are open.
-        data: rows to measure on, instead of those held out.
+        data: rows to measure on, instead of those held out; photographs of any sizes for models
+            that enlarge images.
         source: where the rows of the runs are, if not where they say.
         draws: posterior draws per row for the importance-weighted bound; 0 for the ELBO alone.
         most: at most so many rows.
@@ -189,21 +196,37 @@ def evaluate_runs(
             " the runs' own are; give one of them"
         )
     opened = [run if isinstance(run, OpenedRun) else open_run(run, device) for run in runs]
-    held_out, measured, estimated = [], [], []
+    held_out: list[Source] = []
+    measured: list[list[Record]] = []
+    estimated: list[list[Record]] = []
     for run in opened:
+        if data is not None and enlarges(run) and reader_of(str(data)).name == "images":
+            photographs = Photographs(data, run)
+            held_out.append(photographs)
+            measured.append([of_run(r, run) for r in photographs.measure(run, most)])
+            estimated.append([])
+            continue
         if data is not None:
             rows = read_like(run, data, table=table)
         else:
             rows = _held_out(run, source, table or {})
         held_out.append(rows)
         records = [of_run(r, run) for r in measure_run(run, rows, draws=draws, most=most)]
-        likeness = [*compare_translations(run, rows, most), *measure_clips(run, rows, most)]
+        likeness = [*_likeness(run, rows, most), *measure_clips(run, rows, most)]
         measured.append([*records, *likeness])
         costly = estimates(run, rows, estimators, annealing, listener)
         estimated.append([of_run(record, run) for record in costly])
     evaluation = Evaluation(opened, held_out, measured, estimated, most)
     evaluation.refuse_unlike()
     return evaluation
+
+
+def _likeness(run: OpenedRun, rows: Source, most: int) -> list[Record]:
+    """What images made of images have in common with their originals."""
+    if not enlarges(run):
+        return compare_translations(run, rows, most)
+    records = compare_rows(run, rows, most, describe_data(rows))
+    return [of_run(record, run) for record in records]
 
 
 def _check(draws: int, most: int, annealing: Annealing, estimators: Sequence[str]) -> None:

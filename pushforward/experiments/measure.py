@@ -48,7 +48,10 @@ class Annealing:
 
 
 def describe_data(source: Source) -> str:
-    """The description of the data in records."""
+    """The description of the data in records; a source may have one of its own."""
+    own = getattr(source, "description", "")
+    if own:
+        return str(own)
     name = getattr(source, "name", "") or "data"
     return f"{name} ({len(source)} rows, {fingerprint(source)})"
 

@@ -26,7 +26,11 @@ HEADINGS = {
     "iwae": "IW bound",
     "squared_error": "squared error",
     "psnr": "PSNR, dB",
+    "psnr of bicubic": "bicubic's",
     "ssim": "SSIM",
+    "ssim of bicubic": "bicubic's",
+    "ssim_daala": "daala's SSIM",
+    "ssim_daala of bicubic": "bicubic's",
     **{name: name for name in OF_CLIPS},
     "naive": "naive Monte Carlo",
     "ais": "AIS",
@@ -94,7 +98,8 @@ def _bounds(records: Sequence[Record]) -> str:
     (record,) = records
     sign = {"lower bound": "≥ ", "upper bound": "≤ "}.get(record.bound, "")
     error = f" ± {record.error:.2g}" if math.isfinite(record.error) else ""
-    digits = 4 if record.quantity == "ssim" or record.quantity in OF_CLIPS else 2
+    quantity = record.quantity
+    digits = 4 if quantity.startswith("ssim") or quantity in OF_CLIPS else 2
     return f"{sign}{record.value:.{digits}f}{error}"
 
 

@@ -277,7 +277,7 @@ TEXTS: dict[str, dict[str, Any]] = {
     },
     "start": {
         "kinds": (str, types.NoneType),
-        "help": "a run of the same model, or of a part of it, whose weights to start from (fine-tuning)",
+        "help": "a run of the same model, or of a part of it, to take the first weights from",
     },
     "accelerator": {"help": "cpu, cuda, mps or auto"}, "num_nodes": {"help": "machines"},
     "devices": {"kinds": (int, str), "help": "how many processes, or which devices (0,1)"},

@@ -24,7 +24,7 @@ from pushforward.data.pairing import Pairing
 from pushforward.data.pairings import find_pairing
 from pushforward.experiments.opened import OpenedRun
 
-__all__ = ["Translation", "translate"]
+__all__ = ["Translation", "image_files", "translate"]
 
 
 @dataclass(frozen=True)
@@ -81,13 +81,14 @@ def translate(
             f"the conditions of this run are images of their own, and cannot be made of others;"
             f" leave {argument('derive_conditions')} out"
         )
-    files = _files(source)
+    files = image_files(source)
     reading = Options(size=size, fit=fit, label=False)
     how = {} if using is None else {"using": using}
     return _translations(model, files, pairing if derive_conditions else None, reading, seed, how)
 
 
-def _files(source: str | Path) -> Sequence[ImageFile]:
+def image_files(source: str | Path) -> Sequence[ImageFile]:
+    """The images of a file, folder, glob or zip, in the order of their names."""
     path = Path(source).expanduser()
     if path.is_file() and path.suffix.lower() in IMAGES:
         return [ImageFile(path.name, str(path), path)]

@@ -16,6 +16,7 @@ from torch import Tensor
 from pushforward.core.errors import Interrupted, InvalidValue
 from pushforward.core.events import CancelToken, Finished
 from pushforward.core.learner import Learner
+from pushforward.core.model import Model
 from pushforward.core.phase import Phase
 from pushforward.core.random import derive
 from pushforward.core.scaling import Scaling

@@ -96,8 +96,8 @@ class Trainer(ExplicitSettings):
             in the run's images/film/; or a `Film`.
         resume: run folder to continue, with its original settings. Others are refused, except for a
             longer budget, save_every, film, accelerator, devices, strategy and num_nodes.
-        start: a fitted model whose weights to start from (fine-tuning): of the same class, or one that is
-            a part of it, as an SRResNet is of an SRGAN.
+        start: a fitted model whose weights to start from (fine-tuning): of the same class, or one
+            that is a part of it, as an SRResNet is of an SRGAN.
         accelerator, devices, strategy, precision, num_nodes: as in Lightning Fabric.
         listeners: called with every event.
         callbacks: called with every event and the model.

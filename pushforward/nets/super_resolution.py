@@ -33,9 +33,6 @@ FACTORS = (2, 3, 4, 8)
 """Factors of enlargement: those that published results use, and 8."""
 BICUBIC_REACH = 2
 """Pixels that bicubic interpolation reaches on each side."""
-DAMPING = 0.1
-"""Residual blocks without normalisation are scaled by this, as Lim et al. (2017) do, for stability
-of wide ones; in narrow ones it does no harm."""
 
 
 def shuffle_factors(factor: int) -> list[int]:
@@ -50,7 +47,7 @@ def shuffle_factors(factor: int) -> list[int]:
 
 
 def _shuffled_reach(factor: int) -> float:
-    """Pixels of the input that the 3x3 convolutions before the shuffles reach, one after another."""
+    """Pixels of the input that the 3x3 convolutions before the shuffles reach together."""
     scales = accumulate(shuffle_factors(factor)[:-1], lambda a, b: a * b, initial=1)
     return sum(1 / scale for scale in scales)
 
@@ -187,9 +184,9 @@ class PlainEnlarger(nn.Module):
     def forward(self, y: Tensor) -> Tensor:
         """(n, c, h, w) -> (n, c, factor h, factor w)."""
         first = self.first(y)
-        detail = self.last(first + self.joined(self.blocks(first)))
+        detail: Tensor = self.last(first + self.joined(self.blocks(first)))
         smooth: Tensor = self.smooth(y)
-        return smooth + detail
+        return detail + smooth
 
 
 class _Bicubic(nn.Module):
@@ -235,7 +232,7 @@ class _PlainBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, width, h, w) -> the same shape."""
-        return x + DAMPING * self.layers(x)  # type: ignore[no-any-return]
+        return x + self.layers(x)  # type: ignore[no-any-return]
 
 
 class EnlargingCritic(nn.Module):

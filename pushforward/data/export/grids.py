@@ -79,12 +79,17 @@ def image_bytes(x: Tensor, space: Space) -> NDArray[Any]:
             f"expected images (n, channels, height, width), got shape {tuple(x.shape)} in a space"
             f" of {space}"
         )
-    x = x.detach().to("cpu", torch.float64).nan_to_num()
+    x = x.detach().cpu()
     low, high = space.low, space.high
     if not (math.isfinite(low) and math.isfinite(high) and high > low):
-        low, high = float(x.min()), float(x.max())
-    scaled = (x.clamp(low, high) - low) / (high - low if high > low else 1.0)
-    return (scaled * 255).round().to(torch.uint8).numpy()
+        numbers = x.to(torch.float64).nan_to_num()
+        low, high = float(numbers.min()), float(numbers.max())
+    levels = torch.empty(x.shape, dtype=torch.uint8)
+    for rows in torch.arange(x.shape[2]).split(max(1, _BLOCK // max(1, x[:, :, :1].numel()))):
+        part = x[:, :, rows].to(torch.float64).nan_to_num()
+        scaled = (part.clamp(low, high) - low) / (high - low if high > low else 1.0)
+        levels[:, :, rows] = (scaled * 255).round().to(torch.uint8)
+    return levels.numpy()
 
 
 def to_image(image: NDArray[Any]) -> Image.Image:

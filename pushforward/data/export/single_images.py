@@ -42,11 +42,19 @@ def image_target(out: str | None, default: str, *, several: bool) -> Path:
     return path
 
 
-def write_image(x: Tensor, space: Space, path: Path) -> None:
-    """Write one image (channels, height, width), in the space's units, of any size."""
+def write_image(
+    x: Tensor, space: Space, path: Path, *, exif: bytes = b"", profile: bytes = b""
+) -> None:
+    """Write one image (channels, height, width), in the space's units, of any size.
+
+    Args:
+        exif: what a camera noted, as EXIF.
+        profile: of the colours, as ICC.
+    """
     image = to_image(image_bytes(x[None], replace(space, shape=tuple(x.shape)))[0])
     if path.suffix.lower() in (".jpg", ".jpeg") and image.mode == "RGBA":
         image = image.convert("RGB")
     with replacing(path) as part, part.open("wb") as file:
         kind = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}.get(path.suffix.lower(), "PNG")
-        image.save(file, kind, quality=95)
+        more = {"exif": exif, "icc_profile": profile}
+        image.save(file, kind, quality=95, **{k: v for k, v in more.items() if v})

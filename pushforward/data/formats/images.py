@@ -45,6 +45,8 @@ __all__ = [
     "decode",
     "decode_image",
     "natural_channels",
+    "opened",
+    "turned_upright",
     "image_array",
     "item_array",
     "prepare_array",

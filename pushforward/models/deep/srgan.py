@@ -60,7 +60,7 @@ class SRGAN(Enlarger):
     Example:
         >>> import torch, pushforward as pf
         >>> x = torch.rand(8, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-        >>> settings = {"y": "low_resolution(4)", "epochs": 1, "quiet": True}
+        >>> settings = {"y": "low_resolution(4)", "epochs": 1, "batch": 8, "quiet": True}
         >>> first = pf.SRResNet(width=4, blocks=1).fit(x, **settings)
         >>> model = pf.SRGAN(width=4, blocks=1, features="none", critic_width=4, critic_hidden=8)
         >>> model.fit(x, start=first, **settings).translate(torch.rand(3, 5, 7)).shape
@@ -145,7 +145,7 @@ class SRGAN(Enlarger):
         return terms
 
     def _distance(self, x: Tensor, made: Tensor) -> Tensor:
-        """The squared error of every value of the maps, relative to the mean square of real ones."""
+        """The squared error of the maps, value by value, by the mean square of the real ones."""
         with torch.no_grad():
             real = self._maps_of(x)
         return (self._maps_of(made) - real).square() / real.square().mean()

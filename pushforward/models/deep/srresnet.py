@@ -36,7 +36,7 @@ class SRResNet(Enlarger):
         >>> import torch, pushforward as pf
         >>> x = torch.rand(8, 3, 16, 16, generator=torch.Generator().manual_seed(0))
         >>> model = pf.SRResNet(width=4, blocks=1)
-        >>> _ = model.fit(x, y="low_resolution(4)", epochs=1, quiet=True)
+        >>> _ = model.fit(x, y="low_resolution(4)", epochs=1, batch=8, quiet=True)
         >>> model.translate(torch.rand(3, 5, 7)).shape
         torch.Size([3, 20, 28])
     """

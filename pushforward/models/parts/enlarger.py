@@ -9,10 +9,12 @@ from typing import ClassVar, Literal, TypeAlias, get_args
 import torch
 from torch import Tensor
 
+from pushforward.core.data_types import Conditioning
 from pushforward.core.errors import InvalidValue, require_positive, suggest
 from pushforward.core.phase import Batch
 from pushforward.core.random import Rng
 from pushforward.core.registry import Value
+from pushforward.core.samplers import Sampler
 from pushforward.core.space import Space
 from pushforward.fitting.augment import Flip, Turn
 from pushforward.fitting.trainer import Trainer
@@ -107,15 +109,39 @@ class Enlarger(Translator):
         network = self.generator
         return max(LEAST_TILE, math.isqrt(ACTIVATIONS // network.footprint) - 2 * network.reach)
 
-    def make(self, y: Tensor, *, rng: Rng = None) -> Tensor:
-        """Images for conditions (n, c, h, w) of any size, both in model coordinates, in tiles.
+    def make(self, y: Tensor, *, rng: Rng = None, tile: int | None = None) -> Tensor:
+        """Images for conditions (n, c, h, w) of any size, both in model coordinates.
 
         They lie in the range of the data.
+
+        Args:
+            tile: longest side of a tile; by default one that bounds the memory.
         """
         network, space = self.generator, self.fitted_space()
-        made = in_tiles(network, y, self.factor, network.reach, self.tile)
+        made = in_tiles(network, y, self.factor, network.reach, tile or self.tile)
         low, high = (float(self.scaling(torch.tensor(end))) for end in (space.low, space.high))
         return made.clamp(low, high)
+
+    @torch.no_grad()
+    def translate(
+        self,
+        y: Conditioning,
+        *,
+        rng: Rng = None,
+        using: Sampler | str | None = None,
+        tile: int | None = None,
+    ) -> Tensor:
+        """Images y (n, c, h, w) of any size, enlarged, in the user's units; a single one gives one.
+
+        Args:
+            rng, using: unused; nothing is random.
+            tile: longest side of the tiles computed at a time, pixels of y, which does not change
+                the result; by default one that bounds the memory.
+
+        Raises:
+            ShapeMismatch: For another number of channels than the model was fitted to.
+        """
+        return self._one_by_one(y, lambda one: self.make(one, tile=tile))
 
     def vitals(self, batch: Batch, *, rng: Rng = None) -> dict[str, float]:
         """The peak signal-to-noise ratio on held-out images, dB, over all channels."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import ClassVar
 
@@ -67,13 +68,17 @@ class Translator(Learner):
         Raises:
             ShapeMismatch: For another number of channels than the model was fitted to.
         """
+        stream = generator(rng, self.device) if self._noisy(using) else None
+        return self._one_by_one(y, lambda one: self.make(one, rng=stream))
+
+    def _one_by_one(self, y: Conditioning, make: Callable[[Tensor], Tensor]) -> Tensor:
+        """What is made of each image of y in model coordinates, in the user's units."""
         given = torch.as_tensor(y)
         single, conditions = given.ndim == 3, self._free_conditions()
         given = given[None] if single else given
         rows = conditions.rows(given, len(given))
         assert rows is not None
-        stream = generator(rng, self.device) if self._noisy(using) else None
-        made = [self.to_user(self.make(one[None], rng=stream)) for one in conditions.scaled(rows)]
+        made = [self.to_user(make(conditions.scaled(row))) for row in rows.split(1)]
         return made[0][0] if single else torch.cat(made)
 
     def _free_conditions(self) -> Conditions:

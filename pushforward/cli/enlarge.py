@@ -1,0 +1,40 @@
+"""`pushforward enlarge RUN PHOTO`: photographs of any size, enlarged."""
+
+from __future__ import annotations
+
+from pushforward.cli import arguments
+from pushforward.cli.console import Voice
+
+__all__ = ["enlarge"]
+
+
+def enlarge(
+    run: arguments.Run,
+    file: arguments.File,
+    /,
+    *,
+    out: arguments.Out = None,
+    tile: arguments.Whole | None = None,
+    device: arguments.Device = "cpu",
+    quiet: arguments.Quiet = False,
+    json: arguments.Json = False,
+) -> None:
+    """Enlarge photographs: one file, a folder, a glob or a zip; sizes may differ.
+
+    Args:
+        out: .png, .jpg or .webp for one photograph, a folder/ for several; NAME-enlarged.png here
+            if not given.
+        tile: longest side of the tiles computed at a time, pixels; fewer take less memory, with the
+            same result.
+        json: where the images are, as JSON.
+    """
+    from pushforward.experiments import open_run
+    from pushforward.experiments.enlargements import enlarge as enlargements
+
+    voice = Voice(quiet, json)
+    for result in enlargements(open_run(run, device), file, out, tile=tile):
+        if result.frames:
+            voice.say(f"{result.name} holds several images; the first is enlarged")
+        (high, wide), (height, width) = result.before, result.after
+        voice.say(f"{result.name}: {high}x{wide} to {height}x{width}")
+        voice.result({"path": str(result.path)}, str(result.path))

@@ -1,0 +1,227 @@
+"""Photographs enlarged by a model, into files; and measured beside the originals.
+
+A photograph keeps what it is: its channels (a grey one stays grey; transparency is enlarged, too),
+its EXIF, upright, and its colour profile.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+import torch
+from torch import Tensor
+
+from pushforward.core.errors import InvalidKind, InvalidValue, require_positive
+from pushforward.core.phase import Batch
+from pushforward.core.records import Record
+from pushforward.core.source import Source
+from pushforward.data.export.single_images import image_target, write_image
+from pushforward.data.formats.image_files import ImageFile
+from pushforward.data.formats.photographs import Photograph, read_photograph
+from pushforward.data.pairings import LowResolution, find_pairing, luma
+from pushforward.data.resampling import enlarge as interpolate
+from pushforward.experiments.opened import OpenedRun
+from pushforward.experiments.translations import image_files
+from pushforward.metrics.features import digest
+from pushforward.metrics.super_resolution import Enlarged, enlargement_records, reduced
+from pushforward.models.parts.enlarger import Enlarger
+
+__all__ = [
+    "Enlargement",
+    "Photographs",
+    "compare_rows",
+    "enlarge",
+    "enlarge_levels",
+    "enlarger",
+    "enlarges",
+]
+
+
+@dataclass(frozen=True)
+class Enlargement:
+    """A photograph enlarged.
+
+    Args:
+        name: of its file.
+        path: where the result is.
+        before, after: its height and width, pixels.
+        frames: whether its file holds further images, which were left out.
+    """
+
+    name: str
+    path: Path
+    before: tuple[int, int]
+    after: tuple[int, int]
+    frames: bool = False
+
+
+def enlarge(
+    run: OpenedRun,
+    source: str | Path,
+    out: str | None = None,
+    *,
+    tile: int | None = None,
+) -> Iterator[Enlargement]:
+    """Enlarge the photographs of a file, folder, glob or zip, one by one, each into a file.
+
+    Args:
+        run: whose model enlarges.
+        source: photographs of any sizes.
+        out: a file for one, a folder for several; NAME-enlarged.png here if not given.
+        tile: longest side of the tiles that are computed at a time, pixels of the photograph; by
+            default one that bounds the memory.
+
+    Raises:
+        InvalidKind: For a model that enlarges nothing.
+        InvalidValue: For results that exist, or would have one name.
+    """
+    model = enlarger(run)
+    require_positive(tile=tile)
+    files = image_files(source)
+    several = not Path(source).is_file() or Path(source).suffix.lower() == ".zip"
+    names = [_result_name(file, several) for file in files]
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        same = [file.name for file, name in zip(files, names) if name == twice]
+        raise InvalidValue(
+            f"{' and '.join(same[:2])} would both be written to {twice}; enlarge them one by one"
+        )
+    paths = [image_target(out, name, several=several) for name in names]
+    return _enlargements(model, files, paths, tile)
+
+
+def _result_name(file: ImageFile, several: bool) -> str:
+    name = PurePosixPath(file.name)
+    inner = name.parent if several and not name.is_absolute() and ".." not in name.parts else None
+    result = f"{name.stem}-enlarged.png"
+    return result if inner is None else str(inner / result)
+
+
+def _enlargements(
+    model: Enlarger, files: Sequence[ImageFile], paths: Sequence[Path], tile: int | None
+) -> Iterator[Enlargement]:
+    for file, path in zip(files, paths):
+        photograph = read_photograph(file)
+        x = torch.from_numpy(photograph.levels)
+        made = enlarge_levels(model, x, tile)
+        space = replace(model.fitted_space(), shape=tuple(made.shape), low=0.0, high=255.0)
+        write_image(made, space, path, exif=photograph.exif, profile=photograph.profile)
+        before, after = (x.shape[1], x.shape[2]), (made.shape[1], made.shape[2])
+        yield Enlargement(file.display_name, path, before, after, photograph.frames)
+
+
+def enlarger(run: OpenedRun) -> Enlarger:
+    """The model of a run that enlarges images.
+
+    Raises:
+        InvalidKind: For other models.
+    """
+    model = run.model
+    if not isinstance(model, Enlarger):
+        raise InvalidKind(
+            f"a {run.name} enlarges no images; fit one that does, as in: pushforward fit srresnet"
+            " photos/ --tiles 96 --label low_resolution(4)"
+        )
+    return model
+
+
+@torch.no_grad()
+def enlarge_levels(model: Enlarger, x: Tensor, tile: int | None = None) -> Tensor:
+    """An image (1, 3 or 4 channels, h, w), bytes, enlarged in its own channels, as bytes.
+
+    A model of colours is shown a grey image, or transparency, in three equal channels; one of grey
+    images is shown each channel by itself.
+    """
+    wanted = model.fitted_space().shape[0] or 1
+    if len(x) == wanted:
+        return _levels(model, x, tile)
+    if wanted == 1:
+        return torch.cat([_levels(model, channel[None], tile) for channel in x])
+    if len(x) == 4:
+        return torch.cat([enlarge_levels(model, part, tile) for part in (x[:3], x[3:])])
+    shown = x.expand(3, -1, -1)
+    if wanted == 4:
+        shown = torch.cat([shown, torch.full_like(x[:1], 255)])
+    made = _levels(model, shown, tile)[:3]
+    return made if len(x) == 3 else luma(made[None].to(torch.float32))[0].round().to(torch.uint8)
+
+
+def _levels(model: Enlarger, x: Tensor, tile: int | None) -> Tensor:
+    """An image (c, h, w), bytes, in the model's channels, enlarged, as bytes."""
+    space = model.fitted_space()
+    span = space.high - space.low
+    y = x.to(torch.float32) if span == 255 else x / 255 * span + space.low
+    made = model.translate(y, tile=tile)
+    scaled = made if span == 255 else (made - space.low) / span * 255
+    return scaled.round_().clamp_(0, 255).to(torch.uint8)
+
+
+# ---------------------------------------------------------------------------------------- measuring
+
+
+class Photographs:
+    """Whole photographs to measure an enlarging model on; sizes may differ.
+
+    Args:
+        source: a file, folder, glob or zip.
+    """
+
+    condition_space = None
+    resident = False
+
+    def __init__(self, source: str | Path, run: OpenedRun) -> None:
+        self.name, self.files = Path(source).name, image_files(source)
+        self.space = replace(run.model.fitted_space(), shape=(None, None, None), extra={})
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def take(self, rows: Tensor) -> Batch:
+        """The given photographs, if they are of one size."""
+        images = [read_photograph(self.files[row]).levels for row in rows.tolist()]
+        return Batch(torch.stack([torch.from_numpy(image) for image in images]))
+
+    def __iter__(self) -> Iterator[Photograph]:
+        return (read_photograph(file) for file in self.files)
+
+    @property
+    def description(self) -> str:
+        """The description in records, with a fingerprint of all bytes."""
+        mark = digest(torch.from_numpy(photograph.levels) for photograph in self)
+        return f"{self.name} ({len(self)} photographs, {mark})"
+
+    def measure(self, run: OpenedRun, most: int) -> list[Record]:
+        """The records of a run on at most `most` of them, by the protocol of published tables."""
+        model = enlarger(run)
+        return enlargement_records(self._enlarged(model, most), model.factor, self.description)
+
+    def _enlarged(self, model: Enlarger, most: int) -> Iterator[Enlarged]:
+        for _, photograph in zip(range(most), self):
+            x = torch.from_numpy(photograph.levels)[None, :3]
+            real, small = reduced(x, model.factor)
+            made = enlarge_levels(model, small[0])[None]
+            yield real, made, interpolate(small, model.factor)
+
+
+def enlarges(run: OpenedRun) -> bool:
+    """Whether a run enlarges images that are reduced ones of those it is compared with."""
+    space = run.model.condition_space
+    pairing = None if space is None else find_pairing(space.preparation)
+    return isinstance(run.model, Enlarger) and isinstance(pairing, LowResolution)
+
+
+def compare_rows(run: OpenedRun, source: Source, most: int, description: str) -> list[Record]:
+    """The records of a run on the first rows of a source with reduced images as conditions."""
+    model = enlarger(run)
+    return enlargement_records(_rows(model, source, most), model.factor, description)
+
+
+def _rows(model: Enlarger, source: Source, most: int) -> Iterator[Enlarged]:
+    for row in torch.arange(min(most, len(source))).split(1):
+        batch = source.take(row)
+        assert batch.y is not None
+        real, small = (u.round().to(torch.uint8) for u in (batch.x, batch.y))
+        yield real, _levels(model, small[0], None)[None], interpolate(small, model.factor)
