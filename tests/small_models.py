@@ -28,12 +28,22 @@ SMALL: dict[str, dict[str, Any]] = {
     "ebgan": {"latent": 2, "code": 2, "hidden": (32,)},
     "lapgan": {"latent": 2, "width": 4, "base": "mlp(hidden=(8,))"},
     "pix2pix": {"width": 4},
+    "srgan": {
+        "width": 4,
+        "blocks": 1,
+        "features": "none",
+        "critic_width": 4,
+        "critic_hidden": 8,
+    },
+    "srresnet": {"width": 4, "blocks": 1},
     "vgan": {"latent": 2, "width": 4},
     "gmm": {"components": 2},
     "kmeans": {"clusters": 2},
 }
-PAIRED = {"pix2pix": 1}
+PAIRED = {"pix2pix": 1, "srgan": 2, "srresnet": 2}
 """Models that need images as conditions, with the factor by which those are smaller."""
+DETERMINED = {"srgan", "srresnet"}
+"""Models whose samples are a function of their conditions."""
 CLIPS = {"vgan"}
 """Models of clips."""
 IMAGES = {"dcgan", "r3gan", "lapgan", *PAIRED, *CLIPS}
@@ -74,6 +84,8 @@ def conditions(name: str, x: Any) -> Any:
     """Images as conditions of images x, for the models that need them; otherwise None."""
     if name not in PAIRED:
         return None
+    if x.ndim < 4:  # points, which such models refuse
+        return x
     return x[..., :: PAIRED[name], :: PAIRED[name]]
 
 

@@ -57,6 +57,8 @@ LEARNERS: dict[str, Make] = {
         latent=3, width=4, base="dcgan(width=8)", penalties=("r1(gamma=0.1)",)
     ),
     "pix2pix": lambda: pf.Pix2Pix(width=4, penalties=("r1(gamma=0.1)",)),
+    "srresnet": lambda: pf.SRResNet(width=4, blocks=1, norm="batch"),
+    "srgan": lambda: pf.SRGAN(width=4, blocks=1, features="none", critic_width=4, critic_hidden=8),
     "vgan": lambda: pf.VGAN(latent=3, width=4),
 }
 """By registered name, with batch norm and dropout where the model has any."""
@@ -92,7 +94,7 @@ MODELS: dict[str, Make] = {
 }
 LABELLED = ("labels", "embedded_conditions")
 """Hacks that need labels."""
-PAIRED = {"pix2pix": 1}
+PAIRED = {"pix2pix": 1, "srresnet": 4, "srgan": 2}
 """Models that need images as conditions, with the factor by which those are smaller."""
 CLIPS = ("vgan",)
 """Models of clips."""

@@ -42,6 +42,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 main(["fit", model, "x.csv", "--drop", "équipe", *flags, "--run", model, "-q"]) == 0
             )
         write_photos(root / "photos")
+        enlarging = [
+            *("fit", "srresnet", "photos", "--label", "low_resolution(2)", "--width", "4"),
+            *("--blocks", "1", "--steps", "2", "--batch", "4", "--run", "sr", "-q"),
+        ]
+        assert main(enlarging) == 0
         line = [
             *("fit", "pix2pix", "photos", "--label", "grey", "--width", "4"),
             *("--steps", "2", "--batch", "4", "--run", "pix", "-q"),
@@ -63,6 +68,7 @@ LINES: dict[str, list[list[str]]] = {
         ["translate", "pix", "photos", "--derive-conditions", "--out", "größe/"],
         ["translate", "pix", "größe"],
     ],
+    "enlarge": [["enlarge", "sr", "photos", "--out", "größe/"], ["enlarge", "sr", "größe"]],
     "project": [["project", "vae", "x.csv", "--steps", "1"]],
     "latent": [["latent", "vae", "--kind", "grid", "--out", "λ.png"]],
     "density": [["density", "pca", "x.csv"], ["density", "vae", "x.csv", "--draws", "2"]],
@@ -94,7 +100,7 @@ def test_output_in_any_encoding(
 ) -> None:
     import shutil
 
-    for name in ("x.csv", "pca", "gmm", "vae", "pix", "photos"):
+    for name in ("x.csv", "pca", "gmm", "vae", "pix", "sr", "photos"):
         (shutil.copytree if (runs / name).is_dir() else shutil.copy)(runs / name, tmp_path / name)
     monkeypatch.chdir(tmp_path)
     for line in [*LINES[command], [command, "--help"], [command, "--ü"]]:

@@ -83,6 +83,7 @@ BASE: dict[str, list[str]] = {
     "encode": ["pca", "x.csv"],
     "reconstruct": ["pca", "x.csv"],
     "translate": ["pix", "photos", "--derive-conditions"],
+    "enlarge": ["sr", "photos"],
     "project": ["vae", "x.csv", "--steps", "1", "--candidates", "2"],
     "latent": ["vae", "--kind", "grid", "--steps", "3"],
     "density": ["pca", "x.csv"],
@@ -143,6 +144,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             )
 
         write_photos(root / "photos")
+        enlarging = [
+            *("fit", "srresnet", "photos", "--label", "low_resolution(2)", "--width", "4"),
+            *("--blocks", "1", "--steps", "2", "--batch", "4", "--run", "sr", "-q"),
+        ]
+        assert main(enlarging) == 0
         line = [
             *("fit", "pix2pix", "photos", "--label", "grey", "--width", "4"),
             *("--steps", "2", "--batch", "4", "--run", "pix", "-q"),
@@ -219,7 +225,7 @@ def check(made: Path, place: Path, line: list[str], capfd: pytest.CaptureFixture
         os.chdir(place)
         shutil.rmtree(work)
     work.mkdir()
-    for name in ("pca", "gmm", "vae", "pix", "photos"):
+    for name in ("pca", "gmm", "vae", "pix", "sr", "photos"):
         if name in line or any(a.endswith(f"={name}") for a in line):
             shutil.copytree(made / name, work / name)
     shutil.copy(made / "x.csv", work)
