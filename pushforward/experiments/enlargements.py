@@ -123,7 +123,7 @@ def enlarger(run: OpenedRun) -> Enlarger:
     if not isinstance(model, Enlarger):
         raise InvalidKind(
             f"a {run.name} enlarges no images; fit one that does, as in: pushforward fit srresnet"
-            " photos/ --tiles 96 --label low_resolution(4)"
+            " photos/ --tiles 96 --label 'low_resolution(4)'"
         )
     return model
 

@@ -174,6 +174,9 @@ class PlainEnlarger(nn.Module):
             for step in steps:
                 layers += [nn.Conv2d(width, width * step**2, 3, padding=1), nn.PixelShuffle(step)]
             self.last = nn.Sequential(*layers, nn.Conv2d(width, channels, 3, padding=1))
+        final = next(part for part in reversed(self.last) if isinstance(part, nn.Conv2d))
+        nn.init.zeros_(final.weight)  # an untrained network interpolates
+        nn.init.zeros_(final.bias)  # type: ignore[arg-type]
         after = 1 if single else math.ceil(_shuffled_reach(factor) + 1 / factor)
         self.reach = max(BICUBIC_REACH, 1 + 2 * blocks + 1 + after)
         """Pixels of the input on each side that an output pixel depends on, at most."""

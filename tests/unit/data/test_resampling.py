@@ -65,7 +65,13 @@ def by_hand(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uin
 
 @pytest.mark.parametrize(
     ("before", "after"),
-    [((12, 16), (3, 4)), ((9, 12), (3, 4)), ((8, 6), (4, 3)), ((3, 4), (12, 16)), ((16, 8), (2, 1))],
+    [
+        ((12, 16), (3, 4)),
+        ((9, 12), (3, 4)),
+        ((8, 6), (4, 3)),
+        ((3, 4), (12, 16)),
+        ((16, 8), (2, 1)),
+    ],
 )
 def test_every_pixel_of_bytes(before: tuple[int, int], after: tuple[int, int]) -> None:
     """S1: noise, in which every weight and every rounding counts."""

@@ -8,7 +8,7 @@ import torch
 
 from pushforward.core.errors import InvalidValue, ShapeMismatch
 from pushforward.core.space import Space
-from pushforward.fitting.augment import affine, binarise, crop, dequantise, flip
+from pushforward.fitting.augment import affine, binarise, crop, dequantise, flip, turn
 
 
 def _rng(seed: int = 0) -> torch.Generator:
@@ -56,6 +56,20 @@ def test_flip_mirrors_its_share_of_the_images() -> None:
     ]
     assert all(m != k for m, k in zip(mirrored, kept))
     assert sum(mirrored) / len(mirrored) == pytest.approx(0.25, abs=0.03)
+
+
+def test_turn_turns_by_each_quarter_alike_often_and_a_smaller_copy_with_it() -> None:
+    x = torch.rand(400, 1, 8, 8, generator=_rng())
+    turned = turn().apply(x, SPACE, _rng(1))
+    quarters = torch.stack([x.rot90(k, (-2, -1)) for k in range(4)])
+    which = (quarters == turned).flatten(2).all(2)
+    assert bool((which.sum(0) == 1).all())
+    assert 70 < int(which.sum(1).min()) <= int(which.sum(1).max()) < 130
+    small = torch.nn.functional.avg_pool2d(x, 2)
+    again = turn().apply(small, SPACE, _rng(1))
+    assert torch.allclose(again, torch.nn.functional.avg_pool2d(turned, 2))
+    with pytest.raises(InvalidValue, match="turn takes square images, got 8x6; use flip"):
+        turn().apply(x[..., :6], SPACE, _rng())
 
 
 def test_crop_shifts_and_repeats_the_edge() -> None:
@@ -142,7 +156,9 @@ def test_affine_refuses_settings_that_make_no_sense(setting: dict[str, float], w
         affine(**setting)
 
 
-@pytest.mark.parametrize("augment", [dequantise(), binarise(), flip(), crop(padding=2), affine()])
+@pytest.mark.parametrize(
+    "augment", [dequantise(), binarise(), flip(), crop(padding=2), affine()]
+)
 def test_the_same_stream_gives_the_same_numbers(augment: object) -> None:
     first = augment.apply(IMAGES, SPACE, _rng(1))  # type: ignore[attr-defined]
     assert torch.equal(first, augment.apply(IMAGES, SPACE, _rng(1)))  # type: ignore[attr-defined]
@@ -157,7 +173,7 @@ def test_what_is_neither_image_nor_clip_is_refused(augment: object) -> None:
 
 
 def test_images_are_needed_to_flip_and_crop() -> None:
-    for augment in (flip(), crop(), affine()):
+    for augment in (flip(), turn(), crop(), affine()):
         with pytest.raises(
             InvalidValue,
             match="changes images or clips, but the data are points in 2 dimensions; leave it out",
