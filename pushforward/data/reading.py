@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from pushforward.core.argument_names import setting
 from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import (
     BadSource,

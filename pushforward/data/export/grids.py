@@ -19,6 +19,8 @@ __all__ = ["clip_grid", "frame_space", "image_bytes", "image_grid", "to_image"]
 
 _LEGIBLE = 48
 _LARGEST = 16384
+_BLOCK = 1 << 21
+"""Numbers converted to bytes at a time: 16 MB of float64."""
 
 
 def image_grid(

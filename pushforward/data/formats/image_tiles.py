@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -26,8 +26,9 @@ from pushforward.data.files import listed
 from pushforward.data.formats.image_lists import ImageFile, list_images
 from pushforward.data.formats.images import Header, decode, header, preparation
 from pushforward.data.options import Options
-from pushforward.data.pairings import Pairing, find_pairing
-from pushforward.data.sources.pairs import DerivedPairs, require_partners
+from pushforward.data.pairing import Pairing
+from pushforward.data.pairings import find_pairing
+from pushforward.data.sources.pairs import DerivedPairs, require_partners, stems
 
 __all__ = ["Tiles", "tile_images"]
 
@@ -128,9 +129,10 @@ def _conditions_of_files(
     """Conditions in a folder of their own, found by name, smaller by one whole factor."""
     path = Path(folder).expanduser()
     files = list_images(path if path.exists() else folder).files
-    stems = [_stem(file) for file in files]
-    require_partners([_stem(file) for file, _ in good], stems, options.name or "images")
-    partners = [files[stems.index(_stem(file))] for file, _ in good]
+    names = stems([file for file, _ in good])
+    places = {name: place for place, name in enumerate(stems(files))}
+    require_partners(names, list(places), options.name or "images")
+    partners = [files[places[name]] for name in names]
     heads = [header(file.open(), file.display_name) for file in partners]
     factor = max(1, good[0][1].height // heads[0].height)
     for (file, large), partner, head in zip(good, partners, heads):
@@ -154,10 +156,6 @@ def _conditions_of_files(
         return _levels(decode(file.open(), file.display_name, Options(), channels))
 
     return _Conditions(below, factor, make)
-
-
-def _stem(file: ImageFile) -> str:
-    return PurePosixPath(file.name).with_suffix("").as_posix()
 
 
 def _levels(image: object) -> Tensor:

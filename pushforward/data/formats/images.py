@@ -53,7 +53,6 @@ __all__ = [
     "prepare_image",
     "prepare_item",
     "preparation",
-    "turned_upright",
 ]
 
 MEGAPIXELS = 100

@@ -48,8 +48,9 @@ def read_photograph(file: ImageFile) -> Photograph:
     with opened(file.open(), file.display_name) as image:
         channels, frames = natural_channels(image, file.display_name), has_frames(image)
         profile = image.info.get("icc_profile") if image.mode in PROFILED else None
-        array = np.array(image_array(turned_upright(image, file.display_name), channels))  # writable
-        return Photograph(array, _exif(image), profile or b"", frames)
+        array = image_array(turned_upright(image, file.display_name), channels)
+        writable = np.array(array)  # Pillow's may not be written to
+        return Photograph(writable, _exif(image), profile or b"", frames)
 
 
 def _exif(image: Image.Image) -> bytes:

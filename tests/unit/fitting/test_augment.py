@@ -156,9 +156,7 @@ def test_affine_refuses_settings_that_make_no_sense(setting: dict[str, float], w
         affine(**setting)
 
 
-@pytest.mark.parametrize(
-    "augment", [dequantise(), binarise(), flip(), crop(padding=2), affine()]
-)
+@pytest.mark.parametrize("augment", [dequantise(), binarise(), flip(), crop(padding=2), affine()])
 def test_the_same_stream_gives_the_same_numbers(augment: object) -> None:
     first = augment.apply(IMAGES, SPACE, _rng(1))  # type: ignore[attr-defined]
     assert torch.equal(first, augment.apply(IMAGES, SPACE, _rng(1)))  # type: ignore[attr-defined]
