@@ -23,6 +23,7 @@ MODULES = (
     "pyramids",
     "digits",
     "translation",
+    "super_resolution",
 )
 
 

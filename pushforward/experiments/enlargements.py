@@ -23,7 +23,7 @@ from pushforward.data.formats.image_files import ImageFile
 from pushforward.data.formats.photographs import Photograph, read_photograph
 from pushforward.data.pairings import LowResolution, find_pairing, luma
 from pushforward.data.resampling import enlarge as interpolate
-from pushforward.experiments.opened import OpenedRun
+from pushforward.experiments.opened import MEASURED_ROWS, OpenedRun
 from pushforward.experiments.translations import image_files
 from pushforward.metrics.features import digest
 from pushforward.metrics.super_resolution import Enlarged, enlargement_records, reduced
@@ -196,9 +196,10 @@ class Photographs:
     def measure(self, run: OpenedRun, most: int) -> list[Record]:
         """The records of a run on at most `most` of them, by the protocol of published tables."""
         model = enlarger(run)
-        return enlargement_records(self._enlarged(model, most), model.factor, self.description)
+        return enlargement_records(self.enlarged(model, most), model.factor, self.description)
 
-    def _enlarged(self, model: Enlarger, most: int) -> Iterator[Enlarged]:
+    def enlarged(self, model: Enlarger, most: int = MEASURED_ROWS) -> Iterator[Enlarged]:
+        """The first photographs, what a model makes of their reductions, and interpolation."""
         for _, photograph in zip(range(most), self):
             x = torch.from_numpy(photograph.levels)[None, :3]
             real, small = reduced(x, model.factor)
