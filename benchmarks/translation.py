@@ -58,25 +58,10 @@ def _pairs(n: int, size: int) -> tuple[Tensor, Tensor]:
 def _fit_pix2pix(
     x: Tensor, y: Tensor, batch: int, steps: int, fast: bool, errors: dict[str, float]
 ) -> float:
-    import pushforward as pf
-
-    events: list[Any] = []
     with tempfile.TemporaryDirectory() as folder:
-        by = pf.Trainer(
-            steps=steps,
-            batch=batch,
-            augment=(),
-            evaluate_every=10_000,
-            precision="bf16-mixed" if fast else "32-true",
-            run=Path(folder) / "run",
-            listeners=[events.append],
-        )
-        pf.Pix2Pix(norm="batch").fit(x, y, by=by)
-    reports = [e for e in events if type(e).__name__ == "Progress"]
-    errors["pushforward"] = reports[-1].terms["generator.error"]
-    return (reports[-1].samples - reports[0].samples) / max(
-        reports[-1].seconds - reports[0].seconds, 1e-9
-    )
+        rate, terms = _progress(_pix2pix(), (x, y), batch, steps, fast, Path(folder))
+    errors["pushforward"] = terms["generator.error"]
+    return rate
 
 
 def _plain_pix2pix(x: Tensor, y: Tensor, batch: int, steps: int, errors: dict[str, float]) -> float:
@@ -131,4 +116,168 @@ def _bce(scores: Tensor, truth: float) -> Tensor:
     return binary_cross_entropy_with_logits(scores, torch.full_like(scores, truth))
 
 
-BENCHMARKS = {"pix2pix": pix2pix}
+# -------------------------------------------------------------------------------------------- clips
+
+
+def clips(batch: int = 8, steps: int = 6) -> list[dict[str, Any]]:
+    """VGAN on clips of 16 frames of 32x32: clips per second, ours and a plain loop.
+
+    Ours uses bf16 if the CPU has it. Check: the mean of the mask after the same number of steps.
+    """
+    x, fast, masks = _clips(64), _bf16(), {}
+    sides = {
+        "pushforward": lambda: _fit_clips(x, batch, steps, fast, masks),
+        "plain loop": lambda: _plain_clips(x, batch, steps, masks),
+    }
+    rates = side_by_side(sides, rounds=3)
+    return [
+        {
+            "name": "clips-bf16" if fast else "clips",
+            "what": f"VGAN 16x32x32, batch {batch}, both players, {'bf16' if fast else 'float32'}",
+            "against": "a plain float32 loop of the same networks",
+            "clips per second": {name: median(values) for name, values in rates.items()},
+            "ratio": ratio(rates["pushforward"], rates["plain loop"]),
+            "target": 1.0,
+            "check": {
+                **{f"mean of the mask, {name}": round(value, 3) for name, value in masks.items()},
+                "agree": abs(masks["pushforward"] - masks["plain loop"]) < 0.05,
+            },
+        }
+    ]
+
+
+def _clips(n: int, frames: int = 16, size: int = 32) -> Tensor:
+    stream = torch.Generator().manual_seed(0)
+    coarse = torch.rand(n, 3, 4, 8, 8, generator=stream)
+    return nn.functional.interpolate(coarse, size=(frames, size, size), mode="trilinear") * 2 - 1
+
+
+def _fit_clips(x: Tensor, batch: int, steps: int, fast: bool, masks: dict[str, float]) -> float:
+    import pushforward as pf
+
+    with tempfile.TemporaryDirectory() as folder:
+        rate, terms = _progress(pf.VGAN(), (x,), batch, steps, fast, Path(folder))
+    masks["pushforward"] = terms["generator.mask_mean"]
+    return rate
+
+
+def _plain_clips(x: Tensor, batch: int, steps: int, masks: dict[str, float]) -> float:
+    from pushforward.models.deep.vgan import VGAN
+    from pushforward.nets.video import ClipCritic, ClipGenerator
+
+    torch.manual_seed(0)
+    event, settings = tuple(x.shape[1:]), VGAN()
+    generator = ClipGenerator(settings.latent, event, settings.width).train()
+    critic = ClipCritic(event, settings.width).train()
+    of_critic, of_generator = (
+        torch.optim.Adam(m.parameters(), **RATE) for m in (critic, generator)
+    )  # type: ignore[arg-type]
+    loader = torch.utils.data.DataLoader(
+        torch.utils.data.TensorDataset(x), batch, shuffle=True, drop_last=True
+    )
+    done, began = 0, time.perf_counter()
+    while done < steps:
+        for (real,) in loader:
+            foreground, mask, background = generator(torch.randn(batch, settings.latent))
+            fake = mask * foreground + (1 - mask) * background
+            of_critic.zero_grad()
+            loss = _bce(critic(real), 1) + _bce(critic(fake.detach()), 0)
+            loss.backward()
+            of_critic.step()
+            of_generator.zero_grad()
+            (_bce(critic(fake), 1) + settings.mask_weight * mask.mean()).backward()
+            of_generator.step()
+            masks["plain loop"] = float(mask.detach().mean()) + 0 * loss.item()
+            done += 1
+            if done == 1:
+                began = time.perf_counter()
+            if done == steps:
+                break
+    return (steps - 1) * batch / max(time.perf_counter() - began, 1e-9)
+
+
+# ------------------------------------------------------------------------------------------- in use
+
+
+def translate(size: int = 256) -> list[dict[str, Any]]:
+    """One photo translated, from file to file, by a model that is already open.
+
+    Against the forward pass of the model's network alone.
+    """
+    from pushforward.data.export.single_images import write_image
+    from pushforward.experiments import open_run
+    from pushforward.experiments.translations import translate as translations
+
+    x, y = _pairs(4, size)
+    levels = [((image + 1) * 127.5).round().to(torch.uint8) for image in (x, y)]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _photograph(levels[1][0], folder / "photo.png")
+        _progress(_pix2pix(), tuple(levels), 2, 2, False, folder)
+        opened = open_run(folder / "run", "cpu")
+        network, bare = opened.model.generator, y[:1]
+        outputs: list[Tensor] = []
+
+        def ours() -> float:
+            began = time.perf_counter()
+            for result in translations(opened, folder / "photo.png"):
+                write_image(result.x, opened.model.fitted_space(), folder / "out.png")
+            return time.perf_counter() - began
+
+        def theirs() -> float:
+            began = time.perf_counter()
+            with torch.inference_mode():
+                outputs[:] = [network(bare)]
+            return time.perf_counter() - began
+
+        seconds = side_by_side({"pushforward": ours, "forward pass": theirs}, rounds=15)
+        agree = (folder / "out.png").is_file() and outputs[0].shape[-2:] == (size, size)
+    return [
+        {
+            "name": "translate",
+            "what": f"one photo of {size}x{size} translated by pix2pix, from file to file",
+            "against": "the network's forward pass alone",
+            "seconds": {name: median(values) for name, values in seconds.items()},
+            "ratio": ratio(seconds["pushforward"], seconds["forward pass"]),
+            "target": 1.2,
+            "better": "lower",
+            "check": {"agree": agree},
+        }
+    ]
+
+
+def _pix2pix() -> Any:
+    import pushforward as pf
+
+    return pf.Pix2Pix(norm="batch")
+
+
+def _photograph(levels: Tensor, path: Path) -> None:
+    from PIL import Image
+
+    Image.fromarray(levels.permute(1, 2, 0).numpy()).save(path)
+
+
+def _progress(
+    model: Any, data: tuple[Tensor, ...], batch: int, steps: int, fast: bool, folder: Path
+) -> tuple[float, dict[str, float]]:
+    """Rows per second after the first step, and the last terms, of a fit with a run folder."""
+    import pushforward as pf
+
+    events: list[Any] = []
+    by = pf.Trainer(
+        steps=steps,
+        batch=batch,
+        augment=(),
+        evaluate_every=10_000,
+        precision="bf16-mixed" if fast else "32-true",
+        run=folder / "run",
+        listeners=[events.append],
+    )
+    model.fit(*data, by=by)
+    reports = [e for e in events if type(e).__name__ == "Progress"]
+    seconds = reports[-1].seconds - reports[0].seconds
+    return (reports[-1].samples - reports[0].samples) / max(seconds, 1e-9), reports[-1].terms
+
+
+BENCHMARKS = {"pix2pix": pix2pix, "clips": clips, "translate": translate}
