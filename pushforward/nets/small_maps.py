@@ -33,8 +33,12 @@ class Convolution(nn.Conv2d):
         if x.device.type != "cpu" or not 0 < height * width <= SMALL or not len(x):
             return super().forward(x)
         patches = unfold(x, kernel, padding=padding, stride=stride)  # (n, inputs k l, pixels)
-        rows = patches.transpose(1, 2).reshape(-1, patches.shape[1])
-        y = linear(rows, self.weight.flatten(1), self.bias)
+        if self.weight.is_contiguous():
+            rows, weight = patches.transpose(1, 2), self.weight
+        else:  # channels last: its values are not moved, the patches are moved in any case
+            rows = patches.unflatten(1, (x.shape[1], -1)).permute(0, 3, 2, 1)
+            weight = self.weight.permute(0, 2, 3, 1)
+        y = linear(rows.reshape(-1, patches.shape[1]), weight.flatten(1), self.bias)
         return y.view(len(x), height, width, -1).permute(0, 3, 1, 2)
 
 
@@ -52,6 +56,12 @@ class TransposedConvolution(nn.ConvTranspose2d):
             for side, p, k, s in zip((height, width), padding, kernel, stride, strict=True)
         )
         rows = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
-        patches = (rows @ self.weight.flatten(1)).view(len(x), height * width, -1)
-        y = fold(patches.transpose(1, 2), cast(Pair, size), kernel, padding=padding, stride=stride)
+        if self.weight.is_contiguous():
+            patches = (rows @ self.weight.flatten(1)).view(len(x), height * width, -1)
+            patches = patches.transpose(1, 2)
+        else:
+            weight = self.weight.permute(0, 2, 3, 1).flatten(1)  # (inputs, k l outputs)
+            patches = (rows @ weight).view(len(x), height * width, -1, self.out_channels)
+            patches = patches.permute(0, 3, 2, 1).flatten(1, 2)
+        y = fold(patches, cast(Pair, size), kernel, padding=padding, stride=stride)
         return y if self.bias is None else y + self.bias[:, None, None]

@@ -32,6 +32,7 @@ def _answers(layer: nn.Module, x: Tensor) -> list[Tensor]:
     return [y.detach(), *(p.grad for p in (x, *layer.parameters()) if p.grad is not None)]
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize(("settings", "sides"), SHAPES)
 @pytest.mark.parametrize(("ours", "theirs"), PAIRS)
@@ -41,9 +42,11 @@ def test_numbers_and_gradients_are_those_of_torch(
     settings: tuple[int, int, int],
     sides: tuple[int, int],
     bias: bool,
+    layout: torch.memory_format,
 ) -> None:
     layer, other = (kind(5, 7, *settings, bias=bias).double() for kind in (ours, theirs))
     other.load_state_dict(layer.state_dict())
+    layer.to(memory_format=layout)
     x = torch.randn(3, 5, *sides, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     mine, expected = _answers(layer, x), _answers(other, x)
     assert len(mine) == len(expected) == 3 + bias
