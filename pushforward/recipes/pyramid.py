@@ -13,6 +13,7 @@ first, in a short fit.
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import BadSource
+from pushforward.core.errors import BadSource, FitWarning
 from pushforward.core.learner import Learner
 from pushforward.core.random import derive
 from pushforward.core.records import Record
@@ -208,7 +209,9 @@ def _pace(model: Learner, dataset: Album) -> float:
     seconds = []
     for batches in (1, 1 + PILOT):
         began = time.process_time()
-        fit_model(copy, dataset.train, by=_trainer(copy, 0, samples=batches * BATCH))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FitWarning)  # after so few batches, of course
+            fit_model(copy, dataset.train, by=_trainer(copy, 0, samples=batches * BATCH))
         seconds.append(time.process_time() - began)
     return (seconds[1] - seconds[0]) / (PILOT * BATCH)
 

@@ -189,9 +189,13 @@ class LAPGAN(CodeModel):
         images = [self.level(self.depth).generator(noise, y)]
         for k, noise in zip(reversed(range(self.depth)), maps):
             coarse = expand(images[-1], finer[k])
-            noise = noise.reshape(-1, 1, *finer[k])
-            images.append(coarse + self.level(k).generator(noise, coarse, y))
+            images.append(self._add_detail(k, coarse, noise.reshape(-1, 1, *finer[k]), y))
         return images
+
+    def _add_detail(self, k: int, coarse: Tensor, z: Tensor, y: Tensor | None) -> Tensor:
+        """I_k from u(I_{k+1}) and noise z (n, 1, h, w)."""
+        detail: Tensor = self.level(k).generator(z, coarse, y)
+        return coarse + detail
 
     @evaluated
     def stages(self, z: Tensor, y: Conditioning = None) -> list[Tensor]:
@@ -274,13 +278,13 @@ class LAPGAN(CodeModel):
 
     def _refine(self, k: int, coarse: Tensor, y: Tensor | None, rng: Rng) -> Tensor:
         """Images of level k, made from coarse ones; the coarsest from noise alone."""
-        n, network = len(coarse), self.level(k).generator
+        n = len(coarse)
         if k == self.depth:
-            made: Tensor = network(normal(n, self.latent, rng=rng, like=coarse), y)
+            z = normal(n, self.latent, rng=rng, like=coarse)
+            made: Tensor = self.level(k).generator(z, y)
             return made
         z = 2 * uniform(n, 1, *coarse.shape[-2:], rng=rng, like=coarse) - 1
-        detail: Tensor = network(z, coarse, y)
-        return coarse + detail
+        return self._add_detail(k, coarse, z, y)
 
     def _constrain(self, k: int, batch: Batch, step: Step) -> None:
         self.adversary.constrain(self.level(k).critic)
