@@ -13,6 +13,7 @@ that are other powers of two have more or fewer steps.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -81,9 +82,12 @@ class ClipGenerator(nn.Module):
         inputs: numbers in a code.
         event: (channels, frames, height, width).
         width: channels of the map at half the clip's size.
+        mask_start: the mask of all pixels, before training.
     """
 
-    def __init__(self, inputs: int, event: Sequence[int], width: int = 64) -> None:
+    def __init__(
+        self, inputs: int, event: Sequence[int], width: int = 64, mask_start: float = 0.5
+    ) -> None:
         super().__init__()
         require_positive(width=width)
         channels = event[0]
@@ -101,6 +105,7 @@ class ClipGenerator(nn.Module):
         self.clip = nn.Sequential(_enlarge(width, channels, doublings > 0), nn.Tanh())
         self.mask = nn.Sequential(_enlarge(width, 1, doublings > 0), nn.Sigmoid())
         _initialise(self)
+        nn.init.constant_(self.mask[0].bias, math.log(mask_start / (1 - mask_start)))
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(n, inputs) -> foreground, mask and background of the event's shape."""

@@ -50,12 +50,15 @@ class VGAN(CodeModel):
 
     Reference: Vondrick, Pirsiavash & Torralba (2016, https://arxiv.org/abs/1609.02612), §2-3. For
     32 frames of 64x64 in colour: 16 245 383 and 11 057 858 parameters. Clips are square, with sides
-    of 8, 16, 32, … pixels and 2, 4, 8, … frames.
+    of 8, 16, 32, … pixels and 2, 4, 8, … frames. A first frame as a condition (`y='first_frame'`)
+    takes the place of the noise, and so has one continuation.
 
     Args:
         latent: numbers in a code.
         width: channels of the maps at half the clip's size; 64 in the paper.
         mask_weight: of the mean of the mask, which keeps the foreground small.
+        mask_start: the mask before training; .5 in the paper. From there the foreground soon makes
+            the whole clip, and the background stands idle for long.
         frame_weight: of the absolute error of the first frame, if first frames are the conditions.
         game: 'non_saturating', 'hinge', 'least_squares', …
         penalties: on the critic: 'r1(gamma=1.0)', …; the paper has none.
@@ -79,6 +82,7 @@ class VGAN(CodeModel):
         latent: int = 100,
         width: int = 64,
         mask_weight: float = 0.1,
+        mask_start: float = 0.1,
         frame_weight: float = 10.0,
         game: Game | str = "non_saturating",
         penalties: Sequence[Penalty | str] = (),
@@ -88,12 +92,15 @@ class VGAN(CodeModel):
         for name, weight in (("mask_weight", mask_weight), ("frame_weight", frame_weight)):
             if not 0 <= weight < float("inf"):
                 raise InvalidValue(f"{name} must be finite and not below 0, got {weight}")
+        if not 0 < mask_start < 1:
+            raise InvalidValue(f"mask_start must lie between 0 and 1, got {mask_start}")
         if isinstance(penalties, (str, Penalty)):
             raise InvalidValue(
                 f"penalties is a list, got {penalties!r}; write penalties=['{penalties}']"
             )
         self.latent, self.width = latent, width
-        self.mask_weight, self.frame_weight = mask_weight, frame_weight
+        self.mask_weight, self.mask_start = mask_weight, mask_start
+        self.frame_weight = frame_weight
         self.game: Game = read(Game, game)
         self.penalties = tuple(read(Penalty, p) for p in penalties)
         self.adversary = Adversary(self.game, self.penalties)
@@ -115,7 +122,7 @@ class VGAN(CodeModel):
                     f" {condition_space}; pass y='first_frame'"
                 )
             self.encoder = FrameEncoder(frame, self.latent, self.width)
-        self.generator = ClipGenerator(self.latent, event, self.width)
+        self.generator = ClipGenerator(self.latent, event, self.width, self.mask_start)
         self.critic = ClipCritic(event, self.width)
         self.adversary.install(self.critic)
 
