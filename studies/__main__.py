@@ -24,6 +24,7 @@ MODULES = (
     "digits",
     "translation",
     "super_resolution",
+    "clips",
 )
 
 

@@ -103,9 +103,11 @@ class ClipGenerator(nn.Module):
         foreground += _settled(width, 3)
         self.background, self.foreground = nn.Sequential(*background), nn.Sequential(*foreground)
         self.clip = nn.Sequential(_enlarge(width, channels, doublings > 0), nn.Tanh())
-        self.mask = nn.Sequential(_enlarge(width, 1, doublings > 0), nn.Sigmoid())
+        mask = _enlarge(width, 1, doublings > 0)
+        self.mask = nn.Sequential(mask, nn.Sigmoid())
         _initialise(self)
-        nn.init.constant_(self.mask[0].bias, math.log(mask_start / (1 - mask_start)))
+        assert mask.bias is not None
+        nn.init.constant_(mask.bias, math.log(mask_start / (1 - mask_start)))
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(n, inputs) -> foreground, mask and background of the event's shape."""
@@ -179,7 +181,7 @@ def _settled(width: int, dimensions: int) -> list[nn.Module]:
     return [norm(width, EPSILON), nn.ReLU()]
 
 
-def _enlarge(before: int, after: int, in_time: bool) -> nn.Module:
+def _enlarge(before: int, after: int, in_time: bool) -> nn.ConvTranspose3d:
     """Sides twice as long, and twice as many frames if wanted."""
     kernel, stride = (4, 2) if in_time else (3, 1)
     return nn.ConvTranspose3d(before, after, (kernel, 4, 4), (stride, 2, 2), 1)

@@ -226,6 +226,18 @@ RECIPES: Mapping[str, Recipe] = {
             budget=True,
         ),
         Recipe(
+            "moving-shapes",
+            "moving_shapes",
+            (
+                "clips by a VGAN: whether its mask finds what moves, and samples with their masks,"
+                " foregrounds and backgrounds"
+            ),
+            (),
+            "generated (any clips with --file)",
+            source="moving-shapes",
+            budget=True,
+        ),
+        Recipe(
             "codes",
             "codes",
             (
