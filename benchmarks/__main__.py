@@ -14,7 +14,9 @@ from typing import Any
 
 from benchmarks.timing import machine
 
-MODULES = ("spine", "classical", "kde", "likelihood", "adversarial", "translation", "releases")
+MODULES = (
+    "spine", "classical", "kde", "likelihood", "adversarial", "translation", "clips", "releases",
+)  # fmt: skip
 RESULTS = Path(__file__).parent.parent / "results" / "bench.json"
 
 

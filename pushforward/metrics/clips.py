@@ -50,6 +50,8 @@ of values: 25 levels of 255, more than the noise of compression.
 BOXES = (4, 8, 8)
 """Parts of time, height and width whose mean differences are features."""
 COMPONENTS = 50
+"""Components of features, as in feature spaces of images: covariances of so many are soon regular.
+"""
 
 
 def motion_energy(x: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import conv_transpose3d
 
 from pushforward.core.argument_names import setting
 from pushforward.core.errors import InvalidValue, require_positive
@@ -113,7 +114,27 @@ class ClipGenerator(nn.Module):
         """(n, inputs) -> foreground, mask and background of the event's shape."""
         still = self.background(z[:, :, None, None])
         moving = self.foreground(z[:, :, None, None, None])
-        return self.clip(moving), self.mask(moving), still[:, :, None]
+        return *self._heads(moving), still[:, :, None]
+
+    def _heads(self, moving: Tensor) -> tuple[Tensor, Tensor]:
+        """The foreground and its mask, of one convolution with the kernels of both.
+
+        Two of 3 and 1 channels take CPUs twice as long, and channels first half as long again.
+        """
+        clip, mask = self.clip[0], self.mask[0]
+        assert isinstance(clip, nn.ConvTranspose3d)
+        assert isinstance(mask, nn.ConvTranspose3d)
+        assert clip.bias is not None
+        assert mask.bias is not None
+        weight = torch.cat([clip.weight, mask.weight], 1)
+        both = conv_transpose3d(
+            moving.contiguous(memory_format=torch.channels_last_3d),
+            weight.contiguous(memory_format=torch.channels_last_3d),
+            torch.cat([clip.bias, mask.bias]),
+            clip.stride,
+            clip.padding,
+        )
+        return self.clip[1](both[:, :-1]), self.mask[1](both[:, -1:])
 
 
 class ClipCritic(nn.Module):

@@ -18,7 +18,9 @@ from pushforward.core.space import Space
 __all__ = ["clip_grid", "frame_space", "image_bytes", "image_grid", "to_image"]
 
 _LEGIBLE = 48
+"""Pixels a side up to which images are enlarged: smaller ones are hard to see on a screen."""
 _LARGEST = 16384
+"""Pixels a side of a grid: what viewers still open."""
 _BLOCK = 1 << 21
 """Numbers converted to bytes at a time: 16 MB of float64."""
 

@@ -80,18 +80,18 @@ def test_severing_a_stream_changes_the_clips(stream: str) -> None:
     generator = ClipGenerator(5, (3, 4, 16, 16), width=4)
     for parameter in generator.parameters():
         torch.nn.init.normal_(parameter, 0, 0.3, generator=torch.Generator().manual_seed(1))
-    before = compose(generator(codes()))
+    before = compose(generator(codes())).detach()
     for parameter in getattr(generator, stream).parameters():
         torch.nn.init.zeros_(parameter)
-    assert float((compose(generator(codes())) - before).abs().max()) > 0.05
+    assert float((compose(generator(codes())).detach() - before).abs().max()) > 0.05
 
 
 def test_the_background_stands_still_and_the_foreground_moves() -> None:
     generator = ClipGenerator(5, (3, 8, 16, 16), width=4)
     for parameter in generator.parameters():
         torch.nn.init.normal_(parameter, 0, 0.3, generator=torch.Generator().manual_seed(1))
-    streams = generator(codes())
-    assert float(streams.foreground.diff(dim=2).abs().amin((1, 2, 3, 4)).max()) >= 0
+    with torch.no_grad():
+        streams = generator(codes())
     assert float(streams.foreground.diff(dim=2).abs().mean()) > 0.01
     still = Streams(streams.foreground, torch.zeros_like(streams.mask), streams.background)
     assert float(compose(still).diff(dim=2).abs().max()) == 0
