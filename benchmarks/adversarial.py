@@ -29,7 +29,7 @@ def dcgan(batch: int = 64, steps: int = 10) -> list[dict[str, Any]]:
     Ours uses bf16 if the CPU has it. Check: the critic's loss over the first 50 steps lies within
     the plain loop's spread over seeds.
     """
-    data, fast = _images(1024), _bf16()
+    data, fast = _images(1024), has_bf16()
     sides = {
         "pushforward": lambda: _fit_dcgan(data, batch, steps, fast)[0],
         "plain loop": lambda: _plain_dcgan(data, batch, steps)[0],
@@ -64,7 +64,8 @@ def dcgan_curves(fast: bool, size: int = 32, batch: int = 32) -> dict[str, Any]:
     }
 
 
-def _bf16() -> bool:
+def has_bf16() -> bool:
+    """Whether the CPU multiplies in bfloat16."""
     flags = Path("/proc/cpuinfo")
     return flags.exists() and "avx512_bf16" in flags.read_text()
 

@@ -35,7 +35,7 @@ def test_as_many_parameters_as_in_the_paper() -> None:
 @pytest.mark.parametrize("side", [8, 16, 32])
 def test_any_power_of_two(channels: int, frames: int, side: int) -> None:
     event = (channels, frames, side, side)
-    streams = ClipGenerator(5, event, width=2)(codes())
+    streams = Streams(*ClipGenerator(5, event, width=2)(codes()))
     assert streams.foreground.shape == (2, *event)
     assert streams.mask.shape == (2, 1, frames, side, side)
     assert streams.background.shape == (2, channels, 1, side, side)
@@ -71,7 +71,7 @@ def test_composition() -> None:
 
 @pytest.mark.parametrize("start", [0.1, 0.5])
 def test_masks_begin_where_they_are_told_to(start: float) -> None:
-    mask = ClipGenerator(5, (3, 4, 16, 16), width=4, mask_start=start)(codes()).mask.detach()
+    mask = ClipGenerator(5, (3, 4, 16, 16), width=4, mask_start=start)(codes())[1].detach()
     assert float((mask - start).abs().max()) < 0.04
 
 
@@ -80,10 +80,10 @@ def test_severing_a_stream_changes_the_clips(stream: str) -> None:
     generator = ClipGenerator(5, (3, 4, 16, 16), width=4)
     for parameter in generator.parameters():
         torch.nn.init.normal_(parameter, 0, 0.3, generator=torch.Generator().manual_seed(1))
-    before = compose(generator(codes())).detach()
+    before = compose(Streams(*generator(codes()))).detach()
     for parameter in getattr(generator, stream).parameters():
         torch.nn.init.zeros_(parameter)
-    assert float((compose(generator(codes())).detach() - before).abs().max()) > 0.05
+    assert float((compose(Streams(*generator(codes()))).detach() - before).abs().max()) > 0.05
 
 
 def test_the_background_stands_still_and_the_foreground_moves() -> None:
@@ -91,7 +91,7 @@ def test_the_background_stands_still_and_the_foreground_moves() -> None:
     for parameter in generator.parameters():
         torch.nn.init.normal_(parameter, 0, 0.3, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        streams = generator(codes())
+        streams = Streams(*generator(codes()))
     assert float(streams.foreground.diff(dim=2).abs().mean()) > 0.01
     still = Streams(streams.foreground, torch.zeros_like(streams.mask), streams.background)
     assert float(compose(still).diff(dim=2).abs().max()) == 0
@@ -124,3 +124,13 @@ def test_the_critic_is_the_difference_of_two_outputs() -> None:
     two = critic.layers(x)
     odds = two.log_softmax(1)
     assert torch.allclose(critic(x)[:, 0], odds[:, 1] - odds[:, 0], atol=1e-6)
+
+
+def test_foreground_and_mask_are_those_of_their_own_layers() -> None:
+    """One convolution with both kernels gives what each gives alone."""
+    generator = ClipGenerator(5, (3, 4, 16, 16), width=4)
+    with torch.no_grad():
+        moving = generator.foreground(codes()[:, :, None, None, None])
+        foreground, mask, _ = generator(codes())
+        assert torch.allclose(foreground, generator.clip(moving), atol=1e-6)
+        assert torch.allclose(mask, generator.mask(moving), atol=1e-6)
