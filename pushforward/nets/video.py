@@ -132,7 +132,7 @@ class ClipGenerator(nn.Module):
             weight.contiguous(memory_format=torch.channels_last_3d),
             torch.cat([clip.bias, mask.bias]),
             clip.stride,
-            clip.padding,
+            1,
         )
         return self.clip[1](both[:, :-1]), self.mask[1](both[:, -1:])
 
