@@ -44,8 +44,8 @@ MASK_WEIGHT = 0.3
 """Three times the paper's: these shapes cover less of a clip than people do of theirs."""
 TEST, SCENES = 400, 256
 """Clips held out, and samples whose masks are measured: standard errors of a few per cent."""
-SHEET = 3
-"""Samples shown with their layers: four rows each."""
+SHEET = 2
+"""Samples shown with their layers, four rows each."""
 ASKED = {"mask IoU": "> .5", "motion": ".7 to 1.3"}
 
 
