@@ -15,8 +15,17 @@ from typing import Any
 from benchmarks.timing import machine
 
 MODULES = (
-    "spine", "classical", "kde", "likelihood", "adversarial", "translation", "clips", "releases",
-)  # fmt: skip
+MODULES = (
+    "spine",
+    "classical",
+    "kde",
+    "likelihood",
+    "adversarial",
+    "translation",
+    "clips",
+    "enlargement",
+    "releases",
+)
 RESULTS = Path(__file__).parent.parent / "results" / "bench.json"
 
 
