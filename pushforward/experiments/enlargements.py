@@ -191,7 +191,8 @@ class Photographs:
     def description(self) -> str:
         """The description in records, with a fingerprint of all bytes."""
         mark = digest(torch.from_numpy(photograph.levels) for photograph in self)
-        return f"{self.name} ({len(self)} photographs, {mark})"
+        several = "s" if len(self) > 1 else ""
+        return f"{self.name} ({len(self)} photograph{several}, {mark})"
 
     def measure(self, run: OpenedRun, most: int) -> list[Record]:
         """The records of a run on at most `most` of them, by the protocol of published tables."""
