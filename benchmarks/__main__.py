@@ -15,7 +15,6 @@ from typing import Any
 from benchmarks.timing import machine
 
 MODULES = (
-MODULES = (
     "spine",
     "classical",
     "kde",
