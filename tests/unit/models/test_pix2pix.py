@@ -224,5 +224,5 @@ def test_what_cannot_be_translated_is_refused() -> None:
         pf.Pix2Pix(width=4).fit(X, ["a", "b"] * 6, steps=1, batch=4, quiet=True)
     with pytest.raises(pf.InvalidValue, match="conditions of 1, got 3 from 3"):
         fitted(y=X, colours="lab")
-    with pytest.raises(pf.InvalidValue, match="not fitted yet"):
+    with pytest.raises(pf.NotFitted, match="not fitted yet"):
         pf.Pix2Pix().translate(Y)
