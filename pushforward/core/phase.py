@@ -10,7 +10,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -37,6 +37,9 @@ __all__ = [
 ]
 
 
+Made = TypeVar("Made")
+
+
 class Batch(NamedTuple):
     """Observations (b, *shape), their conditions and their weights (b,)."""
 
@@ -57,11 +60,30 @@ class Batch(NamedTuple):
 
 
 class Step(NamedTuple):
-    """Position in the fit: samples seen, fraction of the budget, and this rank's stream."""
+    """Position in the fit: samples seen, fraction of the budget, and this rank's stream.
+
+    Args:
+        samples: seen so far.
+        fraction: of the budget.
+        rng: of this process's noise.
+        shared: what phases of this step have made for later ones; None if they share nothing.
+    """
 
     samples: int = 0
     fraction: float = 0.0
     rng: torch.Generator | None = None
+    shared: dict[str, object] | None = None
+
+    def share(self, name: str, make: Callable[[], Made]) -> Made:
+        """What the first phase of this step that asks for `name` makes, for all its phases.
+
+        It is made again for each phase unless a phase `shares` the networks that make it.
+        """
+        if self.shared is None:
+            return make()
+        if name not in self.shared:
+            self.shared[name] = make()
+        return cast(Made, self.shared[name])
 
 
 class Terms(dict[str, Tensor]):
@@ -197,6 +219,9 @@ class Phase:
         loss: (batch in model coordinates, step) -> Terms.
         optimizer: the default, from the paper; the Trainer may override it by phase name.
         every: runs when (step + 1) % every == 0, on that step's batch.
+        shares: networks of a later phase that make samples here for it, too, through `Step.share`:
+            they record the gradients that it needs. A step whose batch is divided into pieces
+            (`accumulate`) shares nothing, since all pieces' samples would have to be kept.
         simultaneous: takes its gradients at the same parameters
             as the previous phase (see `play_together`).
         after: called as after(batch, step) once the update is done, without gradients, in every
@@ -209,6 +234,7 @@ class Phase:
     optimizer: Optimizer = Adam()
     every: int = 1
     simultaneous: bool = False
+    shares: tuple[str, ...] = ()
     after: Callable[[Batch, Step], None] | None = None
 
 

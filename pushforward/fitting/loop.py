@@ -180,9 +180,11 @@ class Loop:
     def _play_step(self, raw: Batch) -> None:
         """Run the due groups of phases on a batch: all gradients of a group, then its updates."""
         batch = self.feed.into_model(raw, self.streams.augment)
-        here = Step(self.samples, self.budget.fraction(self.step), self.streams.noise)
+        groups = due_phases(self.phases, self.step)
+        fraction, shared = self.budget.fraction(self.step), self.players.shared(groups)
+        here = Step(self.samples, fraction, self.streams.noise, shared)
         weight = self.players.total_weight(batch)
-        for group in due_phases(self.phases, self.step):
+        for group in groups:
             self.players.forget_gradients(group)
             for phase in group:
                 self._learn(phase, batch, here, weight)

@@ -12,7 +12,7 @@ the processes' weights differ.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from typing import Any
@@ -131,6 +131,16 @@ class Players:
             batch.weights.sum().clamp_min(torch.finfo(batch.weights.dtype).tiny)
         )
 
+    def shared(self, groups: Sequence[Sequence[Phase]]) -> dict[str, object] | None:
+        """The place for what the phases of a step share; None if they cannot.
+
+        They cannot if batches are divided into pieces, or if no phase due trains the networks.
+        """
+        phases = [phase for group in groups for phase in group]
+        names = {name for phase in phases for name in phase.shares}
+        trained = {name for phase in phases for name in phase.networks}
+        return {} if names and names <= trained and self._settings.accumulate == 1 else None
+
     def forget_gradients(self, phases: Sequence[Phase]) -> None:
         """Clear the gradients of these phases."""
         for phase in phases:
@@ -144,11 +154,12 @@ class Players:
 
         Return the terms as scalars whose process mean is the batch mean.
         """
-        self._set_learning(phase.networks)
+        shared = phase.shares if here.shared is not None else ()
+        self._set_learning((*phase.networks, *shared))
         scalars = Terms()
         pieces = _split(batch, self._settings.accumulate)
         for i, piece in enumerate(pieces):
-            with self._exchange(phase, last=i == len(pieces) - 1):
+            with self._exchange({*phase.networks, *shared}, last=i == len(pieces) - 1):
                 terms = phase.loss(piece, here)
                 shares = {
                     k: self._share(v, piece.weights, weight, len(pieces)) for k, v in terms.items()
@@ -189,13 +200,13 @@ class Players:
                 parameter.requires_grad_(name in names)
         self._learning = names
 
-    def _exchange(self, phase: Phase, last: bool) -> ExitStack:
-        """Exchange only the trained networks' gradients, once per step."""
+    def _exchange(self, learning: Collection[str], last: bool) -> ExitStack:
+        """Exchange only the learning networks' gradients, once per step."""
         stack = ExitStack()
         if self._processes.world > 1:
             for name, network in self.networks.items():
                 wrapped = self._model.get_submodule(name)
-                if wrapped is not network and not (last and name in phase.networks):
+                if wrapped is not network and not (last and name in learning):
                     stack.enter_context(self._processes.unexchanged(wrapped))
         return stack
 
@@ -306,7 +317,7 @@ def check_names(phases: Sequence[Phase], model: Learner, settings: OptimisationS
         name for name, part in model.named_modules() if name and not isinstance(part, Scaling)
     ]
     for phase in phases:
-        for name in phase.networks:
+        for name in (*phase.networks, *phase.shares):
             if name not in modules:
                 raise InvalidValue(
                     f"phase {phase.name!r} names network {name!r}; this model has"

@@ -248,17 +248,17 @@ class LAPGAN(CodeModel):
     def _phases_of_level(self, k: int) -> list[Phase]:
         moved = self.base_optimizer if k == self.depth else self.optimizer
         after = partial(self._constrain, k) if self.adversary.constrains else None
-        names = (f"levels.{k}.critic",), (f"levels.{k}.generator",)
+        critic, maker = (f"levels.{k}.critic",), (f"levels.{k}.generator",)
+        judge, make = partial(self.critic_loss, k), partial(self.generator_loss, k)
         return [
-            Phase(f"critic{k}", names[0], partial(self.critic_loss, k), moved, after=after),
-            Phase(f"generator{k}", names[1], partial(self.generator_loss, k), moved),
+            Phase(f"critic{k}", critic, judge, moved, shares=maker, after=after),
+            Phase(f"generator{k}", maker, make, moved),
         ]
 
     def critic_loss(self, k: int, batch: Batch, step: Step) -> Terms:
         """The adversary's critic terms on the images of level k."""
         real, coarse = self._real(k, batch.x)
-        with torch.no_grad():
-            fake = self._refine(k, coarse, batch.y, step.rng)
+        fake = self._output(k, coarse, batch.y, step).detach()
         critic = self.level(k).critic
         comparison = self.adversary.compare(critic, Rows(real, batch.y), Rows(fake, batch.y), step)
         return self.adversary.critic_terms(critic, comparison, step)
@@ -266,9 +266,13 @@ class LAPGAN(CodeModel):
     def generator_loss(self, k: int, batch: Batch, step: Step) -> Terms:
         """The adversary's generator terms on the images of level k."""
         real, coarse = self._real(k, batch.x)
-        fake = Rows(self._refine(k, coarse, batch.y, step.rng), batch.y)
+        fake = Rows(self._output(k, coarse, batch.y, step), batch.y)
         critic = self.level(k).critic
         return self.adversary.generator_terms(critic, fake, step, real=Rows(real, batch.y))[0]
+
+    def _output(self, k: int, coarse: Tensor, y: Tensor | None, step: Step) -> Tensor:
+        """The images of one step: both players of a level see the same."""
+        return step.share(f"made{k}", lambda: self._refine(k, coarse, y, step.rng))
 
     def _real(self, k: int, x: Tensor) -> tuple[Tensor, Tensor]:
         """The data's images of level k, and the same without their detail, u(d(I_k))."""

@@ -8,7 +8,7 @@ https://arxiv.org/abs/1611.07004): a U-Net against a critic of patches, and an a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 import torch
 from torch import Tensor
@@ -158,14 +158,15 @@ class Pix2Pix(Translator):
         generator_phase = Phase("generator", ("generator",), self.generator_loss, self.optimizer)
         if not self.adversarial:
             return [generator_phase]
-        return [Phase("critic", ("critic",), self.critic_loss, self.optimizer), generator_phase]
+        shares = generator_phase.networks
+        critic_phase = Phase("critic", ("critic",), self.critic_loss, self.optimizer, shares=shares)
+        return [critic_phase, generator_phase]
 
     def critic_loss(self, batch: Batch, step: Step) -> Terms:
         """The adversary's critic terms, with the condition as part of every row."""
         assert batch.y is not None
         x, condition = self._seen(batch)
-        with torch.no_grad():
-            made = self.generator(condition)
+        made = self._output(condition, step).detach()
         y = condition if self.conditional else None
         real, fake = Rows(x, y), Rows(made, y)
         return self.adversary.critic_terms(
@@ -176,7 +177,7 @@ class Pix2Pix(Translator):
         """The adversary's generator terms, and the absolute error."""
         assert batch.y is not None
         x, condition = self._seen(batch)
-        made = self.generator(condition)
+        made = self._output(condition, step)
         terms = Terms()
         if self.adversarial:
             y = condition if self.conditional else None
@@ -187,6 +188,10 @@ class Pix2Pix(Translator):
             terms["absolute"] = self.weight * error
         terms.logged["error"] = error.detach().mean()
         return terms
+
+    def _output(self, condition: Tensor, step: Step) -> Tensor:
+        """The images of one step: both players see the same."""
+        return step.share("made", lambda: cast(Tensor, self.generator(condition)))
 
     def _seen(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Images and conditions as the networks see them."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.fitter import Symptom
 from pushforward.core.fixed import Fixed
 from pushforward.core.phase import Batch, Optimizer, Phase, Step, Terms, adam
-from pushforward.core.random import Rng
+from pushforward.core.random import Rng, generator
 from pushforward.core.registry import read, register
 from pushforward.core.scan import Facts
 from pushforward.core.source import Source
@@ -33,6 +33,9 @@ from pushforward.objectives.games import Game
 from pushforward.objectives.penalties import Penalty
 
 __all__ = ["SRGAN"]
+
+STRIDE = 8
+"""Pixels between the places of the maps of EfficientNet's layer 4, and of VGG's third pooling."""
 
 
 @register("srgan")
@@ -116,15 +119,14 @@ class SRGAN(Enlarger):
     def phases(self) -> list[Phase]:
         """The critic first, then the generator."""
         return [
-            Phase("critic", ("critic",), self.critic_loss, self.optimizer),
+            Phase("critic", ("critic",), self.critic_loss, self.optimizer, shares=("generator",)),
             Phase("generator", ("generator",), self.generator_loss, self.optimizer),
         ]
 
     def critic_loss(self, batch: Batch, step: Step) -> Terms:
         """The adversary's critic terms."""
         assert batch.y is not None
-        with torch.no_grad():
-            made = self.generator(batch.y)
+        made = self._output(batch.y, step).detach()
         real, fake = Rows(batch.x), Rows(made)
         comparison = self.adversary.compare(self.critic, real, fake, step)
         return self.adversary.critic_terms(self.critic, comparison, step)
@@ -132,20 +134,28 @@ class SRGAN(Enlarger):
     def generator_loss(self, batch: Batch, step: Step) -> Terms:
         """The adversary's generator terms, and the errors of maps and of pixels."""
         assert batch.y is not None
-        made = self.generator(batch.y)
+        made = self._output(batch.y, step)
         rows, real = Rows(made), Rows(batch.x)
         terms, _ = self.adversary.generator_terms(self.critic, rows, step, real=real)
         terms = Terms(logged=terms.logged, **{k: self.weight * v for k, v in terms.items()})
         if "maps" in self._modules:
-            terms["perceptual"] = self.perceptual * self._distance(batch.x, made)
+            terms["perceptual"] = self.perceptual * self._distance(batch.x, made, step.rng)
         error = (made - batch.x).abs()
         if self.pixel:
             terms["pixel"] = self.pixel * error
         terms.logged["error"] = error.detach().mean()
         return terms
 
-    def _distance(self, x: Tensor, made: Tensor) -> Tensor:
-        """The squared error of the maps, value by value, by the mean square of the real ones."""
+    def _output(self, y: Tensor, step: Step) -> Tensor:
+        """The enlarged images of one step: both players see the same."""
+        return step.share("made", lambda: cast(Tensor, self.generator(y)))
+
+    def _distance(self, x: Tensor, made: Tensor, rng: Rng) -> Tensor:
+        """The squared error of the maps, value by value, by the mean square of the real ones.
+
+        The images are cut at random places, the same in both: maps of strided networks see a grid.
+        """
+        x, made = _cut((x, made), generator(rng, x.device))
         with torch.no_grad():
             real = self._maps_of(x)
         return (self._maps_of(made) - real).square() / real.square().mean()
@@ -166,3 +176,12 @@ class SRGAN(Enlarger):
     def symptoms(self, vitals: Mapping[str, float]) -> Sequence[Symptom]:
         """None: an accurate critic is usual, as the other errors go on guiding."""
         return ()
+
+
+def _cut(images: tuple[Tensor, ...], rng: torch.Generator) -> tuple[Tensor, ...]:
+    """Images (n, c, h, w) less up to `STRIDE` - 1 rows and columns, at most a quarter of a side."""
+    height, width = images[0].shape[-2:]
+    most = [min(STRIDE - 1, side // 4) for side in (height, width)]
+    top, left = (int(torch.randint(n + 1, (), generator=rng, device=rng.device)) for n in most)
+    bottom, right = height - most[0] + top, width - most[1] + left
+    return tuple(x[..., top:bottom, left:right] for x in images)

@@ -166,14 +166,13 @@ class VGAN(CodeModel):
         """The critic first, then the generator, and the encoder with it."""
         makers = ("generator", "encoder") if self.conditions else ("generator",)
         return [
-            Phase("critic", ("critic",), self.critic_loss, self.optimizer),
+            Phase("critic", ("critic",), self.critic_loss, self.optimizer, shares=makers),
             Phase("generator", makers, self.generator_loss, self.optimizer),
         ]
 
     def critic_loss(self, batch: Batch, step: Step) -> Terms:
         """The adversary's critic terms."""
-        with torch.no_grad():
-            made = self.push(self._codes(batch, step.rng), batch.y)
+        made = compose(self._output(batch, step)).detach()
         fake, real = Rows(made), Rows(batch.x)
         return self.adversary.critic_terms(
             self.critic, self.adversary.compare(self.critic, real, fake, step), step
@@ -181,7 +180,7 @@ class VGAN(CodeModel):
 
     def generator_loss(self, batch: Batch, step: Step) -> Terms:
         """The adversary's generator terms, the mask, and the error of the first frame."""
-        streams = self.streams(self._codes(batch, step.rng), batch.y)
+        streams = self._output(batch, step)
         made = compose(streams)
         terms, _ = self.adversary.generator_terms(self.critic, Rows(made), step, real=Rows(batch.x))
         if self.mask_weight:
@@ -190,6 +189,10 @@ class VGAN(CodeModel):
             terms["frame"] = self.frame_weight * (made[:, :, 0] - batch.y).abs()
         terms.logged["mask_mean"] = streams.mask.detach().mean()
         return terms
+
+    def _output(self, batch: Batch, step: Step) -> Streams:
+        """The streams of one step: both players see the same clips."""
+        return step.share("made", lambda: self.streams(self._codes(batch, step.rng), batch.y))
 
     def _codes(self, batch: Batch, rng: Rng) -> Tensor:
         return self.prior(len(batch.x)).rsample(rng=rng).to(batch.x)

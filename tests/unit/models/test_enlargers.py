@@ -13,7 +13,7 @@ import pushforward as pf
 from pushforward.core.phase import Batch, Step
 from pushforward.core.registry import Value
 from pushforward.data.resampling import enlarge, reduce
-from pushforward.models.deep.srgan import SRGAN
+from pushforward.models.deep.srgan import SRGAN, _cut
 from pushforward.models.parts import enlarger
 from pushforward.nets.feature_networks import FeatureNetwork
 
@@ -91,15 +91,30 @@ def test_losses_of_an_srgan_by_hand() -> None:
     )
     x, y = model.to_model(stripes()), model.conditions(reduce(stripes(), 2), 32)
     made = model.generator(y)
-    terms = model.generator_loss(Batch(x, y), Step())
+    terms = model.generator_loss(Batch(x, y), Step(rng=torch.Generator().manual_seed(4)))
     score = model.critic(made).squeeze(1)
     game = model.game.generator(score, score)
     assert torch.allclose(terms["generator"], 0.5 * game, atol=1e-6)
-    halves = [nn.functional.avg_pool2d((u + 1) / 2, 2) for u in (x, made)]
+    cut = _cut((x, made), torch.Generator().manual_seed(4))
+    assert cut[0].shape[-2:] != x.shape[-2:]
+    halves = [nn.functional.avg_pool2d((u + 1) / 2, 2) for u in cut]
     gap = (halves[1] - halves[0]).square() / halves[0].square().mean()
     assert torch.allclose(terms["perceptual"], 3 * gap, atol=1e-6)
     assert torch.allclose(terms["pixel"], 2 * (made - x).abs(), atol=1e-6)
     assert set(model.critic_loss(Batch(x, y), Step())) == {"critic"}
+
+
+def test_images_are_cut_alike_at_places_of_the_grid_of_the_maps_that_differ() -> None:
+    x = torch.arange(40 * 30.0).reshape(1, 1, 40, 30)
+    rng = torch.Generator().manual_seed(0)
+    places = set()
+    for _ in range(300):
+        one, two = _cut((x, -x), rng)
+        assert torch.equal(one, -two)
+        assert one.shape == (1, 1, 33, 23)
+        places.add((int(one[0, 0, 0, 0]) // 30, int(one[0, 0, 0, 0]) % 30))
+    assert places == {(top, left) for top in range(8) for left in range(8)}
+    assert _cut((x[..., :3, :3],), rng)[0].shape == (1, 1, 3, 3)
 
 
 def test_the_feature_network_is_neither_trained_nor_stored(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_the_terms_of_the_generator() -> None:
 def test_without_its_penalty_the_mask_is_larger() -> None:
     means = {}
     for weight in (0.0, 5.0):
-        scenes = fitted(40, mask_weight=weight, mask_start=0.5).scenes(16, rng=0)
+        scenes = fitted(120, mask_weight=weight, mask_start=0.5).scenes(16, rng=0)
         means[weight] = float(scenes.mask.mean())
     assert means[0.0] > means[5.0] + 0.05
 
