@@ -1,9 +1,9 @@
 r"""A LAPGAN beside a DCGAN with as many parameters and as much CPU time.
 
 The LAPGAN's level adds detail to images of half the size. Whether it looks at them is measured: the
-detail is added to the coarse image it was made for, and to another one (`shuffled`). Both are
-compared with real images, as are the coarse images alone. The coarse images are held out, and the
-Fréchet distance is to training images, so that no image is compared with itself.
+detail is added to the coarse image it was made for, and to another one (`shuffled`). The Fréchet
+distance of both, and of the coarse images alone, is to the held-out images that the coarse ones
+come from, so that the real detail would be at 0.
 
 The DCGAN has the width that brings it nearest to the LAPGAN's number of parameters over all
 networks, and is shown as many images as take as long: each model's time for one image is measured
@@ -132,8 +132,8 @@ def _notes(dataset: Album, features: Features, trial: Trial) -> list[str]:
     return [
         f"{dataset.space}; {len(dataset.train):,} for training",
         f"measured on {dataset.data}, as many samples, in {features.label}",
-        f"detail added to another coarse image than its own: {ratio:.1f} times the distance; the"
-        " coarse images are held out, the distance is to training images",
+        f"detail added to another coarse image than its own: {ratio:.1f} times the distance; coarse"
+        " images are those of the held-out images, to which the distance is",
     ]
 
 
@@ -225,14 +225,13 @@ def measure_detail(trial: Trial, dataset: Album, features: Features, seed: int) 
     """The Fréchet distance of held-out coarse images with detail, by `PARTS`."""
     model = trial.models["LAPGAN"]
     assert isinstance(model, LAPGAN)
-    real, x = dataset.training_rows(len(dataset.test)), dataset.test.float()
+    x = dataset.test.float()
     coarse = shrink(x)
     detail = model.residuals(coarse, rng=derive(seed, "detail"))
     enlarged = expand(coarse, (x.shape[-2], x.shape[-1]))
     trial.made = dict(zip(PARTS, (enlarged + detail, enlarged + detail.roll(1, 0), enlarged)))
-    data = f"{len(real)} images of {dataset.name}, trained on"
     trial.parts = {
-        part: fid(real, images, features=features, rng=0, data=data)
+        part: fid(x, images, features=features, rng=0, data=dataset.data)
         for part, images in trial.made.items()
     }
 
