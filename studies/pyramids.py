@@ -28,6 +28,7 @@ __all__ = ["STUDIES", "emoji"]
 LEAST_RATIO = 1.5
 """Times that another coarse image's detail is farther from real images than its own: asked for."""
 BUDGETS = {"cifar10-batch1": 3.0, "emoji": 1.0}
+"""An image of 64 pixels takes the LAPGAN about four times as long as one of 32."""
 
 
 def emoji() -> Album:

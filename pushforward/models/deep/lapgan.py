@@ -73,7 +73,9 @@ class LAPGAN(CodeModel):
         base: networks of the coarsest level, those of any GAN: 'dcgan(width=32)', 'r3gan',
             'mlp(hidden=(600, 600))', …
         game: of every level: 'non_saturating', 'hinge', 'least_squares', …
-        penalties: on every critic: 'r1(gamma=1.0)', …; the paper has none.
+        penalties: on the critics of the levels that add detail: 'r1(gamma=1.0)', …; the paper has
+            none.
+        base_penalties: on the critic of the coarsest level.
 
     Example:
         >>> import torch, pushforward as pf
@@ -100,18 +102,21 @@ class LAPGAN(CodeModel):
         base: Adversaries | str = "dcgan",
         game: Game | str = "non_saturating",
         penalties: Sequence[Penalty | str] = (),
+        base_penalties: Sequence[Penalty | str] = (),
     ) -> None:
         super().__init__()
         require_positive(depth=depth, latent=latent, width=width)
-        if isinstance(penalties, (str, Penalty)):
-            raise InvalidValue(
-                f"penalties is a list, got {penalties!r}; write penalties=['{penalties}']"
-            )
+        lists = {"penalties": penalties, "base_penalties": base_penalties}
+        for name, values in lists.items():
+            if isinstance(values, (str, Penalty)):
+                raise InvalidValue(f"{name} is a list, got {values!r}; write {name}=['{values}']")
         self.depth, self.latent, self.width = depth, latent, width
         self.base: Adversaries = read(Adversaries, base)
         self.game: Game = read(Game, game)
         self.penalties = tuple(read(Penalty, p) for p in penalties)
-        self.adversary = Adversary(self.game, self.penalties)
+        self.base_penalties = tuple(read(Penalty, p) for p in base_penalties)
+        detail = Adversary(self.game, self.penalties)
+        self.adversaries = [detail] * depth + [Adversary(self.game, self.base_penalties)]
         self.scaling_kind = self.base.scaling
 
     # ------------------------------------------------------------------------------------- networks
@@ -138,8 +143,8 @@ class LAPGAN(CodeModel):
         critic = Critic(trunk, self.base.head(width), entry=self.base.entry)
         levels.append(Level(self.base.generator(self.latent + extra, coarsest), critic))
         self.levels = nn.ModuleList(levels)
-        for level in levels:
-            self.adversary.install(level.critic)
+        for level, adversary in zip(levels, self.adversaries):
+            adversary.install(level.critic)
 
     def _check_base(self, event: tuple[int, ...]) -> None:
         try:
@@ -247,7 +252,7 @@ class LAPGAN(CodeModel):
 
     def _phases_of_level(self, k: int) -> list[Phase]:
         moved = self.base_optimizer if k == self.depth else self.optimizer
-        after = partial(self._constrain, k) if self.adversary.constrains else None
+        after = partial(self._constrain, k) if self.adversaries[k].constrains else None
         critic, maker = (f"levels.{k}.critic",), (f"levels.{k}.generator",)
         judge, make = partial(self.critic_loss, k), partial(self.generator_loss, k)
         return [
@@ -259,16 +264,16 @@ class LAPGAN(CodeModel):
         """The adversary's critic terms on the images of level k."""
         real, coarse = self._real(k, batch.x)
         fake = self._output(k, coarse, batch.y, step).detach()
-        critic = self.level(k).critic
-        comparison = self.adversary.compare(critic, Rows(real, batch.y), Rows(fake, batch.y), step)
-        return self.adversary.critic_terms(critic, comparison, step)
+        critic, adversary = self.level(k).critic, self.adversaries[k]
+        comparison = adversary.compare(critic, Rows(real, batch.y), Rows(fake, batch.y), step)
+        return adversary.critic_terms(critic, comparison, step)
 
     def generator_loss(self, k: int, batch: Batch, step: Step) -> Terms:
         """The adversary's generator terms on the images of level k."""
         real, coarse = self._real(k, batch.x)
         fake = Rows(self._output(k, coarse, batch.y, step), batch.y)
-        critic = self.level(k).critic
-        return self.adversary.generator_terms(critic, fake, step, real=Rows(real, batch.y))[0]
+        critic, adversary = self.level(k).critic, self.adversaries[k]
+        return adversary.generator_terms(critic, fake, step, real=Rows(real, batch.y))[0]
 
     def _output(self, k: int, coarse: Tensor, y: Tensor | None, step: Step) -> Tensor:
         """The images of one step: both players of a level see the same."""
@@ -291,7 +296,7 @@ class LAPGAN(CodeModel):
         return self._add_detail(k, coarse, z, y)
 
     def _constrain(self, k: int, batch: Batch, step: Step) -> None:
-        self.adversary.constrain(self.level(k).critic)
+        self.adversaries[k].constrain(self.level(k).critic)
 
     # ---------------------------------------------------------------------------------- how it goes
 
@@ -309,10 +314,10 @@ class LAPGAN(CodeModel):
             real, coarse = self._real(k, batch.x)
             fake = self._refine(k, coarse, batch.y, stream)
             on_real, on_fake = (
-                self.adversary.look_at_all(level.critic, x, batch.y) for x in (real, fake)
+                self.adversaries[k].look_at_all(level.critic, x, batch.y) for x in (real, fake)
             )
-            accuracies[f"accuracy{k}"] = float(self.adversary.game.right(on_real, on_fake).mean())
-            slopes.append(slope(self.adversary.game, on_fake, on_real))
+            accuracies[f"accuracy{k}"] = float(self.game.right(on_real, on_fake).mean())
+            slopes.append(slope(self.game, on_fake, on_real))
         return {
             "accuracy": max(accuracies.values()),
             **accuracies,

@@ -147,16 +147,19 @@ def test_labels_reach_every_level(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("base", ["dcgan(width=4)", "infogan(width=4)", "r3gan(width=8, blocks=1)"])
 def test_the_coarsest_level_is_any_gan(base: str) -> None:
-    game = {"game": "relativistic", "penalties": ["r1", "r2"]} if "r3gan" in base else {}
+    game = {"game": "relativistic", "base_penalties": ["r1", "r2"]} if "r3gan" in base else {}
     model = _fit(_images(shape=(1, 16, 16)), torch.arange(32) % 2, base=base, **game)
     assert model.sample(2, y=1, rng=0).shape == (2, 1, 16, 16)
     assert str(model.hyperparameters()["base"]) == base
 
 
-def test_penalties_and_games_hold_at_every_level() -> None:
-    model = _fit(_images(), game="wasserstein", penalties=["clip(limit=0.01)"])
-    for k in (0, 1):
-        assert all(p.abs().max() <= 0.01 for p in model.level(k).critic.parameters())
+@pytest.mark.parametrize(("name", "held"), [("penalties", [0]), ("base_penalties", [1])])
+def test_penalties_hold_at_their_levels(name: str, held: list[int]) -> None:
+    model = _fit(_images(), game="wasserstein", **{name: ["clip(limit=0.01)"]})
+    within = [
+        k for k in (0, 1) if all(p.abs().max() <= 0.01 for p in model.level(k).critic.parameters())
+    ]
+    assert within == held
 
 
 def test_a_dominant_critic_and_a_collapse_are_named() -> None:
