@@ -330,7 +330,8 @@ class LAPGAN(CodeModel):
         results = []
         accuracies = {k: vitals[f"accuracy{k}"] for k in range(self.depth + 1)}
         worst = max(accuracies, key=lambda k: accuracies[k])
-        penalty = setting("penalties", ["r1(gamma=1.0)"])
+        name = "base_penalties" if worst == self.depth else "penalties"
+        penalty = setting(name, ["r1(gamma=1.0)"])
         if accuracies[worst] > WON:
             slower = setting("optimizers", {f"critic{worst}": "adam(rate=5e-5, beta1=0.5)"})
             remedy = f"{penalty}, or a lower rate for that critic ({slower})"

@@ -169,6 +169,9 @@ def test_a_dominant_critic_and_a_collapse_are_named() -> None:
     (won,) = model.symptoms({**healthy, "accuracy1": 0.99})
     assert won.name == "the critic dominates"
     assert "level 1" in won.observed
+    assert won.advice.startswith("penalties=")
+    (base,) = model.symptoms({**healthy, "accuracy2": 0.99})
+    assert "base_penalties=" in base.advice
     (flat,) = model.symptoms({**healthy, "diversity": 0.01})
     assert flat.name == "collapse"
     vitals = model.vitals(Batch(model.to_model(_images())), rng=0)
