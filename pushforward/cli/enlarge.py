@@ -1,4 +1,4 @@
-"""`pushforward enlarge RUN PHOTO`: photographs of any size, enlarged."""
+"""`pushforward enlarge RUN PHOTO`: photographs and clips of any size, enlarged."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def enlarge(
     quiet: arguments.Quiet = False,
     json: arguments.Json = False,
 ) -> None:
-    """Enlarge photographs: one file, a folder, a glob or a zip; sizes may differ.
+    """Enlarge photographs and clips: one file, a folder, a glob or a zip; sizes may differ.
 
     Args:
-        out: .png, .jpg or .webp for one photograph, a folder/ for several; NAME-enlarged.png here
-            if not given.
+        out: .png, .jpg or .webp for one photograph, .gif, .apng, .webp or .mp4 for a clip, a
+            folder/ for several; NAME-enlarged.png here if not given (clips keep their suffix).
         tile: longest side of the tiles computed at a time, pixels; fewer take less memory, with the
             same result.
         json: where the images are, as JSON.
@@ -33,8 +33,7 @@ def enlarge(
 
     voice = Voice(quiet, json)
     for result in enlargements(open_run(run, device), file, out, tile=tile):
-        if result.frames:
-            voice.say(f"{result.name} holds several images; the first is enlarged")
         (high, wide), (height, width) = result.before, result.after
-        voice.say(f"{result.name}: {high}x{wide} to {height}x{width}")
+        frames = f"{result.frames} frames of " if result.frames > 1 else ""
+        voice.say(f"{result.name}: {frames}{high}x{wide} to {height}x{width}")
         voice.result({"path": str(result.path)}, str(result.path))

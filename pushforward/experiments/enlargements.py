@@ -18,11 +18,14 @@ from pushforward.core.errors import InvalidKind, InvalidValue, require_positive
 from pushforward.core.phase import Batch
 from pushforward.core.records import Record
 from pushforward.core.source import Source
-from pushforward.data.export.single_images import image_target, write_image
+from pushforward.data.export.moving import ANIMATIONS
+from pushforward.data.export.single_images import SUFFIXES, image_target, write_image
 from pushforward.data.formats.image_files import ImageFile
+from pushforward.data.formats.moving_images import Film
 from pushforward.data.formats.photographs import Photograph, read_photograph
 from pushforward.data.pairings import LowResolution, find_pairing, luma
 from pushforward.data.resampling import enlarge as interpolate
+from pushforward.experiments.enlarged_clips import clip_suffix, enlarge_clip, open_clip
 from pushforward.experiments.opened import MEASURED_ROWS, OpenedRun
 from pushforward.experiments.translations import image_files
 from pushforward.metrics.features import digest
@@ -48,14 +51,14 @@ class Enlargement:
         name: of its file.
         path: where the result is.
         before, after: its height and width, pixels.
-        frames: whether its file holds further images, which were left out.
+        frames: of a clip; 1 for a photograph.
     """
 
     name: str
     path: Path
     before: tuple[int, int]
     after: tuple[int, int]
-    frames: bool = False
+    frames: int = 1
 
 
 def enlarge(
@@ -65,12 +68,13 @@ def enlarge(
     *,
     tile: int | None = None,
 ) -> Iterator[Enlargement]:
-    """Enlarge the photographs of a file, folder, glob or zip, one by one, each into a file.
+    """Enlarge the photographs and clips of a file, folder, glob or zip, each into a file.
 
     Args:
         run: whose model enlarges.
-        source: photographs of any sizes.
-        out: a file for one, a folder for several; NAME-enlarged.png here if not given.
+        source: photographs of any sizes, animations and films.
+        out: a file for one, a folder for several; NAME-enlarged.png here if not given, or the
+            suffix of a clip's own file.
         tile: longest side of the tiles that are computed at a time, pixels of the photograph; by
             default one that bounds the memory.
 
@@ -80,37 +84,51 @@ def enlarge(
     """
     model = enlarger(run)
     require_positive(tile=tile)
-    files = image_files(source)
+    files = image_files(source, films=True)
     several = not Path(source).is_file() or Path(source).suffix.lower() == ".zip"
-    names = [_result_name(file, several) for file in files]
+    clips = [open_clip(file) for file in files]
+    names = [_result_name(file, clip, several) for file, clip in zip(files, clips)]
     twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
         same = [file.name for file, name in zip(files, names) if name == twice]
         raise InvalidValue(
             f"{' and '.join(same[:2])} would both be written to {twice}; enlarge them one by one"
         )
-    paths = [image_target(out, name, several=several) for name in names]
-    return _enlargements(model, files, paths, tile)
+    paths = [
+        image_target(out, name, several=several, suffixes=SUFFIXES if clip is None else ANIMATIONS)
+        for name, clip in zip(names, clips)
+    ]
+    return _enlargements(model, files, clips, paths, tile)
 
 
-def _result_name(file: ImageFile, several: bool) -> str:
+def _result_name(file: ImageFile, clip: Film | None, several: bool) -> str:
     name = PurePosixPath(file.name)
     inner = name.parent if several and not name.is_absolute() and ".." not in name.parts else None
-    result = f"{name.stem}-enlarged.png"
+    result = f"{name.stem}-enlarged{'.png' if clip is None else clip_suffix(file.name)}"
     return result if inner is None else str(inner / result)
 
 
 def _enlargements(
-    model: Enlarger, files: Sequence[ImageFile], paths: Sequence[Path], tile: int | None
+    model: Enlarger,
+    files: Sequence[ImageFile],
+    clips: Sequence[Film | None],
+    paths: Sequence[Path],
+    tile: int | None,
 ) -> Iterator[Enlargement]:
-    for file, path in zip(files, paths):
+    for file, clip, path in zip(files, clips, paths):
+        if clip is not None:
+            count = enlarge_clip(clip, lambda x: enlarge_levels(model, x, tile), path)
+            before = (clip.header.height, clip.header.width)
+            height, width = (side * model.factor for side in before)
+            yield Enlargement(file.display_name, path, before, (height, width), count)
+            continue
         photograph = read_photograph(file)
         x = torch.from_numpy(photograph.levels)
         made = enlarge_levels(model, x, tile)
         space = replace(model.fitted_space(), shape=tuple(made.shape), low=0.0, high=255.0)
         write_image(made, space, path, exif=photograph.exif, profile=photograph.profile)
         before, after = (x.shape[1], x.shape[2]), (made.shape[1], made.shape[2])
-        yield Enlargement(file.display_name, path, before, after, photograph.frames)
+        yield Enlargement(file.display_name, path, before, after)
 
 
 def enlarger(run: OpenedRun) -> Enlarger:

@@ -18,6 +18,7 @@ from pushforward.core.random import derive
 from pushforward.core.samplers import Sampler
 from pushforward.data.formats.image_files import IMAGES, ImageFile, list_images
 from pushforward.data.formats.images import decode, header
+from pushforward.data.formats.moving_images import is_film
 from pushforward.data.halves import conform_condition
 from pushforward.data.options import Fit, Options
 from pushforward.data.pairing import Pairing
@@ -87,10 +88,10 @@ def translate(
     return _translations(model, files, pairing if derive_conditions else None, reading, seed, how)
 
 
-def image_files(source: str | Path) -> Sequence[ImageFile]:
-    """The images of a file, folder, glob or zip, in the order of their names."""
+def image_files(source: str | Path, *, films: bool = False) -> Sequence[ImageFile]:
+    """The images, and films if wanted, of a file, folder, glob or zip, in the order of names."""
     path = Path(source).expanduser()
-    if path.is_file() and path.suffix.lower() in IMAGES:
+    if path.is_file() and (path.suffix.lower() in IMAGES or (films and is_film(path.name))):
         return [ImageFile(path.name, str(path), path)]
     return list_images(path if path.exists() else str(source), "").files
 

@@ -13,13 +13,15 @@ from pushforward.core.space import Space
 from pushforward.data.export.grids import image_bytes, to_image
 from pushforward.data.export.writing import replacing
 
-__all__ = ["image_target", "write_image"]
+__all__ = ["SUFFIXES", "image_target", "write_image"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 """Formats of a result: those that browsers and mail programs show."""
 
 
-def image_target(out: str | None, default: str, *, several: bool) -> Path:
+def image_target(
+    out: str | None, default: str, *, several: bool, suffixes: tuple[str, ...] = SUFFIXES
+) -> Path:
     """Where an image is written: `out` itself, or a file called `default` in the folder `out`.
 
     Raises:
@@ -27,15 +29,16 @@ def image_target(out: str | None, default: str, *, several: bool) -> Path:
     """
     path = Path(default) if out is None else Path(out).expanduser()
     if out is not None and (several or out.endswith("/") or path.is_dir()):
-        if path.suffix.lower() in SUFFIXES:
+        if path.suffix.lower() in suffixes:
             raise InvalidValue(
                 f"{argument('out', out)} is one file, but there are several images; give a folder"
                 f" ({argument('out', path.stem + '/')})"
             )
         path = path / default
-    if path.suffix.lower() not in SUFFIXES:
+    if path.suffix.lower() not in suffixes:
+        what = "an image" if suffixes == SUFFIXES else "a clip"
         raise InvalidValue(
-            f"cannot write an image to {path}; expected a name that ends in {', '.join(SUFFIXES)}"
+            f"cannot write {what} to {path}; expected a name that ends in {', '.join(suffixes)}"
         )
     if path.exists():
         raise InvalidValue(f"{path} exists; choose another name, or remove it first")

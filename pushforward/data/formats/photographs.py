@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pushforward.data.formats.image_formats import has_frames
 from pushforward.data.formats.image_lists import ImageFile
 from pushforward.data.formats.images import image_array, natural_channels, opened, turned_upright
 
@@ -30,13 +29,11 @@ class Photograph:
 
     Args:
         exif, profile: its EXIF and its ICC profile; empty if it has none.
-        frames: whether the file holds further images.
     """
 
     levels: NDArray[Any]
     exif: bytes = b""
     profile: bytes = b""
-    frames: bool = False
 
 
 def read_photograph(file: ImageFile) -> Photograph:
@@ -46,11 +43,11 @@ def read_photograph(file: ImageFile) -> Photograph:
         BadSource: If it is not an image, or deeper than 8 bits.
     """
     with opened(file.open(), file.display_name) as image:
-        channels, frames = natural_channels(image, file.display_name), has_frames(image)
+        channels = natural_channels(image, file.display_name)
         profile = image.info.get("icc_profile") if image.mode in PROFILED else None
         array = image_array(turned_upright(image, file.display_name), channels)
         writable = np.array(array)  # Pillow's may not be written to
-        return Photograph(writable, _exif(image), profile or b"", frames)
+        return Photograph(writable, _exif(image), profile or b"")
 
 
 def _exif(image: Image.Image) -> bytes:

@@ -127,11 +127,65 @@ def test_tiles_change_nothing(run: OpenedRun, tmp_path: Path) -> None:
     assert (gap != 0).mean() < 1e-3
 
 
-def test_the_first_of_several_images_is_named(run: OpenedRun, tmp_path: Path) -> None:
-    frames = [Image.new("RGB", (8, 8), shade) for shade in ("red", "blue")]
-    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
-    (result,) = enlarge(run, tmp_path / "a.gif", str(tmp_path / "b.png"))
-    assert result.frames
+def film(path: Path, n: int = 3) -> list[np.ndarray]:
+    """An animation of noise at 5 frames per second; returns its frames."""
+    rng = np.random.default_rng(2)
+    frames = [rng.integers(0, 256, (8, 10, 3), np.uint8) for _ in range(n)]
+    first, *rest = (Image.fromarray(frame) for frame in frames)
+    lossless = {"lossless": True, "exact": True} if path.suffix == ".webp" else {}
+    first.save(path, save_all=True, append_images=rest, duration=200, loop=0, **lossless)
+    return frames
+
+
+@pytest.mark.parametrize(("name", "written"), [("a.png", "a.apng"), ("a.webp", "a.webp")])
+def test_a_clip_is_enlarged_frame_by_frame(
+    run: OpenedRun, tmp_path: Path, name: str, written: str
+) -> None:
+    frames = film(tmp_path / name)
+    folder = tmp_path / "out"
+    (result,) = enlarge(run, tmp_path / name, f"{folder}/")
+    assert result.path == folder / written.replace("a", "a-enlarged", 1)
+    assert (result.frames, result.before, result.after) == (3, (8, 10), (16, 20))
+    with Image.open(result.path) as made:
+        assert made.n_frames == 3
+        for i, frame in enumerate(frames):
+            made.seek(i)
+            levels = torch.from_numpy(frame).permute(2, 0, 1)
+            expected = enlarge_levels(run.model, levels).permute(1, 2, 0).numpy()
+            assert np.array_equal(np.array(made.convert("RGB")), expected)
+            assert made.info["duration"] == 200
+
+
+def test_photographs_and_clips_of_a_folder(run: OpenedRun, tmp_path: Path) -> None:
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    film(folder / "a.gif")
+    photo(folder / "b.png")
+    results = list(enlarge(run, folder, f"{tmp_path}/out/"))
+    assert [r.path.name for r in results] == ["a-enlarged.gif", "b-enlarged.png"]
+    assert [r.frames for r in results] == [3, 1]
+
+
+def test_a_clip_is_no_photograph_nor_a_photograph_a_clip(run: OpenedRun, tmp_path: Path) -> None:
+    film(tmp_path / "a.gif")
+    photo(tmp_path / "b.png")
+    with pytest.raises(pf.InvalidValue, match=r"cannot write a clip to .*expected .*\.gif, \.apng"):
+        enlarge(run, tmp_path / "a.gif", str(tmp_path / "x.png"))
+    with pytest.raises(pf.InvalidValue, match=r"cannot write an image to .*expected .*\.png, "):
+        enlarge(run, tmp_path / "b.png", str(tmp_path / "x.gif"))
+
+
+def test_a_film_is_enlarged(run: OpenedRun, tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    frames = film(tmp_path / "a.png")
+    from pushforward.data.export.moving import write_film
+
+    write_film((Image.fromarray(frame) for frame in frames), tmp_path / "a.avi", ".avi", 5.0)
+    (result,) = enlarge(run, tmp_path / "a.avi", str(tmp_path / "b.avi"))
+    assert (result.frames, result.after) == (3, (16, 20))
+    x = pf.read(tmp_path / "b.avi").take(torch.arange(1)).x[0]
+    levels = torch.from_numpy(frames[1]).permute(2, 0, 1)
+    assert torch.equal(x[:, 1].byte(), enlarge_levels(run.model, levels))
 
 
 def test_runs_and_files_that_do_not_fit(run: OpenedRun, tmp_path: Path) -> None:
