@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, TypeAlias
 
@@ -102,7 +103,7 @@ class Labels(_Half, name="labels"):
 
     side: Side = "right"
     maps: Side | None = None
-    palette: str | int | tuple[tuple[int, ...], ...] = 0
+    palette: str | int | Sequence[Sequence[int]] = 0
     planes: bool = False
 
     def __post_init__(self) -> None:
@@ -170,7 +171,7 @@ class Labels(_Half, name="labels"):
 
     def _colours(self, space: Space) -> Tensor:
         assert not isinstance(self.palette, (int, str))
-        return scaled_palette(self.palette, space.low, space.high)
+        return scaled_palette(named_palette(self.palette), space.low, space.high)
 
     def spaces(self, space: Space) -> tuple[Space, Space]:
         """Both halves; that of the map knows its palette."""

@@ -25,7 +25,6 @@ from pushforward.core.source_views import with_space
 from pushforward.core.space import Space
 from pushforward.data.dispatch import normalised, read_any, reader_of
 from pushforward.data.files import locate
-from pushforward.data.formats.image_files import open_listing
 from pushforward.data.formats.numpy_files import array_names
 from pushforward.data.options import MEMORY, ClipLayout, Fit, Options
 from pushforward.data.pairing import Pairing
@@ -331,6 +330,8 @@ def _has_column(source: object, name: str) -> bool:
     if reader.name == "npz" and path.is_file():
         return name in array_names(path)
     if reader.name == "images":
+        from pushforward.data.formats.image_files import open_listing  # imports Pillow
+
         table = open_listing(path).table
         return table is not None and name in table.columns
     return reader.tabular

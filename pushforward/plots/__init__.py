@@ -17,6 +17,7 @@ __all__, __getattr__, __dir__ = lazy(
         "single_axes": ["marginals", "corner"],
         "ellipses": ["clusters", "profile"],
         "spectrum": ["scree", "biplot"],
+        "clips": ["clip_sheet"],
         "codes": ["embedding"],
         "how_many": ["choice", "criteria", "elbow_curve"],
         "latent": ["decoded_grid", "decoded_path"],

@@ -190,8 +190,11 @@ LABELLED = [
 def test_learners_take_conditions(learner: str) -> None:
     y = torch.arange(96) % 3
     x = data(learner) + 10 * y.reshape(-1, *[1] * (data(learner).ndim - 1))
-    # that game circles with momentum
-    fast = "adam(rate=0.003, beta1=0.0)" if learner == "r3gan" else "adam(rate=0.01)"
+    # games circle with momentum
+    fast = {
+        "r3gan": "adam(rate=0.003, beta1=0.0)",
+        "lapgan": "adam(rate=0.01, beta1=0.0)",
+    }.get(learner, "adam(rate=0.01)")
     model = make(learner).fit(
         x,
         y,
