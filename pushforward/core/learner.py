@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from types import FunctionType
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +38,12 @@ class Learner(Model, HasMode):
     Sampling, encoding and measuring (`EVALUATED`) run the networks in evaluation mode, even between
     two `train()` calls and during a fit, and change no state. Only inside a phase's loss do
     networks keep their mode.
+    """
+
+    evaluates_samples: ClassVar[bool] = False
+    """Whether quality and vital signs are those of samples, and so cost about as much as training.
+
+    Evaluations during a fit then take fewer rows, and are further apart in short fits.
     """
 
     def __init_subclass__(cls, **rest: Any) -> None:

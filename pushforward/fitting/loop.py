@@ -49,7 +49,7 @@ REPORTS = 100
 """Reports per budget, at least one every 100 steps: a smooth curve in a short log."""
 STEPS_UNKNOWN = 10_000
 """Steps assumed for a budget in minutes, to space its reports."""
-CHECK_UPS, EVALUATIONS = 8, 20  # per budget: a curve shows by then, and they cost little
+CHECK_UPS, EVALUATIONS = 8, 20  # most per budget: a curve shows by then
 ROLLBACKS = 3
 """Most rollbacks: if a fit diverges again at an eighth of its rates, the rates are not the cause.
 """
@@ -110,7 +110,8 @@ class Loop:
         if epochs is not None:
             return max(1, round(epochs * epoch))
         times = EVALUATIONS if self.feed.held_out is not None else CHECK_UPS
-        return max(1, (self.budget.total or times * epoch) // times)
+        least = self.feed.least_steps_between_evaluations
+        return max(least, (self.budget.total or times * epoch) // times)
 
     def _new_watchdog(self) -> Watchdog:
         at_once = self.processes.device.type == "cpu" and self.processes.world == 1
@@ -124,9 +125,7 @@ class Loop:
         return self._finish(self._run())
 
     def _begin(self, resumed: bool) -> None:
-        """Start the clocks, and write a checkpoint before the
-        settings of a fit that run.json cannot reproduce.
-        """
+        """Start the clocks; store what run.json cannot reproduce in a checkpoint before it."""
         self.budget.begin()
         self.folder.restart_clock()
         if resumed and self.budget.extended:

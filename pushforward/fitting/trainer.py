@@ -84,7 +84,8 @@ class Trainer(ExplicitSettings):
         augment: instead of the model's own, e.g. ['flip', 'crop(padding=2)'].
         held_out: a share of the rows to hold out, or a source; needed for keep_best and patience.
         evaluate_every: epochs between evaluations;
-            by default a twentieth of the budget, or an eighth without held-out rows.
+            by default a twentieth of the budget, or an eighth without held-out rows; longer where
+            models are evaluated by samples and the fit is short.
         keep_best: finish with the weights of the best held-out quality.
         patience: stop after this many evaluations without improvement.
         on_divergence: 'stop', or 'rollback' to the last good state

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +33,7 @@ class CodeModel(Learner):
     (before the generator) and `squash` (after it).
     """
 
+    evaluates_samples: ClassVar[bool] = True
     latent: int
     generator: nn.Module
 

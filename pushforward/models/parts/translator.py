@@ -31,6 +31,7 @@ class Translator(Learner):
     that the result does not depend on the others.
     """
 
+    evaluates_samples: ClassVar[bool] = True
     generator: nn.Module
     example: ClassVar[str] = "edges"
     """A usual condition, in advice."""

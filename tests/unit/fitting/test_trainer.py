@@ -649,6 +649,35 @@ def test_patience_stops_after_so_many_without_a_better_one() -> None:
     assert events[-1].samples == 5 * 60
 
 
+class _Sampling(pf.GAN):
+    """Counts the rows it is evaluated on."""
+
+    def quality(self, batch: Batch, *, rng: Any = None) -> Tensor:
+        self.counts = [*getattr(self, "counts", []), len(batch)]
+        return super().quality(batch, rng=rng)
+
+    def vitals(self, batch: Batch, *, rng: Any = None) -> dict[str, float]:
+        self.counts = [*getattr(self, "counts", []), len(batch)]
+        return super().vitals(batch, rng=rng)
+
+
+def test_evaluating_samples_takes_at_most_half_as_many_rows_as_training() -> None:
+    x = torch.randn(3000, 2, generator=torch.Generator().manual_seed(0))
+    settings: dict[str, Any] = {"seed": 0, "held_out": pf.Arrays(x[:2000]), "batch": 20}
+    model = _Sampling(latent=2, hidden=(4,)).fit(x[2000:], by=pf.Trainer(steps=120, **settings))
+    # 2400 rows: every 52 steps of 20 for 2 * 256 rows, and at the end
+    assert model.counts == [256] * 2 * 3
+
+    asked = pf.Trainer(steps=120, evaluate_every=0.2, **settings)
+    model = _Sampling(latent=2, hidden=(4,)).fit(x[2000:], by=asked)
+    assert model.counts == [256] * 2 * 12
+
+    likelihood = pf.Autoencoder(latent=2, hidden=(4,))
+    events: list[Event] = []
+    likelihood.fit(x[2000:], by=pf.Trainer(steps=120, listeners=[events.append], **settings))
+    assert len(_of(events, Evaluated)) == 20
+
+
 def test_held_out_rows_are_never_learnt_from() -> None:
     seen: list[Tensor] = []
 
