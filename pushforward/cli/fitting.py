@@ -22,19 +22,11 @@ from pushforward.experiments.configuration import read_settings, resolve
 from pushforward.experiments.experiment import default_folder
 from pushforward.experiments.measure import is_measurable
 from pushforward.experiments.settings import Setting
+from pushforward.experiments.uses import usual_commands
 from pushforward.experiments.views import has_figure
 from pushforward.fitting.progress import format_duration
 
 __all__ = ["announced", "fit", "print_outcome", "setting_lines"]
-
-NEXT = (
-    ("Samples", "sample RUN"),
-    ("HasDensity", "density RUN FILE"),
-    ("HasBound", "density RUN FILE"),
-    ("Assigns", "assign RUN FILE"),
-    ("Encodes", "encode RUN FILE"),
-)
-"""Capability -> the command to try first, the most telling one before the others."""
 
 
 def fit(
@@ -118,13 +110,13 @@ def print_outcome(voice: Voice, outcome: Outcome) -> int | None:
         return 130
     records = "".join(f"; held out: {record}" for record in outcome.records)
     voice.say(f"fitted on {len(parts.train):,} rows in {format_duration(outcome.seconds)}{records}")
-    verbs = [verb for ability, verb in NEXT if run.can(ability)][:1]
+    commands = usual_commands(run.model, run.folder)[:1]
     if parts.held_out is not None and is_measurable(run):
-        verbs.append("evaluate RUN")
+        commands.append(f"evaluate {quoted}")
     elif has_figure(run.model):
-        verbs.append("plot RUN")
-    for lead, verb in zip(("next:", "     "), verbs):
-        voice.say(f"{lead} pushforward {verb.replace('RUN', quoted)}")
+        commands.append(f"plot {quoted}")
+    for lead, command in zip(("next:", "     "), commands):
+        voice.say(f"{lead} pushforward {command}")
     content = {
         "event": "result",
         "run": str(run.folder),

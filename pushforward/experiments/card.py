@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from pushforward.core.model import Model
 from pushforward.core.records import Record
 from pushforward.core.storage import find_versions
 from pushforward.experiments.opened import OpenedRun, Parts
+from pushforward.experiments.uses import usual_commands
 
 __all__ = ["write_card"]
 
@@ -87,16 +87,11 @@ def _images(folder: Path) -> list[str]:
 
 
 def _use(folder: Path, model: Model) -> list[str]:
-    name = shlex.quote(str(folder))
-    shell = [f"pushforward sample {name} -n 64"] if hasattr(model, "sample") else []
-    if hasattr(model, "log_prob") or hasattr(model, "elbo"):
-        shell.append(f"pushforward density {name} FILE")
-    if hasattr(model, "encode"):
-        shell.append(f"pushforward encode {name} FILE")
+    shell = [f"pushforward {command}" for command in usual_commands(model, folder)]
     python = ["import pushforward as pf", f"model = pf.load({str(folder)!r})"]
-    python += (
-        ["x = model.sample(64, rng=0)"]
-        if hasattr(model, "sample") and model.condition_space is None
-        else []
-    )
+    abilities = capabilities(model)
+    if "Translates" in abilities:
+        python.append("x = model.translate(y)  # images y (n, c, h, w) of any size")
+    elif "Samples" in abilities and model.condition_space is None:
+        python.append("x = model.sample(64, rng=0)")
     return ["## Use", "", "```sh", *shell, "```", "", "```python", *python, "```"]
