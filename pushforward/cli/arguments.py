@@ -12,9 +12,9 @@ from pushforward.core.errors import InvalidKind
 from pushforward.data.tables.text_format import TableFormat
 
 __all__ = [
-    "Conditions", "Device", "File", "FitOptions", "Json", "JsonLines", "Names", "Out", "Quiet",
-    "Run", "Seed", "Switch", "Table", "Title", "Whole", "split_names", "table_settings",
-    "whole_numbers",
+    "Conditions", "Device", "File", "FitOptions", "Json", "JsonLines", "JsonRecords", "Names",
+    "Out", "Quiet", "Run", "Seed", "Switch", "Table", "Title", "Whole", "split_names",
+    "table_settings", "whole_numbers",
 ]  # fmt: skip
 
 
@@ -81,6 +81,10 @@ Quiet = Annotated[
     bool, Parameter(name=("--quiet", "-q"), negative="", help="print only warnings and errors")
 ]
 Json = Annotated[bool, Parameter(negative="", help="the result as JSON")]
+JsonRecords = Annotated[
+    bool,
+    Parameter(name="--json", negative="", help="one record a line, as JSON, instead of tables"),
+]
 JsonLines = Annotated[
     bool, Parameter(name="--json", negative="", help="one JSON object per row instead of CSV")
 ]

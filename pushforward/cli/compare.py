@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from pushforward.cli import arguments
-from pushforward.cli.console import Voice, stdout
+from pushforward.cli.console import Voice, write_table
 
 __all__ = ["compare"]
 
@@ -32,7 +32,7 @@ def compare(
     table: arguments.Table = None,
     device: arguments.Device = "cpu",
     quiet: arguments.Quiet = False,
-    json: arguments.JsonLines = False,
+    json: arguments.JsonRecords = False,
 ) -> None:
     """Measure how similar generated samples are to the data: FID, KID, precision, recall, modes,
     ...
@@ -58,7 +58,6 @@ def compare(
         using: how runs are sampled: ancestral, mean (the decoder's mean, without observation noise)
             or truncated(...); by default each model's own.
         rows: at most this many rows of each.
-        json: one record a line, as JSON.
     """
     from pushforward.experiments.compare import Comparison, by_feature_space
     from pushforward.experiments.compare import compare as measure
@@ -90,4 +89,4 @@ def compare(
     first = measured[0]
     voice.say(f"compared with {first[0].data}" if first else "nothing could be measured")
     for space, sets in by_feature_space(measured).items():
-        stdout().print(samples_table(space, sets, samples))
+        write_table(samples_table(sets, samples), f"features: {space}")

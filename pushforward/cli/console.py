@@ -15,7 +15,7 @@ from rich.console import Console
 
 from pushforward.core.json_values import finite
 
-__all__ = ["Voice", "first_process", "print_table", "stderr", "stdout"]
+__all__ = ["Voice", "first_process", "print_table", "stderr", "stdout", "write_table"]
 
 
 def stderr() -> Console:
@@ -40,6 +40,15 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*row)
     stdout().print(table)
+
+
+def write_table(table: Any, title: str = "") -> None:
+    """A table on stdout, below its title, at once: what stderr says later comes later."""
+    console = stdout()
+    if title:
+        console.print(title, markup=False)
+    console.print(table)
+    sys.stdout.flush()
 
 
 def first_process() -> bool:

@@ -21,7 +21,7 @@ def demo(
     seed: arguments.Seed = 0,
     epochs: arguments.Whole = 300,
     quiet: arguments.Quiet = False,
-    json: arguments.JsonLines = False,
+    json: arguments.JsonRecords = False,
 ) -> None:
     """Fit a VAE to 1,797 handwritten digits, beside PCA on the same rows: numbers and images.
 

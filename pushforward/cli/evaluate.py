@@ -8,8 +8,9 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from pushforward.cli import arguments
-from pushforward.cli.console import Voice, stdout
+from pushforward.cli.console import Voice, write_table
 from pushforward.core.argument_names import arguments_named, flags
+from pushforward.core.errors import BadRun
 
 __all__ = ["evaluate"]
 
@@ -39,11 +40,12 @@ def evaluate(
     table: arguments.Table = None,
     device: arguments.Device = "cpu",
     quiet: arguments.Quiet = False,
-    json: arguments.JsonLines = False,
+    json: arguments.JsonRecords = False,
 ) -> None:
     """Measure runs on held-out rows: log-density or bounds on it, errors, samples.
 
-    Runs that hold out the same rows are compared in one table.
+    Runs that hold out the same rows are compared in one table. Those that cannot be opened are left
+    out, and named at the end.
 
     Args:
         runs: run folders.
@@ -59,19 +61,20 @@ def evaluate(
             scaled, pca(50), classifier, efficientnet, and of clips frames and movement (separated
             by commas); by default only runs without any other measure are compared, in raw, or in
             scaled for tables whose columns are of different units, and clips in frames,movement.
-        json: one record a line, as JSON.
     """
     from pushforward.cli.progress import Counted
     from pushforward.experiments.evaluation import evaluate_runs
     from pushforward.experiments.measure import Annealing
-    from pushforward.experiments.record_tables import bounds_table, likeness_table, samples_table
+    from pushforward.experiments.record_tables import bounds_table, likeness_tables, samples_table
 
     voice = Voice(quiet, json)
+    failures: list[BadRun] = []
     with arguments_named(flags(**NAMES)):
         evaluation = evaluate_runs(
             runs, data=data, source=source, draws=draws, most=rows, estimators=_split(also),
             annealing=Annealing(temperatures, chains, also_rows), device=device,
             table=arguments.table_settings(table),
+            skip=failures.append,
             listener=lambda name: (lambda event: None) if quiet or json else Counted(voice, name),
         )  # fmt: skip
     groups = evaluation.by_rows()
@@ -86,18 +89,23 @@ def evaluate(
             if any(measured) and not json:
                 heading, shown, note = bounds_table(group.runs, measured)
                 tell(heading)
-                stdout().print(shown)
+                write_table(shown) if shown else None
                 voice.say(note) if note else None
-        likeness = None if json else likeness_table(group.runs, group.measured)
-        stdout().print(likeness) if likeness else None
+        for title, shown in () if json else likeness_tables(group.runs, group.measured):
+            write_table(shown, f"{title} (↑ more is better, ↓ less)")
+        for note in group.notes:
+            voice.say(note)
         _write(voice, group.records)
         for space in group.sample_spaces(_split(features)):
             sampled = group.sample(space, voice.warn)
             _write(voice, [record for records in sampled.records for record in records])
             if not json:
                 n = len(sampled.samples[0].x)
-                tell(f"samples beside {group.data}, as many as rows: {n}")
-                stdout().print(samples_table(sampled.space, sampled.records, sampled.samples))
+                title = f"samples beside {group.data}, as many as rows: {n}"
+                shown = samples_table(sampled.records, sampled.samples)
+                write_table(shown, f"{title}\nfeatures: {sampled.space}")
+    if failures:
+        raise BadRun("; ".join(str(failure) for failure in failures))
 
 
 def _split(text: str | None) -> list[str]:

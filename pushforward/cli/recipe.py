@@ -23,7 +23,7 @@ def recipe(
     budget: float | None = None,
     seed: arguments.Seed = 0,
     quiet: arguments.Quiet = False,
-    json: arguments.JsonLines = False,
+    json: arguments.JsonRecords = False,
 ) -> None:
     """Run an experiment on a public table, on yours, or on data that it samples itself.
 

@@ -33,11 +33,17 @@ from pushforward.experiments.sample import (
     compare_translations,
     compare_with_data,
     of_run,
+    translates,
     usual_features,
 )
 
 __all__ = ["Evaluation", "SampledRuns", "evaluate_runs"]
 
+TO_MAPS = {
+    "left": 'labels(side="left", maps="right")',
+    "right": 'labels(side="right", maps="left")',
+}
+"""The pairing whose results are maps of known classes, by that of halves as they are."""
 UNMEASURABLE = "none of these runs has a density, a bound, reconstructions or samples to measure"
 
 
@@ -124,6 +130,22 @@ class Evaluation:
         pairs = zip(self.measured, self.estimated)
         return [record for pair in pairs for records in pair for record in records]
 
+    @property
+    def notes(self) -> list[str]:
+        """What could also be measured, and how."""
+        sides = {
+            str(run.provenance.reading.get(name))
+            for run in self.runs
+            for name in ("y", "label")
+            if translates(run) and not enlarges(run)
+        }
+        return [
+            "if the results are maps of classes, the accuracy of their pixels is measured of runs"
+            f" fitted with {argument('label', repr(labels))}"
+            for side, labels in TO_MAPS.items()
+            if side in sides
+        ]
+
     def sample_spaces(self, names: Sequence[str] = ()) -> list[str]:
         """Feature spaces for comparing samples with rows.
 
@@ -166,6 +188,7 @@ def evaluate_runs(
     annealing: Annealing | None = None,
     table: Mapping[str, object] | None = None,
     device: str = "cpu",
+    skip: Callable[[BadRun], None] | None = None,
     listener: Callable[[str], Callable[[Event], None]] = lambda name: lambda event: None,
 ) -> Evaluation:
     """Measure runs on the rows that none of them was trained on.
@@ -181,6 +204,8 @@ def evaluate_runs(
         annealing: what AIS and BDMC cost.
         table: how a text table is written.
         device: where models compute.
+        skip: called with the error of each run that cannot be opened or held no rows out, which is
+            then left out if others remain; by default such errors are raised.
         listener: for the name of an estimator, what is called with its progress.
 
     Raises:
@@ -195,22 +220,17 @@ def evaluate_runs(
             f"{argument('data')} gives other rows to measure on, {argument('source')} says where"
             " the runs' own are; give one of them"
         )
-    opened = [run if isinstance(run, OpenedRun) else open_run(run, device) for run in runs]
+    opened: list[OpenedRun] = []
     held_out: list[Source] = []
     measured: list[list[Record]] = []
     estimated: list[list[Record]] = []
-    for run in opened:
-        if data is not None and enlarges(run) and reader_of(str(data)).name == "images":
-            photographs = Photographs(data, run)
-            held_out.append(photographs)
-            measured.append([of_run(r, run) for r in photographs.measure(run, most)])
+    for run, rows in _found(runs, data, source, table or {}, device, skip):
+        opened.append(run)
+        held_out.append(rows)
+        if isinstance(rows, Photographs):
+            measured.append([of_run(r, run) for r in rows.measure(run, most)])
             estimated.append([])
             continue
-        if data is not None:
-            rows = read_like(run, data, table=table)
-        else:
-            rows = _held_out(run, source, table or {})
-        held_out.append(rows)
         records = [of_run(r, run) for r in measure_run(run, rows, draws=draws, most=most)]
         likeness = [*_likeness(run, rows, most), *measure_clips(run, rows, most)]
         measured.append([*records, *likeness])
@@ -219,6 +239,40 @@ def evaluate_runs(
     evaluation = Evaluation(opened, held_out, measured, estimated, most)
     evaluation.refuse_unlike()
     return evaluation
+
+
+def _found(
+    runs: Sequence[OpenedRun | str | Path],
+    data: str | Path | None,
+    source: str | None,
+    table: Mapping[str, object],
+    device: str,
+    skip: Callable[[BadRun], None] | None,
+) -> list[tuple[OpenedRun, Source]]:
+    """Runs, opened, and the rows to measure each on."""
+    found: list[tuple[OpenedRun, Source]] = []
+    failures: list[BadRun] = []
+    for each in runs:
+        try:
+            run = each if isinstance(each, OpenedRun) else open_run(each, device)
+            if data is None:
+                rows = _held_out(run, source, table)
+            elif enlarges(run) and reader_of(str(data)).name == "images":
+                rows = Photographs(data, run)
+            else:
+                rows = read_like(run, data, table=table)
+        except BadRun as error:
+            if skip is None:
+                raise
+            failures.append(error)
+            continue
+        found.append((run, rows))
+    if failures and not found:
+        raise failures[0]
+    if skip is not None:
+        for failure in failures:
+            skip(failure)
+    return found
 
 
 def _likeness(run: OpenedRun, rows: Source, most: int) -> list[Record]:

@@ -15,6 +15,7 @@ Neumann (1941), https://doi.org/10.1214/aoms/1177731677
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -231,36 +232,49 @@ def _record(
 # ----------------------------------------------------------------------------------------- features
 
 
-def frames(x: Observations, k: int | None = None) -> Features:
+def frames(
+    x: Observations, k: int | None = None, *, low: float | None = None, high: float | None = None
+) -> Features:
     """Single frames as a feature space: the components of one frame of each clip, in turn.
 
     Frame i mod t of clip i, so that rows are independent. There are k components of frames of the
     real clips x, by default 50, or a quarter of the clips.
+
+    Args:
+        low, high: the range of values, which is scaled to [0, 1]; if None they are left as they
+            are.
     """
     clips = _clips(x)
-    space = pca(_in_turn(clips), _components(clips, k))
+    prepare, preparation = _to_shares(low, high)
+    space = pca(_in_turn(prepare(clips)), _components(clips, k))
     time = clips.shape[2]
     return replace(
         space,
         name=f"frames of {space.name}",
-        preparation=f"one frame of each clip, in turn, of {time}",
-        function=lambda u: space(_in_turn(u)),
+        preparation=f"{preparation}one frame of each clip, in turn, of {time}",
+        function=lambda u: space(_in_turn(prepare(u))),
         origin=None,
         block=time * max(1, 2048 // time),  # so that turns go on from block to block
     )
 
 
-def movement(x: Observations, k: int | None = None) -> Features:
+def movement(
+    x: Observations, k: int | None = None, *, low: float | None = None, high: float | None = None
+) -> Features:
     """Where and when clips move, as a feature space.
 
     The mean |difference| of successive frames in boxes of space and time, 4×8×8 at most; of these k
     components of the real clips x, by default 50, or a quarter of the clips.
+
+    Args:
+        low, high: as of `frames`.
     """
     clips = _clips(x)
+    prepare, preparation = _to_shares(low, high)
     boxes = tuple(min(b, s) for b, s in zip(BOXES, (clips.shape[2] - 1, *clips.shape[3:])))
 
     def pooled(u: Tensor) -> Tensor:
-        change = u.to(torch.float64).diff(dim=2).abs().mean(1, keepdim=True)
+        change = prepare(u).to(torch.float64).diff(dim=2).abs().mean(1, keepdim=True)
         return adaptive_avg_pool3d(change, boxes).flatten(1)
 
     space = pca(pooled(clips), _components(clips, k))
@@ -268,11 +282,21 @@ def movement(x: Observations, k: int | None = None) -> Features:
     return replace(
         space,
         name=f"movement of {space.name}",
-        preparation=f"mean |difference| of frames in {shown} boxes",
+        preparation=f"{preparation}mean |difference| of frames in {shown} boxes",
         function=lambda u: space(pooled(u)),
         origin=None,
         block=256,
     )
+
+
+def _to_shares(low: float | None, high: float | None) -> tuple[Callable[[Tensor], Tensor], str]:
+    """The function that scales a range of values to [0, 1], and its description."""
+    if low is None or high is None:
+        return (lambda u: u), ""
+    if not high > low:
+        raise InvalidValue(f"clips need a range with low < high, got {low:g} and {high:g}")
+    start, width = low, high - low
+    return (lambda u: (u.to(torch.float64) - start) / width), f"{low:g}..{high:g} to [0, 1], "
 
 
 def _clips(x: Observations) -> Tensor:

@@ -67,7 +67,8 @@ def find_features(
     Args:
         real: the real data, to which scaled, pca, classifier, frames and movement are fitted.
         labels: labels of the real data (n,).
-        low, high: the range of image values, for scaled and efficientnet.
+        low, high: the range of image values, for scaled, efficientnet, frames and movement, which
+            scale it to [0, 1].
         device: device for efficientnet.
     """
     match = re.fullmatch(r"\s*([a-z0-9_-]+)\s*(?:\(\s*(?:k\s*=\s*)?(\d+)\s*\))?\s*", text.lower())
@@ -93,7 +94,7 @@ def find_features(
         )
     if name in ("frames", "movement"):
         of_clips = clips.frames if name == "frames" else clips.movement
-        return of_clips(real, None if number is None else int(number))
+        return of_clips(real, None if number is None else int(number), low=low, high=high)
     if name == "scaled":
         return scaled(real, low=low, high=high)
     return raw().with_origin(rows(real)) if name == "raw" else pca(real, int(number or 50))

@@ -224,8 +224,8 @@ class Pix2Pix(Translator):
         return (scaling.inverse(u) - space.low) / (space.high - space.low)
 
     def vitals(self, batch: Batch, *, rng: Rng = None) -> dict[str, float]:
-        """The error on held-out pairs, how much images vary with the noise, and the accuracy of the
-        critic.
+        """The error on held-out pairs and how much images vary with the noise, as shares of the
+        range of levels, and the accuracy of the critic.
         """
         assert batch.y is not None
         y = batch.y[:WATCHED]
@@ -233,8 +233,8 @@ class Pix2Pix(Translator):
         stream = generator(rng, batch.x.device)
         made, again = (self.make(y, rng=stream) for _ in range(2))
         vitals = {
-            "error": float((made - batch.x).abs().mean()),
-            "variation": float((made - again).abs().mean()),
+            "error": float(self.distance(made, batch.x).mean()),
+            "variation": float(self.distance(made, again).mean()),
         }
         if self.adversarial:
             x, condition = self._seen(batch)

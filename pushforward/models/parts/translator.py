@@ -120,7 +120,15 @@ class Translator(Learner):
         return not isinstance(sampler, Mean)
 
     def quality(self, batch: Batch, *, rng: Rng = None) -> Tensor:
-        """Minus the mean absolute error of each row (n,), in model coordinates."""
+        """Minus the mean absolute error of each row (n,), as a share of the range of levels."""
         assert batch.y is not None
         made = self.make(batch.y, rng=generator(rng, batch.x.device))
-        return -(made - batch.x).abs().flatten(1).mean(1)
+        return -self.distance(made, batch.x)
+
+    def distance(self, u: Tensor, v: Tensor) -> Tensor:
+        """The mean absolute difference of images (n, …) in model coordinates: (n,), as a share of
+        the range of levels.
+        """
+        space = self.fitted_space()
+        difference = self.to_user(u) - self.to_user(v)
+        return difference.abs().flatten(1).mean(1) / (space.high - space.low)

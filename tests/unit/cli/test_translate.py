@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from PIL import Image
 
 import pushforward as pf
+from pushforward.core.phase import Batch
 from pushforward.experiments import open_run
 from pushforward.experiments.translations import translate
 from tests.unit.cli.conftest import Cli
@@ -170,3 +172,37 @@ def test_reports_on_conditions_made_of_the_images(cli: Cli, label: str) -> None:
     assert "conditions: images of" in result.out
     failing = cli("data", "x", "--label", "low_resolution(7)")
     assert "takes images whose sides are multiples of 7" in failing.out
+
+
+def test_results_are_evaluated_in_a_titled_table_with_units(cli: Cli, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    (tmp_path / "sides").mkdir()
+    for i in range(10):
+        levels = rng.integers(0, 256, (SIDE, 2 * SIDE, 3), dtype=np.uint8)
+        Image.fromarray(levels).save(tmp_path / "sides" / f"{i}.png")
+    fit = ("fit", "pix2pix", tmp_path / "sides", "--label", "left", "--run", "sides-run", *QUIET)
+    assert cli(*fit).code == 0
+    done = cli("evaluate", "sides-run", "nothing")
+    assert done.code == 2
+    assert "error: nothing does not exist" in done.err.splitlines()[-1]
+    first, *lines = done.out.splitlines()
+    assert first.startswith("images made from images, beside the originals (↑ more is better")
+    shown = {line[:41].strip(): line for line in lines}
+    assert shown["PSNR, dB ↑"]
+    records = map(json.loads, cli("evaluate", "sides-run", "--json").out.splitlines())
+    error = next(r["value"] for r in records if r["quantity"] == "absolute_error")
+    assert f"{error:.4g}" in shown["absolute error, share of the range ↓"]
+    assert """--label 'labels(side="left", maps="right")'""" in done.err
+    assert done.err.count("measured on") == 1
+
+
+def test_errors_during_a_fit_are_shares_of_the_range_of_levels(tmp_path: Path) -> None:
+    x, y = (save(tmp_path / name, list("abcdefgh"), seed=i) for i, name in enumerate("xy"))
+    model = pf.Pix2Pix(width=2).fit(str(x), str(y), steps=2, batch=2, quiet=True)
+    truth, conditions = pf.read(str(x)).all().x, pf.read(str(y)).all().x
+    batch = Batch(model.to_model(truth), model.to_condition(conditions, len(truth)))
+    made = model.translate(conditions, using="mean")
+    expected = (made - truth).abs().flatten(1).mean(1) / 255
+    model.generator.eval()
+    assert torch.allclose(-model.quality(batch), expected, atol=0.05)
+    assert model.vitals(batch, rng=0)["error"] == pytest.approx(float(expected.mean()), abs=0.03)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 import pushforward as pf
 from pushforward.experiments.compare import Comparison, compare
 from pushforward.experiments.evaluation import evaluate_runs
 from pushforward.experiments.opened import open_run
 from pushforward.experiments.views import model_view
+from pushforward.metrics.feature_names import find_features
 
 OF_MASKS = ["mask", "mask IoU", "foreground variance", "background variance"]
 
@@ -57,3 +59,15 @@ def test_a_model_without_layers_has_none(tmp_path: Path) -> None:
     pf.PCA(1).fit("ring:50").save(tmp_path / "run")
     with pytest.raises(pf.InvalidKind, match=r"composes no clips of layers; models that do: vgan"):
         model_view(open_run(tmp_path / "run"), "layers")
+
+
+def test_features_of_evaluations_scale_the_range_of_values(run: Path) -> None:
+    """Distances are then at most of the order of the number of pixels."""
+    for space in ("frames", "movement"):
+        sampled = evaluate_runs([run]).sample(space)
+        assert "0..255 to [0, 1]" in sampled.space
+        assert sampled.records[0][0].value < 3 * 16 * 16
+    x = pf.read("moving-shapes:40", size=16, frames=4).all().x
+    for name in ("frames", "movement"):
+        in_levels, scaled = find_features(name, x), find_features(name, x, low=0, high=255)
+        assert torch.allclose(scaled(x).abs() * 255, in_levels(x).abs(), atol=1e-6)
