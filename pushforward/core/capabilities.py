@@ -209,8 +209,8 @@ class Conditions(Protocol, metaclass=_InstanceProtocol):
 class Translates(Protocol, metaclass=_InstanceProtocol):
     """Maps a condition to an observation."""
 
-    def translate(self, y: Conditioning, *, rng: Rng = None) -> Tensor:
-        """One observation for each condition, user's units."""
+    def translate(self, y: Conditioning, *, rng: Rng = None) -> Tensor | list[Tensor]:
+        """One observation for each condition, user's units; a list if their shapes differ."""
         ...
 
 

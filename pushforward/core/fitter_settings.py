@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 
 from pushforward.core.errors import InvalidKind, suggest
+from pushforward.core.reader import reading_arguments
 
 __all__ = ["Adjustable", "adjust_fitter"]
 
@@ -51,6 +52,11 @@ def adjust_fitter(
         )
     for wrong in settings:
         if wrong not in fitter.setting_names:
+            if wrong in reading_arguments():
+                raise InvalidKind(
+                    f"fit has no argument {wrong!r}, which says how data are read; pass"
+                    f" fit(pf.read(x, {wrong}=…))"
+                )
             names = [*fitter.setting_names, *arguments]
             raise InvalidKind(
                 f"fit has no argument {wrong!r}, nor {name} a setting; {suggest(wrong, names)}"

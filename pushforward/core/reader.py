@@ -7,6 +7,7 @@ so it is looked up by its module's name.
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 from collections.abc import Iterable
 from typing import Any
@@ -17,7 +18,7 @@ from torch import Tensor
 from pushforward.core.frames import is_frame
 from pushforward.core.numbers import is_sparse
 
-__all__ = ["read_for_fit", "rows_in"]
+__all__ = ["read_for_fit", "reading_arguments", "rows_in"]
 
 READER = "pushforward.data.reading"
 
@@ -25,6 +26,11 @@ READER = "pushforward.data.reading"
 def read_for_fit(x: object, y: object, weights: object) -> Any:
     """The source to fit a model to: `pushforward.read` with labels only if y requests them."""
     return importlib.import_module(READER).read_for_fit(x, y, weights)
+
+
+def reading_arguments() -> tuple[str, ...]:
+    """The names of the arguments of `pushforward.read`."""
+    return tuple(inspect.signature(importlib.import_module(READER).read).parameters)
 
 
 def rows_in(x: object, space: object) -> object:

@@ -286,7 +286,7 @@ def requested_conditions(y: Conditioning) -> dict[str, Any]:
     if find_pairing(y) is not None:
         return {"label": str(y)}
     if not isinstance(y, str):
-        return {"y": y, "label": False}
+        return {"y": _images_in(y), "label": False}
     if y.lower() in ("no", "false"):
         return {"label": False}
     if y.lower() in ("auto", "yes", "true"):
@@ -295,6 +295,14 @@ def requested_conditions(y: Conditioning) -> dict[str, Any]:
     if "," in y or ("." in y and os.path.exists(y)) or os.path.isdir(y):
         return {"y": y, "label": False}
     return {"label": y}
+
+
+def _images_in(y: Conditioning) -> Any:
+    """A list of images of Pillow as a source; other conditions as they are."""
+    items = isinstance(y, (list, tuple)) and len(y) > 0
+    if items and hasattr(y[0], "getbands"):  # type: ignore[index]
+        return read_any(y, Options(label=False))
+    return y
 
 
 def _derived(source: object, pairing: Pairing, options: Options) -> Source | None:

@@ -23,11 +23,11 @@ from pushforward.data.export.single_images import SUFFIXES, image_target, write_
 from pushforward.data.formats.image_files import ImageFile
 from pushforward.data.formats.moving_images import Film
 from pushforward.data.formats.photographs import Photograph, read_photograph
-from pushforward.data.pairings import LowResolution, find_pairing, luma
+from pushforward.data.image_inputs import image_files
+from pushforward.data.pairings import LowResolution, find_pairing
 from pushforward.data.resampling import enlarge as interpolate
 from pushforward.experiments.enlarged_clips import clip_suffix, enlarge_clip, open_clip
 from pushforward.experiments.opened import MEASURED_ROWS, OpenedRun
-from pushforward.experiments.translations import image_files
 from pushforward.metrics.features import digest
 from pushforward.metrics.super_resolution import Enlarged, enlargement_records, reduced
 from pushforward.models.parts.enlarger import Enlarger
@@ -146,33 +146,12 @@ def enlarger(run: OpenedRun) -> Enlarger:
     return model
 
 
-@torch.no_grad()
 def enlarge_levels(model: Enlarger, x: Tensor, tile: int | None = None) -> Tensor:
-    """An image (1, 3 or 4 channels, h, w), bytes, enlarged in its own channels, as bytes.
-
-    A model of colours is shown a grey image, or transparency, in three equal channels; one of grey
-    images is shown each channel by itself.
-    """
-    wanted = model.fitted_space().shape[0] or 1
-    if len(x) == wanted:
-        return _levels(model, x, tile)
-    if wanted == 1:
-        return torch.cat([_levels(model, channel[None], tile) for channel in x])
-    if len(x) == 4:
-        return torch.cat([enlarge_levels(model, part, tile) for part in (x[:3], x[3:])])
-    shown = x.expand(3, -1, -1)
-    if wanted == 4:
-        shown = torch.cat([shown, torch.full_like(x[:1], 255)])
-    made = _levels(model, shown, tile)[:3]
-    return made if len(x) == 3 else luma(made[None].to(torch.float32))[0].round().to(torch.uint8)
-
-
-def _levels(model: Enlarger, x: Tensor, tile: int | None) -> Tensor:
-    """An image (c, h, w), bytes, in the model's channels, enlarged, as bytes."""
+    """An image (1, 3 or 4 channels, h, w), bytes, enlarged in its own channels, as bytes."""
     space = model.fitted_space()
     span = space.high - space.low
     y = x.to(torch.float32) if span == 255 else x / 255 * span + space.low
-    made = model.translate(y, tile=tile)
+    made = model.enlarge(y, tile=tile)
     scaled = made if span == 255 else (made - space.low) / span * 255
     return scaled.round_().clamp_(0, 255).to(torch.uint8)
 
@@ -244,4 +223,4 @@ def _rows(model: Enlarger, source: Source, most: int) -> Iterator[Enlarged]:
         batch = source.take(row)
         assert batch.y is not None
         real, small = (u.round().to(torch.uint8) for u in (batch.x, batch.y))
-        yield real, _levels(model, small[0], None)[None], interpolate(small, model.factor)
+        yield real, enlarge_levels(model, small[0])[None], interpolate(small, model.factor)

@@ -14,18 +14,17 @@ from pushforward.core.argument_names import argument
 from pushforward.core.capabilities import Translates
 from pushforward.core.errors import InvalidKind, InvalidValue
 from pushforward.core.model import Model
-from pushforward.core.random import derive
 from pushforward.core.samplers import Sampler
-from pushforward.data.formats.image_files import IMAGES, ImageFile, list_images
+from pushforward.data.formats.image_files import ImageFile
 from pushforward.data.formats.images import decode, header
-from pushforward.data.formats.moving_images import is_film
 from pushforward.data.halves import conform_condition
+from pushforward.data.image_inputs import image_channels, image_files
 from pushforward.data.options import Fit, Options
 from pushforward.data.pairing import Pairing
 from pushforward.data.pairings import find_pairing
 from pushforward.experiments.opened import OpenedRun
 
-__all__ = ["Translation", "image_files", "translate"]
+__all__ = ["Translation", "translate"]
 
 
 @dataclass(frozen=True)
@@ -88,14 +87,6 @@ def translate(
     return _translations(model, files, pairing if derive_conditions else None, reading, seed, how)
 
 
-def image_files(source: str | Path, *, films: bool = False) -> Sequence[ImageFile]:
-    """The images, and films if wanted, of a file, folder, glob or zip, in the order of names."""
-    path = Path(source).expanduser()
-    if path.is_file() and (path.suffix.lower() in IMAGES or (films and is_film(path.name))):
-        return [ImageFile(path.name, str(path), path)]
-    return list_images(path if path.exists() else str(source), "").files
-
-
 def _translations(
     model: Model,
     files: Sequence[ImageFile],
@@ -105,7 +96,11 @@ def _translations(
     how: Mapping[str, Any],
 ) -> Iterator[Translation]:
     space = model.fitted_space()
-    channels = space.shape[0] or 1 if pairing is not None else _channels(model)
+    channels = (
+        space.shape[0] or 1
+        if pairing is not None
+        else image_channels(model.condition_space or space)
+    )
     told: set[str] = set()
     for file in files:
         head = header(file.open(), file.display_name)
@@ -118,7 +113,7 @@ def _translations(
             y = pairing.condition(y, whole, torch.zeros(1, dtype=torch.int64))
         else:
             y = conform_condition(y, model.condition_space or space)
-        x = cast(Translates, model).translate(y[0], rng=derive(seed, "translate"), **how)
+        x = cast(Tensor, cast(Translates, model).translate(y[0], rng=seed, **how))
         notes = {}
         if head.channels != channels:
             notes["channels"] = (
@@ -134,11 +129,3 @@ def _translations(
         fresh = tuple(text for kind, text in notes.items() if kind not in told)
         told |= notes.keys()
         yield Translation(Path(file.name).stem, y[0], x, fresh)
-
-
-def _channels(model: Model) -> int:
-    """Channels of images that are conditions of a model."""
-    space = model.condition_space
-    assert space is not None
-    palette = space.extra.get("palette")
-    return len(palette[0]) if palette else space.shape[0] or 1

@@ -2,8 +2,8 @@
 
 Grey images keep 1 channel, colour 3, transparency 4 (an alpha channel, or one transparent colour);
 palettes are expanded. Removing transparency composes on white: c = α c + (1 - α) 255. Only the
-first frame or page is used. Levels deeper than 8 bits are refused: Pillow would drop their lower
-bits.
+first frame or page is used. Levels deeper than 8 bits are refused, since Pillow would drop their
+lower bits; where an image is used and not learnt from, 16 bits are reduced to 8 (`reduced=True`).
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from pushforward.core.data_types import ArrayOrTensor, BinaryFile
 from pushforward.core.errors import BadSource, InvalidValue
 from pushforward.core.space import Space
 from pushforward.data.files import decoding, printable, require_file
+from pushforward.data.formats.image_depths import in_bytes, refuse_depth, too_deep
 from pushforward.data.formats.image_formats import (
     ANIMATED,
     allowed_formats,
-    bit_depth,
     has_frames,
     orientation,
     repair_transparency,
@@ -109,8 +109,11 @@ class Header:
 
 
 @contextmanager
-def opened(file: Path | BinaryFile, name: str) -> Iterator[Image.Image]:
+def opened(file: Path | BinaryFile, name: str, *, reduced: bool = False) -> Iterator[Image.Image]:
     """The undecoded image in a path or binary file; closed afterwards.
+
+    Args:
+        reduced: whether images of up to 16 bits a channel are reduced to 8.
 
     Raises:
         BadSource: If it is not an image, or deeper than 8 bits.
@@ -132,7 +135,10 @@ def opened(file: Path | BinaryFile, name: str) -> Iterator[Image.Image]:
             image = _open(file, name, start)
         with image:
             _refuse_bomb(image, name)
-            _refuse_depth(image, start, name)
+            if reduced:
+                image = in_bytes(image, name)
+            else:
+                refuse_depth(image, start, name)
             repair_transparency(image)
             yield image
 
@@ -165,23 +171,9 @@ def _bomb(name: str, pixels: str) -> str:
     )
 
 
-def _refuse_depth(image: Image.Image, start: bytes, name: str) -> None:
-    with decoding(name, "the image is damaged or cut short"):
-        depth = bit_depth(image, start)
-    if depth > 8:
-        raise _too_deep(name, image.mode if image.mode.startswith(("I", "F")) else f"{depth}-bit")
-
-
-def _too_deep(name: str, levels: str) -> BadSource:
-    return BadSource(
-        f"{printable(name)}: holds {levels} levels, finer than bytes; expected 8 bits a channel:"
-        " convert it, or pass an array (.npz)"
-    )
-
-
-def header(file: Path | BinaryFile, name: str) -> Header:
+def header(file: Path | BinaryFile, name: str, *, reduced: bool = False) -> Header:
     """Channels, upright size and presence of further frames, from the file's header alone."""
-    with opened(file, name) as image:
+    with opened(file, name, reduced=reduced) as image:
         channels = natural_channels(image, name)
         with decoding(name, "the image is damaged or cut short"):
             several = has_frames(image)
@@ -190,9 +182,11 @@ def header(file: Path | BinaryFile, name: str) -> Header:
             )
 
 
-def decode(file: Path | BinaryFile, name: str, options: Options, channels: int) -> NDArray[Any]:
+def decode(
+    file: Path | BinaryFile, name: str, options: Options, channels: int, *, reduced: bool = False
+) -> NDArray[Any]:
     """The image as bytes (channels, height, width), upright and in the requested size."""
-    with opened(file, name) as image:
+    with opened(file, name, reduced=reduced) as image:
         return prepare_image(turned_upright(image, name), channels, options, name)
 
 
@@ -231,11 +225,16 @@ def prepare_image(image: Image.Image, channels: int, options: Options, name: str
     return image_array(_fit(image, options) if options.size is not None else image, channels)
 
 
-def item_array(image: Image.Image, name: str, options: Options) -> NDArray[Any]:
+def item_array(
+    image: Image.Image, name: str, options: Options, *, reduced: bool = False
+) -> NDArray[Any]:
     """An image that is an item of a dataset as bytes (channels, height, width),
     treated as its file would be.
     """
-    _refuse_depth(image, _start_of(image, name), name)
+    if reduced:
+        image = in_bytes(image, name)
+    else:
+        refuse_depth(image, _start_of(image, name), name)
     repair_transparency(image)
     channels = options.channels or natural_channels(image, name)
     return prepare_image(turned_upright(image, name), channels, options, name)
@@ -268,7 +267,7 @@ def natural_channels(image: Image.Image, name: str) -> int:
         return 3
     if image.mode in _CHANNELS:
         return _CHANNELS[image.mode]
-    raise _too_deep(name, image.mode)
+    raise too_deep(name, image.mode)
 
 
 def with_channels(image: Image.Image, channels: int, name: str = "the image") -> Image.Image:

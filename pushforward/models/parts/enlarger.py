@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar, Literal, TypeAlias, get_args
+from typing import ClassVar, Literal, TypeAlias, get_args, overload
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from pushforward.core.random import Rng
 from pushforward.core.registry import Value
 from pushforward.core.samplers import Sampler
 from pushforward.core.space import Space
+from pushforward.data.pairings import luma
 from pushforward.fitting.augment import Flip, Turn
 from pushforward.fitting.trainer import Trainer
 from pushforward.models.parts.translator import Translator
@@ -122,6 +123,26 @@ class Enlarger(Translator):
         low, high = (float(self.scaling(torch.tensor(end))) for end in (space.low, space.high))
         return made.clamp(low, high)
 
+    @overload
+    def translate(
+        self,
+        y: Tensor,
+        *,
+        rng: Rng = None,
+        using: Sampler | str | None = None,
+        tile: int | None = None,
+    ) -> Tensor: ...
+
+    @overload
+    def translate(
+        self,
+        y: Conditioning,
+        *,
+        rng: Rng = None,
+        using: Sampler | str | None = None,
+        tile: int | None = None,
+    ) -> Tensor | list[Tensor]: ...
+
     @torch.no_grad()
     def translate(
         self,
@@ -130,18 +151,67 @@ class Enlarger(Translator):
         rng: Rng = None,
         using: Sampler | str | None = None,
         tile: int | None = None,
-    ) -> Tensor:
-        """Images y (n, c, h, w) of any size, enlarged, in the user's units; a single one gives one.
+    ) -> Tensor | list[Tensor]:
+        """Images y of any size, enlarged, in the user's units, in the channels of the model.
 
         Args:
+            y: one image or several, as `Translator.translate` takes them.
             rng, using: unused; nothing is random.
             tile: longest side of the tiles computed at a time, pixels of y, which does not change
                 the result; by default one that bounds the memory.
 
         Raises:
-            ShapeMismatch: For another number of channels than the model was fitted to.
+            BadSource: For files that cannot be read.
+            ShapeMismatch: For arrays of another number of channels, or other levels.
         """
         return self._one_by_one(y, lambda one: self.make(one, tile=tile))
+
+    @overload
+    def enlarge(self, y: Tensor, *, tile: int | None = None) -> Tensor: ...
+
+    @overload
+    def enlarge(self, y: Conditioning, *, tile: int | None = None) -> Tensor | list[Tensor]: ...
+
+    @torch.no_grad()
+    def enlarge(self, y: Conditioning, *, tile: int | None = None) -> Tensor | list[Tensor]:
+        """Photographs y of any size, enlarged, in the user's units, in channels of their own.
+
+        A model of colours is shown a grey image, or transparency, in three equal channels; one of
+        grey images is shown each channel by itself.
+
+        Args:
+            y: one image (of Pillow, a file, an array) or several (a list, a folder, an array), as
+                `translate` takes them; what comes is alike.
+            tile: longest side of the tiles computed at a time, pixels of y.
+
+        Raises:
+            BadSource: For files that cannot be read.
+            ShapeMismatch: For arrays that are no images of 1, 3 or 4 channels.
+        """
+        from pushforward.data.image_inputs import ImageInputs  # imports Pillow
+
+        require_positive(tile=tile)
+        space = self._free_conditions().space
+        assert space is not None
+        images, single = ImageInputs(space, natural=True).read(y)
+        made = [self._in_own_channels(image, tile) for image in images]
+        return made[0] if single else self._joined(made)
+
+    def _in_own_channels(self, x: Tensor, tile: int | None) -> Tensor:
+        """An image (1, 3 or 4 channels, h, w) enlarged in its own channels."""
+        wanted = self.event_shape()[0]
+        if len(x) == wanted:
+            return self.translate(x, tile=tile)
+        if wanted == 1:
+            return torch.cat([self.translate(channel[None], tile=tile) for channel in x])
+        if len(x) == 4:
+            return torch.cat([self._in_own_channels(part, tile) for part in (x[:3], x[3:])])
+        shown = x.expand(3, -1, -1)
+        if wanted == 4:
+            opaque = torch.full_like(x[:1], self.fitted_space().high)
+            shown = torch.cat([shown, opaque])
+        made = self.translate(shown, tile=tile)[:3]
+        return made if len(x) == 3 else luma(made[None])[0]
 
     def vitals(self, batch: Batch, *, rng: Rng = None) -> dict[str, float]:
         """The peak signal-to-noise ratio on held-out images, dB, over all channels."""

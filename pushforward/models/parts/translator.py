@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, overload
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,9 @@ from pushforward.core.conditions import Conditions
 from pushforward.core.data_types import Conditioning
 from pushforward.core.errors import InvalidKind, InvalidValue
 from pushforward.core.learner import Learner
+from pushforward.core.numbers import to_python
 from pushforward.core.phase import Batch
-from pushforward.core.random import Rng, generator
+from pushforward.core.random import Rng, derive, generator
 from pushforward.core.registry import read
 from pushforward.core.samplers import Mean, Sampler
 from pushforward.core.space import Space
@@ -57,30 +58,64 @@ class Translator(Learner):
             made: Tensor = self.generator(y)
         return made
 
+    @overload
+    def translate(
+        self, y: Tensor, *, rng: Rng = None, using: Sampler | str | None = None
+    ) -> Tensor: ...
+
+    @overload
+    def translate(
+        self, y: Conditioning, *, rng: Rng = None, using: Sampler | str | None = None
+    ) -> Tensor | list[Tensor]: ...
+
     @torch.no_grad()
     def translate(
         self, y: Conditioning, *, rng: Rng = None, using: Sampler | str | None = None
-    ) -> Tensor:
-        """Images (n, *shape) for images y (n, c, h, w), one for each, in the user's units.
+    ) -> Tensor | list[Tensor]:
+        """An image for each image y, of any size, in the user's units.
 
-        A single image (c, h, w) gives a single one. Sides may differ from those trained on.
-        using='mean' leaves the noise out (dropout in use).
+        Args:
+            y: one image gives one (d, k, l): an image of Pillow, the path of a file, or an array
+                (c, h, w), (h, w, c) or (h, w). Several, in a list, a folder, a glob, a zip, or an
+                array (n, c, h, w), give (n, d, k, l), or a list of images if their sizes differ.
+                Files and bytes are converted to the model's channels.
+            rng: of the noise; with an integer each image has the noise that it would have alone.
+            using: 'mean' leaves the noise out (dropout in use).
 
         Raises:
-            ShapeMismatch: For another number of channels than the model was fitted to.
+            BadSource: For files that cannot be read.
+            ShapeMismatch: For arrays of another number of channels, or other levels.
         """
-        stream = generator(rng, self.device) if self._noisy(using) else None
+        if not self._noisy(using):
+            return self._one_by_one(y, self.make)
+        seed = to_python(rng)
+        if isinstance(seed, int):
+            return self._one_by_one(y, lambda one: self.make(one, rng=derive(seed, "translate")))
+        stream = generator(rng, self.device)
         return self._one_by_one(y, lambda one: self.make(one, rng=stream))
 
-    def _one_by_one(self, y: Conditioning, make: Callable[[Tensor], Tensor]) -> Tensor:
+    def _one_by_one(
+        self, y: Conditioning, make: Callable[[Tensor], Tensor], *, natural: bool = False
+    ) -> Tensor | list[Tensor]:
         """What is made of each image of y in model coordinates, in the user's units."""
-        given = torch.as_tensor(y)
-        single, conditions = given.ndim == 3, self._free_conditions()
-        given = given[None] if single else given
-        rows = conditions.rows(given, len(given))
-        assert rows is not None
-        made = [self.to_user(make(conditions.scaled(row))) for row in rows.split(1)]
-        return made[0][0] if single else torch.cat(made)
+        from pushforward.data.image_inputs import ImageInputs  # imports Pillow
+
+        conditions = self._free_conditions()
+        assert conditions.space is not None
+        images, single = ImageInputs(conditions.space, natural=natural).read(y)
+        made = []
+        for image in images:
+            rows = conditions.rows(image[None], 1)
+            assert rows is not None
+            made.append(self.to_user(make(conditions.scaled(rows)))[0])
+        return made[0] if single else self._joined(made)
+
+    def _joined(self, images: list[Tensor]) -> Tensor | list[Tensor]:
+        """Images of one size as a tensor; others as they are."""
+        if not images:
+            return torch.empty(0, *self.event_shape(), dtype=self.floating())
+        alike = all(image.shape == images[0].shape for image in images)
+        return torch.stack(images) if alike else images
 
     def _free_conditions(self) -> Conditions:
         """The conversion of conditions of any height and width."""

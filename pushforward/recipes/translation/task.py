@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import BadSource
-from pushforward.core.random import derive
+from pushforward.core.random import derive, generator
 from pushforward.core.records import Record
 from pushforward.core.source import Source
 from pushforward.core.space import Space
@@ -146,9 +146,9 @@ def play(
         shown = round(budget * task.shown)
         model = learn(task, player, train, seed=seed, shown=shown, folder=place)
         seconds = time.process_time() - began
-        made[name] = model.translate(y, rng=derive(seed, "translated"))
+        made[name] = model.translate(y, rng=generator(derive(seed, "translated")))
         draws = [
-            model.translate(y[:VARIED], rng=derive(seed, f"variation {i}"))
+            model.translate(y[:VARIED], rng=generator(derive(seed, f"variation {i}")))
             for i in range(TRANSLATIONS)
         ]
         ends = {"low": source.space.low, "high": source.space.high}

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.array_source import Arrays
-from pushforward.core.random import derive
+from pushforward.core.random import derive, generator
 from pushforward.core.records import Record
 from pushforward.data.sources.pairs import Pairs
 from pushforward.plots.latent import sheet
@@ -84,7 +84,7 @@ def trial(
     for name, player in PLAYERS.items():
         place, shown = run_folder(folder, name), round(budget * TASK.shown)
         model = learn(TASK, player, train, seed=seed, shown=shown, folder=place)
-        made[name] = model.translate(y, rng=derive(seed, "translated"))
+        made[name] = model.translate(y, rng=generator(derive(seed, "translated")))
         records[name] = measured(made[name], x, y, f"{TEST} unseen shapes (seed {seed + 1})")
     return made, records, (x, y)
 

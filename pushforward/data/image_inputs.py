@@ -1,0 +1,194 @@
+"""Images that a user hands to a fitted model, in the units and channels of its space.
+
+    one image                                        many
+    an image of Pillow, the path of a file,          a folder, glob or zip, a list of single ones,
+    an array or tensor (c, h, w), (h, w, c), (h, w)  an array or tensor (n, c, h, w) or (n, h, w, c)
+
+Files, images of Pillow and bytes are treated alike: turned upright, converted to the channels of
+the space, and painted in the colours of its map of classes if it has one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from pushforward.core.errors import ShapeMismatch
+from pushforward.core.frames import is_frame
+from pushforward.core.numbers import to_numeric, view_as_tensor
+from pushforward.core.source import Source
+from pushforward.core.space import Space
+from pushforward.data.formats.image_files import IMAGES, ImageFile, open_listing
+from pushforward.data.formats.images import decode, header, item_array, prepare_item
+from pushforward.data.formats.moving_images import is_film
+from pushforward.data.halves import conform_condition
+from pushforward.data.options import Fit, Options
+
+__all__ = ["ImageInputs", "image_channels", "image_files", "is_single_file"]
+
+CHANNELS = (1, 3, 4)
+
+
+@dataclass(frozen=True)
+class ImageInputs:
+    """Reads images into a space.
+
+    Args:
+        space: of the images, such as a model's conditions; heights and widths are free.
+        size, fit: bring images to this size; otherwise they keep their own.
+        natural: whether images keep their own channels.
+    """
+
+    space: Space
+    size: tuple[int, int] | None = None
+    fit: Fit = "crop"
+    natural: bool = False
+
+    def read(self, images: object) -> tuple[Iterator[Tensor], bool]:
+        """The images (c, h, w), and whether a single one was given.
+
+        Raises:
+            BadSource: For files that cannot be read.
+            ShapeMismatch: For arrays that are no such images, or have other levels.
+        """
+        if isinstance(images, (str, os.PathLike)):
+            source = os.fspath(images)
+            return (self.file(file) for file in image_files(source)), is_single_file(source)
+        if isinstance(images, Image.Image):
+            return iter([self.item(images)]), True
+        if isinstance(images, Source) and not isinstance(images, (Tensor, np.ndarray)):
+            rows = images.take(torch.arange(len(images))).x
+            return (self.array(row) for row in rows), False
+        if _is_list(images):
+            return (self.one(image) for image in cast(Iterable[object], images)), False
+        array = view_as_tensor(to_numeric(images, "y"))
+        greys = self.space.extra.get("layout") == "no channel axis" and array.ndim == 3
+        if array.ndim == 4 or (greys and len(array) != 1):
+            return (self.array(row) for row in array), False
+        return iter([self.array(array)]), True
+
+    def one(self, image: object) -> Tensor:
+        """A single image (c, h, w).
+
+        Raises:
+            ShapeMismatch: For several.
+        """
+        images, single = self.read(image)
+        if not single:
+            raise ShapeMismatch(
+                "expected a list of single images, got several in one of its items; pass them by"
+                " themselves"
+            )
+        return next(images)
+
+    def file(self, file: ImageFile) -> Tensor:
+        """The image in a file (c, h, w)."""
+        name, channels = file.display_name, image_channels(self.space)
+        if self.natural:
+            channels = header(file.open(), name, reduced=True).channels
+        return self.levels(decode(file.open(), name, self._options, channels, reduced=True))
+
+    def item(self, image: Image.Image) -> Tensor:
+        """An image of Pillow (c, h, w)."""
+        channels = None if self.natural else image_channels(self.space)
+        name = Path(str(getattr(image, "filename", "") or "the image")).name
+        options = replace(self._options, channels=channels)
+        return self.levels(item_array(image, name, options, reduced=True))
+
+    def array(self, image: Tensor) -> Tensor:
+        """An image (c, h, w), (h, w, c) or (h, w), levels of the space, as (c, h, w).
+
+        Raises:
+            ShapeMismatch: For other shapes or levels.
+        """
+        if image.ndim == 2:
+            image = image[None]
+        planes = self._planes
+        if image.ndim == 3 and self._is_channels_last(image):
+            image = image.movedim(-1, 0)
+        elif image.ndim == 3 and len(image) == planes and self._is_coded(image):
+            return image.to(torch.get_default_dtype())
+        channels = self._free_channels(image)
+        resized = self.size is not None and tuple(image.shape[1:]) != self.size
+        if image.ndim == 3 and (resized or len(image) != channels) and self._are_bytes(image):
+            options = replace(self._options, channels=channels)
+            levels = image.to(torch.uint8).cpu().numpy()
+            image = torch.from_numpy(prepare_item(levels, options).copy())
+        free = replace(self.space, shape=(channels, None, None), extra={})
+        return conform_condition(free.conform(image, what="y"), self.space)[0]
+
+    def levels(self, image: NDArray[np.uint8]) -> Tensor:
+        """Bytes (c, h, w) in the units of the space, and its classes."""
+        levels = torch.from_numpy(image.copy()).to(torch.get_default_dtype())  # may be read-only
+        low, high = self.space.low, self.space.high
+        scaled = levels if (low, high) == (0.0, 255.0) else levels / 255 * (high - low) + low
+        return conform_condition(scaled[None], self.space)[0]
+
+    @cached_property
+    def _options(self) -> Options:
+        return Options(label=False, size=self.size, fit=self.fit)
+
+    @property
+    def _planes(self) -> int | None:
+        return self.space.shape[0] if self.space.extra.get("planes") else None
+
+    def _free_channels(self, image: Tensor) -> int:
+        own = len(image) if self.natural and len(image) in CHANNELS else None
+        return own or image_channels(self.space)
+
+    def _is_channels_last(self, image: Tensor) -> bool:
+        taken = (*CHANNELS, self._planes, image_channels(self.space))
+        return len(image) not in taken and image.shape[-1] in CHANNELS
+
+    def _is_coded(self, image: Tensor) -> bool:
+        """Whether every pixel lies in one plane: a map of classes as the model knows it."""
+        lit, dark = image == self.space.high, image == self.space.low
+        return bool((lit | dark).all()) and bool((lit.sum(0) == 1).all())
+
+    def _are_bytes(self, image: Tensor) -> bool:
+        """Whether an image in the levels of files can be converted as those are."""
+        if (self.space.low, self.space.high) != (0.0, 255.0) or len(image) not in CHANNELS:
+            return False
+        if image.dtype == torch.uint8:
+            return True
+        whole = not image.dtype.is_floating_point or bool((image == image.round()).all())
+        return whole and float(image.min()) >= 0 and float(image.max()) <= 255
+
+
+def image_channels(space: Space) -> int:
+    """Channels of the images that become values of a space; those of colours for a map."""
+    palette = space.extra.get("palette")
+    return len(palette[0]) if palette else space.shape[0] or 1
+
+
+def is_single_file(source: str | Path) -> bool:
+    """Whether a source is one file and no archive of several."""
+    path = Path(source).expanduser()
+    return path.is_file() and path.suffix.lower() != ".zip"
+
+
+def image_files(source: str | Path, *, films: bool = False) -> Sequence[ImageFile]:
+    """The images, and films if wanted, of a file, folder, glob or zip, in the order of names."""
+    path = Path(source).expanduser()
+    if path.is_file() and (path.suffix.lower() in IMAGES or (films and is_film(path.name))):
+        return [ImageFile(path.name, str(path), path)]
+    return open_listing(path, films=films).files
+
+
+def _is_list(images: object) -> bool:
+    """Whether images come one by one, and not as nested lists of numbers."""
+    if isinstance(images, (Tensor, np.ndarray)) or is_frame(images):
+        return False
+    if isinstance(images, (list, tuple)):
+        return not images or not isinstance(images[0], (list, tuple, int, float, np.number))
+    return isinstance(images, Iterable)
