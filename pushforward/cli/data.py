@@ -50,7 +50,9 @@ def data(
         categorical: text columns to take as categories.
         columns: columns to use, and no others.
         drop: columns to leave out.
-        label: the labels' column or array; for images also left, edges, … or a folder of others.
+        label: the labels' column or array; for images also a folder of others of the same names, a
+            half of side-by-side images (left, right, labels), or made of them: edges, grey,
+            lightness, low_resolution(4), coarse(2), masked.
         download: fetch a named data set that is not found.
     """
     if formats:

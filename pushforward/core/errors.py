@@ -129,11 +129,15 @@ class Diverged(PushforwardError, ArithmeticError):
 
 
 class MissingExtra(PushforwardError, ImportError):
-    """An optional dependency is not installed; the message holds the install command."""
+    """An optional dependency is not installed; the message holds the install command, and what
+    does without it, if anything.
+    """
 
-    def __init__(self, package: str, extra: str, purpose: str) -> None:
+    def __init__(self, package: str, extra: str, purpose: str, instead: str = "") -> None:
         line = import_module("pushforward.core.install_line").install_line(extra)
-        super().__init__(f"{purpose} needs {package}, which is not installed; run: {line}")
+        other = f" (or go without: {instead})" if instead else ""
+        super().__init__(f"{purpose} needs {package}, which is not installed; run: {line}{other}")
+        self.package, self.extra, self.purpose = package, extra, purpose
 
 
 class FitWarning(UserWarning):

@@ -15,7 +15,8 @@ import dataclasses
 import importlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Literal, TypeVar, get_origin
+from types import NoneType, UnionType
+from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
 
 from pushforward.core.argument_names import setting
 from pushforward.core.docstrings import drop_full_stop, summary_of
@@ -145,8 +146,17 @@ def _evaluate(family: type[Value], node: ast.AST, text: str) -> object:
             raise InvalidValue(
                 f"{family.family} {quote(text)} cannot be read; write it like {_example(family)}"
             )
-        args = [_evaluate_argument(family, a, text) for a in node.args]
-        kwargs = {k.arg: _evaluate_argument(family, k.value, text) for k in node.keywords if k.arg}
+        hints = read_hints(cls)
+        kinds = [hints.get(field.name) for field in dataclasses.fields(cls)]
+        args = [
+            _evaluate_argument(family, a, text, kind)
+            for a, kind in zip(node.args, [*kinds, *[None] * len(node.args)])
+        ]
+        kwargs = {
+            k.arg: _evaluate_argument(family, k.value, text, hints.get(k.arg))
+            for k in node.keywords
+            if k.arg
+        }
         _check_arguments(cls, args, kwargs, text)
         try:
             return cls(*args, **kwargs)
@@ -183,11 +193,48 @@ def _check_arguments(
         chosen = get_origin(hint) is Literal and isinstance(value, str)
         if endless or not (chosen or fits(value, hint)):
             raise InvalidValue(
-                f"{quote(text)}: {name} cannot be {quote(value)}; the default is {quote(default)}"
+                f"{quote(text)}: {name} {_mismatch(value, hint)}; {cls.name} takes {_settings(cls)}"
             )
 
 
-def _evaluate_argument(family: type[Value], node: ast.AST, text: str) -> object:
+def _options(hint: object) -> tuple[object, ...]:
+    """The kinds of which an argument is one."""
+    return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+
+
+def _mismatch(value: object, hint: object) -> str:
+    """What a value should have been."""
+    options = _options(hint)
+    choices = [c for option in options if get_origin(option) is Literal for c in get_args(option)]
+    if not choices or any(get_origin(o) is not Literal and o is not NoneType for o in options):
+        return f"cannot be {quote(value)}"
+    *most, last = map(repr, choices)
+    return f"must be {', '.join(most)}{' or ' if most else ''}{last}, got {quote(value)}"
+
+
+def _settings(cls: type[Value]) -> str:
+    """The arguments of a value with their defaults, as they are written."""
+    pairs = [(field.name, _default(field)) for field in dataclasses.fields(cls)]
+    return ", ".join(
+        name if default is dataclasses.MISSING else f"{name}={_text(default)}"
+        for name, default in pairs
+    )
+
+
+def _takes_text(hint: object) -> bool:
+    """Whether an argument is a text, and no value that a text names."""
+    options = _options(hint)
+    plain = not any(isinstance(option, type) and issubclass(option, Value) for option in options)
+    return plain and any(
+        option is str
+        or (get_origin(option) is Literal and any(isinstance(c, str) for c in get_args(option)))
+        for option in options
+    )
+
+
+def _evaluate_argument(family: type[Value], node: ast.AST, text: str, hint: object) -> object:
+    if isinstance(node, ast.Name) and _takes_text(hint):
+        return node.id
     if isinstance(node, (ast.Name, ast.Call)):
         return _evaluate(family, node, text)
     try:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias, get_args
 
 from torch import Tensor
 
-from pushforward.core.errors import BadSource, InvalidValue
+from pushforward.core.argument_names import setting
+from pushforward.core.errors import BadSource, DataWarning, InvalidValue, one_of
 from pushforward.core.numbers import to_floating
 from pushforward.core.source import Source, space_rows
 from pushforward.core.space import Space
@@ -24,9 +26,13 @@ from pushforward.data.palettes import (
     share_between,
 )
 
-__all__ = ["Labels", "Left", "Right", "Side", "conform_condition"]
+__all__ = ["Labels", "Left", "Right", "Side", "conform_condition", "warn_of_photographs"]
 
 Side: TypeAlias = Literal["left", "right"]
+SIDE_BY_SIDE = (1.8, 2.2)
+"""Width by height of two square images side by side, give or take a tenth; a photograph of 16:9,
+1.78, is none.
+"""
 SURVEYED = 256
 """Images, evenly spaced, whose colours are compared with a palette, or make one."""
 
@@ -107,6 +113,7 @@ class Labels(_Half, name="labels"):
     planes: bool = False
 
     def __post_init__(self) -> None:
+        one_of("side", self.side, get_args(Side))
         if self.planes and self.map_side != self.side:
             raise InvalidValue(
                 "labels(planes=True) makes planes of the condition, but the other half holds the"
@@ -196,6 +203,29 @@ def conform_condition(y: Tensor, space: Space) -> Tensor:
     if space.extra.get("planes"):
         return planes(number, len(colours), space.low, space.high)
     return paint(number, colours.to(y))
+
+
+def warn_of_photographs(images: Source, pairing: Pairing) -> None:
+    """Warn where files of images that are to be cut in halves are not about twice as wide as high.
+
+    What the first file says counts, before it is brought to a size.
+    """
+    files = getattr(images, "files", None)
+    if not files:
+        return
+    from pushforward.data.formats.images import header  # imports Pillow
+
+    first, name = header(files[0].open(), files[0].display_name), files[0].display_name
+    low, high = SIDE_BY_SIDE
+    if not low * first.height <= first.width <= high * first.height:
+        warnings.warn(
+            f"{setting('y', str(pairing))} takes one half of each image for what the other is made"
+            f" from, but {name} is {first.width} pixels wide and {first.height} high, hardly two"
+            " images side by side; for photographs choose edges, grey or another condition that is"
+            " made of the whole image",
+            DataWarning,
+            stacklevel=2,
+        )
 
 
 def _half(x: Tensor, side: Side) -> Tensor:

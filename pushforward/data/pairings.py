@@ -8,7 +8,7 @@ are named: `fit(photos, y="edges")`, `pushforward fit pix2pix photos/ --label "l
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -39,6 +39,7 @@ __all__ = [
     "Pairing",
     "Right",
     "find_pairing",
+    "usual_pairings",
     "luma",
 ]
 
@@ -204,7 +205,7 @@ class Masked(Pairing, name="masked"):
     """
 
     local: ClassVar[bool] = False
-    what: str = "box"
+    what: Literal["box", "random"] = "box"
     share: float = 0.5
     seed: int = 0
 
@@ -268,6 +269,16 @@ def find_pairing(text: object) -> Pairing | None:
     if not isinstance(text, str) or text.partition("(")[0].strip() not in Pairing.members:
         return None
     return read(Pairing, text)
+
+
+def usual_pairings(kind: Kind = "images") -> list[str]:
+    """What conditions can be made of images or clips, as texts, with their usual factors."""
+    factors = {"low_resolution": "low_resolution(4)", "coarse": "coarse(2)"}
+    return [
+        factors.get(name, name)
+        for name, cls in Pairing.members.items()
+        if issubclass(cls, Pairing) and cls.kind == kind
+    ]
 
 
 def luma(x: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ from pushforward.core.space import Space
 from pushforward.data.dispatch import normalised, read_any, reader_of
 from pushforward.data.files import locate
 from pushforward.data.formats.numpy_files import array_names
+from pushforward.data.halves import warn_of_photographs
 from pushforward.data.options import MEMORY, ClipLayout, Fit, Options
 from pushforward.data.pairing import Pairing
 from pushforward.data.pairings import find_pairing
@@ -320,6 +321,8 @@ def _derived(source: object, pairing: Pairing, options: Options) -> Source | Non
             f"y='{pairing}' makes conditions of {pairing.kind}, but the data are {images.space};"
             " pass conditions of their own"
         )
+    if pairing.halves:
+        warn_of_photographs(images, pairing)
     return DerivedPairs(images, pairing)
 
 

@@ -18,7 +18,9 @@ class DataSettings:
             0 for none.
         split_seed: of the choice of rows set aside.
         label: fit p(x | label): the labels' column or array, or 'auto' for those that come with
-            the data.
+            the data. For images also a folder of others of the same names, a half of side-by-side
+            images (left, right, labels), or made of them: edges, grey, lightness,
+            low_resolution(4), coarse(2), masked.
         size: bring images to this size: 64, or 48x64 for height x width.
         fit: how images are brought to the size.
         tiles: cut images, whose sizes may differ, into square tiles of so many pixels a side.

@@ -65,7 +65,8 @@ catalogue.update(
         ),
         "srgan": (
             "pushforward.models.deep.srgan",
-            "images enlarged so that they look real, by a GAN with a perceptual loss: translations",
+            "images enlarged to look real, by a GAN and a perceptual loss (of the extra metrics, or"
+            " none): translations",
         ),
         "srresnet": (
             "pushforward.models.deep.srresnet",

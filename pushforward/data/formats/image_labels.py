@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pushforward.core.argument_names import setting
-from pushforward.core.errors import InvalidValue
+from pushforward.core.errors import InvalidValue, printable, suggest
 from pushforward.data.formats.image_lists import ImageFile
 from pushforward.data.formats.metadata import Metadata
 from pushforward.data.options import Options
+from pushforward.data.pairings import usual_pairings
 
 __all__ = ["file_labels"]
 
@@ -27,9 +28,28 @@ def file_labels(
             return labels
     folders = [PurePosixPath(f.name).parent.as_posix() for f in files]
     if options.label_name is not None and table is None:
-        raise InvalidValue(
-            f"{setting('label', options.label_name)} names a column of metadata.csv, but there is"
-            " none beside"
-            " the images; add it"
-        )
+        raise InvalidValue(_no_such_label(files, options.label_name, options))
     return folders if len(set(folders)) > 1 and "." not in folders else None
+
+
+def _no_such_label(files: Sequence[ImageFile], label: str, options: Options) -> str:
+    """Why a label names nothing, and what it may have been meant to name."""
+    known = usual_pairings("clips" if options.cuts_clips else "images")
+    text = f"{setting('label', label)} names no column of a metadata.csv beside the images"
+    root = Path(str(files[0].path).removesuffix(files[0].name)) if files else Path()
+    inside = sorted({PurePosixPath(f.name).parts[0] for f in files if "/" in f.name})
+    if label in inside:
+        others = [name for name in inside if name != label]
+        images = root / (others[0] if len(others) == 1 else "FOLDER")
+        return (
+            f"{text}, but a folder among them; read the images from one folder,"
+            f" {printable(images)}, with the conditions in another: {setting('y', root / label)}"
+        )
+    if (root.parent / label).is_dir():
+        return f"{text}; did you mean the folder beside them, {setting('y', root.parent / label)}?"
+    near = suggest(label, [name.partition("(")[0] for name in known])
+    advice = near if near.startswith("did you mean") else "choose one of these, or add the column"
+    return (
+        f"{text}, no folder of conditions, and none of the conditions made of the images"
+        f" themselves, {', '.join(known)}; {advice}"
+    )

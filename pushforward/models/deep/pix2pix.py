@@ -59,7 +59,8 @@ class Pix2Pix(Translator):
             one, or 'batch'.
         colours: 'rgb', or 'lab' for greys to be coloured: the networks then see CIE lightness as
             the condition and a and b as the image (L / 50 - 1 and a, b / 110, as in the paper), and
-            results keep the lightness of the condition. It goes with y='lightness' (or 'grey').
+            results keep the lightness of the condition. It goes with the
+            condition lightness (or grey): `--label lightness`.
 
     Example:
         >>> import torch, pushforward as pf

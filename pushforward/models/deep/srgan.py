@@ -16,7 +16,8 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import InvalidValue, require_positive
+from pushforward.core.argument_names import setting
+from pushforward.core.errors import InvalidValue, MissingExtra, require_positive
 from pushforward.core.fitter import Symptom
 from pushforward.core.fixed import Fixed
 from pushforward.core.phase import Batch, Optimizer, Phase, Step, Terms, adam
@@ -114,7 +115,15 @@ class SRGAN(Enlarger):
         """Build the networks, and find the feature network, which only a fit needs."""
         super().prepare(source, facts)
         if isinstance(self.features, FeatureNetwork) and self.perceptual:
-            self.maps = Fixed(self.features.build(), stored=False)
+            try:
+                self.maps = Fixed(self.features.build(), stored=False)
+            except MissingExtra as error:
+                raise MissingExtra(
+                    error.package,
+                    error.extra,
+                    f"the perceptual loss of {type(self).__name__}",
+                    setting("features", "none"),
+                ) from error
 
     def phases(self) -> list[Phase]:
         """The critic first, then the generator."""

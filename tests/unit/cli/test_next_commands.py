@@ -57,3 +57,13 @@ def test_the_command_after_a_fit_is_one_that_works(
     source = words[1] if words[0] == "kmeans" else str(file)
     again = [source if word == "FILE" else word for word in expected.split()]
     assert cli(*again).code == 0, expected
+
+
+@pytest.mark.parametrize("words", [("fit", "pix2pix"), ("data",)])
+def test_help_says_what_conditions_of_images_can_be(cli: Cli, words: tuple[str, ...]) -> None:
+    text = " ".join(cli(*words, "--help").out.replace("│", " ").split())
+    assert "a folder of others of the same names" in text
+    assert "low_resolution(4), coarse(2), masked" in text
+    if words == ("fit", "pix2pix"):
+        assert "--label lightness" in text
+        assert "y='lightness'" not in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 import pushforward as pf
+from pushforward.core.argument_names import arguments_named, flag
+from pushforward.core.errors import MissingExtra
 from pushforward.core.phase import Batch, Step
 from pushforward.core.registry import Value
 from pushforward.data.resampling import enlarge, reduce
@@ -204,3 +207,13 @@ def test_arguments_that_are_refused(arguments: dict[str, Any], message: str) -> 
 def test_another_loss_is_refused() -> None:
     with pytest.raises(pf.InvalidValue, match="loss must be 'squared' or 'absolute', got 'l1'"):
         pf.SRResNet(loss="l1")  # type: ignore[arg-type]
+
+
+def test_without_the_extra_it_is_said_what_does_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
+    x = torch.rand(8, 3, 16, 16)
+    with arguments_named(flag), pytest.raises(MissingExtra) as raised:
+        SRGAN(**SMALL, **CRITIC).fit(x, y="low_resolution(4)", steps=1, batch=4, quiet=True)
+    assert "the perceptual loss of SRGAN needs" in str(raised.value)
+    assert "[metrics]" in str(raised.value)
+    assert str(raised.value).endswith("(or go without: --features none)")
