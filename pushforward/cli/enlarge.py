@@ -23,7 +23,8 @@ def enlarge(
 
     Args:
         out: .png, .jpg or .webp for one photograph, .gif, .apng, .webp or .mp4 for a clip, a
-            folder/ for several; NAME-enlarged.png here if not given (clips keep their suffix).
+            folder/ for several; by default NAME-enlarged.png here (clips keep their suffix), or the
+            folder NAME-enlarged/.
         tile: longest side of the tiles computed at a time, pixels; fewer take less memory, with the
             same result.
         json: where the images are, as JSON.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -31,16 +30,18 @@ def translate(
     """Translate images: one file, a folder, a glob or a zip; sizes may differ.
 
     Args:
-        out: .png or .jpg for one image, a folder/ for several; NAME-translated.png here if not
-            given.
-        derive: make of each image what the model is told first, such as its edges or its grey
-            levels.
-        size: bring images to this size first, 64 or 48x64; otherwise they keep their own.
+        out: .png or .jpg for one image, a folder/ for several; by default NAME-translated.png here,
+            or the folder NAME-translated/.
+        derive: make of each image what the model is told first, such as its edges, its grey levels
+            or its left half.
+        size: bring images to this size first, 64 or 48x64 (a half of side-by-side images);
+            otherwise they keep their own.
         fit: how: crop, pad or stretch.
         using: mean for results without noise (dropout); by default with it, as in training.
         json: where the images are, as JSON.
     """
-    from pushforward.data.export.single_images import image_target, write_image
+    from pushforward.data.export.single_images import image_target, results_folder, write_image
+    from pushforward.data.image_inputs import is_single_file
     from pushforward.data.options import read_size
     from pushforward.experiments import open_run
     from pushforward.experiments.translations import translate as translations
@@ -51,7 +52,8 @@ def translate(
     results = translations(
         opened, file, derive_conditions=derive, size=wanted, fit=fit, seed=seed, using=using
     )
-    several = not Path(file).is_file() or Path(file).suffix.lower() == ".zip"
+    several = not is_single_file(file)
+    out = results_folder(file, "translated") if several and out is None else out
     for result in results:
         path = image_target(out, f"{result.name}-translated.png", several=several)
         write_image(result.x, opened.model.fitted_space(), path)

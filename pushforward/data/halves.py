@@ -64,7 +64,7 @@ class _Half(Pairing):
             words = f"size {height}×{width // 2}, {prepared.get('fit', 'crop')}"
         extra = {**space.extra, "prepared": prepared} if prepared else dict(space.extra)
         half = replace(space, shape=self.shape(image), preparation=words, extra=extra)
-        return half, half
+        return half, replace(half, extra={**extra, "pairing": str(self)})
 
 
 @dataclass(frozen=True)
@@ -182,13 +182,13 @@ class Labels(_Half, name="labels"):
 
     def spaces(self, space: Space) -> tuple[Space, Space]:
         """Both halves; that of the map knows its palette."""
-        half, _ = super().spaces(space)
+        half, told = super().spaces(space)
         assert not isinstance(self.palette, (int, str))
         facts = {"palette": [list(c) for c in self.palette], "planes": self.planes}
-        coded = replace(half, extra={**half.extra, **facts})
-        if self.planes:
-            coded = replace(coded, shape=(len(self.palette), *half.shape[1:]))
-        return (half, coded) if self.map_side == self.side else (coded, half)
+        if self.map_side != self.side:
+            return replace(half, extra={**half.extra, **facts}), told
+        shape = (len(self.palette), *half.shape[1:]) if self.planes else half.shape
+        return half, replace(told, shape=shape, extra={**told.extra, **facts})
 
 
 def conform_condition(y: Tensor, space: Space) -> Tensor:

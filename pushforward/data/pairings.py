@@ -41,6 +41,7 @@ __all__ = [
     "find_pairing",
     "usual_pairings",
     "luma",
+    "pairing_of",
 ]
 
 RED, GREEN, BLUE = 0.299, 0.587, 0.114
@@ -279,6 +280,11 @@ def usual_pairings(kind: Kind = "images") -> list[str]:
         for name, cls in Pairing.members.items()
         if issubclass(cls, Pairing) and cls.kind == kind
     ]
+
+
+def pairing_of(space: Space) -> Pairing | None:
+    """The pairing that made the conditions of a space; None for conditions of their own."""
+    return find_pairing(space.preparation) or find_pairing(space.extra.get("pairing"))
 
 
 def luma(x: Tensor) -> Tensor:

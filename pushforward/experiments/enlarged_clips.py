@@ -27,7 +27,7 @@ def open_clip(file: ImageFile) -> Film | None:
     """The frames of a film or an animation; None for a single image."""
     if is_film(file.name):
         return film(file.open, file.display_name)
-    with opened(file.open(), file.display_name) as image:
+    with opened(file.open(), file.display_name, reduced=True) as image:
         if not has_frames(image):
             return None
     return animation(file.open, file.display_name)

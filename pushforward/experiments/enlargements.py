@@ -19,15 +19,21 @@ from pushforward.core.phase import Batch
 from pushforward.core.records import Record
 from pushforward.core.source import Source
 from pushforward.data.export.moving import ANIMATIONS
-from pushforward.data.export.single_images import SUFFIXES, image_target, write_image
+from pushforward.data.export.single_images import (
+    SUFFIXES,
+    image_target,
+    results_folder,
+    write_image,
+)
 from pushforward.data.formats.image_files import ImageFile
 from pushforward.data.formats.moving_images import Film
 from pushforward.data.formats.photographs import Photograph, read_photograph
-from pushforward.data.image_inputs import image_files
+from pushforward.data.image_inputs import image_files, is_single_file
 from pushforward.data.pairings import LowResolution, find_pairing
 from pushforward.data.resampling import enlarge as interpolate
 from pushforward.experiments.enlarged_clips import clip_suffix, enlarge_clip, open_clip
 from pushforward.experiments.opened import MEASURED_ROWS, OpenedRun
+from pushforward.experiments.translations import Skips
 from pushforward.metrics.features import digest
 from pushforward.metrics.super_resolution import Enlarged, enlargement_records, reduced
 from pushforward.models.parts.enlarger import Enlarger
@@ -73,20 +79,26 @@ def enlarge(
     Args:
         run: whose model enlarges.
         source: photographs of any sizes, animations and films.
-        out: a file for one, a folder for several; NAME-enlarged.png here if not given, or the
-            suffix of a clip's own file.
+        out: a file for one, a folder for several; by default NAME-enlarged.png here (a clip
+            keeps its suffix), or the folder NAME-enlarged/.
         tile: longest side of the tiles that are computed at a time, pixels of the photograph; by
             default one that bounds the memory.
 
     Raises:
         InvalidKind: For a model that enlarges nothing.
         InvalidValue: For results that exist, or would have one name.
+        BadSource: For a file that cannot be read; of several, once the others are done.
     """
     model = enlarger(run)
     require_positive(tile=tile)
     files = image_files(source, films=True)
-    several = not Path(source).is_file() or Path(source).suffix.lower() == ".zip"
-    clips = [open_clip(file) for file in files]
+    several, skips = not is_single_file(source), Skips(files)
+    readable: list[tuple[ImageFile, Film | None]] = []
+    for file in files:
+        with skips.around(file.display_name):
+            readable.append((file, open_clip(file)))
+    files, clips = [file for file, _ in readable], [clip for _, clip in readable]
+    out = results_folder(source, "enlarged") if several and out is None else out
     names = [_result_name(file, clip, several) for file, clip in zip(files, clips)]
     twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
@@ -98,7 +110,7 @@ def enlarge(
         image_target(out, name, several=several, suffixes=SUFFIXES if clip is None else ANIMATIONS)
         for name, clip in zip(names, clips)
     ]
-    return _enlargements(model, files, clips, paths, tile)
+    return _enlargements(model, files, clips, paths, tile, skips)
 
 
 def _result_name(file: ImageFile, clip: Film | None, several: bool) -> str:
@@ -114,21 +126,29 @@ def _enlargements(
     clips: Sequence[Film | None],
     paths: Sequence[Path],
     tile: int | None,
+    skips: Skips,
 ) -> Iterator[Enlargement]:
     for file, clip, path in zip(files, clips, paths):
-        if clip is not None:
-            count = enlarge_clip(clip, lambda x: enlarge_levels(model, x, tile), path)
-            before = (clip.header.height, clip.header.width)
-            height, width = (side * model.factor for side in before)
-            yield Enlargement(file.display_name, path, before, (height, width), count)
-            continue
-        photograph = read_photograph(file)
-        x = torch.from_numpy(photograph.levels)
-        made = enlarge_levels(model, x, tile)
-        space = replace(model.fitted_space(), shape=tuple(made.shape), low=0.0, high=255.0)
-        write_image(made, space, path, exif=photograph.exif, profile=photograph.profile)
-        before, after = (x.shape[1], x.shape[2]), (made.shape[1], made.shape[2])
-        yield Enlargement(file.display_name, path, before, after)
+        with skips.around(file.display_name):
+            yield _enlargement(model, file, clip, path, tile)
+    skips.finish()
+
+
+def _enlargement(
+    model: Enlarger, file: ImageFile, clip: Film | None, path: Path, tile: int | None
+) -> Enlargement:
+    if clip is not None:
+        count = enlarge_clip(clip, lambda x: enlarge_levels(model, x, tile), path)
+        before = (clip.header.height, clip.header.width)
+        height, width = (side * model.factor for side in before)
+        return Enlargement(file.display_name, path, before, (height, width), count)
+    photograph = read_photograph(file)
+    x = torch.from_numpy(photograph.levels)
+    made = enlarge_levels(model, x, tile)
+    space = replace(model.fitted_space(), shape=tuple(made.shape), low=0.0, high=255.0)
+    write_image(made, space, path, exif=photograph.exif, profile=photograph.profile)
+    before, after = (x.shape[1], x.shape[2]), (made.shape[1], made.shape[2])
+    return Enlargement(file.display_name, path, before, after)
 
 
 def enlarger(run: OpenedRun) -> Enlarger:

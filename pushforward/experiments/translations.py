@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -12,19 +14,26 @@ from torch import Tensor
 
 from pushforward.core.argument_names import argument
 from pushforward.core.capabilities import Translates
-from pushforward.core.errors import InvalidKind, InvalidValue
+from pushforward.core.errors import (
+    BadSource,
+    DataWarning,
+    InvalidKind,
+    InvalidValue,
+    ShapeMismatch,
+    printable,
+)
 from pushforward.core.model import Model
 from pushforward.core.samplers import Sampler
+from pushforward.data.files import listed
 from pushforward.data.formats.image_files import ImageFile
-from pushforward.data.formats.images import decode, header
-from pushforward.data.halves import conform_condition
-from pushforward.data.image_inputs import image_channels, image_files
-from pushforward.data.options import Fit, Options
+from pushforward.data.formats.images import header
+from pushforward.data.image_inputs import ImageInputs, image_channels, image_files
+from pushforward.data.options import Fit
 from pushforward.data.pairing import Pairing
-from pushforward.data.pairings import find_pairing
+from pushforward.data.pairings import pairing_of
 from pushforward.experiments.opened import OpenedRun
 
-__all__ = ["Translation", "translate"]
+__all__ = ["Skips", "Translation", "translate"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +69,7 @@ def translate(
         run: whose model translates.
         source: images of any sizes, in the channels of the model's conditions or converted to them.
         derive_conditions: make of each image the condition that the model was fitted with first,
-            such as its edges.
+            such as its edges, or the half of a side-by-side image that the model is told.
         size, fit: bring each image to this size first; otherwise it keeps its own.
         seed: of the noise; each image has the noise it would have alone.
         using: 'mean' to leave the noise out.
@@ -68,6 +77,7 @@ def translate(
     Raises:
         InvalidKind: For a model that translates nothing.
         InvalidValue: For `derive_conditions` of a model whose conditions are images of their own.
+        BadSource: For a file that cannot be read; of several, once the others are done.
     """
     model = run.model
     if not run.can("Translates") or model.condition_space is None:
@@ -75,57 +85,114 @@ def translate(
             f"a {run.name} translates no images; fit one that does, as in: pushforward fit pix2pix"
             " photos/ --label edges"
         )
-    pairing = find_pairing(model.condition_space.preparation)
+    pairing = pairing_of(model.condition_space)
     if derive_conditions and pairing is None:
         raise InvalidValue(
             f"the conditions of this run are images of their own, and cannot be made of others;"
             f" leave {argument('derive_conditions')} out"
         )
     files = image_files(source)
-    reading = Options(size=size, fit=fit, label=False)
     how = {} if using is None else {"using": using}
-    return _translations(model, files, pairing if derive_conditions else None, reading, seed, how)
+    return _translations(model, files, pairing if derive_conditions else None, size, fit, seed, how)
+
+
+class Skips:
+    """Files among several that cannot be used: named at once, and counted at the end.
+
+    Args:
+        files: all of them; the fault of a single one is raised as it is.
+    """
+
+    def __init__(self, files: Sequence[ImageFile]) -> None:
+        self.total, self.names = len(files), list[str]()
+
+    @contextmanager
+    def around(self, name: str) -> Iterator[None]:
+        """Context manager around the use of one file."""
+        try:
+            yield
+        except (BadSource, InvalidValue, ShapeMismatch) as error:
+            if self.total == 1:
+                raise
+            self.names.append(name)
+            reason = str(error).removeprefix(f"{name}: ")
+            warnings.warn(f"{printable(name)} is skipped: {reason}", DataWarning, stacklevel=3)
+
+    def finish(self) -> None:
+        """Raise BadSource if any was skipped."""
+        if self.names:
+            count = len(self.names)
+            raise BadSource(
+                f"{count} of {self.total} files {'is' if count == 1 else 'are'} skipped"
+                f" ({listed(self.names)}); the others are done"
+            )
 
 
 def _translations(
     model: Model,
     files: Sequence[ImageFile],
     pairing: Pairing | None,
-    reading: Options,
+    size: tuple[int, int] | None,
+    fit: Fit,
     seed: int,
     how: Mapping[str, Any],
 ) -> Iterator[Translation]:
-    space = model.fitted_space()
-    channels = (
-        space.shape[0] or 1
-        if pairing is not None
-        else image_channels(model.condition_space or space)
-    )
-    told: set[str] = set()
+    space, told = model.fitted_space(), model.condition_space
+    assert told is not None
+    skips = Skips(files)
+    notes: set[str] = set()
+    inputs = ImageInputs(told, size, fit)
+    if pairing is not None:
+        if size is not None and pairing.halves:  # of one half
+            size = (size[0], 2 * size[1])
+        plain = replace(space, shape=(image_channels(space), None, None), extra={})
+        inputs = ImageInputs(plain, size, fit)
     for file in files:
-        head = header(file.open(), file.display_name)
-        levels = decode(file.open(), file.display_name, reading, channels)
-        image = torch.from_numpy(levels.copy())  # Pillow's may not be written to
-        y = image[None].to(torch.get_default_dtype())
-        if pairing is not None:
-            whole = replace(space, shape=tuple(image.shape))
-            pairing.spaces(whole)  # refuses sizes that it cannot divide
-            y = pairing.condition(y, whole, torch.zeros(1, dtype=torch.int64))
-        else:
-            y = conform_condition(y, model.condition_space or space)
-        x = cast(Tensor, cast(Translates, model).translate(y[0], rng=seed, **how))
-        notes = {}
-        if head.channels != channels:
-            notes["channels"] = (
-                f"{file.display_name} has {head.channels} channels, the model takes {channels}:"
-                " converted"
-            )
-        if x.shape[-2:] != space.shape[-2:] and reading.size is None:
-            high, wide = space.shape[-2:]
-            notes["size"] = (
-                f"{file.display_name} gives {x.shape[-2]}x{x.shape[-1]}, the model was fitted to"
-                f" {high}x{wide}: {argument('size', f'{high}x{wide}')} translates at that scale"
-            )
-        fresh = tuple(text for kind, text in notes.items() if kind not in told)
-        told |= notes.keys()
-        yield Translation(Path(file.name).stem, y[0], x, fresh)
+        with skips.around(file.display_name):
+            y = inputs.file(file)
+            if pairing is not None:
+                whole = replace(inputs.space, shape=tuple(y.shape))
+                pairing.spaces(whole)  # refuses sizes that it cannot divide
+                y = pairing.condition(y[None], whole, torch.zeros(1, dtype=torch.int64))[0]
+            x = cast(Tensor, cast(Translates, model).translate(y, rng=seed, **how))
+            remarks = _remarks(file, inputs, model, x.shape[-2:], derived=pairing is not None)
+            fresh = tuple(text for kind, text in remarks.items() if kind not in notes)
+            notes |= remarks.keys()
+            yield Translation(Path(file.name).stem, y, x, fresh)
+    skips.finish()
+
+
+def _remarks(
+    file: ImageFile, inputs: ImageInputs, model: Model, sides: Sequence[int], *, derived: bool
+) -> dict[str, str]:
+    """What a user may not expect of a translated file, by kind.
+
+    Args:
+        sides: of the result.
+        derived: whether the condition is made of the file.
+    """
+    assert model.condition_space is not None
+    head = header(file.open(), file.display_name, reduced=True)
+    channels = image_channels(inputs.space)
+    remarks = {}
+    if head.channels != channels:
+        remarks["channels"] = (
+            f"{file.display_name} has {head.channels} channels, the model takes {channels}:"
+            " converted"
+        )
+    high, wide = (side or 0 for side in model.fitted_space().shape[-2:])
+    pairing = pairing_of(model.condition_space)
+    twice = head.width * high == 2 * head.height * wide
+    if twice and not derived and pairing is not None and pairing.halves:
+        remarks["halves"] = (
+            f"{file.display_name} is {head.height}x{head.width}, as wide as two halves, and the"
+            f" model was fitted to one ({pairing.name!r}): {argument('derive_conditions')} takes"
+            " that one"
+        )
+        return remarks
+    if tuple(sides) != (high, wide) and inputs.size is None:
+        remarks["size"] = (
+            f"{file.display_name} gives {sides[0]}x{sides[1]}, the model was fitted to"
+            f" {high}x{wide}: {argument('size', f'{high}x{wide}')} translates at that scale"
+        )
+    return remarks

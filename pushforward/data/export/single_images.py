@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from pushforward.core.space import Space
 from pushforward.data.export.grids import image_bytes, to_image
 from pushforward.data.export.writing import replacing
 
-__all__ = ["SUFFIXES", "image_target", "write_image"]
+__all__ = ["SUFFIXES", "image_target", "results_folder", "write_image"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 """Formats of a result: those that browsers and mail programs show."""
@@ -43,6 +44,16 @@ def image_target(
     if path.exists():
         raise InvalidValue(f"{path} exists; choose another name, or remove it first")
     return path
+
+
+def results_folder(source: str | Path, verb: str) -> str:
+    """The folder for what is made of a folder, glob or zip of images: NAME-VERB/."""
+    path = Path(str(source).rpartition(".zip:")[2] if ".zip:" in str(source) else source)
+    while glob.has_magic(path.name):
+        path = path.parent
+    path = path.expanduser().resolve()
+    name = path.stem if path.suffix.lower() == ".zip" else path.name
+    return f"{name or 'images'}-{verb}/"
 
 
 def write_image(

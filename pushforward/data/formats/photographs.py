@@ -40,9 +40,9 @@ def read_photograph(file: ImageFile) -> Photograph:
     """The photograph in a file.
 
     Raises:
-        BadSource: If it is not an image, or deeper than 8 bits.
+        BadSource: If it is not an image, or deeper than 16 bits.
     """
-    with opened(file.open(), file.display_name) as image:
+    with opened(file.open(), file.display_name, reduced=True) as image:
         channels = natural_channels(image, file.display_name)
         profile = image.info.get("icc_profile") if image.mode in PROFILED else None
         array = image_array(turned_upright(image, file.display_name), channels)

@@ -85,3 +85,18 @@ def test_what_does_not_fit_is_one_line(
     assert last.startswith("error: ")
     assert message in last
     assert not list(Path().glob("*enlarged*"))
+
+
+def test_faulty_photographs_of_a_folder_are_skipped_and_counted(cli: Cli, photos: Path) -> None:
+    assert cli(*FIT, *SMALL).code == 0
+    deep = np.random.default_rng(0).integers(0, 65536, (9, 12)).astype(np.uint16)
+    Image.fromarray(deep).save(photos / "deep.png")
+    (photos / "1.png").write_bytes(b"no image")
+    (photos / "2.png").write_bytes((photos / "2.png").read_bytes()[:400])
+    result = cli("enlarge", "run", "photos")
+    assert result.code == 2
+    assert result.out.split() == [f"photos-enlarged/{n}-enlarged.png" for n in ("0", "3", "deep")]
+    assert Image.open("photos-enlarged/deep-enlarged.png").size == (24, 18)
+    last = result.err.strip().splitlines()[-1]
+    assert last.startswith("error: 2 of 5 files are skipped (photos/1.png, photos/2.png)")
+    assert cli("enlarge", "run", "photos/1.png").code == 2

@@ -206,3 +206,59 @@ def test_errors_during_a_fit_are_shares_of_the_range_of_levels(tmp_path: Path) -
     model.generator.eval()
     assert torch.allclose(-model.quality(batch), expected, atol=0.05)
     assert model.vitals(batch, rng=0)["error"] == pytest.approx(float(expected.mean()), abs=0.03)
+
+
+# --------------------------------------------------------------- halves, folders with faulty files
+
+
+@pytest.mark.parametrize("label", ["left", "right", "labels(side='left', palette=2)"])
+def test_side_by_side_files_are_translated_from_their_condition(
+    cli: Cli, tmp_path: Path, label: str
+) -> None:
+    Path("pairs").mkdir()
+    for i in range(4):
+        photo = np.random.default_rng(i).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+        drawing = np.where(np.random.default_rng(9 + i).random((SIDE, SIDE, 1)) < 0.5, 0, 255)
+        halves = [np.repeat(drawing, 3, 2).astype(np.uint8), photo]
+        Image.fromarray(np.hstack(halves)).save(f"pairs/{i}.png")
+    model = pf.Pix2Pix(width=2).fit("pairs", label, steps=1, batch=2, quiet=True, run="run")
+    source = pf.read("pairs", y=label)
+    told = source.take(torch.arange(1)).y
+    assert told is not None
+    (made,) = translate(open_run("run"), "pairs/0.png", derive_conditions=True)
+    assert torch.equal(made.y, told[0])
+    assert torch.equal(made.x, model.translate(told, rng=0)[0])
+    (scaled,) = translate(open_run("run"), "pairs/0.png", derive_conditions=True, size=(32, 32))
+    assert scaled.x.shape == (3, 32, 32)
+    result = cli("translate", "run", "pairs")
+    assert result.code == 0
+    assert result.err.count("as wide as two halves") == 1
+    assert "--derive-conditions takes that one" in result.err
+    assert "at that scale" not in result.err
+    quiet = cli("translate", "run", "pairs", "--out", "derived/", "--derive-conditions")
+    assert (quiet.code, quiet.err) == (0, "")
+    Image.new("RGB", (15, SIDE)).save("odd.png")
+    odd = cli("translate", "run", "odd.png", "--derive-conditions")
+    assert odd.code == 2
+    assert "expected an even width" in odd.err
+
+
+def test_faulty_files_of_a_folder_are_skipped_and_counted(cli: Cli, run: Path) -> None:
+    save(Path("photos"), ["a", "c", "e"])
+    Path("photos/b.png").write_bytes(b"no image")
+    Path("photos/d.png").write_bytes(Path("photos/c.png").read_bytes()[:400])
+    deep = np.random.default_rng(0).integers(0, 65536, (SIDE, SIDE)).astype(np.uint16)
+    Image.fromarray(deep).save("photos/f.png")
+    Image.new("RGB", (20, 4)).save("photos/g.png")
+    result = cli("translate", run, "photos")
+    assert result.code == 2
+    names = [f"photos-translated/{name}-translated.png" for name in "acef"]
+    assert result.out.split() == names
+    assert all(Path(name).is_file() for name in names)
+    last = result.err.strip().splitlines()[-1]
+    assert last.startswith("error: 3 of 7 files are skipped (photos/b.png, photos/d.png, ")
+    for name in "bdg":
+        assert result.err.count(f"photos/{name}.png is skipped: ") == 1
+    alone = cli("translate", run, "photos/b.png")
+    assert alone.code == 2
+    assert "skipped" not in alone.err
