@@ -36,5 +36,7 @@ def enlarge(
     for result in enlargements(open_run(run, device), file, out, tile=tile):
         (high, wide), (height, width) = result.before, result.after
         frames = f"{result.frames} frames of " if result.frames > 1 else ""
-        voice.say(f"{result.name}: {frames}{high}x{wide} to {height}x{width}")
+        voice.say(
+            f"{result.name}: {frames}{high}x{wide} to {height}x{width} pixels, height x width"
+        )
         voice.result({"path": str(result.path)}, str(result.path))

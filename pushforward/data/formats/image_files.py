@@ -189,6 +189,9 @@ def _paired_columns(
         return None
     files = {file.name: (file, head) for file, head in good}
     pairs = [(files[key], target) for key, target in named.items() if key in files]
+    for (image, _), target in pairs:
+        if target not in files and (place := _outside(image, target)) is not None:
+            files[target] = place, header(place.open(), place.display_name)
     missing = [target for _, target in pairs if target not in files]
     if missing:
         raise BadSource(
@@ -196,6 +199,16 @@ def _paired_columns(
             " give their paths from the folder of the table"
         )
     return [image for image, _ in pairs], [files[target] for _, target in pairs]
+
+
+def _outside(image: ImageFile, target: str) -> ImageFile | None:
+    """The file that a table names by its path from the folder of the images, such as ../maps/1.png;
+    None if there is none.
+    """
+    if image.archive is not None:
+        return None
+    path = Path(str(image.path).removesuffix(image.name)) / target
+    return ImageFile(target, str(path), path) if path.is_file() else None
 
 
 def _notes(

@@ -152,7 +152,8 @@ class LAPGAN(CodeModel):
         except InvalidValue as error:
             raise InvalidValue(
                 f"the coarsest images have {event[1]}x{event[2]} pixels with depth={self.depth},"
-                f" which {self.base.name} networks do not make; use a smaller depth, or base='mlp'"
+                f" which {self.base.name} networks do not make; use"
+                f" {'a smaller depth, or ' if self.depth > 1 else ''}{setting('base', 'mlp')}"
             ) from error
 
     def _sizes(self) -> list[tuple[int, int]]:

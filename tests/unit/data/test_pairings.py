@@ -188,3 +188,24 @@ def test_resizing_keeps_constants_linear_ramps_and_types() -> None:
     assert enlarge(ramp.float(), 2).dtype == torch.float32
     with pytest.raises(pf.InvalidValue, match="at least one pixel"):
         resize(ramp, (0, 3))
+
+
+def test_conditions_in_a_column_of_paths_to_a_folder_beside(tmp_path: Path) -> None:
+    for name in ("photos", "maps"):
+        (tmp_path / name).mkdir()
+    rows = []
+    for i in range(3):
+        Image.fromarray(np.full((6, 6), i, np.uint8)).save(tmp_path / f"photos/{i}.png")
+        Image.fromarray(np.full((6, 6), 50 + i, np.uint8)).save(tmp_path / f"maps/m{i}.png")
+        rows.append(f"{i}.png,../maps/m{i}.png")
+    table = "\n".join(["file_name,map", *rows]) + "\n"
+    (tmp_path / "photos/metadata.csv").write_text(table)
+    source = pf.read(str(tmp_path / "photos"), label="map")
+    batch = source.take(torch.arange(len(source)))
+    assert len(batch.x) == 3
+    assert batch.y is not None
+    assert torch.equal(batch.y, batch.x + 50)
+    assert not pf.data.report(str(tmp_path / "photos"), label="map").issues
+    (tmp_path / "maps/m1.png").unlink()
+    with pytest.raises(pf.BadSource, match=r"not there \(\.\./maps/m1.png\)"):
+        pf.read(str(tmp_path / "photos"), label="map")

@@ -181,7 +181,17 @@ def test_a_dominant_critic_and_a_collapse_are_named() -> None:
 REFUSED: list[tuple[dict[str, Any], tuple[int, ...], str]] = [
     ({"depth": 0}, (3, 16, 12), "depth must be above 0"),
     ({"depth": 6}, (3, 16, 12), "16x12 pixels can be halved 4 times, got depth=6"),
-    ({"base": "dcgan"}, (3, 8, 8), "the coarsest images have 4x4 pixels with depth=1, which dcgan"),
+    (
+        {"base": "dcgan"},
+        (3, 8, 8),
+        "the coarsest images have 4x4 pixels with depth=1, which dcgan networks do not make; use"
+        " base='mlp'",
+    ),
+    (
+        {"base": "dcgan", "depth": 2},
+        (3, 16, 16),
+        "4x4 pixels with depth=2, which dcgan networks do not make; use a smaller depth, or base=",
+    ),
     ({"base": "nosuch"}, (3, 16, 12), "unknown adversaries 'nosuch'"),
     ({"penalties": "r1"}, (3, 16, 12), "penalties is a list"),
     ({}, (5,), "LAPGAN makes images, but the data are"),
