@@ -18,6 +18,7 @@ from pushforward.core.errors import InvalidKind, InvalidValue, require_positive
 from pushforward.core.phase import Batch
 from pushforward.core.records import Record
 from pushforward.core.source import Source
+from pushforward.core.space import Space
 from pushforward.data.export.moving import ANIMATIONS
 from pushforward.data.export.single_images import (
     SUFFIXES,
@@ -242,5 +243,11 @@ def _rows(model: Enlarger, source: Source, most: int) -> Iterator[Enlarged]:
     for row in torch.arange(min(most, len(source))).split(1):
         batch = source.take(row)
         assert batch.y is not None
-        real, small = (u.round().to(torch.uint8) for u in (batch.x, batch.y))
+        real, small = (_whole_levels(u, source.space) for u in (batch.x, batch.y))
         yield real, enlarge_levels(model, small[0])[None], interpolate(small, model.factor)
+
+
+def _whole_levels(u: Tensor, space: Space) -> Tensor:
+    """Images in the units of a space as bytes; interpolation may have left its range."""
+    share = (u.to(torch.float64) - space.low) / (space.high - space.low)
+    return (share * 255).round().clamp(0, 255).to(torch.uint8)

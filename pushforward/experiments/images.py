@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import util
 from pathlib import Path
 
 import torch
@@ -12,7 +13,10 @@ from pushforward.core.space import Space
 from pushforward.data.export.grids import image_grid
 from pushforward.data.export.moving import clip_film, write_animation
 from pushforward.experiments.opened import OpenedRun, Parts, labels_of, rows_of
+from pushforward.experiments.run_sheets import pairs_sheet, samples_sheet
+from pushforward.experiments.sample import translates
 from pushforward.metrics.reconstruction import reconstruct
+from pushforward.plots import write_figure
 
 __all__ = ["PAIRS", "write_images", "pairs_path", "write_pairs", "write_over"]
 
@@ -24,7 +28,8 @@ PAIRS = 32
 def write_images(run: OpenedRun, parts: Parts) -> None:
     """Write images/samples and images/reconstructions if the model has them.
 
-    Images are .png files, clips .gif.
+    Images are .png files, clips .gif. Images made from images are shown with their conditions and
+    originals, and clips also frame by frame, as far as Matplotlib is there.
     """
     model = run.model
     kind = model.fitted_space().kind
@@ -36,7 +41,17 @@ def write_images(run: OpenedRun, parts: Parts) -> None:
     y = labels_of(model, batch)
     if run.can("Samples"):
         n = SAMPLES if y is None else len(batch.x)
-        write_over(model.sample(n, y=y, rng=0), model.space, folder / f"samples{suffix}")
+        drawable = util.find_spec("matplotlib") is not None
+        if drawable and translates(run):
+            which = "training" if parts.held_out is None else "held-out"
+            pairs = pairs_sheet(run, batch, f"{which.capitalize()} pairs, not picked")
+            write_figure(pairs, folder / "samples.png")
+        else:
+            x = model.sample(n, y=y, rng=0)
+            write_over(x, model.space, folder / f"samples{suffix}")
+            if drawable and kind == "clips":
+                stills = samples_sheet(x, model.fitted_space(), "Samples, not picked")
+                write_figure(stills, folder / "samples.png")
     if run.can("Encodes", "Decodes"):
         with torch.no_grad():
             write_pairs(

@@ -26,6 +26,7 @@ from pushforward.core.space import Space
 from pushforward.data import read, split
 from pushforward.experiments import fit_model
 from pushforward.experiments.likeness import likeness
+from pushforward.experiments.run_sheets import as_colour
 from pushforward.fitting.trainer import Trainer
 from pushforward.metrics.translations import variation
 from pushforward.models.deep.pix2pix import Pix2Pix
@@ -189,10 +190,10 @@ def findings(trials: Sequence[Trial], notes: Sequence[str] = ()) -> Findings:
 def figure(trial: Trial) -> Any:
     """Conditions, what each model made of them, and originals, in named rows."""
     count = min(COLUMNS, len(trial.x))
-    rows = {trial.task.given: _as_colour(trial.y, trial.condition_space, trial.space)}
+    rows = {trial.task.given: as_colour(trial.y, trial.condition_space, trial.space)}
     results = {f"by {name}": x for name, x in trial.made.items()}
     results[f"{trial.task.made} (truth)"] = trial.x
-    rows |= {name: _as_colour(x, trial.space, trial.space) for name, x in results.items()}
+    rows |= {name: as_colour(x, trial.space, trial.space) for name, x in results.items()}
     space = replace(trial.space, shape=(3, *trial.space.shape[-2:]))
     block = torch.stack([x[:count].float() for x in rows.values()])
     title = f"{trial.task.name[0].upper()}{trial.task.name[1:]}: unseen pairs, not picked"
@@ -208,12 +209,6 @@ def two_folders(paths: Sequence[Path], size: int, **settings: Any) -> Source:
     """
     given, made = paths
     return read(str(made), y=str(given), size=size, channels=3, **settings)
-
-
-def _as_colour(x: Tensor, space: Space, like: Space) -> Tensor:
-    """Images (n, 3, h, w) in the range of a space."""
-    share = (x - space.low) / (space.high - space.low)
-    return like.low + share.expand(-1, 3, -1, -1) * (like.high - like.low)
 
 
 def _cell(record: Record) -> str:
