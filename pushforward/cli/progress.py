@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from pushforward.cli.console import Voice, stderr
 from pushforward.core.events import Evaluated, Event, Finished, Progress, Started, Warned
 from pushforward.core.json_values import finite
 from pushforward.fitting.progress import (
+    LINE,
     Bar,
     Follower,
+    displayed_by,
     format_duration,
     format_heading,
-    format_quality,
-    format_terms,
+    summarise,
 )
 
-__all__ = ["Counted", "Display", "display"]
+__all__ = ["Counted", "Display", "display", "several_displayed"]
 
 PLAIN_EVERY = 5.0
 """Seconds between plain lines."""
+INDENT = "  "
 
 
 def display(voice: Voice, settings: Sequence[tuple[str, str]] = ()) -> Display:
@@ -40,6 +43,17 @@ def display(voice: Voice, settings: Sequence[tuple[str, str]] = ()) -> Display:
     shown = kind(voice)
     shown.settings = settings
     return shown
+
+
+@contextmanager
+def several_displayed(voice: Voice) -> Iterator[None]:
+    """Within: the fits of a recipe, which has many short ones, are shown if they take a while."""
+    if not voice.quiet and stderr().is_terminal:
+        yield  # a bar, as in Python
+        return
+    kind = Display if voice.quiet else Belated
+    with displayed_by(lambda: kind(voice)):
+        yield
 
 
 class Display(Follower):
@@ -94,7 +108,7 @@ class Plain(Display):
         super().__init__(voice)
         self.said = float("-inf")
         self.last: Progress | None = None
-        self.quality = ""
+        self.quality: Evaluated | None = None
 
     def started(self, event: Started) -> None:
         """What is fitted, and how long."""
@@ -102,7 +116,7 @@ class Plain(Display):
 
     def evaluated(self, event: Evaluated) -> None:
         """Kept for the next line."""
-        self.quality = format_quality(event)
+        self.quality = event
 
     def progressed(self, event: Progress) -> None:
         """One line, not too often."""
@@ -111,14 +125,20 @@ class Plain(Display):
             self.line(event)
 
     def line(self, event: Progress) -> None:
-        """Samples seen, rate, time left, terms, quality."""
+        """Samples seen, rate and time left, and the numbers that matter: in a line if it is long
+        enough for them, else below.
+        """
         self.said, self.last = event.seconds, None
         seen = f"{event.samples:,} samples" + (
             f" of {self.budget:,} ({event.samples / self.budget:.0%})" if self.budget else ""
         )
         left = f", {format_duration(event.remaining)} left" if event.remaining else ""
-        facts = [f"{seen}, {event.rate:,.0f}/s{left}", format_terms(event.terms), self.quality]
-        self.voice.say("  ".join(f for f in facts if f))
+        progress = f"{seen}, {event.rate:,.0f}/s{left}"
+        numbers = summarise(event.terms, self.quality, LINE - len(INDENT))
+        if len(progress) + len(INDENT) + len(numbers) <= LINE:
+            self.voice.say(f"{progress}{INDENT}{numbers}".rstrip())
+        else:
+            self.voice.say(f"{progress}\n{INDENT}{numbers}")
 
     def finished(self, event: Finished) -> None:
         """The last line, and why it ended."""
@@ -128,6 +148,30 @@ class Plain(Display):
             f"ended ({event.reason}) after {event.samples:,} samples,"
             f" {format_duration(event.seconds)}"
         )
+
+
+class Belated(Plain):
+    """Lines for fits that take longer than the time between two of them; silent for others."""
+
+    def __init__(self, voice: Voice) -> None:
+        super().__init__(voice)
+        self.heading = ""
+
+    def started(self, event: Started) -> None:
+        """Nothing yet."""
+        self.heading, self.said = format_heading(event), event.seconds
+
+    def line(self, event: Progress) -> None:
+        """Below what is fitted, the first time."""
+        if self.heading:
+            self.voice.say(self.heading)
+        self.heading = ""
+        super().line(event)
+
+    def finished(self, event: Finished) -> None:
+        """The end of what was shown."""
+        if not self.heading:
+            super().finished(event)
 
 
 class Counted(Plain):

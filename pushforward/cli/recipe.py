@@ -35,6 +35,7 @@ def recipe(
         budget: share of the usual work, in recipes that train or sample: 0.1 for a quick look.
         json: the records as JSON on stdout, one a line.
     """
+    from pushforward.cli.progress import several_displayed
     from pushforward.recipes.registry import run
 
     voice = Voice(quiet, json)
@@ -42,7 +43,10 @@ def recipe(
         _list(voice)
         return
     folder = Path(out) if out else Path("runs") / name
-    findings, images = run(name, file=file, out=folder, seed=seed, players=players, budget=budget)
+    with several_displayed(voice):
+        findings, images = run(
+            name, file=file, out=folder, seed=seed, players=players, budget=budget
+        )
     if json:
         for key, record in findings.records.items():
             voice.result({"name": key, **record.as_dict()})

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from html import escape
 from typing import Any, Protocol, runtime_checkable
 
@@ -18,16 +20,25 @@ __all__ = [
     "Follower",
     "NotebookTable",
     "default_follower",
+    "displayed_by",
     "format_duration",
     "format_heading",
-    "format_terms",
     "format_quality",
+    "summarise",
 ]
 
 PATIENCE = 0.5
 """Seconds before anything is drawn: shorter fits need no bar."""
 TABLE_EVERY = 0.5
 """Seconds between updates of a notebook table, each of which is a message to a browser."""
+
+
+GAP = "  "
+LINE = 80
+"""Columns that a line of progress takes at most."""
+_DISPLAY: ContextVar[Callable[[], Follower | None] | None] = ContextVar(
+    "how fits without a display are shown", default=None
+)
 
 
 class Follower:
@@ -89,7 +100,9 @@ class Bar(Follower):
         self._rate = 0.0
         self._remaining: float | None = None
         self._terms: Mapping[str, float] = {}
-        self._quality = self._end = ""
+        self._width = min(LINE, console.width)
+        self._evaluated: Evaluated | None = None
+        self._end = ""
         self.screen = Live(
             console=console, refresh_per_second=8, get_renderable=self.draw, transient=transient
         )
@@ -106,7 +119,7 @@ class Bar(Follower):
 
     def evaluated(self, event: Evaluated) -> None:
         """New quality."""
-        self._quality = format_quality(event)
+        self._evaluated = event
 
     def finished(self, event: Finished) -> None:
         """The last state."""
@@ -136,7 +149,7 @@ class Bar(Follower):
         )
         when = f"{format_duration(self._remaining)} left" if self._remaining else self._end
         row.add_row(bar, progress, f"{self._rate:,.0f}/s" if self._rate else "", when)
-        below = Text("  ".join(part for part in (format_terms(self._terms), self._quality) if part))
+        below = Text(summarise(self._terms, self._evaluated, self._width), no_wrap=True)
         return Group(row, below)
 
 
@@ -198,8 +211,24 @@ class NotebookTable(Follower):
             self._handle.update(table)
 
 
+@contextmanager
+def displayed_by(make: Callable[[], Follower | None]) -> Iterator[None]:
+    """Within: fits whose listeners show no progress have the display that `make` returns."""
+    token = _DISPLAY.set(make)
+    try:
+        yield
+    finally:
+        _DISPLAY.reset(token)
+
+
 def default_follower() -> Follower | None:
-    """The default display: a table in a notebook, a bar on a terminal, else None."""
+    """The default display: a table in a notebook, a bar on a terminal, else None.
+
+    Within `displayed_by` it is another one.
+    """
+    make = _DISPLAY.get()
+    if make is not None:
+        return make()
     notebook = sys.modules.get("IPython")
     if notebook is not None and getattr(notebook.get_ipython(), "kernel", None) is not None:
         return NotebookTable()
@@ -211,9 +240,33 @@ def default_follower() -> Follower | None:
     return Bar(console, patience=PATIENCE, transient=True) if console.is_terminal else None
 
 
-def format_terms(terms: Mapping[str, float]) -> str:
-    """The terms as text."""
-    return "  ".join(f"{name} {value:.4g}" for name, value in terms.items())
+def summarise(
+    terms: Mapping[str, float], evaluated: Evaluated | None = None, width: int = LINE
+) -> str:
+    """The numbers that matter most, as many as fit: the log and JSON have all.
+
+    The held-out quality comes before the first term of every phase, these before vital signs, and
+    the other terms last. They are shown in the order of the fit.
+    """
+    texts: list[tuple[int, str]] = []
+    counts: dict[str, int] = {}
+    for name, value in terms.items():
+        phase = name.rpartition(".")[0]
+        rank = counts[phase] = counts.get(phase, 0) + 1
+        # generator1.generator is what generator1 minimises
+        shown = phase if phase and phase.rstrip("0123456789") == name[len(phase) + 1 :] else name
+        texts.append((1 if rank == 1 else 2 + rank, f"{shown} {value:.4g}"))
+    if evaluated is not None:
+        texts.append((0, format_quality(evaluated)))
+        texts += [(2, f"{name} {value:.4g}") for name, value in evaluated.vitals.items()]
+    room = width + len(GAP)
+    chosen: set[int] = set()
+    for i, (_, text) in sorted(enumerate(texts), key=lambda pair: pair[1][0]):
+        if len(text) + len(GAP) > room and chosen:
+            break
+        room -= len(text) + len(GAP)
+        chosen.add(i)
+    return GAP.join(text for i, (_, text) in enumerate(texts) if i in chosen)
 
 
 def format_duration(seconds: float | None) -> str:
@@ -231,9 +284,8 @@ def format_duration(seconds: float | None) -> str:
 
 
 def format_quality(event: Evaluated) -> str:
-    """Held-out quality and vital signs as text."""
-    vitals = "".join(f"  {name} {value:.4g}" for name, value in event.vitals.items())
-    return f"held-out quality {event.quality:.5g}{' (best)' if event.best else ''}{vitals}"
+    """Held-out quality as text."""
+    return f"held-out quality {event.quality:.5g}{' (best)' if event.best else ''}"
 
 
 def format_heading(event: Started) -> str:

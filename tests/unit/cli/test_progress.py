@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+import warnings
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from rich.console import Console
 
+import pushforward as pf
 from pushforward.cli import progress
 from pushforward.cli.console import Voice
+from pushforward.cli.recipe import recipe
 from pushforward.core.events import Evaluated, Finished, Progress, Started, Warned
+from pushforward.fitting.progress import default_follower, summarise
 
 STORY = (
     Started(0, 0.0, 1000, "vae", 42),
@@ -37,7 +43,8 @@ def test_lines_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) ->
     assert lines[0] == "fitting vae, 42 parameters, 1,000 samples"
     assert lines[1].startswith("100 samples of 1,000 (10%), 100/s, 9.0 s left  rate 2.5")
     assert "warning: dead dimensions: 3 of 5; try: latent=2" in lines
-    assert "held-out quality -3.25 (best)  active 2" in lines[3]
+    assert lines[3].startswith("600 samples of 1,000 (60%)")
+    assert lines[4] == "  rate 2  held-out quality -3.25 (best)  active 2"
     assert lines[-1] == "ended (budget) after 1,000 samples, 10 s"
 
 
@@ -86,3 +93,63 @@ def test_durations() -> None:
         "4 min 10 s",
         "2 h 5 min",
     ]
+
+
+TERMS = {
+    "critic1.critic": 1.312, "critic1.accuracy": 0.5586, "generator1.generator": 1.074,
+    "critic0.critic": 1.383, "critic0.accuracy": 0.5078, "generator0.generator": 0.6472,
+}  # fmt: skip
+
+
+def test_lines_have_the_numbers_that_matter_within_80_columns(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    vitals = {"accuracy": 0.98, "accuracy0": 0.98, "distance": 1.5, "diversity": 0.25}
+    with progress.display(Voice()) as shown:
+        shown(Started(0, 0.0, 7680, "lapgan", 42))
+        shown(Evaluated(1024, 6.0, -1.23456, True, vitals))
+        shown(Progress(2560, 8.0, 169.0, 30.0, TERMS))
+    _, first, second = capsys.readouterr().err.splitlines()
+    assert first == "2,560 samples of 7,680 (33%), 169/s, 30 s left"
+    assert second == "  critic1 1.312  generator1 1.074  held-out quality -1.2346 (best)"
+
+
+def test_the_first_terms_of_all_phases_come_before_others() -> None:
+    assert summarise(TERMS, None, 66) == (
+        "critic1 1.312  generator1 1.074  critic0 1.383  generator0 0.6472"
+    )
+    losses = {"critic.critic": 1.0, "critic.accuracy": 0.5, "generator.absolute": 33.0}
+    assert summarise(losses, None, 37) == "critic 1  generator.absolute 33"
+    assert summarise(losses) == "critic 1  critic.accuracy 0.5  generator.absolute 33"
+
+
+def test_fits_of_a_recipe_are_shown_once_they_take_a_while(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fit(voice: Voice) -> str:
+        with progress.several_displayed(voice):
+            pf.GAN(latent=2, hidden=(4,)).fit("ring:64", by=pf.Trainer(steps=4, batch=8))
+        return capsys.readouterr().err
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert "samples" not in fit(Voice())
+        monkeypatch.setattr(progress, "PLAIN_EVERY", 0.0)
+        lines = fit(Voice()).splitlines()
+        assert lines[0].startswith("fitting gan")
+        assert [line.split(" of ")[0] for line in lines if " of 32" in line][-1] == "32 samples"
+        assert "samples" not in fit(Voice(quiet=True))
+
+
+def test_recipes_show_their_fits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    shown: list[object] = []
+
+    def fake(name: str, **settings: object) -> NoReturn:
+        shown.append(default_follower())
+        raise pf.InvalidValue("enough")
+
+    monkeypatch.setattr("pushforward.recipes.registry.run", fake)
+    with pytest.raises(pf.InvalidValue):
+        recipe("day-night", out=str(tmp_path))
+    assert isinstance(shown[0], progress.Belated)
+    assert default_follower() is None
