@@ -34,7 +34,8 @@ def sample(
     Args:
         n: number of samples; by default 64, or one per condition.
         y: conditions: a label or several (3 or cat,dog), or a file of them (of an .npz archive, its
-            labels, or an array by name: x.npz:angle).
+            labels, or an array by name: x.npz:angle), or images, or clips for first frames, which
+            are brought to the size of the data.
         using: the sampler: ancestral, mean (the decoder's mean, without observation noise) or
             truncated(...); by default the model's own.
         out: .png (a grid) or a folder/ for images; .gif .apng .webp .mp4 .webm .avi, a folder/ or

@@ -5,7 +5,7 @@ Training, sampling, measuring and the command line all convert conditions here:
     what the user passes             encode         what networks see
     'cat', 3, ['cat', 'dog']         --------->     one-hot rows (n, categories)
     2.5, points (n, d), a frame      --------->     points scaled to [0, 1] (n, d)
-    images (n, c, h, w)              --------->     images scaled to [-1, 1] (n, c, h, w)
+    images (n, c, h, w), files       --------->     images scaled to [-1, 1] (n, c, h, w)
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch import Tensor
 from pushforward.core.data_types import ArrayOrTensor, Conditioning
 from pushforward.core.errors import InvalidValue
 from pushforward.core.numbers import to_python
+from pushforward.core.reader import conditions_in
 from pushforward.core.scaling import Scaling
 from pushforward.core.space import Space
 
@@ -93,7 +94,7 @@ class Conditions:
             raise InvalidValue(
                 f"this {self.owner} was fitted with conditions ({self.space}); pass y"
             )
-        number = to_python(y)
+        number = to_python(conditions_in(y, self.space))
         if isinstance(number, (int, float)) and not self.space.is_label:
             number = torch.tensor([number])
         rows = self.space.conform(number, what="y").to(self.scaling.shift.device)

@@ -18,9 +18,10 @@ from torch import Tensor
 from pushforward.core.frames import is_frame
 from pushforward.core.numbers import is_sparse
 
-__all__ = ["read_for_fit", "reading_arguments", "rows_in"]
+__all__ = ["conditions_in", "read_for_fit", "reading_arguments", "rows_in"]
 
 READER = "pushforward.data.reading"
+IMAGES = "pushforward.data.image_inputs"
 
 
 def read_for_fit(x: object, y: object, weights: object) -> Any:
@@ -31,6 +32,17 @@ def read_for_fit(x: object, y: object, weights: object) -> Any:
 def reading_arguments() -> tuple[str, ...]:
     """The names of the arguments of `pushforward.read`."""
     return tuple(inspect.signature(importlib.import_module(READER).read).parameters)
+
+
+def conditions_in(y: Any, space: Any) -> Any:
+    """Files and images of Pillow, one or several, read as conditions (n, c, h, w) of a space of
+    images; other conditions as they are.
+    """
+    first = y[0] if isinstance(y, (list, tuple)) and y else y
+    is_image = isinstance(first, (str, os.PathLike)) or hasattr(first, "getbands")
+    if space.kind != "images" or not is_image:
+        return y
+    return importlib.import_module(IMAGES).read_conditions(y, space)
 
 
 def rows_in(x: object, space: object) -> object:

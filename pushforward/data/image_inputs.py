@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import cast
 
 import numpy as np
@@ -28,13 +28,25 @@ from pushforward.core.frames import is_frame
 from pushforward.core.numbers import to_numeric, view_as_tensor
 from pushforward.core.source import Source
 from pushforward.core.space import Space
+from pushforward.data.dispatch import reader_of
+from pushforward.data.formats.clip_files import list_clips
 from pushforward.data.formats.image_files import IMAGES, ImageFile, open_listing
-from pushforward.data.formats.images import decode, header, item_array, prepare_item
-from pushforward.data.formats.moving_images import is_film
+from pushforward.data.formats.image_lists import Listing
+from pushforward.data.formats.images import (
+    decode,
+    header,
+    item_array,
+    opened,
+    prepare_image,
+    prepare_item,
+    turned_upright,
+)
+from pushforward.data.formats.moving_images import animation, film, is_film
 from pushforward.data.halves import conform_condition
 from pushforward.data.options import Fit, Options
+from pushforward.data.pairings import FirstFrame, find_pairing
 
-__all__ = ["ImageInputs", "image_channels", "image_files", "is_single_file"]
+__all__ = ["ImageInputs", "image_channels", "image_files", "is_single_file", "read_conditions"]
 
 CHANNELS = (1, 3, 4)
 
@@ -47,12 +59,14 @@ class ImageInputs:
         space: of the images, such as a model's conditions; heights and widths are free.
         size, fit: bring images to this size; otherwise they keep their own.
         natural: whether images keep their own channels.
+        first_frames: whether films are taken, too, and clips by their first frames.
     """
 
     space: Space
     size: tuple[int, int] | None = None
     fit: Fit = "crop"
     natural: bool = False
+    first_frames: bool = False
 
     def read(self, images: object) -> tuple[Iterator[Tensor], bool]:
         """The images (c, h, w), and whether a single one was given.
@@ -63,7 +77,10 @@ class ImageInputs:
         """
         if isinstance(images, (str, os.PathLike)):
             source = os.fspath(images)
-            return (self.file(file) for file in image_files(source)), is_single_file(source)
+            files = image_files(source, films=self.first_frames)
+            if self.first_frames:
+                files = _clip_starts(files)
+            return (self.file(file) for file in files), is_single_file(source)
         if isinstance(images, Image.Image):
             return iter([self.item(images)]), True
         if isinstance(images, Source) and not isinstance(images, (Tensor, np.ndarray)):
@@ -94,6 +111,9 @@ class ImageInputs:
     def file(self, file: ImageFile) -> Tensor:
         """The image in a file (c, h, w)."""
         name, channels = file.display_name, image_channels(self.space)
+        if self.first_frames:
+            frame = _first_frame(file)
+            return self.levels(prepare_image(frame, channels, self._options, name))
         if self.natural:
             channels = header(file.open(), name, reduced=True).channels
         return self.levels(decode(file.open(), name, self._options, channels, reduced=True))
@@ -163,6 +183,49 @@ class ImageInputs:
             return True
         whole = not image.dtype.is_floating_point or bool((image == image.round()).all())
         return whole and float(image.min()) >= 0 and float(image.max()) <= 255
+
+
+def read_conditions(y: object, space: Space) -> object:
+    """Images of any size, or first frames of clips, as conditions (n, c, h, w) of a space; paths of
+    other data as they are.
+    """
+    if isinstance(y, (str, os.PathLike)) and reader_of(os.fspath(y)).name != "images":
+        return y
+    high, wide = space.shape[1:]
+    size = None if high is None or wide is None else (high, wide)
+    fit = space.extra.get("prepared", {}).get("fit", "crop")
+    first_frames = isinstance(find_pairing(space.preparation), FirstFrame)
+    images, _ = ImageInputs(space, size, fit, first_frames=first_frames).read(y)
+    return torch.stack(list(images))
+
+
+def _clip_starts(files: Sequence[ImageFile]) -> Sequence[ImageFile]:
+    """The first frames of clips that are kept as folders of frames; other files as they are."""
+    folders = {PurePosixPath(file.name).parent for file in files}
+    if len(folders) == len(files) or PurePosixPath(".") in folders or is_film(files[0].name):
+        return files
+    head = header(files[0].open(), files[0].display_name, reduced=True)
+    if head.animated or _is_strip(head.height, head.width):
+        return files
+    return [clip.frames[0] for clip in list_clips(Listing(list(files)), "folders")]
+
+
+def _first_frame(file: ImageFile) -> Image.Image:
+    """The first frame of a film, an animation or a strip of square frames; else the image."""
+    name = file.display_name
+    if is_film(file.name):
+        return next(film(file.open, name).frames())
+    if header(file.open(), name, reduced=True).animated:
+        return next(animation(file.open, name).frames())
+    with opened(file.open(), name, reduced=True) as image:
+        upright = turned_upright(image, name).copy()
+    side = min(upright.size)
+    return upright.crop((0, 0, side, side)) if _is_strip(*upright.size) else upright
+
+
+def _is_strip(height: int, width: int) -> bool:
+    short, long = sorted((height, width))
+    return long > short and long % short == 0
 
 
 def image_channels(space: Space) -> int:

@@ -260,7 +260,10 @@ class FirstFrame(Pairing, name="first_frame"):
     def spaces(self, space: Space) -> tuple[Space, Space]:
         """Clips, and images of their size."""
         clips, frames = super().spaces(space)
-        return clips, replace(frames, kind="images", form="images", frame_rate=None)
+        prepared = space.extra.get("prepared", {})
+        kept = {name: prepared[name] for name in ("size", "fit", "channels") if name in prepared}
+        extra = {"prepared": kept} if kept else {}
+        return clips, replace(frames, kind="images", form="images", frame_rate=None, extra=extra)
 
 
 def find_pairing(text: object) -> Pairing | None:

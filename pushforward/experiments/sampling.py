@@ -13,6 +13,7 @@ from torch import Tensor
 from pushforward.core.argument_names import argument
 from pushforward.core.errors import InvalidValue, suggest
 from pushforward.core.model import Model
+from pushforward.core.reader import conditions_in
 from pushforward.core.samplers import Sampler
 from pushforward.core.space import Space
 from pushforward.data import read
@@ -116,6 +117,7 @@ def condition_rows(
         raise InvalidValue(
             f"the model was fitted with conditions; pass {argument('y')} with one of: {some}"
         )
+    y = conditions_in(y, space)
     if isinstance(y, Path):
         rows = _rows_of_file(y, space, table)
     elif space.is_label:
