@@ -58,14 +58,18 @@ def _missed(row: dict[str, Any]) -> str:
     return f", **not {bound} {row['target']:g}**{reason}"
 
 
-def studies(games: bool = False) -> str:
-    """Every study of `make learn`: median and range over seeds.
+GROUPS = {
+    "games": ("gan", "fgan", "few", "infogan", "stacked"),
+    "images": ("super-resolution", "pix2pix", "lapgan", "vgan"),
+}
+"""Studies by what their names begin with; those of other models begin otherwise."""
 
-    With `games`, those of GANs; otherwise, those of other models.
-    """
+
+def studies(group: str = "") -> str:
+    """Every study of a group of `make learn`: median and range over seeds."""
     lines = ["| study | quantity | median (range) |", "|---|---|---:|"]
     for path in sorted((RESULTS / "studies").glob("*.json")):
-        if path.name.startswith(("gan", "fgan", "few", "infogan", "stacked")) != games:
+        if next((g for g, names in GROUPS.items() if path.name.startswith(names)), "") != group:
             continue
         record = json.loads(path.read_text())
         name = f"{record['description']}, {_count(len(record['seeds']), 'seed')}"
@@ -91,6 +95,12 @@ NOTED: dict[str, list[str]] = {
         f"cifar10-batch1@64, {name}: {number}"
         for name in ("DCGAN without noise", "DCGAN", "R3GAN")
         for number in ("CPU seconds", "fid", "recall", "coverage")
+    ],
+    "super-resolution": [
+        *(f"SRResNet, {name}: ssim" for name in ("Set5", "Set14")),
+        *(f"SRGAN, {name}: psnr" for name in ("Set5", "Set14")),
+        *(f"{name}, Set5: energy" for name in ("SRResNet", "SRGAN")),
+        *(f"{name}: training CPU seconds" for name in ("SRResNet", "SRGAN")),
     ],
     "infogan-mnist-plain": ["error of the category, best matching"],
 }
@@ -372,7 +382,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "gan-images": gan_images,
     "gans-against-vaes": gans_against_vaes,
     "studies": studies,
-    "games": partial(studies, games=True),
+    "games": partial(studies, "games"),
+    "images": partial(studies, "images"),
     "bench": bench,
 }
 

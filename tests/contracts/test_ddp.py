@@ -100,7 +100,7 @@ FITS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
     ),
 }
 WEIGHTED = "autoencoder"
-TINY = ("pix2pix", "vgan", "lapgan")
+TINY = ("pix2pix", "vgan", "lapgan", "srgan")
 """Models of images, with several batch norms and calls of a network in one step."""
 FITS |= {name: (LEARNERS[name], {"steps": 12, "batch": 8}) for name in TINY}
 
