@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -30,10 +31,11 @@ def survey_partners(
         options: of reading the images.
     """
     good, bad = survey_images(open_listing(Path(locate(conditions))).files)
-    partners = dict(zip(stems([file for file, _ in good]), good))
-    own = dict(zip(stems([file for file, _ in images]), images))
+    other_names, names = (stems([file for file, _ in listing]) for listing in (good, images))
+    partners, own = dict(zip(other_names, good)), dict(zip(names, images))
     pairs = {name: (own[name][1], partners[name][1]) for name in own if name in partners}
     issues = [_unreadable(bad, len(bad) + len(good))] if bad else []
+    issues += [*_repeated(names, "images"), *_repeated(other_names, "conditions")]
     issues += _lone(own, partners)
     if options.size is None:
         issues += _unequal(pairs)
@@ -43,6 +45,15 @@ def survey_partners(
 def _unreadable(bad: Sequence[tuple[str, str]], count: int) -> Issue:
     text = f"{len(bad)} of {count} conditions cannot be read"
     return Issue("unreadable", text, "replace or remove them")
+
+
+def _repeated(names: Sequence[str], what: str) -> list[Issue]:
+    """Files that differ in their endings alone."""
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
+    if not twice:
+        return []
+    text = f"several {what} have one name without its ending: {listed(twice, 5)}"
+    return [Issue("partners", text, "rename or remove all but one")]
 
 
 def _lone(own: Mapping[str, object], partners: Mapping[str, object]) -> list[Issue]:

@@ -109,7 +109,9 @@ class Flip(Augment, name="flip"):
     def apply(self, x: Tensor, space: Space, rng: torch.Generator) -> Tensor:
         """Some images mirrored."""
         _images(self, space)
-        mirrored = uniform(len(x), rng=rng, like=x) < self.share
+        # in one type, so that the same images are mirrored whatever theirs is
+        numbers = uniform(len(x), rng=rng, dtype=torch.float32, device=x.device)
+        mirrored = numbers < self.share
         return torch.where(mirrored.reshape(-1, *[1] * (x.ndim - 1)), x.flip(-1), x)
 
 
@@ -180,23 +182,22 @@ class Jitter(Augment, name="jitter"):
 
     def apply(self, x: Tensor, space: Space, rng: torch.Generator) -> Tensor:
         """Images of the same size, interpolated bicubically; all frames of a clip alike."""
-        return _frame_by_frame(self, x, space, lambda images: self._cut(images, rng))
+        return _frame_by_frame(self, x, space, lambda images: self._cut(images, space, rng))
 
-    def _cut(self, x: Tensor, rng: torch.Generator) -> Tensor:
+    def _cut(self, x: Tensor, space: Space, rng: torch.Generator) -> Tensor:
         n, _, height, width = x.shape
         size = (
             max(height + 1, round(height * self.scale)),
             max(width + 1, round(width * self.scale)),
         )
         larger = interpolate(x, size=size, mode="bicubic", align_corners=False)
-        low, high = x.amin(), x.amax()
         top = integers(size[0] - height + 1, (n,), rng=rng, device=x.device)
         left = integers(size[1] - width + 1, (n,), rng=rng, device=x.device)
         rows = top[:, None] + torch.arange(height, device=x.device)
         columns = left[:, None] + torch.arange(width, device=x.device)
         at = torch.arange(n, device=x.device)[:, None, None]
         cut = larger.permute(0, 2, 3, 1)[at, rows[:, :, None], columns[:, None, :]]
-        return cut.permute(0, 3, 1, 2).clamp(low, high)
+        return cut.permute(0, 3, 1, 2).clamp(space.low, space.high)
 
 
 @dataclass(frozen=True)

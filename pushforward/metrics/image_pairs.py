@@ -82,6 +82,8 @@ class ImagePairs:
             if not bool(each.isfinite().all()):
                 raise InvalidValue(f"the {name} images hold NaN or infinity; drop these rows")
         ends = _find_range(x, low, high)
+        if low is None:
+            _require_range(y, *ends)
         return cls(
             x, y, *ends, channel == "y" and x.shape[1] == 3, crop, str(data or describe_rows(x))
         )
@@ -163,6 +165,20 @@ def _check_end(name: str, value: object) -> float | None:
             f"{name} must be finite, got {printable(number)}; pass low=0, high=255, say"
         )
     return float(number)
+
+
+def _require_range(y: Tensor, low: float, high: float) -> None:
+    """Raise InvalidValue for generated images whose values cannot be of the originals' range.
+
+    What a network makes may lie outside somewhat; half of the range is another range.
+    """
+    room = (high - low) / 2
+    least, most = float(y.min()), float(y.max())
+    if least < low - room or most > high + room:
+        raise InvalidValue(
+            f"the originals' values are taken to be of {low:g}..{high:g}, but the generated images"
+            f" have {least:g}..{most:g}; bring both to one range, or pass low and high"
+        )
 
 
 def _find_range(x: Tensor, low: float | None, high: float | None) -> tuple[float, float]:

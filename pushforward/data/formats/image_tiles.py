@@ -130,8 +130,8 @@ def _conditions_of_files(
     path = Path(folder).expanduser()
     files = list_images(path if path.exists() else folder).files
     names = stems([file for file, _ in good])
+    require_partners(names, stems(files), options.name or "images")
     places = {name: place for place, name in enumerate(stems(files))}
-    require_partners(names, list(places), options.name or "images")
     partners = [files[places[name]] for name in names]
     heads = [header(file.open(), file.display_name) for file in partners]
     factor = max(1, good[0][1].height // heads[0].height)

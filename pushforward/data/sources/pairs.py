@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any
@@ -116,7 +117,7 @@ def match_by_name(source: Source, conditions: Source, name: str) -> Source:
     are not files are paired row by row.
 
     Raises:
-        BadSource: If an image or a condition has no partner, by name.
+        BadSource: If an image or a condition has no partner, or two have one name.
     """
     files, others = getattr(source, "files", None), getattr(conditions, "files", None)
     if files is None or others is None:
@@ -135,6 +136,14 @@ def require_partners(names: Sequence[str], others: Sequence[str], name: str) -> 
         others: those of the conditions.
         name: of the images, in the error.
     """
+    for what, several in (("images", names), ("conditions", others)):
+        twice = sorted(stem for stem, count in Counter(several).items() if count > 1)
+        if twice:
+            raise BadSource(
+                f"{printable(name)}: images and conditions belong together by the names of their"
+                f" files without endings, but several {what} are called {listed(twice)}; rename or"
+                " remove all but one"
+            )
     there, wanted = set(others), set(names)
     lone = [stem for stem in names if stem not in there]
     others_lone = sorted(there - wanted)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 import pushforward as pf
 from pushforward.core.space import Space
+from pushforward.data import report
 from pushforward.data.pairings import (
     Coarse,
     Edges,
@@ -209,3 +210,16 @@ def test_conditions_in_a_column_of_paths_to_a_folder_beside(tmp_path: Path) -> N
     (tmp_path / "maps/m1.png").unlink()
     with pytest.raises(pf.BadSource, match=r"not there \(\.\./maps/m1.png\)"):
         pf.read(str(tmp_path / "photos"), label="map")
+
+
+@pytest.mark.parametrize("twice", ["images", "conditions"])
+def test_two_files_of_one_name_are_no_pair(tmp_path: Path, twice: str) -> None:
+    for folder in ("images", "conditions"):
+        (tmp_path / folder).mkdir()
+        for i in range(3):
+            Image.fromarray(BYTES[i].transpose(1, 2, 0)).save(tmp_path / folder / f"{i}.png")
+    Image.fromarray(BYTES[4].transpose(1, 2, 0)).save(tmp_path / twice / "1.bmp")
+    with pytest.raises(pf.BadSource, match=f"several {twice} are called '?1'?; rename or remove"):
+        pf.read(tmp_path / "images", y=str(tmp_path / "conditions"))
+    issues = report(tmp_path / "images", y=str(tmp_path / "conditions")).issues
+    assert f"several {twice} have one name" in str(issues)

@@ -8,7 +8,16 @@ import torch
 
 from pushforward.core.errors import InvalidValue, ShapeMismatch
 from pushforward.core.space import Space
-from pushforward.fitting.augment import affine, binarise, crop, dequantise, flip, turn
+from pushforward.fitting.augment import (
+    Augment,
+    Jitter,
+    affine,
+    binarise,
+    crop,
+    dequantise,
+    flip,
+    turn,
+)
 
 
 def _rng(seed: int = 0) -> torch.Generator:
@@ -191,3 +200,26 @@ def test_images_are_needed_to_flip_and_crop() -> None:
 def test_what_is_out_of_range_is_refused(make: object) -> None:
     with pytest.raises(InvalidValue):
         make()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("change", [flip(), turn(), Jitter(), crop()])
+def test_images_are_changed_alike_whatever_their_type(change: Augment) -> None:
+    space = Space("images", (1, 8, 8), (), 0.0, 255.0, False)
+    x = torch.rand(16, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 255
+    one, two = (
+        change.apply(x.to(dtype), space, torch.Generator().manual_seed(1))
+        for dtype in (torch.float32, torch.float64)
+    )
+    assert torch.allclose(one.double(), two, atol=1e-3)
+    assert not torch.allclose(one, x)
+
+
+def test_a_jittered_image_does_not_depend_on_the_others() -> None:
+    space = Space("images", (1, 8, 8), (), 0.0, 255.0, False)
+    x = 100 + torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 50
+    other = x.clone()
+    other[1:] = 255 * (other[1:] > 125)
+    one, two = (
+        Jitter().apply(each, space, torch.Generator().manual_seed(1)) for each in (x, other)
+    )
+    assert torch.equal(one[0], two[0])

@@ -440,3 +440,23 @@ def test_the_signature_is_shared_and_nothing_is_drawn() -> None:
         quality(SQUARE, SQUARE, rng=stream)
     assert torch.equal(torch.random.get_rng_state(), state)
     assert stream.integers(100) == np.random.default_rng(0).integers(100)
+
+
+@pytest.mark.parametrize(
+    ("real", "generated"),
+    [
+        (torch.zeros(2, 1, 12, 12, dtype=torch.int64), torch.full((2, 1, 12, 12), 255)),
+        (torch.rand(2, 1, 12, 12), 255 * torch.rand(2, 1, 12, 12)),
+        ((torch.rand(2, 1, 12, 12) > 0.5).byte(), torch.full((2, 1, 12, 12), 200).byte()),
+    ],
+)
+def test_generated_images_of_another_range_are_refused(real: Tensor, generated: Tensor) -> None:
+    for metric in (psnr, ssim):
+        with pytest.raises(InvalidValue, match=r"are taken to be of 0\.\.1, but the generated"):
+            metric(real, generated)
+    assert (
+        psnr(real, generated, low=0, high=255).value
+        == psnr(real.double(), generated.double(), low=0, high=255).value
+    )
+    near = real.double() + 0.3 * torch.rand(2, 1, 12, 12)
+    assert psnr(real.double(), near).value > 10
