@@ -250,8 +250,10 @@ def summarise(
     """
     texts: list[tuple[int, str]] = []
     counts: dict[str, int] = {}
+    several = any("." in name for name in terms)
     for name, value in terms.items():
-        phase = name.rpartition(".")[0]
+        # a term with the name of its phase stands for itself
+        phase = name.rpartition(".")[0] or (name if several else "")
         rank = counts[phase] = counts.get(phase, 0) + 1
         # generator1.generator is what generator1 minimises
         shown = phase if phase and phase.rstrip("0123456789") == name[len(phase) + 1 :] else name

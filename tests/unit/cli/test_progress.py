@@ -120,6 +120,8 @@ def test_the_first_terms_of_all_phases_come_before_others() -> None:
     )
     losses = {"critic.critic": 1.0, "critic.accuracy": 0.5, "generator.absolute": 33.0}
     assert summarise(losses, None, 37) == "critic 1  generator.absolute 33"
+    own = {"critic": 1.0, "critic.accuracy": 0.5, "generator": 1.8, "generator.mask": 0.03}
+    assert summarise(own, None, 24) == "critic 1  generator 1.8"
     assert summarise(losses) == "critic 1  critic.accuracy 0.5  generator.absolute 33"
 
 
