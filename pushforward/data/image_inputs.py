@@ -49,6 +49,7 @@ from pushforward.data.pairings import FirstFrame, find_pairing
 __all__ = ["ImageInputs", "image_channels", "image_files", "is_single_file", "read_conditions"]
 
 CHANNELS = (1, 3, 4)
+"""Grey, colour, and colour with transparency."""
 
 
 @dataclass(frozen=True)
