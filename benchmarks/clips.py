@@ -19,8 +19,8 @@ def vgan(batch: int = 32, steps: int = 8) -> list[dict[str, Any]]:
     """VGAN at 16 frames of 32x32 in colour: clips per second, ours and a plain loop.
 
     Ours uses bf16 if the CPU has it. The loop is in float32 with the same networks, a DataLoader and
-    one set of samples for both players; ours draws a set for each. Check: the
-    critic's loss after the steps is near that of the loop.
+    one set of samples for both players. Check: the critic's loss after the steps is near that of
+    the loop.
     """
     import pushforward as pf
 

@@ -1,4 +1,4 @@
-"""Models of images and clips: steps of both players, through the public API and in plain loops."""
+"""Images from images: steps of both players of pix2pix, and a photo translated."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, l1_loss
 
-from benchmarks.adversarial import _bf16
+from benchmarks.adversarial import has_bf16
 from benchmarks.timing import median, ratio, side_by_side
 
 RATE = {"lr": 2e-4, "betas": (0.5, 0.999)}
@@ -22,7 +22,7 @@ def pix2pix(batch: int = 16, size: int = 64, steps: int = 8) -> list[dict[str, A
 
     Ours uses bf16 if the CPU has it. Check: the absolute error after the same number of steps.
     """
-    x, y, fast = *_pairs(128, size), _bf16()
+    x, y, fast = *_pairs(128, size), has_bf16()
     errors: dict[str, float] = {}
     sides = {
         "pushforward": lambda: _fit_pix2pix(x, y, batch, steps, fast, errors),
@@ -116,86 +116,6 @@ def _bce(scores: Tensor, truth: float) -> Tensor:
     return binary_cross_entropy_with_logits(scores, torch.full_like(scores, truth))
 
 
-# -------------------------------------------------------------------------------------------- clips
-
-
-def clips(batch: int = 8, steps: int = 6) -> list[dict[str, Any]]:
-    """VGAN on clips of 16 frames of 32x32: clips per second, ours and a plain loop.
-
-    Ours uses bf16 if the CPU has it. Check: the mean of the mask after the same number of steps.
-    """
-    x, fast, masks = _clips(64), _bf16(), {}
-    sides = {
-        "pushforward": lambda: _fit_clips(x, batch, steps, fast, masks),
-        "plain loop": lambda: _plain_clips(x, batch, steps, masks),
-    }
-    rates = side_by_side(sides, rounds=3)
-    return [
-        {
-            "name": "clips-bf16" if fast else "clips",
-            "what": f"VGAN 16x32x32, batch {batch}, both players, {'bf16' if fast else 'float32'}",
-            "against": "a plain float32 loop of the same networks",
-            "clips per second": {name: median(values) for name, values in rates.items()},
-            "ratio": ratio(rates["pushforward"], rates["plain loop"]),
-            "target": 1.0,
-            "check": {
-                **{f"mean of the mask, {name}": round(value, 3) for name, value in masks.items()},
-                "agree": abs(masks["pushforward"] - masks["plain loop"]) < 0.05,
-            },
-        }
-    ]
-
-
-def _clips(n: int, frames: int = 16, size: int = 32) -> Tensor:
-    stream = torch.Generator().manual_seed(0)
-    coarse = torch.rand(n, 3, 4, 8, 8, generator=stream)
-    return nn.functional.interpolate(coarse, size=(frames, size, size), mode="trilinear") * 2 - 1
-
-
-def _fit_clips(x: Tensor, batch: int, steps: int, fast: bool, masks: dict[str, float]) -> float:
-    import pushforward as pf
-
-    with tempfile.TemporaryDirectory() as folder:
-        rate, terms = _progress(pf.VGAN(), (x,), batch, steps, fast, Path(folder))
-    masks["pushforward"] = terms["generator.mask_mean"]
-    return rate
-
-
-def _plain_clips(x: Tensor, batch: int, steps: int, masks: dict[str, float]) -> float:
-    from pushforward.models.deep.vgan import VGAN
-    from pushforward.nets.video import ClipCritic, ClipGenerator
-
-    torch.manual_seed(0)
-    event, settings = tuple(x.shape[1:]), VGAN()
-    generator = ClipGenerator(settings.latent, event, settings.width).train()
-    critic = ClipCritic(event, settings.width).train()
-    of_critic, of_generator = (
-        torch.optim.Adam(m.parameters(), **RATE) for m in (critic, generator)
-    )  # type: ignore[arg-type]
-    loader = torch.utils.data.DataLoader(
-        torch.utils.data.TensorDataset(x), batch, shuffle=True, drop_last=True
-    )
-    done, began = 0, time.perf_counter()
-    while done < steps:
-        for (real,) in loader:
-            foreground, mask, background = generator(torch.randn(batch, settings.latent))
-            fake = mask * foreground + (1 - mask) * background
-            of_critic.zero_grad()
-            loss = _bce(critic(real), 1) + _bce(critic(fake.detach()), 0)
-            loss.backward()
-            of_critic.step()
-            of_generator.zero_grad()
-            (_bce(critic(fake), 1) + settings.mask_weight * mask.mean()).backward()
-            of_generator.step()
-            masks["plain loop"] = float(mask.detach().mean()) + 0 * loss.item()
-            done += 1
-            if done == 1:
-                began = time.perf_counter()
-            if done == steps:
-                break
-    return (steps - 1) * batch / max(time.perf_counter() - began, 1e-9)
-
-
 # ------------------------------------------------------------------------------------------- in use
 
 
@@ -280,4 +200,4 @@ def _progress(
     return (reports[-1].samples - reports[0].samples) / max(seconds, 1e-9), reports[-1].terms
 
 
-BENCHMARKS = {"pix2pix": pix2pix, "clips": clips, "translate": translate}
+BENCHMARKS = {"pix2pix": pix2pix, "translate": translate}
