@@ -19,6 +19,9 @@ __all__ = ["SUFFIXES", "image_target", "results_folder", "write_image"]
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 """Formats of a result: those that browsers and mail programs show."""
 
+COMPRESSION = 2
+"""Of PNG files, of 9: takes a third of the time of the usual 6, for files a few per cent larger."""
+
 
 def image_target(
     out: str | None, default: str, *, several: bool, suffixes: tuple[str, ...] = SUFFIXES
@@ -71,4 +74,5 @@ def write_image(
     with replacing(path) as part, part.open("wb") as file:
         kind = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}.get(path.suffix.lower(), "PNG")
         more = {"exif": exif, "icc_profile": profile}
-        image.save(file, kind, quality=95, **{k: v for k, v in more.items() if v})
+        quality = {"compress_level": COMPRESSION} if kind == "PNG" else {"quality": 95}
+        image.save(file, kind, **quality, **{k: v for k, v in more.items() if v})
