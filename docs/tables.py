@@ -417,9 +417,16 @@ AGAINST = {
 }
 
 
+PEAKS = {
+    "stream-memory": "anonymous GB at the peak",
+    "enlarge-memory": "GB of the whole process at the peak",
+}
+"""Rows that are a size, not a ratio."""
+
+
 def _side(row: dict[str, Any]) -> str:
-    if row["name"] == "stream-memory":
-        return ": anonymous GB at the peak"
+    if row["name"] in PEAKS:
+        return f": {PEAKS[row['name']]}"
     other = row.get("against") or AGAINST.get(row["name"])
     return f"; against {other}" if other else ""
 
