@@ -98,6 +98,10 @@ class Conditions:
         if isinstance(number, (int, float)) and not self.space.is_label:
             number = torch.tensor([number])
         rows = self.space.conform(number, what="y").to(self.scaling.shift.device)
+        if rows.is_floating_point() and not bool(rows.isfinite().all()):
+            raise InvalidValue(
+                "y holds missing or infinite values; replace or leave out these rows"
+            )
         if len(rows) not in (1, n):
             raise InvalidValue(f"y must have length {n}, or 1 for all, got {len(rows)}")
         return rows

@@ -48,14 +48,8 @@ RED, GREEN, BLUE = 0.299, 0.587, 0.114
 """Shares of brightness, ITU-R BT.601 (https://www.itu.int/rec/R-REC-BT.601)."""
 
 
-@dataclass(frozen=True)
-class Grey(Pairing, name="grey"):
-    """Brightness, rounded to a level: black-and-white photographs to be coloured."""
-
-    def condition(self, x: Tensor, space: Space, rows: Tensor) -> Tensor:
-        """(n, 1, h, w)."""
-        y = luma(x)
-        return y.round() if space.integer else y
+class _OneChannel(Pairing):
+    """What is left of images without their colours."""
 
     def shape(self, image: tuple[int, ...]) -> tuple[int, int, int]:
         """One channel.
@@ -64,12 +58,24 @@ class Grey(Pairing, name="grey"):
             BadSource: For images without colours.
         """
         if image[0] == 1:
-            raise BadSource("y='grey' takes images in colour, got grey ones; choose another y")
+            raise BadSource(
+                f"y={self.name!r} takes images in colour, got grey ones; choose another y"
+            )
         return 1, image[1], image[2]
 
 
 @dataclass(frozen=True)
-class Lightness(Pairing, name="lightness"):
+class Grey(_OneChannel, name="grey"):
+    """Brightness, rounded to a level: black-and-white photographs to be coloured."""
+
+    def condition(self, x: Tensor, space: Space, rows: Tensor) -> Tensor:
+        """(n, 1, h, w)."""
+        y = luma(x)
+        return y.round() if space.integer else y
+
+
+@dataclass(frozen=True)
+class Lightness(_OneChannel, name="lightness"):
     """The grey of each pixel's CIE lightness, rounded to a level: photographs to be coloured in
     Lab, where brightness as people see it stays (`Pix2Pix(colours="lab")`).
     """
@@ -80,16 +86,6 @@ class Lightness(Pairing, name="lightness"):
         grey = grey_of_lightness(rgb_to_lab((x[:, :3] - space.low) / span)[:, :1])
         y = space.low + grey * span
         return y.round() if space.integer else y
-
-    def shape(self, image: tuple[int, ...]) -> tuple[int, int, int]:
-        """One channel.
-
-        Raises:
-            BadSource: For images without colours.
-        """
-        if image[0] == 1:
-            raise BadSource("y='lightness' takes images in colour, got grey ones; choose another y")
-        return 1, image[1], image[2]
 
 
 @dataclass(frozen=True)

@@ -190,7 +190,7 @@ class Adversary:
         `real` is used if the game is `paired`.
         """
         verdict = self.look(critic, fake, step)
-        # a placeholder if the game ignores real samples
+        # not used unless the game is paired
         reference = verdict.output.detach()
         if self.game.paired:
             if real is None:

@@ -9,13 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pushforward.recipes.registry import Findings
-from pushforward.recipes.translation.scenes import aerial_and_map, scenes
-from pushforward.recipes.translation.task import Task, findings, play, two_folders
+from pushforward.recipes.translation.scenes import aerial_and_map, folders_or_scenes
+from pushforward.recipes.translation.task import Task, findings, play
 
 __all__ = ["TASK", "run"]
 
-SIDE, SCENES = 64, 800
-"""Pixels a side, and how many synthetic scenes."""
 TASK = Task("aerial to map", "aerial view", "map", shown=16_000)
 
 
@@ -28,10 +26,6 @@ def run(
     folder: Path | None = None,
 ) -> Findings:
     """Fit and measure, and draw."""
-    if paths:
-        source, notes = two_folders(paths, SIDE), []
-    else:
-        source = scenes(aerial_and_map, SCENES, SIDE, seed)
-        notes = ["synthetic scenes, made by this package; --file takes a folder of your own"]
+    source, notes = folders_or_scenes(paths, aerial_and_map, seed)
     trial = play(TASK, source, seed=seed, budget=budget, folder=folder)
     return findings([trial], notes)

@@ -8,7 +8,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,17 +19,30 @@ from torch import Tensor
 
 from pushforward.core.array_source import Arrays
 from pushforward.core.random import derive
+from pushforward.core.source import Source
 from pushforward.data.sources.pairs import Pairs
+from pushforward.recipes.translation.task import two_folders
 
-__all__ = ["aerial_and_map", "day_and_night", "scenes"]
+__all__ = ["aerial_and_map", "day_and_night", "folders_or_scenes", "scenes"]
 
-Picture: TypeAlias = NDArray[Any]
+SIDE, SCENES = 64, 800
+"""Pixels a side, and how many synthetic scenes."""
+
+Canvas: TypeAlias = NDArray[Any]
 """(height, width, 3), levels as floats."""
-Maker: TypeAlias = Callable[[np.random.Generator, int], tuple[Picture, Picture]]
+Maker: TypeAlias = Callable[[np.random.Generator, int], tuple[Canvas, Canvas]]
 
 
-def scenes(make: Maker, n: int, side: int, seed: int, *, reverse: bool = False) -> Pairs:
-    """n pairs of a kind as a source; the first of each is the condition unless `reverse`.
+def folders_or_scenes(paths: Sequence[Path], make: Maker, seed: int) -> tuple[Source, list[str]]:
+    """The pairs of two folders, or synthetic ones where none are given, and a note about these."""
+    if paths:
+        return two_folders(paths, SIDE), []
+    note = "synthetic scenes, made by this package; --file takes a folder of your own"
+    return scenes(make, SCENES, SIDE, seed), [note]
+
+
+def scenes(make: Maker, n: int, side: int, seed: int) -> Pairs:
+    """n pairs of a kind as a source; the first of each is the condition.
 
     Args:
         make: `day_and_night` or `aerial_and_map`.
@@ -36,17 +50,16 @@ def scenes(make: Maker, n: int, side: int, seed: int, *, reverse: bool = False) 
     """
     rng = np.random.default_rng(derive(seed, "scenes"))
     pairs = [make(rng, side) for _ in range(n)]
-    first, second = (_levels([pair[i] for pair in pairs]) for i in (0, 1))
-    y, x = (second, first) if reverse else (first, second)
+    y, x = (_levels([pair[i] for pair in pairs]) for i in (0, 1))
     return Pairs(Arrays(x, name=f"{n} synthetic scenes"), Arrays(y))
 
 
-def _levels(pictures: list[Picture]) -> Tensor:
-    array = np.stack(pictures).clip(0, 255).round().astype(np.uint8)
+def _levels(canvases: list[Canvas]) -> Tensor:
+    array = np.stack(canvases).clip(0, 255).round().astype(np.uint8)
     return torch.from_numpy(array.transpose(0, 3, 1, 2).copy())
 
 
-def day_and_night(rng: np.random.Generator, side: int) -> tuple[Picture, Picture]:
+def day_and_night(rng: np.random.Generator, side: int) -> tuple[Canvas, Canvas]:
     """One scene by day and by night."""
     down, across = np.mgrid[:side, :side] / side
     height = down[..., None]
@@ -64,7 +77,7 @@ def day_and_night(rng: np.random.Generator, side: int) -> tuple[Picture, Picture
     return day, night
 
 
-def _house(rng: np.random.Generator, day: Picture, night: Picture, side: int) -> None:
+def _house(rng: np.random.Generator, day: Canvas, night: Canvas, side: int) -> None:
     wide, high = (int(side * rng.uniform(low, 0.36)) for low in (0.2, 0.22))
     left = int(rng.integers(0, side - wide))
     bottom = int(side * rng.uniform(0.75, 0.95))
@@ -83,7 +96,7 @@ def _house(rng: np.random.Generator, day: Picture, night: Picture, side: int) ->
             night[window] = (255, 215, 120) if rng.uniform() < 0.5 else (18, 20, 38)
 
 
-def aerial_and_map(rng: np.random.Generator, side: int) -> tuple[Picture, Picture]:
+def aerial_and_map(rng: np.random.Generator, side: int) -> tuple[Canvas, Canvas]:
     """One place from above, and its map."""
     shape = (side, side, 1)
     aerial = np.array([125, 135, 85]) + rng.normal(0, 14, shape)
@@ -113,7 +126,7 @@ def _streets(rng: np.random.Generator, side: int) -> list[int]:
 
 
 def _street(
-    rng: np.random.Generator, aerial: Picture, plan: Picture, at: tuple[slice, slice]
+    rng: np.random.Generator, aerial: Canvas, plan: Canvas, at: tuple[slice, slice]
 ) -> None:
     plan[at] = 255
     aerial[at] = np.array([128, 126, 124]) + rng.normal(0, 7, (*aerial[at].shape[:2], 1))
@@ -121,8 +134,8 @@ def _street(
 
 def _block(
     rng: np.random.Generator,
-    aerial: Picture,
-    plan: Picture,
+    aerial: Canvas,
+    plan: Canvas,
     rows: tuple[int, int],
     columns: tuple[int, int],
 ) -> None:

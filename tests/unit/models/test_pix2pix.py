@@ -226,3 +226,14 @@ def test_what_cannot_be_translated_is_refused() -> None:
         fitted(y=X, colours="lab")
     with pytest.raises(pf.NotFitted, match="not fitted yet"):
         pf.Pix2Pix().translate(Y)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_condition_that_is_not_finite_is_refused(value: float) -> None:
+    x = torch.rand(8, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    model = pf.Pix2Pix(width=4).fit(x, x, steps=1, batch=4, quiet=True)
+    y = x[:2].clone()
+    y[1, 0, 3, 3] = value
+    for ask in (lambda: model.translate(y), lambda: model.sample(2, y=y)):
+        with pytest.raises(pf.PushforwardError, match=r"missing|infinite"):
+            ask()

@@ -14,13 +14,12 @@ from pushforward.core.errors import BadSource
 from pushforward.recipes.listing import RECIPES
 from pushforward.recipes.registry import locate, run
 from pushforward.recipes.translation import (
-    aerial_map,
     colourise,
-    day_night,
     edges,
     facades,
     two_colours,
 )
+from pushforward.recipes.translation import scenes as synthetic
 from pushforward.recipes.translation.scenes import aerial_and_map, day_and_night, scenes
 from pushforward.recipes.translation.task import Task
 
@@ -42,10 +41,9 @@ def save(folder: Path, n: int, *, wide: int = 16, seed: int = 0) -> Path:
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (facades, colourise, edges, day_night, aerial_map):
+    for module in (facades, colourise, edges, synthetic):
         monkeypatch.setattr(module, "SIDE", 16)
-    for module in (day_night, aerial_map):
-        monkeypatch.setattr(module, "SCENES", 20)
+    monkeypatch.setattr(synthetic, "SCENES", 20)
     monkeypatch.setattr(two_colours, "ROWS", 32)
 
 
