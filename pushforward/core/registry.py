@@ -240,7 +240,11 @@ def _evaluate_argument(family: type[Value], node: ast.AST, text: str, hint: obje
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
-        raise InvalidValue(f"{quote(text)}: arguments must be numbers, texts or values") from error
+        part = ast.get_source_segment(text, node) or ""
+        quoted = f"; quote a text: {part!r}" if part and _takes_text(hint) else ""
+        raise InvalidValue(
+            f"{quote(text)}: arguments must be numbers, texts or values{quoted}"
+        ) from error
 
 
 def _find_member(family: type[Value], name: str) -> type[Value]:

@@ -141,6 +141,8 @@ def _advise(name: str, value: object, hint: object, default: object) -> str:
         return near
     if isinstance(default, (bool, int, float, str, tuple, list, dict)):
         return f"pass {setting(name, default)}, say"
+    if isinstance(value, str) and any(getattr(o, "__name__", "") == "Model" for o in options):
+        return f"open a run: {argument(name, f'pf.load({value!r})')}"
     if type(None) in options:
         return f"pass {setting(name, None)}, or leave it out"
     return next(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
+from pushforward.core.argument_names import setting
 from pushforward.core.errors import BadSource, InvalidValue, require_positive
 from pushforward.core.random import derive
 from pushforward.core.registry import read
@@ -46,6 +47,8 @@ __all__ = [
 
 RED, GREEN, BLUE = 0.299, 0.587, 0.114
 """Shares of brightness, ITU-R BT.601 (https://www.itu.int/rec/R-REC-BT.601)."""
+SMOOTHEST = 100.0
+"""Standard deviation of a Gaussian, pixels, that leaves no outlines of any photograph."""
 
 
 class _OneChannel(Pairing):
@@ -106,6 +109,11 @@ class Edges(Pairing, name="edges"):
 
     def __post_init__(self) -> None:
         require_positive(sigma=self.sigma)
+        if self.sigma > SMOOTHEST:
+            raise InvalidValue(
+                f"edges smooth by at most {SMOOTHEST:g} pixels, got sigma={self.sigma:g}; 1 to 3"
+                " are usual"
+            )
         if not 0 < self.low <= self.high:
             raise InvalidValue(
                 f"edges take thresholds 0 < low ≤ high, got low={self.low} and high={self.high}"
@@ -296,10 +304,11 @@ def luma(x: Tensor) -> Tensor:
 def _divided(image: tuple[int, ...], factor: int, pairing: Pairing) -> tuple[int, int, int]:
     channels, height, width = image
     if height % factor or width % factor:
-        nearest = max(1, height // factor) * factor
+        down, across = (max(1, side // factor) * factor for side in (height, width))
+        nearest = down if down == across else f"{down}x{across}"
         raise BadSource(
             f"y='{pairing}' takes images whose sides are multiples of {factor}, got"
-            f" {height}x{width}; bring them to such a size (size={nearest})"
+            f" {height}x{width}; bring them to such a size ({setting('size', nearest)})"
         )
     return channels, height // factor, width // factor
 

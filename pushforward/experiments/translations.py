@@ -191,8 +191,10 @@ def _remarks(
         )
         return remarks
     if tuple(sides) != (high, wide) and inputs.size is None:
+        given = model.fitted_space() if derived else model.condition_space
+        size = "x".join(str(side) for side in given.shape[-2:])
         remarks["size"] = (
             f"{file.display_name} gives {sides[0]}x{sides[1]}, the model was fitted to"
-            f" {high}x{wide}: {argument('size', f'{high}x{wide}')} translates at that scale"
+            f" {high}x{wide}: {argument('size', size)} translates at that scale"
         )
     return remarks

@@ -181,7 +181,9 @@ class Jitter(Augment, name="jitter"):
             raise InvalidValue(f"jitter's scale lies above 1 and at most at 4, got {self.scale}")
 
     def apply(self, x: Tensor, space: Space, rng: torch.Generator) -> Tensor:
-        """Images of the same size, interpolated bicubically; all frames of a clip alike."""
+        """Images of the same size, interpolated bicubically, label maps by the nearest pixel; all
+        frames of a clip alike.
+        """
         return _frame_by_frame(self, x, space, lambda images: self._cut(images, space, rng))
 
     def _cut(self, x: Tensor, space: Space, rng: torch.Generator) -> Tensor:
@@ -190,7 +192,10 @@ class Jitter(Augment, name="jitter"):
             max(height + 1, round(height * self.scale)),
             max(width + 1, round(width * self.scale)),
         )
-        larger = interpolate(x, size=size, mode="bicubic", align_corners=False)
+        if space.extra.get("palette"):  # between two colours there may lie a third's
+            larger = interpolate(x, size=size, mode="nearest-exact")
+        else:
+            larger = interpolate(x, size=size, mode="bicubic", align_corners=False)
         top = integers(size[0] - height + 1, (n,), rng=rng, device=x.device)
         left = integers(size[1] - width + 1, (n,), rng=rng, device=x.device)
         rows = top[:, None] + torch.arange(height, device=x.device)
@@ -230,10 +235,13 @@ class Affine(Augment, name="affine"):
             )
 
     def apply(self, x: Tensor, space: Space, rng: torch.Generator) -> Tensor:
-        """Images of the same size, interpolated bilinearly; all frames of a clip alike."""
-        return _frame_by_frame(self, x, space, lambda images: self._mapped(images, rng))
+        """Images of the same size, interpolated bilinearly, label maps by the nearest pixel; all
+        frames of a clip alike.
+        """
+        how = "nearest" if space.extra.get("palette") else "bilinear"
+        return _frame_by_frame(self, x, space, lambda images: self._mapped(images, how, rng))
 
-    def _mapped(self, x: Tensor, rng: torch.Generator) -> Tensor:
+    def _mapped(self, x: Tensor, how: str, rng: torch.Generator) -> Tensor:
         n, _, height, width = x.shape
         turn, slant, log_scale, right, down = (2 * uniform(n, 5, rng=rng, like=x) - 1).unbind(1)
         angle, factor = turn * math.radians(self.degrees), self.scale**log_scale
@@ -248,7 +256,7 @@ class Affine(Augment, name="affine"):
             list(x.shape),
             align_corners=False,
         )
-        return grid_sample(x, at, padding_mode="border", align_corners=False)
+        return grid_sample(x, at, mode=how, padding_mode="border", align_corners=False)
 
 
 dequantise, binarise, flip, turn = Dequantise, Binarise, Flip, Turn

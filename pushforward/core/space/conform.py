@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -31,6 +32,9 @@ __all__ = [
     "refuse_infinite",
     "refuse_missing",
 ]
+
+USUAL_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
+"""Ranges of levels that are agreed on; others are those of the data, and new data may go beyond."""
 
 
 def conform(
@@ -142,23 +146,31 @@ def _check_shape(space: SpaceFacts, shape: tuple[int, ...], what: str) -> None:
 def _check_levels(space: SpaceFacts, array: Tensor, what: str) -> None:
     if space.kind == "points" or not array.numel():
         return
-    if space.integer and array.dtype.is_floating_point and space.high > 2:
-        top = float(array.max())
-        if 0 < top <= 1 and float(array.min()) >= 0 and bool((array != array.round()).any()):
-            raise ShapeMismatch(
-                f"{what}: expected levels {space.low:g}..{space.high:g}, got values in 0..{top:g}"
-                f" that look already divided; pass the levels, or multiply by {space.high:g}"
-            )
+    low, high = space.low, space.high
+    expected = f"{what}: expected levels {low:g}..{high:g},"
+    if array.dtype == torch.bool and high > 2:
+        raise ShapeMismatch(
+            f"{expected} got True and False; pass the levels, or multiply by {high:g}"
+        )
+    if array.dtype == torch.uint8 and high > 2:
+        return
+    least, most = (float(end) for end in torch.aminmax(array))
     if (
-        not space.integer
-        and not array.dtype.is_floating_point
-        and space.high <= 1
-        and float(array.max()) > 2
+        space.integer
+        and array.dtype.is_floating_point
+        and high > 2
+        and least >= 0
+        and 0 < most <= 1
+        and bool((array != array.round()).any())
     ):
         raise ShapeMismatch(
-            f"{what}: expected values {space.low:g}..{space.high:g}, got levels up to"
-            f" {float(array.max()):g}; divide by 255 first"
+            f"{expected} got values in 0..{most:g} that look already divided; pass the levels, or"
+            f" multiply by {high:g}"
         )
+    far = -math.inf < least < 2 * low - high or 2 * high - low < most < math.inf
+    if far and (low, high) in USUAL_RANGES:
+        advice = "divide by 255 first" if high == 1 and 2 < most <= 255 else "scale them alike"
+        raise ShapeMismatch(f"{expected} got levels {least:g}..{most:g}; {advice}")
 
 
 def from_frame(space: SpaceFacts, frame: Frame, what: str) -> NDArray[Any]:

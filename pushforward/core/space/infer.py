@@ -20,6 +20,8 @@ __all__ = ["as_array", "infer_facts"]
 
 RANGE_BLOCK = 1 << 18
 """Numbers per block when ranges are computed: 2 MB of float64, which fits a cache."""
+LEVEL = 1 / 255
+"""The distance of two levels of a byte, as a share of their range."""
 RANGE_BLOCKS = 32
 """Blocks read from large data: 8 million numbers take less than a second, even from disk."""
 
@@ -128,7 +130,8 @@ def _ranges(array: ArrayOrTensor) -> tuple[NDArray[Any], NDArray[Any]]:
 def _levels(array: ArrayOrTensor, integer: bool) -> tuple[float, float]:
     """The range of image values.
 
-    It is 0..255 for bytes (0..1 if all are 0 or 1), 0..1 or -1..1 for fractions, else as observed.
+    It is 0..255 for bytes (0..1 if all are 0 or 1), 0..1 or -1..1 for fractions, else as observed:
+    so, too, for fractions that span less than one of 255 levels, which no image in 0..1 does.
     """
     lows, highs = _ranges(array.reshape(len(array), -1))
     low, high = float(lows.min()), float(highs.max())
@@ -136,6 +139,6 @@ def _levels(array: ArrayOrTensor, integer: bool) -> tuple[float, float]:
         return 0.0, 1.0 if high == 1 else 255.0
     if integer:
         return min(low, 0.0), high
-    if low >= 0 and high <= 1:
-        return 0.0, 1.0
-    return (-1.0, 1.0) if low >= -1 and high <= 1 else (low, high)
+    if max(-low, high) > 1 or 0 < high - low < LEVEL:
+        return low, high
+    return (0.0, 1.0) if low >= 0 else (-1.0, 1.0)

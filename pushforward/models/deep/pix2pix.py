@@ -3,27 +3,27 @@ https://arxiv.org/abs/1611.07004): a U-Net against a critic of patches, and an a
 
     critic     L(c(x, y), c(g(y), y))            the game's
     generator  L(c(g(y), y)) + weight E|x - g(y)|
+
+x and y are levels, or coordinates made of them: see `models.parts.colour_coordinates`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal, cast
+from typing import ClassVar, cast, get_args
 
-import torch
 from torch import Tensor
 
-from pushforward.core.errors import InvalidValue, require_positive
+from pushforward.core.errors import InvalidValue, one_of, require_positive
 from pushforward.core.fitter import Symptom
 from pushforward.core.phase import Batch, Optimizer, Phase, Step, Terms, adam
 from pushforward.core.random import Rng, generator
 from pushforward.core.registry import Value, read, register
-from pushforward.core.scaling import Scaling
 from pushforward.core.space import Space
-from pushforward.data.colours import rgb_to_lab, to_gamut
 from pushforward.fitting.augment import Flip, Jitter
 from pushforward.fitting.trainer import Trainer
 from pushforward.models.parts.adversary import Adversary, Rows
+from pushforward.models.parts.colour_coordinates import Colours, Levels, colour_coordinates
 from pushforward.models.parts.translator import Translator
 from pushforward.nets.unet import Norm, PatchCritic, UNet, patch_layers, unet_depth
 from pushforward.objectives.games import Game
@@ -33,8 +33,6 @@ __all__ = ["Pix2Pix"]
 
 WATCHED = 64
 """Rows that vital signs are taken from: each is as many errors as pixels."""
-CHROMA = 110.0
-"""Levels of a and b at the ends of tanh, as in the paper's code; sRGB's reach 108."""
 
 
 @register("pix2pix")
@@ -47,7 +45,8 @@ class Pix2Pix(Translator):
 
     Args:
         width: channels of the first maps of both networks; 64 in the paper.
-        weight: of the absolute error; 0 for the GAN alone.
+        weight: of the absolute error (of the cross-entropy with colours='classes'); 0 for the GAN
+            alone.
         game: 'non_saturating', 'least_squares', 'hinge', …; 'none' for the absolute error alone.
         penalties: on the critic: 'r1(gamma=1.0)', 'gradient_penalty', …; the paper has none.
         critic_layers: convolutions of stride 2 in the critic, which judges patches of 16, 34, 70,
@@ -57,10 +56,11 @@ class Pix2Pix(Translator):
         dropout: share of the three innermost maps of the decoder dropped, in training and in use.
         norm: 'instance', statistics of each image by itself, the same as the paper's batches of
             one, or 'batch'.
-        colours: 'rgb', or 'lab' for greys to be coloured: the networks then see CIE lightness as
-            the condition and a and b as the image (L / 50 - 1 and a, b / 110, as in the paper), and
-            results keep the lightness of the condition. It goes with the
-            condition lightness (or grey): `--label lightness`.
+        colours: 'rgb'; 'lab' for greys to be coloured: the networks then see CIE lightness as the
+            condition and a and b as the image (L / 50 - 1 and a, b / 110, as in the paper), and
+            results keep the lightness of the condition, which is lightness or grey (`--label
+            lightness`); or 'classes' for label maps to be made, read with a `labels` condition: the
+            generator then makes a probability for each of their colours.
 
     Example:
         >>> import torch, pushforward as pf
@@ -85,7 +85,7 @@ class Pix2Pix(Translator):
         conditional: bool = True,
         dropout: float = 0.5,
         norm: Norm = "instance",
-        colours: Literal["rgb", "lab"] = "rgb",
+        colours: Colours = "rgb",
     ) -> None:
         super().__init__()
         require_positive(width=width)
@@ -104,9 +104,7 @@ class Pix2Pix(Translator):
         self.game: Game | str = read(Game, game) if self.adversarial else "none"
         self.penalties = tuple(read(Penalty, p) for p in penalties)
         self.critic_layers, self.conditional = critic_layers, conditional
-        self.colours: Literal["rgb", "lab"] = colours
-        if colours not in ("rgb", "lab"):
-            raise InvalidValue(f"colours must be 'rgb' or 'lab', got {colours!r}")
+        self.colours: Colours = one_of("colours", colours, get_args(Colours))
         if not self.adversarial and not weight:
             raise InvalidValue("game='none' with weight=0 leaves nothing to learn; set one of them")
         if isinstance(self.game, Game):
@@ -122,13 +120,7 @@ class Pix2Pix(Translator):
                 f"Pix2Pix takes conditions of the size of the images, {height}x{wide}, got"
                 f" {sides[0]}x{sides[1]}; bring both to one size (size={height})"
             )
-        if self.colours == "lab":
-            if (inputs, channels) != (1, 3):
-                raise InvalidValue(
-                    f"colours='lab' makes images of 3 channels from conditions of 1, got {channels}"
-                    f" from {inputs}; pass y='lightness' for images in colour"
-                )
-            channels = 2
+        channels = self.coordinates.channels(inputs, channels)
         depth = unet_depth((height, wide))
         self.generator = UNet(inputs, channels, depth, self.width, self.dropout, self.norm)
         if not self.adversarial:
@@ -145,6 +137,11 @@ class Pix2Pix(Translator):
             seen, fitting if layers is None else layers, self.width, self.norm
         )
         self.adversary.install(self.critic)
+
+    @property
+    def coordinates(self) -> Levels:
+        """What the networks see of images and conditions."""
+        return colour_coordinates(self.colours, self.scaling, self.conditions.scaling)
 
     def default_fitter(self) -> Trainer:
         """200 epochs of single images, as in the paper."""
@@ -165,9 +162,8 @@ class Pix2Pix(Translator):
 
     def critic_loss(self, batch: Batch, step: Step) -> Terms:
         """The adversary's critic terms, with the condition as part of every row."""
-        assert batch.y is not None
         x, condition = self._seen(batch)
-        made = self._output(condition, step).detach()
+        made = self.coordinates.made(self._output(condition, step)).detach()
         y = condition if self.conditional else None
         real, fake = Rows(x, y), Rows(made, y)
         return self.adversary.critic_terms(
@@ -175,54 +171,33 @@ class Pix2Pix(Translator):
         )
 
     def generator_loss(self, batch: Batch, step: Step) -> Terms:
-        """The adversary's generator terms, and the absolute error."""
-        assert batch.y is not None
+        """The adversary's generator terms, and the error."""
         x, condition = self._seen(batch)
-        made = self._output(condition, step)
+        coordinates, out = self.coordinates, self._output(condition, step)
         terms = Terms()
         if self.adversarial:
             y = condition if self.conditional else None
-            rows, real = Rows(made, y), Rows(x, y)
+            rows, real = Rows(coordinates.made(out), y), Rows(x, y)
             terms, _ = self.adversary.generator_terms(self.critic, rows, step, real=real)
-        error = (made - x).abs()
+        error = coordinates.error(out, x)
         if self.weight:
-            terms["absolute"] = self.weight * error
+            terms[coordinates.error_name] = self.weight * error
         terms.logged["error"] = error.detach().mean()
         return terms
 
     def _output(self, condition: Tensor, step: Step) -> Tensor:
-        """The images of one step: both players see the same."""
+        """The generator's output of one step: both players see the same."""
         return step.share("made", lambda: cast(Tensor, self.generator(condition)))
 
     def _seen(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Images and conditions as the networks see them."""
         assert batch.y is not None
-        if self.colours == "rgb":
-            return batch.x, batch.y
-        lab = rgb_to_lab(self._fractions(self.scaling, batch.x))
-        return lab[:, 1:].to(batch.x) / CHROMA, self._lightness(batch.y)
+        return self.coordinates.real(batch.x), self.coordinates.condition(batch.y)
 
     def make(self, y: Tensor, *, rng: Rng = None) -> Tensor:
         """Images for conditions, both in model coordinates; `rng` for dropout in use."""
-        if self.colours == "rgb":
-            return super().make(y, rng=rng)
-        lightness = self._lightness(y)
-        chroma = super().make(lightness, rng=rng)
-        rgb = to_gamut(torch.cat([50 * (lightness + 1), CHROMA * chroma], 1))
-        space = self.fitted_space()
-        made: Tensor = self.scaling(space.low + rgb * (space.high - space.low))
-        return made.to(y)
-
-    def _lightness(self, y: Tensor) -> Tensor:
-        scaling = self.conditions.scaling
-        assert scaling is not None
-        grey = self._fractions(scaling, y)
-        return (rgb_to_lab(grey.expand(-1, 3, -1, -1))[:, :1] / 50 - 1).to(y)
-
-    def _fractions(self, scaling: Scaling, u: Tensor) -> Tensor:
-        """Model coordinates as shares of the range of levels."""
-        space = scaling.space
-        return (scaling.inverse(u) - space.low) / (space.high - space.low)
+        condition = self.coordinates.condition(y)
+        return self.coordinates.image(super().make(condition, rng=rng), condition)
 
     def vitals(self, batch: Batch, *, rng: Rng = None) -> dict[str, float]:
         """The error on held-out pairs and how much images vary with the noise, as shares of the

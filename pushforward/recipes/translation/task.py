@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import BadSource
+from pushforward.core.phase import adam
 from pushforward.core.random import derive, generator
 from pushforward.core.records import Record
 from pushforward.core.source import Source
@@ -64,6 +65,7 @@ class Task:
         shown: training pairs shown at a budget of 1.
         width, batch: of Pix2Pix and its trainer.
         settings: of Pix2Pix, besides.
+        rate: of the generator; the model's own if None.
         augment: of its trainer; the model's own (enlarged, cut and mirrored) if None.
     """
 
@@ -74,6 +76,7 @@ class Task:
     width: int = 16
     batch: int = 4
     settings: Mapping[str, Any] = field(default_factory=dict)
+    rate: float | None = None
     augment: tuple[str, ...] | None = None
 
 
@@ -116,6 +119,7 @@ def learn(
         seed=seed,
         schedule="linear(start=0.5)",
         augment=task.augment,
+        optimizers={} if task.rate is None else {"generator": adam(task.rate, beta1=0.5)},
     )
     return fit_model(model, train, by=by, folder=folder)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ import torch
 from pushforward.core.errors import InvalidValue, ShapeMismatch
 from pushforward.core.space import Space
 from pushforward.fitting.augment import (
+    Affine,
     Augment,
     Jitter,
     affine,
@@ -212,6 +215,22 @@ def test_images_are_changed_alike_whatever_their_type(change: Augment) -> None:
     )
     assert torch.allclose(one.double(), two, atol=1e-3)
     assert not torch.allclose(one, x)
+
+
+@pytest.mark.parametrize("augment", [Jitter(), Affine()])
+def test_label_maps_keep_their_colours(augment: Augment) -> None:
+    colours = torch.tensor([[0.0, 48, 252], [252, 80, 1], [250, 240, 4]])
+    rng = torch.Generator().manual_seed(0)
+    x = colours[torch.randint(3, (4, 16, 16), generator=rng)].movedim(-1, 1)
+    plain = Space.infer(x.to(torch.uint8))
+    palette = dataclasses.replace(plain, extra={"palette": colours.int().tolist()})
+
+    def kinds(space: Space) -> int:
+        made = augment.apply(x, space, torch.Generator().manual_seed(1))
+        return len(made.movedim(1, -1).reshape(-1, 3).unique(dim=0))
+
+    assert kinds(palette) == 3
+    assert kinds(plain) > 100
 
 
 def test_a_jittered_image_does_not_depend_on_the_others() -> None:

@@ -194,6 +194,61 @@ def test_networks_see_lab_as_in_the_paper() -> None:
     torch.testing.assert_close(terms["absolute"].double(), error, atol=1e-2, rtol=0)
 
 
+# -------------------------------------------------------------------------------------- as classes
+
+
+def label_maps() -> tuple[Any, Tensor]:
+    """Side-by-side images: a photograph and its map of three colours in squares of four pixels."""
+    rng = torch.Generator().manual_seed(3)
+    colours = torch.tensor([[0, 48, 252], [252, 80, 1], [250, 240, 4]], dtype=torch.uint8)
+    number = torch.randint(3, (12, 4, 4), generator=rng)
+    number = number.repeat_interleave(4, 1).repeat_interleave(4, 2)
+    maps = colours[number].movedim(-1, 1)
+    noise = torch.randint(-20, 21, maps.shape, generator=rng)
+    photos = (maps.to(torch.int64) // 2 + 60 + noise).to(torch.uint8)
+    return pf.read(torch.cat([photos, maps], 3), y="labels(side='left', maps='right')"), maps
+
+
+def test_label_maps_are_made_by_their_classes(tmp_path: Path) -> None:
+    source, maps = label_maps()
+    model = pf.Pix2Pix(width=4, colours="classes", game="none", dropout=0.0)
+    model.fit(source, steps=120, batch=6, seed=0, optimizers={"generator": "adam(rate=0.005)"})
+    y = source.take(torch.arange(12)).y
+    assert y is not None
+    made = model.translate(y, rng=0)
+    palette = {tuple(c) for c in maps.movedim(1, -1).reshape(-1, 3).tolist()}
+    assert {tuple(c) for c in made.movedim(1, -1).reshape(-1, 3).tolist()} <= palette
+    assert float((made == maps).all(1).float().mean()) > 0.9
+    model.save(tmp_path / "run")
+    assert torch.equal(pf.load(tmp_path / "run").translate(y, rng=0), made)
+
+
+def test_networks_see_a_plane_for_each_class() -> None:
+    source, maps = label_maps()
+    model = pf.Pix2Pix(width=4, colours="classes", weight=10.0, dropout=0.0)
+    model.fit(source, steps=1, batch=4, quiet=True)
+    rows = source.take(torch.arange(4))
+    batch = Batch(model.scaling(rows.x.float()).float(), model.conditions(rows.y, 4))
+    calls = critic_sees(model)
+    model.critic_loss(batch, step())
+    real, made = (torch.cat([call[0] for call in calls])[part] for part in (slice(4), slice(4, 8)))
+    palette = torch.tensor(source.space.extra["palette"])
+    for k, colour in enumerate(palette):
+        has = (maps[:4] == colour[:, None, None]).all(1)
+        assert torch.equal(real[:, k], torch.where(has, 1.0, -1.0))
+    logits = 8 * model.generator(batch.y)
+    torch.testing.assert_close(made, 2 * logits.softmax(1) - 1)
+    number = real.argmax(1)
+    by_hand = -10 * logits.log_softmax(1).gather(1, number[:, None])[:, 0]
+    terms = model.generator_loss(batch, step())
+    torch.testing.assert_close(terms["cross_entropy"], by_hand)
+
+
+def test_classes_need_label_maps() -> None:
+    with pytest.raises(pf.InvalidKind, match="makes label maps, whose colours are known"):
+        fitted(colours="classes")
+
+
 # ------------------------------------------------------------------------------------ what does not
 
 
@@ -204,7 +259,7 @@ def test_networks_see_lab_as_in_the_paper() -> None:
         ({"weight": -1.0}, "weight must be finite and not below 0"),
         ({"dropout": 1.0}, "dropout is a share"),
         ({"critic_layers": 6}, r"must lie in 0\.\.5"),
-        ({"colours": "hsv"}, "'rgb' or 'lab'"),
+        ({"colours": "hsv"}, "'rgb', 'lab' or 'classes'"),
         ({"penalties": "r1"}, r"penalties=\['r1'\]"),
     ],
 )
