@@ -44,6 +44,7 @@ from pushforward.data.formats.images import (
 from pushforward.data.formats.moving_images import animation, film, is_film
 from pushforward.data.halves import conform_condition
 from pushforward.data.options import Fit, Options
+from pushforward.data.pairing import Pairing
 from pushforward.data.pairings import FirstFrame, find_pairing
 
 __all__ = ["ImageInputs", "image_channels", "image_files", "is_single_file", "read_conditions"]
@@ -61,6 +62,7 @@ class ImageInputs:
         size, fit: bring images to this size; otherwise they keep their own.
         natural: whether images keep their own channels.
         first_frames: whether films are taken, too, and clips by their first frames.
+        pairing: makes each image's condition, which is then what is read.
     """
 
     space: Space
@@ -68,6 +70,23 @@ class ImageInputs:
     fit: Fit = "crop"
     natural: bool = False
     first_frames: bool = False
+    pairing: Pairing | None = None
+
+    @classmethod
+    def deriving(
+        cls, space: Space, pairing: Pairing, size: tuple[int, int] | None = None, fit: Fit = "crop"
+    ) -> ImageInputs:
+        """Reads the conditions that a pairing makes of images of a space, of any size.
+
+        Args:
+            space: of what a model makes.
+            pairing: of its conditions.
+            size, fit: of what is made, for images brought to one size; of one half of two.
+        """
+        if size is not None and pairing.halves:
+            size = (size[0], 2 * size[1])
+        free = replace(space, shape=(image_channels(space), None, None), extra={})
+        return cls(free, size, fit, pairing=pairing)
 
     def read(self, images: object) -> tuple[Iterator[Tensor], bool]:
         """The images (c, h, w), and whether a single one was given.
@@ -146,14 +165,22 @@ class ImageInputs:
             levels = image.to(torch.uint8).cpu().numpy()
             image = torch.from_numpy(prepare_item(levels, options).copy())
         free = replace(self.space, shape=(channels, None, None), extra={})
-        return conform_condition(free.conform(image, what="y"), self.space)[0]
+        return self._told(conform_condition(free.conform(image, what="y"), self.space)[0])
 
     def levels(self, image: NDArray[np.uint8]) -> Tensor:
         """Bytes (c, h, w) in the units of the space, and its classes."""
         levels = torch.from_numpy(image.copy()).to(torch.get_default_dtype())  # may be read-only
         low, high = self.space.low, self.space.high
         scaled = levels if (low, high) == (0.0, 255.0) else levels / 255 * (high - low) + low
-        return conform_condition(scaled[None], self.space)[0]
+        return self._told(conform_condition(scaled[None], self.space)[0])
+
+    def _told(self, image: Tensor) -> Tensor:
+        """What a model is told of an image (c, h, w)."""
+        if self.pairing is None:
+            return image
+        whole = replace(self.space, shape=tuple(image.shape))
+        self.pairing.spaces(whole)  # refuses sizes that it cannot divide
+        return self.pairing.condition(image[None], whole, torch.zeros(1, dtype=torch.int64))[0]
 
     @cached_property
     def _options(self) -> Options:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from pushforward.core.argument_names import setting
+from pushforward.core.argument_names import argument, setting
 from pushforward.core.errors import BadSource, InvalidValue, require_positive
 from pushforward.core.random import derive
 from pushforward.core.registry import read
@@ -43,6 +43,7 @@ __all__ = [
     "usual_pairings",
     "luma",
     "pairing_of",
+    "pairing_to_derive",
 ]
 
 RED, GREEN, BLUE = 0.299, 0.587, 0.114
@@ -292,6 +293,21 @@ def usual_pairings(kind: Kind = "images") -> list[str]:
 def pairing_of(space: Space) -> Pairing | None:
     """The pairing that made the conditions of a space; None for conditions of their own."""
     return find_pairing(space.preparation) or find_pairing(space.extra.get("pairing"))
+
+
+def pairing_to_derive(space: Space) -> Pairing:
+    """The pairing by which conditions of a space are made of images.
+
+    Raises:
+        InvalidValue: For conditions that are images of their own.
+    """
+    pairing = pairing_of(space)
+    if pairing is None:
+        raise InvalidValue(
+            "this model's conditions are images of their own, and cannot be made of others;"
+            f" leave {argument('derive_conditions')} out"
+        )
+    return pairing
 
 
 def luma(x: Tensor) -> Tensor:

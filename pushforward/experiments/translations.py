@@ -5,11 +5,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import torch
 from torch import Tensor
 
 from pushforward.core.argument_names import argument
@@ -30,7 +29,7 @@ from pushforward.data.formats.images import header
 from pushforward.data.image_inputs import ImageInputs, image_channels, image_files
 from pushforward.data.options import Fit
 from pushforward.data.pairing import Pairing
-from pushforward.data.pairings import pairing_of
+from pushforward.data.pairings import pairing_of, pairing_to_derive
 from pushforward.experiments.opened import OpenedRun
 
 __all__ = ["Skips", "Translation", "translate"]
@@ -85,15 +84,10 @@ def translate(
             f"a {run.name} translates no images; fit one that does, as in: pushforward fit pix2pix"
             " photos/ --label edges"
         )
-    pairing = pairing_of(model.condition_space)
-    if derive_conditions and pairing is None:
-        raise InvalidValue(
-            f"the conditions of this run are images of their own, and cannot be made of others;"
-            f" leave {argument('derive_conditions')} out"
-        )
+    pairing = pairing_to_derive(model.condition_space) if derive_conditions else None
     files = image_files(source)
     how = {} if using is None else {"using": using}
-    return _translations(model, files, pairing if derive_conditions else None, size, fit, seed, how)
+    return _translations(model, files, pairing, size, fit, seed, how)
 
 
 class Skips:
@@ -143,17 +137,10 @@ def _translations(
     notes: set[str] = set()
     inputs = ImageInputs(told, size, fit)
     if pairing is not None:
-        if size is not None and pairing.halves:  # of one half
-            size = (size[0], 2 * size[1])
-        plain = replace(space, shape=(image_channels(space), None, None), extra={})
-        inputs = ImageInputs(plain, size, fit)
+        inputs = ImageInputs.deriving(space, pairing, size, fit)
     for file in files:
         with skips.around(file.display_name):
             y = inputs.file(file)
-            if pairing is not None:
-                whole = replace(inputs.space, shape=tuple(y.shape))
-                pairing.spaces(whole)  # refuses sizes that it cannot divide
-                y = pairing.condition(y[None], whole, torch.zeros(1, dtype=torch.int64))[0]
             x = cast(Tensor, cast(Translates, model).translate(y, rng=seed, **how))
             remarks = _remarks(file, inputs, model, x.shape[-2:], derived=pairing is not None)
             fresh = tuple(text for kind, text in remarks.items() if kind not in notes)

@@ -130,6 +130,7 @@ class Enlarger(Translator):
         *,
         rng: Rng = None,
         using: Sampler | str | None = None,
+        derive_conditions: bool = False,
         tile: int | None = None,
     ) -> Tensor: ...
 
@@ -140,6 +141,7 @@ class Enlarger(Translator):
         *,
         rng: Rng = None,
         using: Sampler | str | None = None,
+        derive_conditions: bool = False,
         tile: int | None = None,
     ) -> Tensor | list[Tensor]: ...
 
@@ -150,6 +152,7 @@ class Enlarger(Translator):
         *,
         rng: Rng = None,
         using: Sampler | str | None = None,
+        derive_conditions: bool = False,
         tile: int | None = None,
     ) -> Tensor | list[Tensor]:
         """Images y of any size, enlarged, in the user's units, in the channels of the model.
@@ -157,6 +160,7 @@ class Enlarger(Translator):
         Args:
             y: one image or several, as `Translator.translate` takes them.
             rng, using: unused; nothing is random.
+            derive_conditions: reduce each image first, as the model's conditions were.
             tile: longest side of the tiles computed at a time, pixels of y, which does not change
                 the result; by default one that bounds the memory.
 
@@ -164,7 +168,7 @@ class Enlarger(Translator):
             BadSource: For files that cannot be read.
             ShapeMismatch: For arrays of another number of channels, or other levels.
         """
-        return self._one_by_one(y, lambda one: self.make(one, tile=tile))
+        return self._one_by_one(y, lambda one: self.make(one, tile=tile), derive=derive_conditions)
 
     @overload
     def enlarge(self, y: Tensor, *, tile: int | None = None) -> Tensor: ...

@@ -60,17 +60,32 @@ class Translator(Learner):
 
     @overload
     def translate(
-        self, y: Tensor, *, rng: Rng = None, using: Sampler | str | None = None
+        self,
+        y: Tensor,
+        *,
+        rng: Rng = None,
+        using: Sampler | str | None = None,
+        derive_conditions: bool = False,
     ) -> Tensor: ...
 
     @overload
     def translate(
-        self, y: Conditioning, *, rng: Rng = None, using: Sampler | str | None = None
+        self,
+        y: Conditioning,
+        *,
+        rng: Rng = None,
+        using: Sampler | str | None = None,
+        derive_conditions: bool = False,
     ) -> Tensor | list[Tensor]: ...
 
     @torch.no_grad()
     def translate(
-        self, y: Conditioning, *, rng: Rng = None, using: Sampler | str | None = None
+        self,
+        y: Conditioning,
+        *,
+        rng: Rng = None,
+        using: Sampler | str | None = None,
+        derive_conditions: bool = False,
     ) -> Tensor | list[Tensor]:
         """An image for each image y, of any size, in the user's units.
 
@@ -81,28 +96,40 @@ class Translator(Learner):
                 Files and bytes are converted to the model's channels.
             rng: of the noise; with an integer each image has the noise that it would have alone.
             using: 'mean' leaves the noise out (dropout in use).
+            derive_conditions: make of each image the condition that the model was fitted with
+                first, such as its edges.
 
         Raises:
+            InvalidValue: For `derive_conditions` of a model whose conditions are images of their
+                own.
             BadSource: For files that cannot be read.
             ShapeMismatch: For arrays of another number of channels, or other levels.
         """
         if not self._noisy(using):
-            return self._one_by_one(y, self.make)
+            return self._one_by_one(y, self.make, derive=derive_conditions)
         seed = to_python(rng)
         if isinstance(seed, int):
-            return self._one_by_one(y, lambda one: self.make(one, rng=derive(seed, "translate")))
+            noise = derive(seed, "translate")
+            return self._one_by_one(
+                y, lambda one: self.make(one, rng=noise), derive=derive_conditions
+            )
         stream = generator(rng, self.device)
-        return self._one_by_one(y, lambda one: self.make(one, rng=stream))
+        return self._one_by_one(y, lambda one: self.make(one, rng=stream), derive=derive_conditions)
 
     def _one_by_one(
-        self, y: Conditioning, make: Callable[[Tensor], Tensor], *, natural: bool = False
+        self, y: Conditioning, make: Callable[[Tensor], Tensor], *, derive: bool = False
     ) -> Tensor | list[Tensor]:
         """What is made of each image of y in model coordinates, in the user's units."""
         from pushforward.data.image_inputs import ImageInputs  # imports Pillow
+        from pushforward.data.pairings import pairing_to_derive
 
         conditions = self._free_conditions()
         assert conditions.space is not None
-        images, single = ImageInputs(conditions.space, natural=natural).read(y)
+        inputs = ImageInputs(conditions.space)
+        if derive:
+            pairing = pairing_to_derive(conditions.space)
+            inputs = ImageInputs.deriving(self.fitted_space(), pairing)
+        images, single = inputs.read(y)
         made = []
         for image in images:
             rows = conditions.rows(image[None], 1)

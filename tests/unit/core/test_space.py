@@ -58,6 +58,15 @@ def test_frames_are_matched_by_name_and_missing_columns_are_named() -> None:
         space.conform(pd.DataFrame({"a": [1.0]}))
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e-6, 3.0, 1e30])
+def test_images_of_unusual_scale_have_the_range_that_they_have(scale: float) -> None:
+    x = scale * torch.rand(9, 1, 4, 4, dtype=torch.float64)
+    space = pf.Space.infer(x)
+    assert (space.low, space.high) == (float(x.min()), float(x.max()))
+    dark = pf.Space.infer(x / float(x.max()) / 20)
+    assert (dark.low, dark.high) == (0.0, 1.0)
+
+
 def test_levels_and_fractions_are_not_mixed_up() -> None:
     levels = pf.Space.infer(np.full((2, 1, 4, 4), 200, np.uint8))
     with pytest.raises(pf.ShapeMismatch, match="already divided"):

@@ -103,8 +103,14 @@ def test_coarse_is_the_mean_and_low_resolution_bicubic() -> None:
     _, y = pairs("low_resolution(factor=4)")
     assert torch.equal(y, reduce(torch.from_numpy(BYTES), 4).float())
     for pairing in (Coarse(5), LowResolution(5)):
-        with pytest.raises(pf.BadSource, match="multiples of 5, got 8x12"):
+        message = r"multiples of 5, got 8x12; bring them to such a size \(size='5x10'\)"
+        with pytest.raises(pf.BadSource, match=message):
             pf.read(BYTES, y=str(pairing))
+
+
+def test_a_gaussian_wider_than_photographs_is_refused() -> None:
+    with pytest.raises(pf.InvalidValue, match="smooth by at most 100 pixels, got sigma=1e"):
+        pf.read(BYTES, y="edges(sigma=1e9)")
 
 
 def test_a_mask_hides_its_own_part_of_every_image() -> None:

@@ -196,12 +196,18 @@ def test_data_that_do_not_fit(x: Tensor, y: Tensor | None, message: str) -> None
         ({"width": 0}, "width"),
         ({"weight": -1.0}, "weight must be finite and not below 0"),
         ({"penalties": "r1"}, "penalties is a list"),
+        ({"features": "classifier(weights=a/b.pt)"}, "quote a text: 'a/b.pt'"),
         ({"features": "vgg"}, "unknown feature network 'vgg'; did you mean 'vgg19'"),
     ],
 )
 def test_arguments_that_are_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(pf.InvalidValue, match=message):
         SRGAN(**arguments)
+
+
+def test_a_run_to_start_from_is_opened_first() -> None:
+    with pytest.raises(pf.InvalidKind, match=r"open a run: start=pf.load\('runs/first'\)"):
+        pf.Trainer(start="runs/first")  # type: ignore[arg-type]
 
 
 def test_another_loss_is_refused() -> None:

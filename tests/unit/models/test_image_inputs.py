@@ -32,6 +32,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
             Image.fromarray(levels(*size, 3, seed=i)).save(root / folder / f"{i}.png")
     x = torch.from_numpy(levels(8, 3, SIDE, SIDE))
     pf.Pix2Pix(width=2).fit(x, x.flip(0), steps=1, batch=2, quiet=True, run=root / "run")
+    drawn = {"y": "edges", "steps": 1, "batch": 2, "quiet": True, "run": root / "drawn"}
+    pf.Pix2Pix(width=2).fit(x, **drawn)
     small = pf.SRResNet(width=4, blocks=1)
     small.fit(x, y="low_resolution(2)", steps=1, batch=2, quiet=True, run=root / "large")
     return root
@@ -81,6 +83,41 @@ def test_many_give_one_each_with_the_noise_it_would_have_alone(
     assert isinstance(made, torch.Tensor if folder == "same" else list)
     assert len(made) == len(alone)
     assert all(torch.equal(one, other) for one, other in zip(made, alone))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_conditions_are_derived_as_by_the_command(place: Path, form: str) -> None:
+    file = place / "same" / "1.png"
+    (expected,) = translate(open_run(place / "drawn"), file, seed=3, derive_conditions=True)
+    assert expected.y.shape == (1, 20, 24)
+    model = pf.load(place / "drawn")
+    made = model.translate(FORMS[form](file), rng=3, derive_conditions=True)
+    assert torch.equal(made, expected.x)
+    assert torch.equal(made, model.translate(expected.y, rng=3))
+
+
+def test_derived_conditions_of_an_enlarging_model(place: Path) -> None:
+    model, x = pf.load(place / "large"), torch.from_numpy(levels(2, 3, SIDE, SIDE))
+    assert model.translate(x, derive_conditions=True).shape == x.shape
+
+
+def test_conditions_of_their_own_are_not_derived(place: Path, model: pf.Pix2Pix) -> None:
+    with pytest.raises(pf.InvalidValue, match="leave derive_conditions out"):
+        model.translate(place / "same" / "1.png", derive_conditions=True)
+
+
+@pytest.mark.parametrize(
+    ("factor", "message"),
+    [(10, "expected levels 0..255, got levels"), (-10, "scale them alike"), (0.001, "divided")],
+)
+def test_other_levels_are_refused(
+    place: Path, model: pf.Pix2Pix, factor: float, message: str
+) -> None:
+    y = 0.5 + torch.from_numpy(levels(2, 3, SIDE, SIDE)).float()
+    with pytest.raises(pf.ShapeMismatch, match=message):
+        model.translate(factor * y)
+    with pytest.raises(pf.ShapeMismatch, match="got True and False; pass the levels"):
+        model.translate(y > 100)
 
 
 def test_folders_and_globs_are_many(place: Path, model: pf.Pix2Pix) -> None:
