@@ -107,21 +107,37 @@ def _from_text(text: str, options: Options) -> Source:
 def _from_reader(reader: Reader, source: object, options: Options) -> Source:
     if not reader.ours:
         return _from_reader_of_user(reader, source, options)
-    source = reader.read(source, with_conditions_read(reader, options))
+    source = reader.read(source, with_conditions_read(reader, options, source))
     assert isinstance(source, Source)
     return source
 
 
-def with_conditions_read(reader: Reader | None, options: Options) -> Options:
-    """The options with the conditions at a path loaded; a table's `y` names columns instead."""
+def with_conditions_read(reader: Reader | None, options: Options, source: object = None) -> Options:
+    """The options with the conditions at a path loaded; the `y` of a table, and of images with one,
+    names columns instead.
+    """
     if not isinstance(options.y, str) or (reader is not None and reader.tabular):
         return options
+    if reader is not None and reader.name == "images" and isinstance(source, Path):
+        options = with_column_of_images(source, options)
+        if options.y is None:
+            return options
     if options.tiles is not None:  # conditions of any sizes, cut with the images
         return options
     reading = Options(label=False, memory=options.memory)
     if reader is not None and reader.name == reader_of(options.y).name == "images":
         reading = options.for_conditions()
     return replace(options, y=read_any(options.y, reading))
+
+
+def with_column_of_images(path: Path, options: Options) -> Options:
+    """The options with a `y` that is a column of the images' table as their label."""
+    from pushforward.data.formats.image_files import open_listing  # imports Pillow
+
+    table = open_listing(path, films=True).table
+    if table is None or options.y not in table.columns:
+        return options
+    return replace(options, y=None, label=options.y)
 
 
 def _from_reader_of_user(reader: Reader, source: object, options: Options) -> Source:

@@ -14,7 +14,13 @@ from pushforward.core.frames import is_frame
 from pushforward.core.scan import Issue
 from pushforward.core.source import Source
 from pushforward.core.source_views import with_space
-from pushforward.data.dispatch import normalised, reader_of, refuse_format, with_conditions_read
+from pushforward.data.dispatch import (
+    normalised,
+    reader_of,
+    refuse_format,
+    with_column_of_images,
+    with_conditions_read,
+)
 from pushforward.data.files import listed, locate
 from pushforward.data.formats.clip_files import (
     ClipFiles,
@@ -144,9 +150,11 @@ def _survey_pairs(text: str, options: Options) -> Report:
         except BadSource as error:
             fault = Issue("conditions", str(error), "or leave the label out")
             return replace(content, issues=(*content.issues, fault))
+    if isinstance(options.y, str):
+        options = with_column_of_images(path, options)
     if isinstance(options.y, str) and reader_of(options.y).name == "images":
         return _survey_images(path, options, options.y)
-    return _survey_images(path, with_conditions_read(reader_of(text), options))
+    return _survey_images(path, with_conditions_read(reader_of(text), options, path))
 
 
 def _survey_images(path: Path, options: Options, conditions: str | None = None) -> Report:
@@ -194,7 +202,7 @@ def _survey_images(path: Path, options: Options, conditions: str | None = None) 
         return Report(count=len(good), space=None, resident=True, issues=(*issues, *mixed), **facts)
     try:
         if conditions is not None:
-            options = with_conditions_read(find_reader(str(path), "file"), options)
+            options = with_conditions_read(find_reader(str(path), "file"), options, path)
         source = build(listing, good, options)
     except BadSource as error:
         return Report(

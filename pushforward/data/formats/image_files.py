@@ -38,7 +38,7 @@ from pushforward.data.formats.image_labels import file_labels
 from pushforward.data.formats.image_lists import IMAGES, ImageFile, Listing, list_images
 from pushforward.data.formats.image_tiles import tile_images
 from pushforward.data.formats.images import Header, decode, header, preparation
-from pushforward.data.formats.metadata import Metadata
+from pushforward.data.formats.metadata import Metadata, names_images
 from pushforward.data.formats.moving_images import FILMS, is_film
 from pushforward.data.formats.registry import register_reader
 from pushforward.data.options import Options
@@ -71,12 +71,13 @@ def survey_images(
 
 
 def _is_images(text: str) -> bool:
-    """Whether a text names a folder, a zip (or a folder in it,
-    after a colon), an image, a film or a glob.
+    """Whether a text names a folder, a zip (or a folder in it, after a colon), an image, a film, a
+    table of images or a glob.
     """
     path = Path(text).expanduser()
     if path.exists():
-        return path.is_dir() or path.suffix.lower() in (".zip", *IMAGES, *FILMS)
+        suffix = path.suffix.lower()
+        return path.is_dir() or suffix in (".zip", *IMAGES, *FILMS) or names_images(path)
     return glob.has_magic(text) or _zip_of(text).is_file()
 
 

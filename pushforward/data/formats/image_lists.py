@@ -19,7 +19,7 @@ from pushforward.core.errors import BadSource
 from pushforward.data.files import listed, printable, read_text_file, require_file
 from pushforward.data.formats.archives import Archive, is_archive_name
 from pushforward.data.formats.image_formats import FILMS, SUFFIXES
-from pushforward.data.formats.metadata import TABLES, Metadata, read_metadata
+from pushforward.data.formats.metadata import TABLES, Metadata, names_images, read_metadata
 
 __all__ = ["IMAGES", "ImageFile", "Listing", "list_images"]
 
@@ -148,7 +148,8 @@ class _Sorter:
 
 
 def list_images(path: Path | str, inside: str = "", *, films: bool = False) -> Listing:
-    """The images in a folder, a glob, a zip (or its folder `inside`), or the one at a path.
+    """The images in a folder, a glob, a zip (or its folder `inside`), those of a table, or
+    the one at a path.
 
     Args:
         films: list films too, such as .mp4.
@@ -160,6 +161,8 @@ def list_images(path: Path | str, inside: str = "", *, films: bool = False) -> L
     if path.is_dir():
         return _from_folder(path, sorter)
     require_file(path)
+    if names_images(path):
+        return _from_table(path)
     if path.suffix.lower() == ".zip" or zipfile.is_zipfile(path):
         return _from_zip(path, inside, sorter)
     return Listing([_file(path, path.name)])
@@ -269,6 +272,20 @@ def _from_glob(pattern: str, sorter: _Sorter) -> Listing:
 
 def _file(path: Path, name: str) -> ImageFile:
     return ImageFile(name, str(path), path)
+
+
+def _from_table(path: Path) -> Listing:
+    """The images that the rows of a table name, in their order."""
+    metadata = read_metadata([(path.name, read_text_file(path))])
+    assert metadata is not None
+    names = list(metadata.rows)
+    for row, name in enumerate(names):
+        if not (path.parent / name).is_file():
+            raise BadSource(
+                f"{printable(path)}: row {row} names {printable(name)!r}, which is not there;"
+                f" expected paths from {printable(path.parent)}: correct or remove that row"
+            )
+    return Listing([_file(path.parent / name, name) for name in names], metadata)
 
 
 # ----------------------------------------------------------------------------------------- archives

@@ -1,5 +1,5 @@
-"""Tables beside images: `metadata.csv`, `metadata.jsonl` (Hugging
-Face's imagefolder), `labels.csv`.
+"""Tables of images: `metadata.csv`, `metadata.jsonl` (Hugging Face's imagefolder) and `labels.csv`
+beside them, and any other that is passed itself.
 
 Each row names an image, by its path from the table's folder; one column may be its label.
 """
@@ -11,15 +11,18 @@ import io
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pushforward.core.argument_names import setting
 from pushforward.core.errors import BadSource, InvalidValue, printable, suggest
+from pushforward.data.formats.image_formats import SUFFIXES
 
-__all__ = ["TABLES", "Metadata", "read_metadata"]
+__all__ = ["TABLES", "Metadata", "names_images", "read_metadata"]
 
 TABLES = ("metadata.csv", "metadata.jsonl", "labels.csv")
+HEAD = 1 << 16
+"""Bytes from the start of a table, in which its first row ends."""
 _FILE_COLUMNS = ("file_name", "file", "filename", "path", "image", "name")
 
 
@@ -89,6 +92,24 @@ def read_metadata(tables: Iterable[tuple[str, bytes]]) -> Metadata | None:
         rows,
         tuple(dict.fromkeys(n for part in parts for n in part.notes)),
     )
+
+
+def names_images(path: Path) -> bool:
+    """Whether the first row of a table, comma-separated or JSON lines, names an image that exists,
+    by its path from the table's folder.
+    """
+    if path.suffix.lower() not in (".csv", ".jsonl") or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    if path.suffix.lower() == ".jsonl":  # whose last line may be cut
+        head = b"".join(head.splitlines(keepends=True)[:2])
+    try:
+        table = read_metadata([(path.name, head)])
+    except BadSource:  # no such table
+        return False
+    name = next(iter(table.rows), "") if table else ""
+    return PurePosixPath(name).suffix.lower() in SUFFIXES and (path.parent / name).is_file()
 
 
 def _one(path: PurePosixPath, content: bytes) -> Metadata:

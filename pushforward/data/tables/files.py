@@ -9,6 +9,7 @@ from pathlib import Path
 from pushforward.core.array_source import Arrays
 from pushforward.core.errors import InvalidValue
 from pushforward.data.files import printable
+from pushforward.data.formats.metadata import names_images
 from pushforward.data.formats.registry import register_reader
 from pushforward.data.options import Options
 from pushforward.data.tables.frames import from_chunks
@@ -54,7 +55,7 @@ def kind_of_file(path: Path) -> tuple[str, str]:
 
 def _is_table(text: str) -> bool:
     path = Path(text).expanduser()
-    return path.exists() and is_table(path)
+    return path.exists() and is_table(path) and not names_images(path)
 
 
 @register_reader(

@@ -3,7 +3,9 @@
 import json
 import zipfile
 
+import numpy as np
 import pytest
+import torch
 
 from pushforward.core.errors import BadSource, InvalidValue
 from pushforward.data import read, report
@@ -120,3 +122,52 @@ def test_a_zip_brings_its_table(folder, tmp_path):
             archive.write(folder / name, f"data/{name}")
         archive.writestr("data/metadata.jsonl", lines(*NAMED))
     assert read(tmp_path / "z.zip").y.tolist() == [1, 0, 1]
+
+
+PAIRED = [{"image": f"{name}.png", "map": f"maps/{name}.png"} for name in "cab"]
+ROWS = "image,map\n" + "".join(f"{row['image']},{row['map']}\n" for row in PAIRED)
+
+
+@pytest.fixture
+def maps(folder, image):
+    made = {name: image(f"maps/{name}.png") for name in "abc"}
+    return folder, [made[name] for name in "cab"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("pairs.csv", ROWS.encode()),
+        ("pairs.csv", ROWS.encode("utf-8-sig")),
+        ("pairs.csv", ROWS.replace("\n", "\r\n").encode("utf-16")),
+        ("PAIRS.JSONL", lines(*PAIRED)),
+    ],
+)
+def test_a_table_of_pairs_is_a_source(maps, name, content):
+    folder, expected = maps
+    (folder / name).write_bytes(content)
+    for column in ({"y": "map"}, {"label": "map"}):
+        source = read(folder / name, **column)
+        assert source.condition_space.kind == "images"
+        y = source.take(torch.arange(3)).y.movedim(1, -1)
+        assert np.array_equal(y.numpy(), np.stack(expected))  # in the order of the rows
+    assert report(folder / name, y="map").count == 3
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("a.png,maps/a.png\nz.png,maps/b.png\n", "row 1 names 'z.png', which is not there"),
+        ("a.png,maps/z.png\nb.png,maps/b.png\n", "names images that are not there .maps/z.png"),
+    ],
+)
+def test_a_missing_image_of_a_table_is_named(maps, rows, message):
+    folder, _ = maps
+    (folder / "pairs.csv").write_text("image,map\n" + rows)
+    with pytest.raises(BadSource, match=message):
+        read(folder / "pairs.csv", y="map")
+
+
+def test_a_table_that_names_images_elsewhere_is_a_table(tmp_path):
+    (tmp_path / "sizes.csv").write_text("image,size,age\nx.png,1,2\ny.png,2,4\n")
+    assert read(tmp_path / "sizes.csv", drop="image").space.shape == (2,)
