@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from pushforward.core.data_types import ArrayOrTensor
 from pushforward.core.errors import BadSource
 from pushforward.data.options import Options
 
-__all__ = ["cut_array", "cut_length", "preparation_of_clips", "window_span"]
+__all__ = ["cut_array", "cut_length", "preparation_of_clips", "whole_clips", "window_span"]
 
 
 def window_span(options: Options) -> int:
@@ -48,6 +49,18 @@ def preparation_of_clips(options: Options) -> dict[str, Any]:
         "preparation": ", ".join(words),
         "extra": {"prepared": prepared} if prepared else {},
     }
+
+
+def whole_clips(counts: Sequence[int]) -> Tensor | None:
+    """The number of the clip that each window was cut from; None if there is one clip, or if each
+    is one window.
+
+    Args:
+        counts: windows of each clip.
+    """
+    if len(counts) < 2 or max(counts) < 2:
+        return None
+    return torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
 
 
 def cut_array(x: ArrayOrTensor, options: Options) -> ArrayOrTensor:

@@ -1,8 +1,8 @@
 """Splits by seed: the same seed sets aside the same rows everywhere.
 
 With π a seeded permutation of 0..n-1, the last ⌊f n + ½⌋ entries of π are held out. Parts of one
-whole (tiles of a photograph) are never divided: then whole groups are held out, those of the last
-entries of π, until they have as many rows.
+whole (tiles of a photograph, windows of one of several films) are never divided: then whole groups
+are held out, those of the last entries of π, until they have as many rows.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from pushforward.core.argument_names import setting
 from pushforward.core.array_source import Arrays
 from pushforward.core.errors import BadSource
 from pushforward.core.space import Space
-from pushforward.data.clip_windows import cut_length, preparation_of_clips, window_span
+from pushforward.data.clip_windows import cut_length, preparation_of_clips, whole_clips, window_span
 from pushforward.data.files import announce, listed, printable
 from pushforward.data.formats.image_labels import file_labels
 from pushforward.data.formats.image_lists import ImageFile, Listing
@@ -203,6 +203,7 @@ def build_clips(
     channels = options.channels or _one_kind(films)
     size = options.size or _one_size(films)
     rows: list[ImageFile] = []
+    counts: list[int] = []
     short: list[str] = []
     first: tuple[str, int] | None = None
     with Spool(options.memory) as spool:
@@ -221,7 +222,8 @@ def build_clips(
                 continue
             if spool.rows == before:
                 short.append(name)
-            rows += [clip.file] * (spool.rows - before)
+            counts.append(spool.rows - before)
+            rows += [clip.file] * counts[-1]
         if first is None:
             raise BadSource(_too_short(options, short))
         x = spool.finish()
@@ -244,6 +246,7 @@ def build_clips(
     source.name = options.name
     decided = () if listing.table is None else listing.table.notes
     source.notes, source.files = (*notes, *decided), rows
+    source.groups = whole_clips(counts)
     if not options.lenient:
         announce(options.name or "clips", notes)
     return source

@@ -96,6 +96,7 @@ def from_array(
             f"{name}: observations of shape {tuple(array.shape[1:])} hold no values; expected at"
             " least one column"
         )
+    wholes = len(array)
     array, space = _prepare(array, space, options)
     if space is None:
         space = (
@@ -115,6 +116,10 @@ def from_array(
             " weights"
         )
     source = Arrays(array, y, weights, space=space, condition_space=condition_space, name=name)
+    if len(array) > wholes:
+        from pushforward.data.clip_windows import whole_clips
+
+        source.groups = whole_clips([len(array) // wholes] * wholes)
     if source.resident and not (options.lenient or options.scanned_later):
         refuse_infinity(source.x, space, name)
     return source

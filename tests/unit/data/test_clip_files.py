@@ -168,6 +168,23 @@ def test_long_clips_are_cut_into_windows(tmp_path: Path) -> None:
     assert torch.equal(levels(in_memory), levels(hopping))
 
 
+@pytest.mark.parametrize("kept", ["in memory", "in files"])
+def test_windows_of_one_film_are_not_divided(tmp_path: Path, kept: str) -> None:
+    x = clips(5, time=12)
+    for i in range(5):
+        saved(x[i : i + 1], tmp_path / f"{i}.apng")
+    given: Any = x if kept == "in memory" else tmp_path
+    source = pf.read(given, frames=4, hop=2)
+    assert len(source) == 25
+    train, test = pf.data.split(source, held_out=0.3, seed=1)
+    films = [{row // 5 for row in part.rows.tolist()} for part in (train, test)]
+    assert not films[0] & films[1]
+    assert len(train) + len(test) == 25
+    assert len(test) == 10
+    assert pf.read(x, frames=12).groups is None
+    assert pf.read(x[:1], frames=4).groups is None  # or nothing could be held out
+
+
 def test_clips_too_short_are_left_out_and_named(tmp_path: Path) -> None:
     saved(clips(1, time=8), tmp_path / "long.apng")
     saved(clips(1, time=3), tmp_path / "short.apng")
