@@ -281,6 +281,39 @@ def gans_against_vaes() -> str:
     )
 
 
+CONDITIONAL = {
+    "pix2pix-two-colours": "two colours, equally likely",
+    "pix2pix-facades-64": "facades from label maps, 64 pixels",
+    "pix2pix-facades-128": "facades from label maps, 128 pixels",
+    "pix2pix-colours": "CIFAR-10 coloured",
+    "pix2pix-edges": "emoji from edges",
+}
+"""Studies in the table of conditional models."""
+MEASURES = {
+    "absolute_error": "absolute error",
+    "saturation": "saturation, of the data's",
+    "gradient_energy": "gradient energy, of the originals'",
+    "histogram_a": "histogram of a",
+    "histogram_b": "histogram of b",
+    "variation": "variation with the noise",
+}
+
+
+def conditional() -> str:
+    """Translators by L1 alone and by L1 and a critic: medians over seeds."""
+    lines = ["| task | measure | L1 | L1 + GAN |", "|---|---|---:|---:|"]
+    for name, task in CONDITIONAL.items():
+        record = _load(f"studies/{name}.json")
+        numbers = record["median"]
+        text = f"{task}, {_count(len(record['seeds']), 'seed')}"
+        for kind, measure in MEASURES.items():
+            pair = [numbers.get(f"{player}: {kind}") for player in ("L1", "L1 + GAN")]
+            if None not in pair:
+                lines.append(f"| {text} | {measure} | {pair[0]:.3g} | {pair[1]:.3g} |")
+                text = ""
+    return "\n".join(lines)
+
+
 def _over_seeds(kind: str, values: list[float]) -> str:
     if not values:
         return "–"
@@ -381,6 +414,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "stacked": stacked,
     "gan-images": gan_images,
     "gans-against-vaes": gans_against_vaes,
+    "conditional": conditional,
     "studies": studies,
     "games": partial(studies, "games"),
     "images": partial(studies, "images"),
