@@ -231,9 +231,15 @@ def fit_model(
         x, y: rows and conditions, as `Experiment` takes them.
         by: the fitter; the model's own if not given.
         folder: where the run goes, in the place of an older one; it is not kept if not given.
+
+    Raises:
+        Interrupted: If a signal stopped the fit, so that no half-trained model is measured.
     """
     experiment = Experiment(model, x, y=y, held_out=0, fitter={} if by is None else by)
     experiment.fit(folder, overwrite=True)
+    finished = model.fit_result
+    if finished is not None and finished.reason == "interrupted":
+        raise Interrupted(saved=folder is not None)
     return model
 
 

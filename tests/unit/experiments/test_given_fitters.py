@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import torch
 from torch import Tensor
 
 import pushforward as pf
-from pushforward.core.errors import InvalidValue
+from pushforward.core.errors import Interrupted, InvalidValue
 from pushforward.core.events import Event
 from pushforward.experiments import Experiment, fit_model, open_run
 
@@ -50,6 +52,20 @@ def test_every_listener_is_called(x: Tensor, tmp_path: Path) -> None:
     assert open_run(tmp_path / "run").manifest.data.rows == 60
     with pytest.raises(InvalidValue, match="exists and is not empty"):
         experiment.fit(tmp_path / "run")
+
+
+def test_a_fit_that_a_signal_stops_is_not_taken_for_a_finished_one(
+    x: Tensor, tmp_path: Path
+) -> None:
+    sent = list[Event]()
+
+    def stop(event: Event, model: pf.Model) -> None:
+        if not sent:
+            os.kill(os.getpid(), signal.SIGTERM)
+        sent.append(event)
+
+    with pytest.raises(Interrupted):
+        fit_model(pf.VAE(2, (8,)), x, by=trainer(callbacks=(stop,)), folder=tmp_path / "run")
 
 
 def test_models_fitted_in_one_go_leave_a_run_too(x: Tensor, tmp_path: Path) -> None:
