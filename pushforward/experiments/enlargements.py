@@ -6,15 +6,14 @@ its EXIF, upright, and its colour profile.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import InvalidKind, InvalidValue, require_positive
+from pushforward.core.errors import InvalidKind, require_positive
 from pushforward.core.phase import Batch
 from pushforward.core.records import Record
 from pushforward.core.source import Source
@@ -34,7 +33,7 @@ from pushforward.data.pairings import LowResolution, find_pairing
 from pushforward.data.resampling import enlarge as interpolate
 from pushforward.experiments.enlarged_clips import clip_suffix, enlarge_clip, open_clip
 from pushforward.experiments.opened import MEASURED_ROWS, OpenedRun
-from pushforward.experiments.translations import Skips
+from pushforward.experiments.translations import Skips, result_names
 from pushforward.metrics.features import digest
 from pushforward.metrics.super_resolution import Enlarged, enlargement_records, reduced
 from pushforward.models.parts.enlarger import Enlarger
@@ -100,25 +99,14 @@ def enlarge(
             readable.append((file, open_clip(file)))
     files, clips = [file for file, _ in readable], [clip for _, clip in readable]
     out = results_folder(source, "enlarged") if several and out is None else out
-    names = [_result_name(file, clip, several) for file, clip in zip(files, clips)]
-    twice = next((name for name, count in Counter(names).items() if count > 1), None)
-    if twice is not None:
-        same = [file.name for file, name in zip(files, names) if name == twice]
-        raise InvalidValue(
-            f"{' and '.join(same[:2])} would both be written to {twice}; enlarge them one by one"
-        )
+    endings = [".png" if c is None else clip_suffix(f.name) for f, c in zip(files, clips)]
+    endings = [f"-enlarged{ending}" for ending in endings]
+    names = result_names(files, endings, several=several)
     paths = [
         image_target(out, name, several=several, suffixes=SUFFIXES if clip is None else ANIMATIONS)
         for name, clip in zip(names, clips)
     ]
     return _enlargements(model, files, clips, paths, tile, skips)
-
-
-def _result_name(file: ImageFile, clip: Film | None, several: bool) -> str:
-    name = PurePosixPath(file.name)
-    inner = name.parent if several and not name.is_absolute() and ".." not in name.parts else None
-    result = f"{name.stem}-enlarged{'.png' if clip is None else clip_suffix(file.name)}"
-    return result if inner is None else str(inner / result)
 
 
 def _enlargements(

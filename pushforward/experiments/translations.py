@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 from torch import Tensor
@@ -26,13 +27,13 @@ from pushforward.core.samplers import Sampler
 from pushforward.data.files import listed
 from pushforward.data.formats.image_files import ImageFile
 from pushforward.data.formats.images import header
-from pushforward.data.image_inputs import ImageInputs, image_channels, image_files
+from pushforward.data.image_inputs import ImageInputs, image_channels, image_files, is_single_file
 from pushforward.data.options import Fit
 from pushforward.data.pairing import Pairing
 from pushforward.data.pairings import pairing_of, pairing_to_derive
 from pushforward.experiments.opened import OpenedRun
 
-__all__ = ["Skips", "Translation", "translate"]
+__all__ = ["Skips", "Translation", "result_names", "translate"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Translation:
     """One image translated.
 
     Args:
-        name: of its file, without the ending.
+        name: of its file in the source, with its folder and without the ending.
         y: what the model was told, (c, h, w), levels.
         x: what it made of it, (d, k, l), user's units.
         notes: what a user may not expect, each said of the first image that it is true of.
@@ -75,7 +76,8 @@ def translate(
 
     Raises:
         InvalidKind: For a model that translates nothing.
-        InvalidValue: For `derive_conditions` of a model whose conditions are images of their own.
+        InvalidValue: For `derive_conditions` of a model whose conditions are images of their own;
+            for files that differ in their endings alone.
         BadSource: For a file that cannot be read; of several, once the others are done.
     """
     model = run.model
@@ -86,8 +88,33 @@ def translate(
         )
     pairing = pairing_to_derive(model.condition_space) if derive_conditions else None
     files = image_files(source)
+    names = result_names(files, [""] * len(files), several=not is_single_file(source))
     how = {} if using is None else {"using": using}
-    return _translations(model, files, pairing, size, fit, seed, how)
+    return _translations(model, files, names, pairing, size, fit, seed, how)
+
+
+def result_names(files: Sequence[ImageFile], endings: Sequence[str], *, several: bool) -> list[str]:
+    """What the results of files are called: as they are, with their folders in the source, but for
+    their endings.
+
+    Raises:
+        InvalidValue: For two of one name.
+    """
+    names = [f"{_stem(file, several)}{ending}" for file, ending in zip(files, endings)]
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        same = [file.name for file, name in zip(files, names) if name == twice]
+        raise InvalidValue(
+            f"the results of {' and '.join(same[:2])} would both be called {twice}; pass them one"
+            " by one"
+        )
+    return names
+
+
+def _stem(file: ImageFile, several: bool) -> str:
+    name = PurePosixPath(file.name)
+    inside = several and not name.is_absolute() and ".." not in name.parts
+    return str(name.parent / name.stem) if inside else name.stem
 
 
 class Skips:
@@ -125,6 +152,7 @@ class Skips:
 def _translations(
     model: Model,
     files: Sequence[ImageFile],
+    names: Sequence[str],
     pairing: Pairing | None,
     size: tuple[int, int] | None,
     fit: Fit,
@@ -138,14 +166,14 @@ def _translations(
     inputs = ImageInputs(told, size, fit)
     if pairing is not None:
         inputs = ImageInputs.deriving(space, pairing, size, fit)
-    for file in files:
+    for file, name in zip(files, names):
         with skips.around(file.display_name):
             y = inputs.file(file)
             x = cast(Tensor, cast(Translates, model).translate(y, rng=seed, **how))
             remarks = _remarks(file, inputs, model, x.shape[-2:], derived=pairing is not None)
             fresh = tuple(text for kind, text in remarks.items() if kind not in notes)
             notes |= remarks.keys()
-            yield Translation(Path(file.name).stem, y, x, fresh)
+            yield Translation(name, y, x, fresh)
     skips.finish()
 
 

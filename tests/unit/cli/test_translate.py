@@ -50,6 +50,18 @@ def test_one_photo_from_the_command_line_and_python_alike(cli: Cli, run: Path) -
     assert not made.notes
 
 
+def test_folders_keep_their_names_and_nothing_is_written_twice(cli: Cli, run: Path) -> None:
+    save(Path("in"), ["a"])
+    save(Path("in/sub"), ["a"])
+    result = cli("translate", run, "in", "--out", "out/")
+    assert result.out.split() == ["out/a-translated.png", "out/sub/a-translated.png"]
+    Image.new("RGB", (SIDE, SIDE)).save("in/a.jpg")
+    refused = cli("translate", run, "in", "--out", "other/")
+    assert refused.code == 2
+    assert "the results of a.jpg and a.png would both be called a; pass them one" in refused.err
+    assert not Path("other").exists()
+
+
 @pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("RGBA", 4)])
 def test_photos_of_other_channels_are_converted_with_a_note(
     cli: Cli, run: Path, tmp_path: Path, mode: str, channels: int

@@ -113,7 +113,7 @@ def test_folders_keep_their_names_and_nothing_is_written_twice(
         enlarge(run, tmp_path / "in", f"{out}/")
     assert (out / "a-enlarged.png").read_bytes() == before
     photo(tmp_path / "in" / "a.jpg")
-    with pytest.raises(pf.InvalidValue, match=r"a\.jpg and a\.png would both be written to"):
+    with pytest.raises(pf.InvalidValue, match=r"a\.jpg and a\.png would both be called a"):
         enlarge(run, tmp_path / "in", f"{tmp_path / 'other'}/")
     assert not (tmp_path / "other").exists()
 
