@@ -113,9 +113,13 @@ def condition_rows(
             )
         return None, n or SAMPLES
     if y is None:
-        some = ", ".join(space.columns[0].categories[:10]) if space.is_label else str(space)
+        some = f"a file or an array of {space}"
+        if space.is_label:
+            some = f"one of: {', '.join(space.columns[0].categories[:10])}"
+        elif space.kind == "images":
+            some = f"images: a file, or a folder of several ({space})"
         raise InvalidValue(
-            f"the model was fitted with conditions; pass {argument('y')} with one of: {some}"
+            f"the model was fitted with conditions; pass {argument('y')} with {some}"
         )
     y = conditions_in(y, space)
     if isinstance(y, Path):
