@@ -219,10 +219,10 @@ def warn_of_photographs(images: Source, pairing: Pairing) -> None:
     low, high = SIDE_BY_SIDE
     if not low * first.height <= first.width <= high * first.height:
         warnings.warn(
-            f"{setting('label', str(pairing))} takes one half of each image for what the other is made"
-            f" from, but {name} is {first.width} pixels wide and {first.height} high, hardly two"
-            " images side by side; for photographs choose edges, grey or another condition that is"
-            " made of the whole image",
+            f"{setting('label', str(pairing))} takes one half of each image for what the other is"
+            f" made from, but {name} is {first.width} pixels wide and {first.height} high, hardly"
+            " two images side by side; for photographs choose edges, grey or another condition that"
+            " is made of the whole image",
             DataWarning,
             stacklevel=2,
         )

@@ -298,6 +298,15 @@ RECIPES: Mapping[str, Recipe] = {
             images=True,
         ),
         Recipe(
+            "super-resolution",
+            "super_resolution",
+            "images enlarged four times: by interpolation, an SRResNet, and an SRGAN",
+            ("emoji/twemoji64.zip",),
+            "a zip or folder of images of 64 pixels or more, such as Twemoji (CC BY 4.0)",
+            budget=True,
+            images=True,
+        ),
+        Recipe(
             "day-night",
             "translation.day_night",
             "scenes by night from scenes by day, by pix2pix",

@@ -53,9 +53,6 @@ def find(name: str) -> Recipe:
 def locate(recipe: Recipe, file: str | Path | None = None) -> list[Path]:
     """The sources to read: the user's, or the recipe's tables under $PUSHFORWARD_DATA.
 
-    Images may be anything that `pushforward.read` takes, by name or path; a recipe that samples its
-    own data reads nothing.
-
     Images may be anything that `pushforward.read` takes, by name or path;
     a recipe that generates its own data reads nothing.
 
@@ -120,8 +117,6 @@ def run(
 
     Returns the findings and the images' paths. `budget` is a share of the usual work: .1 for a
     quick look, 4 for more patience.
-
-    `budget` is a share of the usual work: .1 for a quick look, 4 for more patience.
     """
     recipe = find(name)
     if players and not recipe.player:

@@ -53,7 +53,7 @@ class SRGAN(Enlarger):
         penalties: on the critic: 'r1(gamma=1.0)', 'gradient_penalty', …; the paper has none.
         weight: of the generator's loss in the game; .001 in the paper.
         features: the network whose maps are compared: 'efficientnet(layer=4)' from the extra
-            [metrics], 'classifier(weights=FILE)', or the paper's 'vgg19(layer='5_4')' where its
+            [metrics], "classifier(weights='FILE')", or the paper's "vgg19(layer='5_4')" where its
             weights are on this machine; 'none' for no perceptual loss.
         perceptual: weight of the squared error of the maps, as a share of the mean square of the
             real ones.

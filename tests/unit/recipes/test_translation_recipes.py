@@ -10,7 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-from pushforward.core.errors import BadSource
+import pushforward as pf
+from pushforward.core.errors import BadSource, MissingExtra
+from pushforward.data.resampling import enlarge
+from pushforward.recipes import super_resolution
 from pushforward.recipes.listing import RECIPES
 from pushforward.recipes.registry import locate, run
 from pushforward.recipes.translation import (
@@ -78,6 +81,29 @@ def test_colourise_and_edges(tmp_path: Path) -> None:
     assert "grey to colour, L1 + GAN: histogram_a" in records
     records = check("edges", tmp_path / "edges", folder, {"edges-to-image"})
     assert "edges to image, L1: variation_of_error" in records
+
+
+def test_super_resolution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"TILE": 16, "WIDTH": 4, "BLOCKS": 1, "STEPS": 2, "GAN_STEPS": 2}.items():
+        monkeypatch.setattr(super_resolution, name, value)
+
+    def missing(use: str) -> None:
+        raise MissingExtra("efficientnet_lite_pytorch", "metrics", use)
+
+    monkeypatch.setattr(super_resolution, "load_efficientnet", missing)
+    folder = save(tmp_path / "photos", 24)
+    found, (figure,) = run("super-resolution", file=folder, out=tmp_path / "out", budget=1)
+    assert figure.name == "super-resolution.png"
+    for name in super_resolution.NAMES:
+        assert found.records[f"{name}: psnr"].n == 4
+    source = pf.read(folder, y="low_resolution(4)")
+    _, test = pf.data.split(source, held_out=0.15, seed=0)
+    batch = test.take(torch.arange(4))
+    error = (enlarge(batch.y, 4) - batch.x.float()).abs().mean() / 255
+    assert found.records["bicubic: absolute_error"].value == pytest.approx(float(error), rel=1e-5)
+    assert found.notes[-1].startswith("without a perceptual loss")
+    with pytest.raises(BadSource, match="expected at least 20 images of 16 pixels, got 3"):
+        run("super-resolution", file=save(tmp_path / "few", 3), out=tmp_path / "no", budget=1)
 
 
 def test_two_folders_of_the_users_or_scenes(tmp_path: Path) -> None:
