@@ -22,7 +22,7 @@ TASK = Task(
     "grey to colour",
     "grey",
     "colour",
-    shown=100_000,
+    shown=40_000,
     batch=16,
     settings={"colours": "lab"},
 )
