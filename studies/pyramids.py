@@ -20,8 +20,7 @@ import pushforward as pf
 from pushforward.data import split
 from pushforward.recipes import pyramid
 from pushforward.recipes.images import Album, album, judge, likeness
-from pushforward.recipes.runs import run_folder
-from studies.study import RUNS, Study, at_least
+from studies.study import RUNS, Study, at_least, keep_figures
 
 __all__ = ["STUDIES", "emoji"]
 
@@ -56,9 +55,9 @@ def compare(name: str, seed: int) -> Mapping[str, Any]:
     """One run of both models on a named set: all measures, and those of training images."""
     dataset = emoji() if name == "emoji" else album(name, 0)
     features = judge(dataset)
-    trial = pyramid.compare(
-        dataset, features, seed, BUDGETS[name], run_folder(RUNS, f"lapgan-{name}-{seed}")
-    )
+    place = RUNS / f"lapgan-{name}-{seed}"
+    trial = pyramid.compare(dataset, features, seed, BUDGETS[name], place)
+    keep_figures(pyramid.figures(dataset, trial), place)
     real = likeness(dataset, dataset.training_rows(len(dataset.test)), features)
     results: dict[str, Any] = {
         "features": features.label,

@@ -16,7 +16,16 @@ import torch
 from benchmarks.timing import machine
 from pushforward.core.storage import write_text
 
-__all__ = ["Study", "Target", "at_least", "at_most", "RESULTS", "RUNS", "data_folder"]
+__all__ = [
+    "Study",
+    "Target",
+    "at_least",
+    "at_most",
+    "RESULTS",
+    "RUNS",
+    "data_folder",
+    "keep_figures",
+]
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results" / "studies"
@@ -125,6 +134,15 @@ class Study:
             "seeds": dict(sorted(seeds.items(), key=lambda item: int(item[0]))),
             "machine": machine(),
         }
+
+
+def keep_figures(figures: Mapping[str, Any], folder: Path) -> None:
+    """Write figures, by name, beside the fitted models of a run."""
+    from pushforward.plots import write_figure  # imports Matplotlib
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in figures.items():
+        write_figure(figure, folder / f"{name}.png")
 
 
 def data_folder() -> Path | None:

@@ -18,8 +18,8 @@ from typing import Any
 
 from pushforward.core.source import Source
 from pushforward.recipes.translation import colourise, edges, facades, two_colours
-from pushforward.recipes.translation.task import ALL, PLAYERS, Task, play
-from studies.study import RUNS, Study, at_least, at_most, data_folder
+from pushforward.recipes.translation.task import ALL, PLAYERS, Task, figure, play
+from studies.study import RUNS, Study, at_least, at_most, data_folder, keep_figures
 
 __all__ = ["STUDIES"]
 
@@ -58,7 +58,12 @@ def compared(
     seed: int,
 ) -> Mapping[str, Any]:
     """All measures of each player, and those of L1 + GAN relative to L1's."""
-    trial = play(task, pairs(), seed=seed, folder=RUNS / f"{task.name}-{seed}", players=players)
+    place = RUNS / f"{task.name}-{seed}"
+    trial = play(task, pairs(), seed=seed, folder=place, players=players)
+    images = {"pairs": figure(trial)}
+    if task is facades.TO_LABELS:
+        images["label-maps"] = facades.label_maps(trial)
+    keep_figures(images, place)
     results: dict[str, Any] = {
         "pairs shown": task.shown,
         "width": task.width,

@@ -35,7 +35,7 @@ from pushforward.plots.latent import sheet
 from pushforward.recipes.registry import Findings
 from pushforward.recipes.runs import run_folder
 
-__all__ = ["ALL", "PLAYERS", "Task", "Trial", "findings", "learn", "play", "two_folders"]
+__all__ = ["ALL", "PLAYERS", "Task", "Trial", "figure", "findings", "learn", "play", "two_folders"]
 
 PLAYERS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {"L1": {"game": "none"}, "L1 + GAN": {}}
