@@ -35,6 +35,7 @@ def models(*, json: arguments.Json = False) -> None:
         abilities = capabilities(cls)
         line = offered.get(name) or drop_full_stop(summary_of(cls))
         verbs = [verb for ability, verb in VERBS.items() if ability in abilities]
+        verbs += ["enlarge"] if hasattr(cls, "enlarge") else []
         verbs += ["reconstruct"] if {"Encodes", "Decodes"} <= set(abilities) else []
         if json:
             content = {"model": name, "summary": line, "capabilities": list(abilities)}

@@ -140,7 +140,9 @@ class Labels(_Half, name="labels"):
         if not isinstance(self.palette, int):
             files = getattr(source, "files", None)
             names = [f"row {i}" if files is None else files[i].display_name for i in rows.tolist()]
-            check_palette(maps, self._colours(source.space), high - low, names)
+            reduced = "size" in source.space.extra.get("prepared", {})
+            colours = self._colours(source.space)
+            check_palette(maps, colours, high - low, names, reduced=reduced)
             return self
         return replace(self, palette=find_palette(maps, low, high, self.palette))
 
@@ -219,7 +221,7 @@ def warn_of_photographs(images: Source, pairing: Pairing) -> None:
     low, high = SIDE_BY_SIDE
     if not low * first.height <= first.width <= high * first.height:
         warnings.warn(
-            f"{setting('label', str(pairing))} takes one half of each image for what the other is"
+            f"{setting('y', str(pairing))} takes one half of each image for what the other is"
             f" made from, but {name} is {first.width} pixels wide and {first.height} high, hardly"
             " two images side by side; for photographs choose edges, grey or another condition that"
             " is made of the whole image",

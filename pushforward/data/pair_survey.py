@@ -85,4 +85,7 @@ def _unequal(pairs: Mapping[str, tuple[Header, Header]]) -> list[Issue]:
         for name, (x, y) in unequal.items()
     ]
     text = f"{len(unequal)} of {len(pairs)} pairs differ in size: {listed(examples, 3)}"
-    return [Issue("pair sizes", text, f"{setting('size', 64)} brings both to one size")]
+    advice = f"{setting('size', 64)} brings both to one size"
+    if any(a != b for a, b in ratios):
+        advice += f"; their shapes differ, too: {setting('fit', 'stretch')} keeps all of both"
+    return [Issue("pair sizes", text, advice)]

@@ -148,7 +148,7 @@ def _survey_pairs(text: str, options: Options) -> Report:
         try:
             return describe(read_with(text, options), unreadable=content.unreadable)
         except BadSource as error:
-            fault = Issue("conditions", str(error), "or leave the label out")
+            fault = Issue("conditions", str(error), "correct this, or leave the label out")
             return replace(content, issues=(*content.issues, fault))
     if isinstance(options.y, str):
         options = with_column_of_images(path, options)
@@ -261,17 +261,23 @@ def _fault(file: ImageFile, header: Header, options: Options) -> str | None:
     return None
 
 
+def _is_long(height: int, width: int) -> bool:
+    """Whether an image could be a strip of three or more square frames."""
+    short, long = sorted((height, width))
+    return long >= 3 * short and long % short == 0
+
+
 def _mixed(headers: list[Any], options: Options) -> list[Issue]:
     issues = []
     sizes = Counter((h.height, h.width) for h in headers)
     if len(sizes) > 1 and options.size is None:
         examples = ", ".join(f"{h}×{w} ({n})" for (h, w), n in sizes.most_common(5))
         text = f"images of {len(sizes)} sizes: {examples}{', …' if len(sizes) > 5 else ''}"
-        issues.append(
-            Issue(
-                "sizes", text, f"{setting('size', 64)} and {setting('fit', 'crop')}, pad or stretch"
-            )
-        )
+        advice = f"{setting('size', 64)} and {setting('fit', 'crop')}, pad or stretch"
+        if all(_is_long(h.height, h.width) for h in headers):
+            strips = f"{setting('clips', 'strips')} and {setting('frames', 16)}"
+            advice = f"{strips}, if each is a strip of frames; else {advice}"
+        issues.append(Issue("sizes", text, advice))
     kinds = Counter(h.channels for h in headers)
     if len(kinds) > 1 and options.channels is None:
         examples = ", ".join(

@@ -140,7 +140,7 @@ class Evaluation:
             if translates(run) and not enlarges(run)
         }
         return [
-            "if the results are maps of classes, the accuracy of their pixels is measured of runs"
+            "of runs that make label maps, the accuracy of pixels is measured, too, if they are"
             f" fitted with {argument('label', repr(labels))}"
             for side, labels in TO_MAPS.items()
             if side in sides

@@ -14,7 +14,7 @@ from pushforward.experiments.opened import OpenedRun
 from pushforward.experiments.sample import Rows
 from pushforward.metrics.reconstruction import STANDARDISED
 
-__all__ = ["bounds_table", "likeness_tables", "samples_table"]
+__all__ = ["LIKENESS", "bounds_table", "likeness_tables", "samples_table"]
 
 HEADINGS = {
     "log_prob": "log-density",

@@ -129,7 +129,7 @@ def condition_rows(
     else:
         numbers = torch.as_tensor(y)
         rows = space.conform(numbers[None] if numbers.ndim < 2 else numbers, what=argument("y"))
-    n = n or (len(rows) if len(rows) > 1 else SAMPLES)
+    n = n or (len(rows) if len(rows) > 1 or space.kind == "images" else SAMPLES)
     return (rows if len(rows) in (1, n) else rows[torch.arange(n) % len(rows)]), n
 
 

@@ -83,14 +83,22 @@ def translate(
     model = run.model
     if not run.can("Translates") or model.condition_space is None:
         raise InvalidKind(
-            f"a {run.name} translates no images; fit one that does, as in: pushforward fit pix2pix"
-            " photos/ --label edges"
+            f"a {run.name} translates no images;{_instead(run)} fit one that does, as in:"
+            " pushforward fit pix2pix photos/ --label edges"
         )
     pairing = pairing_to_derive(model.condition_space) if derive_conditions else None
     files = image_files(source)
     names = result_names(files, [""] * len(files), several=not is_single_file(source))
     how = {} if using is None else {"using": using}
     return _translations(model, files, names, pairing, size, fit, seed, how)
+
+
+def _instead(run: OpenedRun) -> str:
+    """What a run whose conditions are images can do with one."""
+    told = run.model.condition_space
+    if told is None or told.kind != "images" or not run.can("Samples"):
+        return ""
+    return f" it samples for them: pushforward sample {run.folder} --y photo.jpg;"
 
 
 def result_names(files: Sequence[ImageFile], endings: Sequence[str], *, several: bool) -> list[str]:
@@ -205,11 +213,12 @@ def _remarks(
             " that one"
         )
         return remarks
-    if tuple(sides) != (high, wide) and inputs.size is None:
-        given = model.fitted_space() if derived else model.condition_space
-        size = "x".join(str(side) for side in given.shape[-2:])
+    told = model.condition_space.shape[-2:]
+    enlarges = tuple(told) != (high, wide)  # at any size, as the network sees no farther than tiles
+    if tuple(sides) != (high, wide) and inputs.size is None and not enlarges:
         remarks["size"] = (
-            f"{file.display_name} gives {sides[0]}x{sides[1]}, the model was fitted to"
-            f" {high}x{wide}: {argument('size', size)} translates at that scale"
+            f"{file.display_name} is translated at its own size, {sides[0]}x{sides[1]}; the model"
+            f" was fitted to {high}x{wide}: {argument('size', f'{high}x{wide}')} brings it to that"
+            f" size first, cut to its shape ({argument('fit', 'stretch')} for all of it)"
         )
     return remarks

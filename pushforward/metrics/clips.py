@@ -125,16 +125,16 @@ def masks(
     """What masks (n, 1, t, h, w) of generated clips cover.
 
     The records are the mean of the masks; the IoU of their pixels above one half with those that
-    move; and the variance over time of the clips' pixels, weighted by the mask and by its
-    complement.
+    move, over the clips in which anything is masked or moves, if there are any; and the variance
+    over time of the clips' pixels, weighted by the mask and by its complement.
     """
     x = (rows(x).to(torch.float64) - low) / (high - low)
     mask = mask.to(torch.float64)
     facts = {**_facts(x, low, high, facts), "generated": len(x)}
     lit, moves = mask > 0.5, moving_pixels(x)
     both, either = ((lit & moves).flatten(1).sum(1), (lit | moves).flatten(1).sum(1))
-    # clips where nothing moves and nothing is masked agree
-    overlap = torch.where(either > 0, both / either.clamp_min(1), 1.0)
+    lively = either > 0  # or there is nothing to agree on
+    overlap = both[lively] / either[lively]
     variance = x.var(2, correction=0, keepdim=True).mean(1, keepdim=True).expand_as(mask)
 
     def weighted(weight: Tensor) -> Tensor:
@@ -147,8 +147,9 @@ def masks(
         "background variance": weighted(1 - mask),
     }
     return [
-        _record(name, *_moments(each), len(x), data, facts, threshold=THRESHOLD)
+        _record(name, *_moments(each), len(each), data, facts, threshold=THRESHOLD)
         for name, each in values.items()
+        if len(each)
     ]
 
 

@@ -22,6 +22,9 @@ from pushforward.recipes.listing import RECIPES, Recipe
 
 __all__ = ["RECIPES", "Findings", "Recipe", "find", "locate", "run"]
 
+SHORT = 0.5
+"""Budgets below which a recipe says that its numbers are of models trained too little."""
+
 
 @dataclass
 class Findings:
@@ -130,6 +133,10 @@ def run(
     findings: Findings = module.run(
         paths, seed=seed, players=tuple(players), folder=Path(out) / "runs", **more
     )
+    if budget is not None and budget < SHORT:
+        findings.notes.append(
+            f"{budget:.2g} of the usual training (--budget): too little to judge the models by"
+        )
     return findings, store(recipe, findings, Path(out), paths, seed)
 
 

@@ -27,6 +27,7 @@ from pushforward.data import read, split
 from pushforward.data.resampling import enlarge
 from pushforward.experiments import fit_model
 from pushforward.experiments.likeness import likeness
+from pushforward.experiments.record_tables import LIKENESS
 from pushforward.fitting.trainer import Trainer
 from pushforward.models.deep.srgan import SRGAN
 from pushforward.models.deep.srresnet import SRResNet
@@ -87,7 +88,10 @@ def run(
     return Findings(
         {f"{name}: {kind}": record for name, row in rows.items() for kind, record in row.items()},
         ("measure", *NAMES),
-        [[kind, *(_cell(rows[name].get(kind)) for name in NAMES)] for kind in rows["SRResNet"]],
+        [
+            [LIKENESS.get(kind, kind), *(_cell(rows[name].get(kind)) for name in NAMES)]
+            for kind in rows["SRResNet"]
+        ],
         [
             f"{TILE // FACTOR}x{TILE // FACTOR} to {TILE}x{TILE} pixels; {len(train):,} images for"
             f" training; measured on {data}, all channels",

@@ -43,10 +43,17 @@ def _no_such_label(files: Sequence[ImageFile], label: str, options: Options) -> 
         images = root / (others[0] if len(others) == 1 else "FOLDER")
         return (
             f"{text}, but a folder among them; read the images from one folder,"
-            f" {printable(images)}, with the conditions in another: {setting('y', root / label)}"
+            f" {printable(images)}, with the conditions in another:"
+            f" {setting('y', root / label)}"
         )
     if (root.parent / label).is_dir():
         return f"{text}; did you mean the folder beside them, {setting('y', root.parent / label)}?"
+    if "/" in label:
+        folder = Path(label).expanduser()
+        beside = [str(p) for p in folder.parent.iterdir()] if folder.parent.is_dir() else []
+        near = suggest(label, beside)
+        advice = near if near.startswith("did you mean") else "correct the path"
+        return f"{setting('label', label)}: there is no such folder; {advice}"
     near = suggest(label, [name.partition("(")[0] for name in known])
     advice = near if near.startswith("did you mean") else "choose one of these, or add the column"
     return (

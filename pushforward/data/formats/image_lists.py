@@ -19,7 +19,13 @@ from pushforward.core.errors import BadSource
 from pushforward.data.files import listed, printable, read_text_file, require_file
 from pushforward.data.formats.archives import Archive, is_archive_name
 from pushforward.data.formats.image_formats import FILMS, SUFFIXES
-from pushforward.data.formats.metadata import TABLES, Metadata, names_images, read_metadata
+from pushforward.data.formats.metadata import (
+    TABLES,
+    Metadata,
+    image_columns,
+    names_images,
+    read_metadata,
+)
 
 __all__ = ["IMAGES", "ImageFile", "Listing", "list_images"]
 
@@ -276,7 +282,8 @@ def _file(path: Path, name: str) -> ImageFile:
 
 def _from_table(path: Path) -> Listing:
     """The images that the rows of a table name, in their order."""
-    metadata = read_metadata([(path.name, read_text_file(path))])
+    (key, *_) = image_columns(path)
+    metadata = read_metadata([(path.name, read_text_file(path))], key=key)
     assert metadata is not None
     names = list(metadata.rows)
     for row, name in enumerate(names):

@@ -18,7 +18,7 @@ from pushforward.core.argument_names import setting
 from pushforward.core.errors import BadSource, InvalidValue, printable, suggest
 from pushforward.data.formats.image_formats import SUFFIXES
 
-__all__ = ["TABLES", "Metadata", "names_images", "read_metadata"]
+__all__ = ["TABLES", "Metadata", "image_columns", "names_images", "read_metadata"]
 
 TABLES = ("metadata.csv", "metadata.jsonl", "labels.csv")
 HEAD = 1 << 16
@@ -55,6 +55,11 @@ class Metadata:
                 f"{self.name}: no column {label!r} to take labels from;"
                 f" {suggest(label, self.columns)}"
             )
+        if label == self.key:
+            raise InvalidValue(
+                f"{self.name}: column {label!r} names the images themselves; name the column of"
+                " the conditions, and call that of the images file_name"
+            )
         values = []
         for file in files:
             row = self.rows.get(file.name, self.rows.get(PurePosixPath(file.name).name))
@@ -73,13 +78,18 @@ class Metadata:
         return values
 
 
-def read_metadata(tables: Iterable[tuple[str, bytes]]) -> Metadata | None:
+def read_metadata(
+    tables: Iterable[tuple[str, bytes]], *, key: str | None = None
+) -> Metadata | None:
     """The tables (paths inside the source, and contents) as one; None if there are none.
+
+    Args:
+        key: the column that names the images, by default one of the usual names.
 
     Raises:
         BadSource: For damaged ones.
     """
-    parts = [_one(PurePosixPath(path), content) for path, content in tables]
+    parts = [_one(PurePosixPath(path), content, key) for path, content in tables]
     if not parts:
         return None
     first = parts[0]
@@ -98,29 +108,43 @@ def names_images(path: Path) -> bool:
     """Whether the first row of a table, comma-separated or JSON lines, names an image that exists,
     by its path from the table's folder.
     """
+    return bool(image_columns(path))
+
+
+def image_columns(path: Path) -> list[str]:
+    """The columns of a table whose first cells name images that exist, usual names first."""
     if path.suffix.lower() not in (".csv", ".jsonl") or not path.is_file():
-        return False
+        return []
     with path.open("rb") as file:
         head = file.read(HEAD)
     if path.suffix.lower() == ".jsonl":  # whose last line may be cut
         head = b"".join(head.splitlines(keepends=True)[:2])
     try:
-        table = read_metadata([(path.name, head)])
+        rows, _ = _parsed(path.name, head)
     except BadSource:  # no such table
+        return []
+    names = [str(c) for c, cell in (rows[0] if rows else {}).items() if _is_image(path, cell)]
+    usual = [name for name in _FILE_COLUMNS if name in names]
+    return [*usual, *(name for name in names if name not in usual)]
+
+
+def _is_image(table: Path, cell: object) -> bool:
+    if not isinstance(cell, str) or PurePosixPath(cell).suffix.lower() not in SUFFIXES:
         return False
-    name = next(iter(table.rows), "") if table else ""
-    return PurePosixPath(name).suffix.lower() in SUFFIXES and (path.parent / name).is_file()
+    return (table.parent / cell.replace("\\", "/")).is_file()
 
 
-def _one(path: PurePosixPath, content: bytes) -> Metadata:
-    text, notes = _decoded(path.name, content)
-    rows = (
-        _json_lines(path.name, text)
-        if path.suffix.lower() == ".jsonl"
-        else _csv_rows(path.name, text)
-    )
+def _parsed(name: str, content: bytes) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    """The rows of a table, and notes."""
+    text, notes = _decoded(name, content)
+    parse = _json_lines if name.lower().endswith(".jsonl") else _csv_rows
+    return parse(name, text), notes
+
+
+def _one(path: PurePosixPath, content: bytes, key: str | None) -> Metadata:
+    rows, notes = _parsed(path.name, content)
     columns = tuple(dict.fromkeys(str(c) for row in rows for c in row if c is not None))
-    key = next((c for c in _FILE_COLUMNS if c in columns), None)
+    key = key or next((c for c in _FILE_COLUMNS if c in columns), None)
     if key is None:
         listed = ", ".join(printable(c, 40) for c in columns[:10]) or "none"
         raise BadSource(

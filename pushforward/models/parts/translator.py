@@ -43,8 +43,8 @@ class Translator(Learner):
         if condition_space is None:
             raise InvalidKind(
                 f"{name} learns from pairs of images, got images without conditions; say what they"
-                " are made from: 'edges', 'grey', 'left' or 'right' (of side-by-side images), or a"
-                f" folder of other images: {argument('label', self.example)}"
+                " are made from: 'edges', 'lightness', 'left' or 'right' (of side-by-side images),"
+                f" or a folder of other images: {argument('label', self.example)}"
             )
         for what, one in (("data", space), ("conditions", condition_space)):
             if one.kind != "images":

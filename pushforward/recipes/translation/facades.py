@@ -17,7 +17,7 @@ from pushforward.core.source import Source
 from pushforward.data import read
 from pushforward.plots.latent import sheet
 from pushforward.recipes.registry import Findings
-from pushforward.recipes.translation.task import COLUMNS, Task, Trial, findings, play
+from pushforward.recipes.translation.task import COLUMNS, Task, Trial, findings, how_made, play
 
 __all__ = ["TO_LABELS", "TO_PHOTO", "pairs", "run"]
 
@@ -58,14 +58,16 @@ def run(
     for task in (TO_PHOTO, TO_LABELS):
         source = pairs(paths[0], task)
         trials.append(play(task, source, seed=seed, budget=budget, folder=folder))
-    result = findings(trials)
+    note = "photo to labels: the cross-entropy of classes stands for L1"
+    result = findings(trials, [note])
     result.images["label-maps"] = label_maps(trials[1])
     return result
 
 
 def label_maps(trial: Trial) -> Any:
     """Maps made from photographs, and true ones, without the photographs."""
-    rows = {**{f"by {name}": x for name, x in trial.made.items()}, "labels (truth)": trial.x}
+    rows = {how_made(trial.task, name): x for name, x in trial.made.items()}
+    rows["labels (truth)"] = trial.x
     blocks = [x[:COLUMNS].float() for x in rows.values()]
     count = min(map(len, blocks))
     stack = blocks[0].new_empty(len(rows), count, *blocks[0].shape[1:])

@@ -27,6 +27,7 @@ from pushforward.core.space import Space
 from pushforward.data import read, split
 from pushforward.experiments import fit_model
 from pushforward.experiments.likeness import likeness
+from pushforward.experiments.record_tables import LIKENESS
 from pushforward.experiments.run_sheets import as_colour
 from pushforward.fitting.trainer import Trainer
 from pushforward.metrics.translations import variation
@@ -35,7 +36,18 @@ from pushforward.plots.latent import sheet
 from pushforward.recipes.registry import Findings
 from pushforward.recipes.runs import run_folder
 
-__all__ = ["ALL", "PLAYERS", "Task", "Trial", "figure", "findings", "learn", "play", "two_folders"]
+__all__ = [
+    "ALL",
+    "PLAYERS",
+    "Task",
+    "Trial",
+    "figure",
+    "findings",
+    "how_made",
+    "learn",
+    "play",
+    "two_folders",
+]
 
 PLAYERS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {"L1": {"game": "none"}, "L1 + GAN": {}}
@@ -176,7 +188,11 @@ def findings(trials: Sequence[Trial], notes: Sequence[str] = ()) -> Findings:
             records.update({f"{name}, {player}: {kind}": r for kind, r in row.items()})
         kinds = list(trial.records[players[0]])
         rows += [
-            [name, kind, *(_cell(trial.records[player][kind]) for player in players)]
+            [
+                name,
+                LIKENESS.get(kind, kind),
+                *(_cell(trial.records[player][kind]) for player in players),
+            ]
             for kind in kinds
         ]
         images[name.replace(" ", "-")] = figure(trial)
@@ -185,8 +201,9 @@ def findings(trials: Sequence[Trial], notes: Sequence[str] = ()) -> Findings:
     data = first.records[players[0]]["psnr"].data
     told = [
         f"{size} pixels, width {first.task.width}; measured on {data}",
-        "gradient energy below 1 is blur; histograms: intersection with the originals' in CIE"
-        " Lab, 1 is best; variation: how much translations of one image differ by the noise",
+        "L1: fitted by the absolute error alone; L1 + GAN: by it and a critic. Gradient energy"
+        " below 1 is blur; histograms: intersection with the originals' in CIE Lab, 1 is best;"
+        " variation: how much translations of one image differ by the noise",
     ]
     return Findings(records, ("task", "measure", *players), rows, [*notes, *told], images)
 
@@ -195,13 +212,19 @@ def figure(trial: Trial) -> Any:
     """Conditions, what each model made of them, and originals, in named rows."""
     count = min(COLUMNS, len(trial.x))
     rows = {trial.task.given: as_colour(trial.y, trial.condition_space, trial.space)}
-    results = {f"by {name}": x for name, x in trial.made.items()}
+    results = {how_made(trial.task, name): x for name, x in trial.made.items()}
     results[f"{trial.task.made} (truth)"] = trial.x
     rows |= {name: as_colour(x, trial.space, trial.space) for name, x in results.items()}
     space = replace(trial.space, shape=(3, *trial.space.shape[-2:]))
     block = torch.stack([x[:count].float() for x in rows.values()])
     title = f"{trial.task.name[0].upper()}{trial.task.name[1:]}: unseen pairs, not picked"
     return sheet(block, space, down=list(rows), title=title)
+
+
+def how_made(task: Task, player: str) -> str:
+    """The name of a row of images by what their model was fitted by."""
+    error = "cross-entropy" if task.settings.get("colours") == "classes" else "L1"
+    return f"by {player.replace('L1', error)}"
 
 
 def two_folders(paths: Sequence[Path], size: int, **settings: Any) -> Source:

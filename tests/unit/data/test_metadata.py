@@ -141,6 +141,11 @@ def maps(folder, image):
         ("pairs.csv", ROWS.encode("utf-8-sig")),
         ("pairs.csv", ROWS.replace("\n", "\r\n").encode("utf-16")),
         ("PAIRS.JSONL", lines(*PAIRED)),
+        ("pairs.csv", ROWS.replace("image,", "photo,").encode()),
+        (
+            "pairs.csv",
+            b"map,image\n" + "".join(f"{r['map']},{r['image']}\n" for r in PAIRED).encode(),
+        ),
     ],
 )
 def test_a_table_of_pairs_is_a_source(maps, name, content):
@@ -166,6 +171,13 @@ def test_a_missing_image_of_a_table_is_named(maps, rows, message):
     (folder / "pairs.csv").write_text("image,map\n" + rows)
     with pytest.raises(BadSource, match=message):
         read(folder / "pairs.csv", y="map")
+
+
+def test_images_are_not_their_own_conditions(maps):
+    folder, _ = maps
+    (folder / "pairs.csv").write_text(ROWS.replace("image,", "photo,"))
+    with pytest.raises(InvalidValue, match="'photo' names the images themselves; name the column"):
+        read(folder / "pairs.csv", y="photo")
 
 
 def test_a_table_that_names_images_elsewhere_is_a_table(tmp_path):

@@ -34,7 +34,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_generated_clips(tmp_path: Path) -> None:
     findings, paths = run("moving-shapes", file="moving-shapes:60", out=tmp_path, budget=0.001)
-    assert set(findings.records) == NAMES
+    assert set(findings.records) == NAMES - {"mask IoU"}  # of samples that move
     assert findings.records["motion"].details["frames"] == 16
     assert {p.name for p in paths} == {"moving-shapes.png", "moving-shapes.gif"}
     with Image.open(tmp_path / "moving-shapes.gif") as film:
@@ -48,7 +48,7 @@ def test_clips_of_a_folder(tmp_path: Path) -> None:
     pf.data.write(x, space, tmp_path / "clips" / "*.apng")
     findings, _ = run("moving-shapes", file=tmp_path / "clips", out=tmp_path / "o", budget=0.001)
     assert "16 frames" in findings.notes[0]
-    assert set(findings.records) == NAMES
+    assert set(findings.records) == NAMES - {"mask IoU"}  # of samples that move
 
 
 def test_other_data_are_refused(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 def check(name: str, out: Path, file: Path | None, figures: set[str]) -> dict[str, object]:
     found, paths = run(name, file=file, out=out, budget=TINY)
     assert {path.stem for path in paths} == figures
+    assert found.notes[-1].endswith("too little to judge the models by")
     assert all(min(Image.open(path).size) > 100 for path in paths)
     stored = json.loads((out / "records.json").read_text())
     assert stored["records"].keys() == found.records.keys()
