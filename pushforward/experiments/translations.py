@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
@@ -102,13 +103,14 @@ def _instead(run: OpenedRun) -> str:
 
 
 def result_names(files: Sequence[ImageFile], endings: Sequence[str], *, several: bool) -> list[str]:
-    """What the results of files are called: as they are, with their folders in the source, but for
-    their endings.
+    """What the results of files are called: as they are, with their folders below the one that all
+    lie in, but for their endings.
 
     Raises:
         InvalidValue: For two of one name.
     """
-    names = [f"{_stem(file, several)}{ending}" for file, ending in zip(files, endings)]
+    common = _common_folder(files) if several else PurePosixPath()
+    names = [f"{_stem(file, common, several)}{ending}" for file, ending in zip(files, endings)]
     twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
         same = [file.name for file, name in zip(files, names) if name == twice]
@@ -119,10 +121,18 @@ def result_names(files: Sequence[ImageFile], endings: Sequence[str], *, several:
     return names
 
 
-def _stem(file: ImageFile, several: bool) -> str:
+def _common_folder(files: Sequence[ImageFile]) -> PurePosixPath:
+    """The folder in which all files lie, at whatever depth."""
+    parents = [PurePosixPath(file.name).parent.parts for file in files]
+    shared = zip(*parents)
+    return PurePosixPath(*(parts[0] for parts in takewhile(lambda p: len(set(p)) == 1, shared)))
+
+
+def _stem(file: ImageFile, common: PurePosixPath, several: bool) -> str:
     name = PurePosixPath(file.name)
-    inside = several and not name.is_absolute() and ".." not in name.parts
-    return str(name.parent / name.stem) if inside else name.stem
+    inner = name.relative_to(common) if several else PurePosixPath(name.name)
+    inner = PurePosixPath(*(part for part in inner.parts if part != ".."))
+    return str(inner.parent / inner.stem)
 
 
 class Skips:

@@ -93,10 +93,17 @@ def run(
     )
 
 
-def learn(train: Source, *, seed: int, budget: float = 1.0, folder: Path | None = None) -> VGAN:
+def learn(
+    train: Source,
+    *,
+    seed: int,
+    budget: float = 1.0,
+    batch: int | None = None,
+    folder: Path | None = None,
+) -> VGAN:
     """A VGAN of the clips."""
     model = VGAN(latent=LATENT, width=WIDTH, mask_weight=MASK_WEIGHT)
-    batch = min(BATCH, len(train))
+    batch = min(batch or BATCH, len(train))
     by = Trainer(samples=max(batch, round(budget * SHOWN)), batch=batch, seed=seed)
     return fit_model(model, train, by=by, folder=folder)
 

@@ -188,6 +188,11 @@ def _paired_columns(
     named = {key: str(row.get(name, "")) for key, row in table.rows.items()}
     if not all(PurePosixPath(target).suffix.lower() in IMAGES for target in named.values()):
         return None
+    if name == table.key:
+        raise BadSource(
+            f"{table.name}: column {name!r} names the images themselves; name the column of the"
+            " conditions, and call that of the images file_name"
+        )
     files = {file.name: (file, head) for file, head in good}
     pairs = [(files[key], target) for key, target in named.items() if key in files]
     for (image, _), target in pairs:

@@ -55,11 +55,6 @@ class Metadata:
                 f"{self.name}: no column {label!r} to take labels from;"
                 f" {suggest(label, self.columns)}"
             )
-        if label == self.key:
-            raise InvalidValue(
-                f"{self.name}: column {label!r} names the images themselves; name the column of"
-                " the conditions, and call that of the images file_name"
-            )
         values = []
         for file in files:
             row = self.rows.get(file.name, self.rows.get(PurePosixPath(file.name).name))

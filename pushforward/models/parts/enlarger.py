@@ -16,6 +16,7 @@ from pushforward.core.random import Rng
 from pushforward.core.registry import Value
 from pushforward.core.samplers import Sampler
 from pushforward.core.space import Space
+from pushforward.data.options import Fit
 from pushforward.data.pairings import luma
 from pushforward.fitting.augment import Flip, Turn
 from pushforward.fitting.trainer import Trainer
@@ -131,6 +132,8 @@ class Enlarger(Translator):
         rng: Rng = None,
         using: Sampler | str | None = None,
         derive_conditions: bool = False,
+        size: int | str | tuple[int, int] | None = None,
+        fit: Fit = "crop",
         tile: int | None = None,
     ) -> Tensor: ...
 
@@ -142,6 +145,8 @@ class Enlarger(Translator):
         rng: Rng = None,
         using: Sampler | str | None = None,
         derive_conditions: bool = False,
+        size: int | str | tuple[int, int] | None = None,
+        fit: Fit = "crop",
         tile: int | None = None,
     ) -> Tensor | list[Tensor]: ...
 
@@ -153,6 +158,8 @@ class Enlarger(Translator):
         rng: Rng = None,
         using: Sampler | str | None = None,
         derive_conditions: bool = False,
+        size: int | str | tuple[int, int] | None = None,
+        fit: Fit = "crop",
         tile: int | None = None,
     ) -> Tensor | list[Tensor]:
         """Images y of any size, enlarged, in the user's units, in the channels of the model.
@@ -161,6 +168,7 @@ class Enlarger(Translator):
             y: one image or several, as `Translator.translate` takes them.
             rng, using: unused; nothing is random.
             derive_conditions: reduce each image first, as the model's conditions were.
+            size, fit: as `Translator.translate` takes them.
             tile: longest side of the tiles computed at a time, pixels of y, which does not change
                 the result; by default one that bounds the memory.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import ClassVar, overload
+from typing import Any, ClassVar, get_args, overload
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pushforward.core.argument_names import argument
 from pushforward.core.conditions import Conditions
 from pushforward.core.data_types import Conditioning
-from pushforward.core.errors import InvalidKind, InvalidValue
+from pushforward.core.errors import InvalidKind, InvalidValue, one_of
 from pushforward.core.learner import Learner
 from pushforward.core.numbers import to_python
 from pushforward.core.phase import Batch
@@ -20,9 +20,10 @@ from pushforward.core.random import Rng, derive, generator
 from pushforward.core.registry import read
 from pushforward.core.samplers import Mean, Sampler
 from pushforward.core.space import Space
+from pushforward.data.options import Fit, read_size
 from pushforward.models.parts.generator import active_dropout
 
-__all__ = ["Translator"]
+__all__ = ["Translator", "read_as"]
 
 
 class Translator(Learner):
@@ -66,6 +67,8 @@ class Translator(Learner):
         rng: Rng = None,
         using: Sampler | str | None = None,
         derive_conditions: bool = False,
+        size: int | str | tuple[int, int] | None = None,
+        fit: Fit = "crop",
     ) -> Tensor: ...
 
     @overload
@@ -76,6 +79,8 @@ class Translator(Learner):
         rng: Rng = None,
         using: Sampler | str | None = None,
         derive_conditions: bool = False,
+        size: int | str | tuple[int, int] | None = None,
+        fit: Fit = "crop",
     ) -> Tensor | list[Tensor]: ...
 
     @torch.no_grad()
@@ -86,6 +91,8 @@ class Translator(Learner):
         rng: Rng = None,
         using: Sampler | str | None = None,
         derive_conditions: bool = False,
+        size: int | str | tuple[int, int] | None = None,
+        fit: Fit = "crop",
     ) -> Tensor | list[Tensor]:
         """An image for each image y, of any size, in the user's units.
 
@@ -98,6 +105,8 @@ class Translator(Learner):
             using: 'mean' leaves the noise out (dropout in use).
             derive_conditions: make of each image the condition that the model was fitted with
                 first, such as its edges.
+            size, fit: bring each image to this size first, 64 or (height, width), by 'crop', 'pad'
+                or 'stretch'; otherwise it keeps its own.
 
         Raises:
             InvalidValue: For `derive_conditions` of a model whose conditions are images of their
@@ -105,19 +114,24 @@ class Translator(Learner):
             BadSource: For files that cannot be read.
             ShapeMismatch: For arrays of another number of channels, or other levels.
         """
+        how = read_as(derive_conditions, size, fit)
         if not self._noisy(using):
-            return self._one_by_one(y, self.make, derive=derive_conditions)
+            return self._one_by_one(y, self.make, **how)
         seed = to_python(rng)
         if isinstance(seed, int):
             noise = derive(seed, "translate")
-            return self._one_by_one(
-                y, lambda one: self.make(one, rng=noise), derive=derive_conditions
-            )
+            return self._one_by_one(y, lambda one: self.make(one, rng=noise), **how)
         stream = generator(rng, self.device)
-        return self._one_by_one(y, lambda one: self.make(one, rng=stream), derive=derive_conditions)
+        return self._one_by_one(y, lambda one: self.make(one, rng=stream), **how)
 
     def _one_by_one(
-        self, y: Conditioning, make: Callable[[Tensor], Tensor], *, derive: bool = False
+        self,
+        y: Conditioning,
+        make: Callable[[Tensor], Tensor],
+        *,
+        derive: bool = False,
+        size: tuple[int, int] | None = None,
+        fit: Fit = "crop",
     ) -> Tensor | list[Tensor]:
         """What is made of each image of y in model coordinates, in the user's units."""
         from pushforward.data.image_inputs import ImageInputs  # imports Pillow
@@ -125,10 +139,10 @@ class Translator(Learner):
 
         conditions = self._free_conditions()
         assert conditions.space is not None
-        inputs = ImageInputs(conditions.space)
+        inputs = ImageInputs(conditions.space, size, fit)
         if derive:
             pairing = pairing_to_derive(conditions.space)
-            inputs = ImageInputs.deriving(self.fitted_space(), pairing)
+            inputs = ImageInputs.deriving(self.fitted_space(), pairing, size, fit)
         images, single = inputs.read(y)
         made = []
         for image in images:
@@ -194,3 +208,13 @@ class Translator(Learner):
         space = self.fitted_space()
         difference = self.to_user(u) - self.to_user(v)
         return difference.abs().flatten(1).mean(1) / (space.high - space.low)
+
+
+def read_as(derive_conditions: bool, size: object, fit: str) -> dict[str, Any]:
+    """Checked settings of how conditions are read.
+
+    Raises:
+        InvalidValue: For a size or a fit that is none.
+    """
+    fit = one_of("fit", fit, get_args(Fit))
+    return {"derive": derive_conditions, "size": read_size(size), "fit": fit}

@@ -176,7 +176,7 @@ def test_a_missing_image_of_a_table_is_named(maps, rows, message):
 def test_images_are_not_their_own_conditions(maps):
     folder, _ = maps
     (folder / "pairs.csv").write_text(ROWS.replace("image,", "photo,"))
-    with pytest.raises(InvalidValue, match="'photo' names the images themselves; name the column"):
+    with pytest.raises(BadSource, match="'photo' names the images themselves; name the column"):
         read(folder / "pairs.csv", y="photo")
 
 

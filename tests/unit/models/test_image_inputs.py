@@ -101,6 +101,27 @@ def test_derived_conditions_of_an_enlarging_model(place: Path) -> None:
     assert model.translate(x, derive_conditions=True).shape == x.shape
 
 
+@pytest.mark.parametrize(("size", "fit"), [(16, "crop"), ("12x20", "stretch"), ((20, 12), "pad")])
+@pytest.mark.parametrize("form", FORMS)
+def test_images_are_brought_to_a_size_as_by_the_command(
+    place: Path, model: pf.Pix2Pix, form: str, size: Any, fit: Any
+) -> None:
+    file = place / "same" / "1.png"
+    height, width = sides = {16: (16, 16), "12x20": (12, 20)}.get(size, size)
+    (expected,) = translate(open_run(place / "run"), file, seed=3, size=sides, fit=fit)
+    made = model.translate(FORMS[form](file), rng=3, size=size, fit=fit)
+    assert made.shape == (3, height, width)
+    assert torch.equal(made, expected.x)
+
+
+def test_a_size_that_is_none_is_refused(place: Path, model: pf.Pix2Pix) -> None:
+    file = place / "same" / "1.png"
+    with pytest.raises(pf.InvalidValue, match="size must be a whole number of pixels"):
+        model.translate(file, size="big")
+    with pytest.raises(pf.InvalidValue, match="fit must be 'crop', "):
+        model.translate(file, size=16, fit="squeeze")  # type: ignore[arg-type]
+
+
 def test_conditions_of_their_own_are_not_derived(place: Path, model: pf.Pix2Pix) -> None:
     with pytest.raises(pf.InvalidValue, match="leave derive_conditions out"):
         model.translate(place / "same" / "1.png", derive_conditions=True)
