@@ -93,7 +93,11 @@ def announced(folder: Path) -> Iterator[None]:
 
 def setting_lines(folder: Path, source: Source) -> list[tuple[str, str]]:
     """What a configuration is applied to, as headings and texts."""
-    lines = [("space", str(source.space)), ("run", str(folder))]
+    lines = [("space", str(source.space))]
+    told = source.condition_space
+    if told is not None and told.kind == "images":  # which of two kinds of images is made
+        lines += [("made from", str(told))]
+    lines += [("run", str(folder))]
     if source.space.kind == "points":  # of what is left out of images there has been a warning
         lines += [("note", str(note)) for note in getattr(source, "notes", ())]
     return lines

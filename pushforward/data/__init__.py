@@ -20,6 +20,7 @@ __all__, __getattr__, __dir__ = lazy(
         "survey": ["report"],
         "reports": ["Report"],
         "export.writing": ["write"],
+        "export.single_images": ["write_image"],
         "export.grids": ["image_grid"],
         "formats.builtin": ["NAMES", "centres"],
     },

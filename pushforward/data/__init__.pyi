@@ -1,4 +1,5 @@
 from pushforward.data.export.grids import image_grid as image_grid
+from pushforward.data.export.single_images import write_image as write_image
 from pushforward.data.export.writing import write as write
 from pushforward.data.formats.builtin import NAMES as NAMES
 from pushforward.data.formats.builtin import centres as centres

@@ -15,7 +15,7 @@ __all__ = ["usual_commands"]
 def usual_commands(model: Model, folder: Path) -> list[str]:
     """What to do with a fitted model, the most telling command first, without `pushforward`.
 
-    FILE stands for observations, photo.jpg for an image of any size.
+    FILE stands for observations, photo.jpg and condition.png for images of any size.
     """
     run, abilities = shlex.quote(str(folder)), capabilities(model)
     commands = []
@@ -33,15 +33,19 @@ def usual_commands(model: Model, folder: Path) -> list[str]:
 
 
 def _translation(model: Model, run: str) -> str:
-    """An image made of another: enlarged, or translated, of what was derived from images if so."""
+    """An image made of another: enlarged, or translated, of what was derived from images if so.
+
+    Conditions that are images of their own are called condition.png, as a photograph is not one.
+    """
     from pushforward.models.parts.enlarger import Enlarger  # only for models that import it, too
 
     if isinstance(model, Enlarger):
         return f"enlarge {run} photo.jpg"
     space = model.condition_space
     pairing = None if space is None else find_pairing(space.preparation)
-    derived = pairing is not None and not pairing.halves
-    return f"translate {run} photo.jpg{' --derive-conditions' if derived else ''}"
+    if pairing is None or pairing.halves:
+        return f"translate {run} condition.png"
+    return f"translate {run} photo.jpg --derive-conditions"
 
 
 def _condition(model: Model) -> str:

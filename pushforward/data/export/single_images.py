@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import glob
+import os
 from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
 
 from pushforward.core.argument_names import argument
-from pushforward.core.errors import InvalidValue
+from pushforward.core.errors import InvalidValue, ShapeMismatch
 from pushforward.core.space import Space
 from pushforward.data.export.grids import image_bytes, to_image
 from pushforward.data.export.writing import replacing
@@ -60,14 +61,27 @@ def results_folder(source: str | Path, verb: str) -> str:
 
 
 def write_image(
-    x: Tensor, space: Space, path: Path, *, exif: bytes = b"", profile: bytes = b""
+    x: Tensor,
+    space: Space,
+    path: str | os.PathLike[str],
+    *,
+    exif: bytes = b"",
+    profile: bytes = b"",
 ) -> None:
     """Write one image (channels, height, width), in the space's units, of any size.
 
     Args:
+        path: .png, .jpg or .webp; what is there is replaced.
         exif: what a camera noted, as EXIF.
         profile: of the colours, as ICC.
     """
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise InvalidValue(f"{path}: expected a name that ends in {', '.join(SUFFIXES)}")
+    if x.ndim != 3:
+        raise ShapeMismatch(
+            f"expected one image (channels, height, width), got {tuple(x.shape)}; pass one of them"
+        )
     image = to_image(image_bytes(x[None], replace(space, shape=tuple(x.shape)))[0])
     if path.suffix.lower() in (".jpg", ".jpeg") and image.mode == "RGBA":
         image = image.convert("RGB")

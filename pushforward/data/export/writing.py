@@ -18,6 +18,7 @@ import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -82,6 +83,7 @@ def write(
     """Write observations (n, *shape), in the user's units, in the form of the path's suffix.
 
     Args:
+        x: images may be of any height and width; `write_image` writes a single one as it is.
         path: .png (a grid), .gif .apng .webp .avi .mp4 .webm (clips), a folder (PNGs, or GIFs of
             clips; 'folder/*.apng' for other files), .csv, .csv.gz, .csv.xz, .tsv, .parquet, .npz or
             .npy; it must not exist.
@@ -99,6 +101,8 @@ def write(
     if target.stem == "*":  # a folder of such files
         target, files = target.parent, target.suffix.lower()
     x = x.detach().to("cpu")
+    if space.kind == "images" and x.ndim == 4 and x.shape[1] == space.shape[0]:
+        space = replace(space, shape=tuple(x.shape[1:]))
     _check_rows(x, space, y, extra or {})
     form = check_target(path, space)
     beside = further_columns(y, condition_space, extra or {})

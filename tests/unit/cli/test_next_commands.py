@@ -28,7 +28,7 @@ def photos(tmp_path: Path) -> Path:
             ("pix2pix", "photos", "--label", "edges", "--width", "2"),
             "translate run photo.jpg --derive-conditions",
         ),
-        (("pix2pix", "photos", "--label", "left", "--width", "2"), "translate run photo.jpg"),
+        (("pix2pix", "photos", "--label", "left", "--width", "2"), "translate run condition.png"),
         (
             ("srresnet", "photos", "--label", "low_resolution(2)", "--width", "2", "--blocks", "1"),
             "enlarge run photo.jpg",
@@ -53,7 +53,8 @@ def test_the_command_after_a_fit_is_one_that_works(
         assert "model.translate" not in use
     file = Path("small.png")
     Image.fromarray(np.zeros((4, 8, 3), np.uint8)).save(file)
-    Image.open(photos / "0.png").save("photo.jpg")
+    for name in ("photo.jpg", "condition.png"):
+        Image.open(photos / "0.png").save(name)
     source = words[1] if words[0] == "kmeans" else str(file)
     again = [source if word == "FILE" else word for word in expected.split()]
     assert cli(*again).code == 0, expected

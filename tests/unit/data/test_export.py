@@ -11,7 +11,7 @@ from PIL import Image
 
 from pushforward.core.errors import BadRun, InvalidValue, ShapeMismatch
 from pushforward.core.space import Space
-from pushforward.data import image_grid, read, write
+from pushforward.data import image_grid, read, write, write_image
 from pushforward.data.export.tables import write_csv
 
 
@@ -92,6 +92,21 @@ def test_labelled_images_go_to_sub_folders(image, tmp_path):
     )
     assert (tmp_path / "out" / "cat" / "0.png").is_file()
     assert read(tmp_path / "out").y.tolist() == [0, 1]
+
+
+def test_an_image_of_any_size_is_written_as_it_is(tmp_path):
+    space = Space.infer(np.zeros((2, 3, 8, 8), np.uint8))
+    x = torch.arange(3 * 5 * 7).reshape(3, 5, 7).double()
+    write_image(x, space, str(tmp_path / "one.png"))
+    with Image.open(tmp_path / "one.png") as image:
+        assert np.array_equal(np.asarray(image).transpose(2, 0, 1), x.numpy())
+    write(x.expand(4, 3, 5, 7), space, tmp_path / "grid.png")
+    with pytest.raises(ShapeMismatch, match="expected one image .channels, height, width., got"):
+        write_image(x[None], space, tmp_path / "one.png")
+    with pytest.raises(InvalidValue, match="one.bmp: expected a name that ends in .png"):
+        write_image(x, space, tmp_path / "one.bmp")
+    with pytest.raises(ShapeMismatch, match="expected"):
+        write(x[None, :2], space, tmp_path / "two-channels.png")
 
 
 @pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB"), (4, "RGBA")])
