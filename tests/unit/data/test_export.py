@@ -101,9 +101,9 @@ def test_an_image_of_any_size_is_written_as_it_is(tmp_path):
     with Image.open(tmp_path / "one.png") as image:
         assert np.array_equal(np.asarray(image).transpose(2, 0, 1), x.numpy())
     write(x.expand(4, 3, 5, 7), space, tmp_path / "grid.png")
-    with pytest.raises(ShapeMismatch, match="expected one image .channels, height, width., got"):
+    with pytest.raises(ShapeMismatch, match=r"expected one image .channels, height, width., got"):
         write_image(x[None], space, tmp_path / "one.png")
-    with pytest.raises(InvalidValue, match="one.bmp: expected a name that ends in .png"):
+    with pytest.raises(InvalidValue, match=r"one.bmp: expected a name that ends in .png"):
         write_image(x, space, tmp_path / "one.bmp")
     with pytest.raises(ShapeMismatch, match="expected"):
         write(x[None, :2], space, tmp_path / "two-channels.png")
