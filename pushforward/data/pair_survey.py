@@ -22,8 +22,9 @@ Surveyed = Sequence[tuple[ImageFile, Header]]
 
 def survey_partners(
     images: Surveyed, conditions: str, options: Options
-) -> tuple[list[Issue], list[tuple[str, str]]]:
-    """What keeps images and the conditions at a path from being pairs, and unreadable conditions.
+) -> tuple[list[Issue], list[tuple[str, str]], str]:
+    """What keeps images and the conditions at a path from being pairs, unreadable conditions, and
+    how many pairs there are, with an example.
 
     Args:
         images: the readable images.
@@ -39,7 +40,11 @@ def survey_partners(
     issues += _lone(own, partners)
     if options.size is None:
         issues += _unequal(pairs)
-    return issues, bad
+    note = f"{len(pairs)} of {len(own)} images have a condition of their name"
+    if pairs:
+        first = next(iter(pairs))
+        note += f", such as {own[first][0].name} and {partners[first][0].name}"
+    return issues, bad, note
 
 
 def _unreadable(bad: Sequence[tuple[str, str]], count: int) -> Issue:

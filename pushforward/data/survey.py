@@ -189,9 +189,9 @@ def _survey_images(path: Path, options: Options, conditions: str | None = None) 
         if bad
         else []
     )
-    mixed = _mixed([h for _, h in good], options)
+    mixed, paired = _mixed([h for _, h in good], options), ""
     if conditions is not None:
-        lone, bad_conditions = survey_partners(good, conditions, options)
+        lone, bad_conditions, paired = survey_partners(good, conditions, options)
         mixed, bad = [*lone, *mixed], [*bad, *bad_conditions]
     facts: dict[str, Any] = {
         "name": options.name,
@@ -212,7 +212,7 @@ def _survey_images(path: Path, options: Options, conditions: str | None = None) 
             issues=(*issues, Issue("labels", str(error), "or label=False")),
             **facts,
         )
-    facts["notes"] = tuple(_beside(listing))  # the source has its own
+    facts["notes"] = (*([paired] if paired else []), *_beside(listing))  # the source has its own
     return describe(source, issues=issues, **facts)
 
 

@@ -165,6 +165,7 @@ def test_conditions_smaller_by_one_factor_are_pairs(cli: Cli) -> None:
     result = cli("data", "x", "--label", "y")
     assert "differ" not in result.out
     assert "conditions: images of 3×8×8" in result.out
+    assert "4 of 4 images have a condition of their name, such as a.png and a.png" in result.out
 
 
 def test_reports_on_unreadable_conditions(cli: Cli) -> None:
