@@ -11,6 +11,7 @@ the space, and painted in the colours of its map of classes if it has one.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from pushforward.core.errors import ShapeMismatch
+from pushforward.core.errors import BadSource, DataWarning, ShapeMismatch, printable
 from pushforward.core.frames import is_frame
 from pushforward.core.numbers import to_numeric, view_as_tensor
 from pushforward.core.source import Source
@@ -134,14 +135,19 @@ class ImageInputs:
         if self.first_frames:
             frame = _first_frame(file)
             return self.levels(prepare_image(frame, channels, self._options, name))
+        head = header(file.open(), name, reduced=True)
+        if head.animated:
+            _warn_of_frames(name)
         if self.natural:
-            channels = header(file.open(), name, reduced=True).channels
+            channels = head.channels
         return self.levels(decode(file.open(), name, self._options, channels, reduced=True))
 
     def item(self, image: Image.Image) -> Tensor:
         """An image of Pillow (c, h, w)."""
         channels = None if self.natural else image_channels(self.space)
         name = Path(str(getattr(image, "filename", "") or "the image")).name
+        if getattr(image, "n_frames", 1) > 1:
+            _warn_of_frames(name)
         options = replace(self._options, channels=channels)
         return self.levels(item_array(image, name, options, reduced=True))
 
@@ -151,6 +157,8 @@ class ImageInputs:
         Raises:
             ShapeMismatch: For other shapes or levels.
         """
+        if 0 in image.shape:
+            raise ShapeMismatch(f"expected images with pixels, got shape {tuple(image.shape)}")
         if image.ndim == 2:
             image = image[None]
         planes = self._planes
@@ -213,6 +221,14 @@ class ImageInputs:
         return whole and float(image.min()) >= 0 and float(image.max()) <= 255
 
 
+def _warn_of_frames(name: str) -> None:
+    warnings.warn(
+        f"{printable(name)} holds several frames or pages; the first is taken",
+        DataWarning,
+        stacklevel=4,
+    )
+
+
 def read_conditions(y: object, space: Space) -> object:
     """Images of any size, or first frames of clips, as conditions (n, c, h, w) of a space; paths of
     other data as they are.
@@ -270,6 +286,8 @@ def is_single_file(source: str | Path) -> bool:
 
 def image_files(source: str | Path, *, films: bool = False) -> Sequence[ImageFile]:
     """The images, and films if wanted, of a file, folder, glob or zip, in the order of names."""
+    if not str(source):
+        raise BadSource("expected the path of an image, a folder or a glob, got an empty text")
     path = Path(source).expanduser()
     if path.is_file() and (path.suffix.lower() in IMAGES or (films and is_film(path.name))):
         return [ImageFile(path.name, str(path), path)]

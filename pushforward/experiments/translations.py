@@ -78,7 +78,7 @@ def translate(
     Raises:
         InvalidKind: For a model that translates nothing.
         InvalidValue: For `derive_conditions` of a model whose conditions are images of their own;
-            for files that differ in their endings alone.
+            for files of one name.
         BadSource: For a file that cannot be read; of several, once the others are done.
     """
     model = run.model
@@ -104,13 +104,18 @@ def _instead(run: OpenedRun) -> str:
 
 def result_names(files: Sequence[ImageFile], endings: Sequence[str], *, several: bool) -> list[str]:
     """What the results of files are called: as they are, with their folders below the one that all
-    lie in, but for their endings.
+    lie in, but for their endings, which become part of names that would be the same.
 
     Raises:
         InvalidValue: For two of one name.
     """
     common = _common_folder(files) if several else PurePosixPath()
-    names = [f"{_stem(file, common, several)}{ending}" for file, ending in zip(files, endings)]
+    stems = [_stem(file, common, several) for file in files]
+    shared = {stem for stem, count in Counter(stems).items() if count > 1}
+    for i, file in enumerate(files):
+        if stems[i] in shared:  # a.jpg and a.png
+            stems[i] += f"-{PurePosixPath(file.name).suffix.lstrip('.')}"
+    names = [f"{stem}{ending}" for stem, ending in zip(stems, endings)]
     twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
         same = [file.name for file, name in zip(files, names) if name == twice]

@@ -33,6 +33,8 @@ __all__ = [
     "refuse_missing",
 ]
 
+UNORDERED = (torch.uint16, torch.uint32, torch.uint64)
+"""Types whose least value PyTorch does not find."""
 USUAL_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
 """Ranges of levels that are agreed on; others are those of the data, and new data may go beyond."""
 
@@ -154,18 +156,19 @@ def _check_levels(space: SpaceFacts, array: Tensor, what: str) -> None:
         )
     if array.dtype == torch.uint8 and high > 2:
         return
-    least, most = (float(end) for end in torch.aminmax(array))
+    comparable = array.double() if array.dtype in UNORDERED else array
+    least, most = (float(end) for end in torch.aminmax(comparable))
     if (
         space.integer
         and array.dtype.is_floating_point
         and high > 2
-        and least >= 0
+        and least >= -1
         and 0 < most <= 1
         and bool((array != array.round()).any())
     ):
         raise ShapeMismatch(
-            f"{expected} got values in 0..{most:g} that look already divided; pass the levels, or"
-            f" multiply by {high:g}"
+            f"{expected} got values in {min(least, 0):g}..{most:g} that look already divided; pass"
+            " the levels, or scale them to that range"
         )
     far = -math.inf < least < 2 * low - high or 2 * high - low < most < math.inf
     if far and (low, high) in USUAL_RANGES:

@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from PIL import Image
 from torch import Tensor
 
 from pushforward.core.argument_names import argument
@@ -84,7 +85,8 @@ def write_image(
         )
     image = to_image(image_bytes(x[None], replace(space, shape=tuple(x.shape)))[0])
     if path.suffix.lower() in (".jpg", ".jpeg") and image.mode == "RGBA":
-        image = image.convert("RGB")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image).convert("RGB")
     with replacing(path) as part, part.open("wb") as file:
         kind = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}.get(path.suffix.lower(), "PNG")
         more = {"exif": exif, "icc_profile": profile}

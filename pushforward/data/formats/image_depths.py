@@ -30,9 +30,15 @@ def refuse_depth(image: Image.Image, start: bytes, name: str) -> None:
 
 
 def in_bytes(image: Image.Image, name: str) -> Image.Image:
-    """The image with greys of 16 bits rounded to 8; Pillow reduces colours by itself."""
+    """The image with greys of 16 bits rounded to 8; Pillow reduces colours by itself.
+
+    Raises:
+        BadSource: For fractions and levels of 32 bits, whose range is not known.
+    """
     wide = image.mode == "I" and image.format in ("PNG", "PPM")
     if not (wide or image.mode.startswith("I;16")):
+        if image.mode in ("F", "I"):
+            raise too_deep(name, image.mode)
         return image
     with decoding(name, "the image is damaged or cut short"):
         levels = np.asarray(image).astype(np.float64) / STEP
