@@ -113,9 +113,13 @@ def test_folders_keep_their_names_and_nothing_is_written_twice(
         enlarge(run, tmp_path / "in", f"{out}/")
     assert (out / "a-enlarged.png").read_bytes() == before
     photo(tmp_path / "in" / "a.jpg")
-    with pytest.raises(pf.InvalidValue, match=r"a\.jpg and a\.png would both be called a"):
-        enlarge(run, tmp_path / "in", f"{tmp_path / 'other'}/")
-    assert not (tmp_path / "other").exists()
+    results = list(enlarge(run, tmp_path / "in", f"{tmp_path / 'other'}/"))
+    names = ["a-jpg-enlarged.png", "a-png-enlarged.png", "sub/a-enlarged.png"]
+    assert [r.path.relative_to(tmp_path / "other").as_posix() for r in results] == names
+    photo(tmp_path / "in" / "a-png.png")
+    with pytest.raises(pf.InvalidValue, match=r"a-png\.png and a\.png would both be called a-png-"):
+        enlarge(run, tmp_path / "in", f"{tmp_path / 'third'}/")
+    assert not (tmp_path / "third").exists()
 
 
 def test_tiles_change_nothing(run: OpenedRun, tmp_path: Path) -> None:

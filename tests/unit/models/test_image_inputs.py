@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 import pushforward as pf
+from pushforward.core.errors import DataWarning
 from pushforward.experiments import open_run
 from pushforward.experiments.enlargements import enlarge_levels
 from pushforward.experiments.translations import translate
@@ -125,6 +126,36 @@ def test_a_size_that_is_none_is_refused(place: Path, model: pf.Pix2Pix) -> None:
 def test_conditions_of_their_own_are_not_derived(place: Path, model: pf.Pix2Pix) -> None:
     with pytest.raises(pf.InvalidValue, match="leave derive_conditions out"):
         model.translate(place / "same" / "1.png", derive_conditions=True)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.uint32, np.int64, np.float16])
+def test_types_of_arrays_make_no_difference(model: pf.Pix2Pix, dtype: Any) -> None:
+    y = levels(2, 3, SIDE, SIDE)
+    assert torch.equal(model.translate(y.astype(dtype), rng=0), model.translate(y, rng=0))
+
+
+def test_levels_around_zero_and_empty_images_are_refused(model: pf.Pix2Pix) -> None:
+    y = levels(2, 3, SIDE, SIDE)
+    with pytest.raises(pf.ShapeMismatch, match=r"got values in -1\.\..* look already divided"):
+        model.translate(y / 127.5 - 1)
+    with pytest.raises(pf.ShapeMismatch, match="expected images with pixels"):
+        model.translate(y[:, :, :0])
+    with pytest.raises(pf.BadSource, match="got an empty text"):
+        model.translate("")
+
+
+def test_frames_after_the_first_are_warned_of(model: pf.Pix2Pix, tmp_path: Path) -> None:
+    frames = [Image.fromarray(levels(20, 24, 3, seed=i)) for i in range(3)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    for given in (tmp_path / "a.gif", Image.open(tmp_path / "a.gif")):
+        with pytest.warns(DataWarning, match="holds several frames or pages; the first is"):
+            assert model.translate(given, rng=0).shape == (3, 20, 24)
+
+
+def test_files_of_fractions_are_refused(model: pf.Pix2Pix, tmp_path: Path) -> None:
+    Image.fromarray(np.random.default_rng(0).random((20, 24), np.float32)).save(tmp_path / "f.tif")
+    with pytest.raises(pf.BadSource, match="holds F levels, finer than bytes"):
+        model.translate(tmp_path / "f.tif")
 
 
 @pytest.mark.parametrize(
