@@ -30,6 +30,8 @@ HELD_OUT = "_clip6_"
 """In the names of one clip of each of the four actions."""
 TEST = 400
 SHOWN = recipe.SHOWN
+MOCOGAN = 2.5
+"""Times as many clips of MoCoGAN's shapes: after 800 steps the foreground makes whole clips."""
 PEOPLE = 2.0
 """Times as many windows of people, in four times as many steps for each: after 500 steps they stand
 still, after 2000 they flicker.
@@ -111,8 +113,8 @@ STUDIES = [
     Study(
         "vgan-shapes",
         f"VGAN of width {recipe.WIDTH} on 1600 clips of MoCoGAN's moving shapes,"
-        f" {SHOWN:,} clips shown, 400 held out",
-        partial(clips, name="shapes", data=shapes),
+        f" {round(MOCOGAN * SHOWN):,} clips shown, 400 held out",
+        partial(clips, name="shapes", data=shapes, budget=MOCOGAN),
         ON_SHAPES,
         needs="video_shapes",
     ),
