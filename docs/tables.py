@@ -85,6 +85,41 @@ def studies(group: str = "") -> str:
 
 
 NOTED: dict[str, list[str]] = {
+    **{
+        f"lapgan-{name}": [
+            *(f"FID, detail {part}" for part in ("own", "shuffled", "coarse alone")),
+            *(f"{who}: {kind}" for kind in ("fid", "CPU seconds") for who in ("LAPGAN", "DCGAN")),
+        ]
+        for name in ("cifar10", "emoji")
+    },
+    **{
+        f"pix2pix-facades-{size}": [
+            *(f"{who}: gradient_energy" for who in ("L1", "GAN", "L1 + GAN")),
+            *(f"{who}: absolute_error" for who in ("L1", "GAN", "L1 + GAN")),
+            "cpu_seconds",
+        ]
+        for size in (64, 128)
+    },
+    "pix2pix-facades-labels": [
+        "L1: pixel_accuracy",
+        "L1: class_accuracy",
+        "L1: mean_iou",
+        "L1: majority",
+        "L1 + GAN: pixel_accuracy",
+        "L1 + GAN: mean_iou",
+        "cpu_seconds",
+    ],
+    **{
+        f"pix2pix-{name}": [
+            *(f"{who}: histogram_{kind}" for kind in "ab" for who in ("L1", "L1 + GAN")),
+            "cpu_seconds",
+        ]
+        for name in ("colours", "edges")
+    },
+    **{
+        f"vgan-{name}": ["consistency", "consistency of the data", "cpu_seconds"]
+        for name in ("moving-shapes", "shapes", "weizmann")
+    },
     "few-images": ["as they are: fid", "crop: fid", "affine: fid"],
     "gan-images-longer": [
         f"mnist, {name}: {number}"
