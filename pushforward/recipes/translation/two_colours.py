@@ -30,9 +30,7 @@ SIDE, ROWS, TEST = 16, 4000, 400
 """Pixels a side; shapes trained on, of which hardly two are alike; and unseen ones."""
 ORANGE, BLUE = (230.0, 120.0, 25.0), (25.0, 135.0, 230.0)
 """About equally bright and far apart; their mean is nearly grey."""
-TASK = Task(
-    "shape to colour", "shape", "coloured", 24_000, width=8, batch=16, augment=(), rate=1e-3
-)
+TASK = Task("shape to colour", "shape", "coloured", 72_000, width=8, batch=16, augment=())
 SHOWN = 12
 """Columns of the figure."""
 
