@@ -22,6 +22,7 @@ from pushforward.core.numbers import to_python
 from pushforward.core.reader import conditions_in
 from pushforward.core.scaling import Scaling
 from pushforward.core.space import Space
+from pushforward.core.space.conform import refuse_far_levels
 
 __all__ = ["Conditions"]
 
@@ -98,6 +99,7 @@ class Conditions:
         if isinstance(number, (int, float)) and not self.space.is_label:
             number = torch.tensor([number])
         rows = self.space.conform(number, what="y").to(self.scaling.shift.device)
+        refuse_far_levels(self.space, rows, "y")
         if rows.is_floating_point() and not bool(rows.isfinite().all()):
             raise InvalidValue(
                 "y holds missing or infinite values; replace or leave out these rows"

@@ -29,6 +29,7 @@ from pushforward.core.frames import is_frame
 from pushforward.core.numbers import to_numeric, view_as_tensor
 from pushforward.core.source import Source
 from pushforward.core.space import Space
+from pushforward.core.space.conform import refuse_far_levels
 from pushforward.data.dispatch import reader_of
 from pushforward.data.formats.clip_files import list_clips
 from pushforward.data.formats.image_files import IMAGES, ImageFile, open_listing
@@ -173,7 +174,9 @@ class ImageInputs:
             levels = image.to(torch.uint8).cpu().numpy()
             image = torch.from_numpy(prepare_item(levels, options).copy())
         free = replace(self.space, shape=(channels, None, None), extra={})
-        return self._told(conform_condition(free.conform(image, what="y"), self.space)[0])
+        conformed = free.conform(image, what="y")
+        refuse_far_levels(free, conformed, "y")
+        return self._told(conform_condition(conformed, self.space)[0])
 
     def levels(self, image: NDArray[np.uint8]) -> Tensor:
         """Bytes (c, h, w) in the units of the space, and its classes."""

@@ -29,6 +29,7 @@ __all__ = [
     "conform",
     "frame_numbers",
     "from_frame",
+    "refuse_far_levels",
     "refuse_infinite",
     "refuse_missing",
 ]
@@ -146,34 +147,45 @@ def _check_shape(space: SpaceFacts, shape: tuple[int, ...], what: str) -> None:
 
 
 def _check_levels(space: SpaceFacts, array: Tensor, what: str) -> None:
+    low, high, fractions = space.low, space.high, array.dtype.is_floating_point
     if space.kind == "points" or not array.numel():
         return
-    low, high = space.low, space.high
     expected = f"{what}: expected levels {low:g}..{high:g},"
-    if array.dtype == torch.bool and high > 2:
+    if space.integer and array.dtype == torch.bool and high > 2:
         raise ShapeMismatch(
             f"{expected} got True and False; pass the levels, or multiply by {high:g}"
         )
-    if array.dtype == torch.uint8 and high > 2:
+    if space.integer and fractions and high > 2:
+        least, most = _ends(array)
+        if least >= -1 and 0 < most <= 1 and bool((array != array.round()).any()):
+            scale = f"multiply by {high:g}" if least >= 0 else "scale them to that range"
+            raise ShapeMismatch(
+                f"{expected} got values in {min(least, 0):g}..{most:g} that look already divided;"
+                f" pass the levels, or {scale}"
+            )
+    if not space.integer and not fractions and high <= 1 and (most := _ends(array)[1]) > 2:
+        raise ShapeMismatch(f"{expected} got levels up to {most:g}; divide by 255 first")
+
+
+def _ends(array: Tensor) -> tuple[float, float]:
+    """The least and the highest value."""
+    least, most = torch.aminmax(array.double() if array.dtype in UNORDERED else array)
+    return float(least), float(most)
+
+
+def refuse_far_levels(space: SpaceFacts, array: Tensor, what: str) -> None:
+    """Raise ShapeMismatch for levels beyond a usual range by more than its length: such images have
+    other units. Infinities are left to others.
+    """
+    low, high = space.low, space.high
+    if space.kind == "points" or not array.numel() or (low, high) not in USUAL_RANGES:
         return
-    comparable = array.double() if array.dtype in UNORDERED else array
-    least, most = (float(end) for end in torch.aminmax(comparable))
-    if (
-        space.integer
-        and array.dtype.is_floating_point
-        and high > 2
-        and least >= -1
-        and 0 < most <= 1
-        and bool((array != array.round()).any())
-    ):
-        raise ShapeMismatch(
-            f"{expected} got values in {min(least, 0):g}..{most:g} that look already divided; pass"
-            " the levels, or scale them to that range"
-        )
-    far = -math.inf < least < 2 * low - high or 2 * high - low < most < math.inf
-    if far and (low, high) in USUAL_RANGES:
+    least, most = _ends(array)
+    if -math.inf < least < 2 * low - high or 2 * high - low < most < math.inf:
         advice = "divide by 255 first" if high == 1 and 2 < most <= 255 else "scale them alike"
-        raise ShapeMismatch(f"{expected} got levels {least:g}..{most:g}; {advice}")
+        raise ShapeMismatch(
+            f"{what}: expected levels {low:g}..{high:g}, got levels {least:g}..{most:g}; {advice}"
+        )
 
 
 def from_frame(space: SpaceFacts, frame: Frame, what: str) -> NDArray[Any]:

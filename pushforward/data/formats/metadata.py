@@ -110,8 +110,11 @@ def image_columns(path: Path) -> list[str]:
     """The columns of a table whose first cells name images that exist, usual names first."""
     if path.suffix.lower() not in (".csv", ".jsonl") or not path.is_file():
         return []
-    with path.open("rb") as file:
-        head = file.read(HEAD)
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+    except OSError:  # said where it is read
+        return []
     if path.suffix.lower() == ".jsonl":  # whose last line may be cut
         head = b"".join(head.splitlines(keepends=True)[:2])
     try:

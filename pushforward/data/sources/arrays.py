@@ -96,7 +96,7 @@ def from_array(
             f"{name}: observations of shape {tuple(array.shape[1:])} hold no values; expected at"
             " least one column"
         )
-    wholes = len(array)
+    wholes = len(array) if array.ndim else 0
     array, space = _prepare(array, space, options)
     if space is None:
         space = (
@@ -116,7 +116,7 @@ def from_array(
             " weights"
         )
     source = Arrays(array, y, weights, space=space, condition_space=condition_space, name=name)
-    if len(array) > wholes:
+    if array.ndim == 5 and len(array) > wholes:  # windows of clips
         from pushforward.data.clip_windows import whole_clips
 
         source.groups = whole_clips([len(array) // wholes] * wholes)
