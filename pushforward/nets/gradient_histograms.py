@@ -23,7 +23,7 @@ from pushforward.data.pairings import luma
 
 __all__ = ["gradient_histograms"]
 
-FAINT = 0.02
+FAINT = 0.01
 """ε: of gradients, as a share of the range per pixel, that count half."""
 
 
