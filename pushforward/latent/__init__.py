@@ -19,5 +19,6 @@ __all__, __getattr__, __dir__ = lazy(
         "projection": ["project", "Projection"],
         "code_distribution": ["infer_code_distribution", "CodeDistribution"],
         "decoding": ["decode", "Decoded"],
+        "editing": ["edit", "Edited", "Strokes"],
     },
 )

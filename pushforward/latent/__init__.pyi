@@ -4,6 +4,9 @@ from pushforward.latent.decoding import Decoded as Decoded
 from pushforward.latent.decoding import decode as decode
 from pushforward.latent.directions import Direction as Direction
 from pushforward.latent.directions import direction as direction
+from pushforward.latent.editing import Edited as Edited
+from pushforward.latent.editing import Strokes as Strokes
+from pushforward.latent.editing import edit as edit
 from pushforward.latent.grids import grid as grid
 from pushforward.latent.grids import grid_codes as grid_codes
 from pushforward.latent.paths import between as between
