@@ -24,6 +24,7 @@ from pushforward.core.data_types import Conditioning
 from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch, require_positive
 from pushforward.core.random import Rng, generator, uniform
 from pushforward.core.space import Space
+from pushforward.data.pairings import luma
 from pushforward.latent.code_distribution import CodeDistribution, infer_code_distribution
 from pushforward.latent.decoding import is_shared
 from pushforward.latent.descent import descend
@@ -125,7 +126,7 @@ class _Problem:
         if strokes.sketch is not None:
             cell = max(2, min(made.shape[-2:]) // CELLS)
             wanted = gradient_histograms(strokes.sketch[None, None], cell=cell)
-            error = (gradient_histograms(made, cell=cell) - wanted).square().sum(1)
+            error = (gradient_histograms(luma(made), cell=cell) - wanted).square().sum(1)
             mask = strokes.sketch_mask
             touched = wanted.abs().amax((0, 1)) if mask is None else _cells(mask, cell)
             cost = cost + self.sketch * _weighted(error, touched)

@@ -19,7 +19,6 @@ from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
 from pushforward.core.errors import InvalidValue, ShapeMismatch, require_positive
-from pushforward.data.pairings import luma
 
 __all__ = ["gradient_histograms"]
 
@@ -28,7 +27,7 @@ FAINT = 0.01
 
 
 def gradient_histograms(x: Tensor, *, orientations: int = 8, cell: int = 8) -> Tensor:
-    """Histograms (n, orientations, h / cell, w / cell) of images (n, c, h, w) with levels in 0..1.
+    """Histograms (n, orientations, h / cell, w / cell) of brightness (n, 1, h, w) in 0..1.
 
     Bin k is centred at the orientation k π / orientations of the gradient, clockwise from the
     horizontal: a vertical edge is in bin 0.
@@ -43,12 +42,12 @@ def gradient_histograms(x: Tensor, *, orientations: int = 8, cell: int = 8) -> T
     require_positive(orientations=orientations, cell=cell)
     if orientations < 2:
         raise InvalidValue(f"orientations are 2 or more, got {orientations}")
-    if x.ndim != 4 or min(x.shape[-2:]) < cell:
+    if x.ndim != 4 or x.shape[1] != 1 or min(x.shape[-2:]) < cell:
         raise ShapeMismatch(
-            f"expected images (n, c, h, w) of at least {cell}x{cell} pixels, got {tuple(x.shape)}"
+            f"expected brightness (n, 1, h, w) of at least {cell}x{cell} pixels, got"
+            f" {tuple(x.shape)}"
         )
-    brightness = luma(x)
-    framed = pad(brightness, (1, 1, 1, 1), mode="replicate")
+    framed = pad(x, (1, 1, 1, 1), mode="replicate")
     across = (framed[..., 1:-1, 2:] - framed[..., 1:-1, :-2]) / 2
     down = (framed[..., 2:, 1:-1] - framed[..., :-2, 1:-1]) / 2
     length = _length(across, down)
