@@ -38,14 +38,17 @@ SHOWN = 12
 def shapes(n: int, seed: int) -> tuple[Tensor, Tensor]:
     """Coloured discs and squares x (n, 3, 16, 16) and their shapes y (n, 1, 16, 16), bytes."""
     rng = torch.Generator().manual_seed(derive(seed, "shapes"))
-    size, top, left, kind, colour = torch.rand(5, n, 1, 1, generator=rng)
+    size, top, left, kind = torch.rand(4, n, 1, 1, generator=rng)
+    blue = (
+        torch.randperm(n, generator=rng) < n // 2
+    )  # half of them: L1 would take the more frequent
     radius = 3 + size * (SIDE / 2 - 4)
     middle = [radius + share * (SIDE - 1 - 2 * radius) for share in (top, left)]
     down, across = torch.meshgrid(torch.arange(SIDE), torch.arange(SIDE), indexing="ij")
     apart = (down - middle[0]).abs(), (across - middle[1]).abs()
     distance = torch.where(kind < 0.5, torch.hypot(*apart), torch.maximum(*apart))
     inside = (distance <= radius)[:, None]
-    paint = torch.where(colour[..., None] < 0.5, _column(ORANGE), _column(BLUE))
+    paint = torch.where(blue[:, None, None, None], _column(BLUE), _column(ORANGE))
     x = torch.where(inside, paint, 255.0)
     return x.to(torch.uint8), torch.where(inside, 0, 255).to(torch.uint8)
 
