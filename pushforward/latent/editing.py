@@ -33,9 +33,10 @@ from pushforward.nets.gradient_histograms import gradient_histograms
 
 __all__ = ["Edited", "Strokes", "edit"]
 
-SKETCH, KEEP = 0.2, 5.0
-"""λ_s and λ_z of the authors' program, the latter for squared codes of unit variance averaged over
-their dimensions; see `edit` for the scale that the data set."""
+SKETCH, KEEP = 0.2, 0.01
+"""λ_s as in the authors' program, and λ_z. Theirs is 5, for codes within ±1; here, where codes are
+standardised, a stroke would then hardly arrive.
+"""
 SPREAD = 0.5
 """Of the uniform noise around z_0 that candidates start with, in standard deviations."""
 TRIED = 32
@@ -146,7 +147,7 @@ def edit(
     candidates: int = 9,
     steps: int = 40,
     sketch: float = SKETCH,
-    keep: float = 0.01,
+    keep: float = KEEP,
     distribution: CodeDistribution | None = None,
     rng: Rng = None,
 ) -> Edited:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -50,7 +51,8 @@ def _no_such_label(files: Sequence[ImageFile], label: str, options: Options) -> 
         return f"{text}; did you mean the folder beside them, {setting('y', root.parent / label)}?"
     if "/" in label:
         folder = Path(label).expanduser()
-        beside = [str(p) for p in folder.parent.iterdir()] if folder.parent.is_dir() else []
+        readable = folder.parent.is_dir() and os.access(folder.parent, os.R_OK)
+        beside = [str(p) for p in folder.parent.iterdir()] if readable else []
         near = suggest(label, beside)
         advice = near if near.startswith("did you mean") else "correct the path"
         return f"{setting('label', label)}: there is no such folder; {advice}"

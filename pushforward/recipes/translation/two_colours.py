@@ -112,5 +112,5 @@ def run(
     title = "Colours that the shape does not tell: unseen shapes, not picked"
     figure = sheet(block, Arrays(x).space, down=list(panels), title=title)
     named = {f"{name}: {kind}": r for name, row in records.items() for kind, r in row.items()}
-    notes = [f"{ROWS} shapes, orange or blue with probability 1/2 each"]
+    notes = [f"{ROWS} shapes, half of them orange, half blue"]
     return Findings(named, ("measure", *made), rows, notes, {"two-colours": figure})
