@@ -34,6 +34,7 @@ __all__ = [
     "Conditions",
     "Translates",
     "Composes",
+    "Criticises",
     "capabilities",
 ]
 
@@ -223,6 +224,15 @@ class Composes(Protocol, metaclass=_InstanceProtocol):
         ...
 
 
+@runtime_checkable
+class Criticises(Protocol, metaclass=_InstanceProtocol):
+    """Has a critic that distinguishes data from samples."""
+
+    def criticise(self, x: Observations, y: Conditioning = None) -> Tensor:
+        """The critic's output for each row (n,), higher for what it takes for data."""
+        ...
+
+
 def capabilities(model: object) -> tuple[str, ...]:
     """The names of the protocols a model satisfies.
 
@@ -239,6 +249,7 @@ def capabilities(model: object) -> tuple[str, ...]:
         Conditions,
         Translates,
         Composes,
+        Criticises,
     )
     lacks = missing_methods(model)
     return tuple(

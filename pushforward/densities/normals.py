@@ -97,6 +97,11 @@ class Normal(RowDistribution):
         """Standard deviation."""
         return self.log_scale.exp()
 
+    @property
+    def variance(self) -> Tensor:
+        """Variances (n, *event)."""
+        return self.scale.square().expand_as(self.loc)
+
     def expand(self, batch_shape: Sequence[int], _instance: object = None) -> Normal:
         """The same distribution for more rows."""
         shape = (*batch_shape, *self.event_shape)

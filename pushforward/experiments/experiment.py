@@ -86,7 +86,8 @@ class Experiment:
         dequantise: whether to add U(-1/2, 1/2) to integers; the model's default if None.
         fitter: settings of the model's own fitter, by name:
             {'epochs': 3, 'batch': 64}; or a fitter, taken as it is.
-        start: a run of the same model, or of a part of it, to take initial weights from.
+        start: a run of the same model, or of a part of it, to take initial weights from; or a
+            fitted model.
         bounds: posterior samples per row for importance-weighted
             bounds on held-out rows; 0 for the ELBO alone.
         command: the equivalent command line, for the record.
@@ -108,7 +109,7 @@ class Experiment:
     split_seed: int = 0
     dequantise: bool | None = None
     fitter: Mapping[str, Any] | Fitter = field(default_factory=dict)
-    start: str | Path | None = None
+    start: str | Path | Model | None = None
     bounds: int = 0
     command: str = ""
 
@@ -209,7 +210,9 @@ class Experiment:
             overwrite=overwrite,
             listeners=listeners,
             token=token,
-            start=None if self.start is None else open_run(self.start).model,
+            start=self.start
+            if self.start is None or isinstance(self.start, Model)
+            else open_run(self.start).model,
         )
 
 

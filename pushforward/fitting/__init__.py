@@ -10,6 +10,7 @@ from pushforward.core.lazy import lazy
 __all__, __getattr__, __dir__ = lazy(
     __name__,
     {
+        "controls": ["Controls"],
         "em": ["EM"],
         "trainer": ["Trainer"],
     },

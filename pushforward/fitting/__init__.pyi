@@ -1,2 +1,3 @@
+from pushforward.fitting.controls import Controls as Controls
 from pushforward.fitting.em import EM as EM
 from pushforward.fitting.trainer import Trainer as Trainer

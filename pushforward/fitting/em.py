@@ -20,6 +20,7 @@ from pushforward.core.events import CancelToken, Finished, Listener
 from pushforward.core.numbers import normalise_settings
 from pushforward.core.source import Source
 from pushforward.fitting.announcer import announce_to
+from pushforward.fitting.controls import controlled_by
 from pushforward.fitting.explicit_settings import ExplicitSettings, require_stored
 from pushforward.fitting.facts import Scanner
 from pushforward.fitting.pass_folder import SETTINGS, PassFolder, stored_settings
@@ -166,7 +167,7 @@ class EM(ExplicitSettings):
             observers = ObserverSettings(
                 self.listeners, self.callbacks, token=token, quiet=self.quiet
             )
-            with announce_to(observers) as announcer, run.opened():
+            with controlled_by(token), announce_to(observers) as announcer, run.opened():
                 scanner = Scanner(source, processes, run)
                 model.prepare(source, scanner.facts(sampled=fitted.samples_facts))
                 model.to(processes.device)

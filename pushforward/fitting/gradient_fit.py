@@ -26,6 +26,7 @@ from pushforward.core.stream import Stream
 from pushforward.fitting.announcer import announce_to
 from pushforward.fitting.budget import Budget
 from pushforward.fitting.checkpoint import copy_tree
+from pushforward.fitting.controls import controlled_by
 from pushforward.fitting.evaluation import Evaluation, check_quality
 from pushforward.fitting.feed import Feed, held_out_split, settle_batch
 from pushforward.fitting.film import Camera
@@ -64,6 +65,7 @@ def fit_by_gradients(settings: FitSettings, model: Learner, source: Source) -> F
     camera = Camera(observers.film, training, seed, settings.folder.path)
     token = observers.token or CancelToken()
     with ExitStack() as stack:
+        stack.enter_context(controlled_by(token))
         announcer = stack.enter_context(announce_to(observers))
         borrowed = stack.enter_context(BorrowedStreams(processes.device))
         folder = RunFolder(settings.folder, processes)

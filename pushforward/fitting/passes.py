@@ -19,6 +19,7 @@ from pushforward.core.random import derive, generator
 from pushforward.core.source import Source
 from pushforward.fitting.announcer import Announcer
 from pushforward.fitting.blocks import Blocks
+from pushforward.fitting.controls import Controls
 from pushforward.fitting.facts import Scanner
 from pushforward.fitting.packing import merge_over
 from pushforward.fitting.pass_folder import PassFolder
@@ -152,6 +153,8 @@ class Passes:
             if self.step >= self._most:
                 self.ended = "budget", self.last
                 break
+            if not self._admitted():
+                return "interrupted", self.last
             merged = self._one_pass(self.step)
             if merged is None:
                 return "interrupted", self.last
@@ -171,6 +174,11 @@ class Passes:
                 self._save(usable=self._fitted.starts == 1)
         assert self.ended is not None
         return self.ended
+
+    def _admitted(self) -> bool:
+        """Whether the next pass may begin; the controls, if any, may hold it up."""
+        token = self._folder.token
+        return not isinstance(token, Controls) or token.admit(self._model)
 
     def _count(self, statistics: Statistics, done: bool) -> None:
         """After a pass that changed parameters: report it, and check whether it was the last."""

@@ -60,6 +60,7 @@ def keep(model: Any, x: torch.Tensor, protocol: str) -> None:
         "Conditions": lambda: model.condition({0: float(x[0, 0])}),
         "Translates": lambda: model.translate(codes if y is None else y),
         "Composes": lambda: model.scenes(2, y=y, rng=0),
+        "Criticises": lambda: model.criticise(x[:2], y),
     }
     calls[protocol]()
 

@@ -207,5 +207,9 @@ class EBGAN(CodeModel):
         one-hot vectors, so that reconstructing only the mean gives about √d. Samples were pushed up
         to the margin.
         """
+        return -self.criticise(x, y)
+
+    def criticise(self, x: Observations, y: Conditioning = None) -> Tensor:
+        """Minus the energy."""
         u = self.to_model(x)
-        return self.blockwise(lambda u, y: -self._output(u, y), u, self.to_condition(y, len(u)))
+        return self.blockwise(self._output, u, self.to_condition(y, len(u)))

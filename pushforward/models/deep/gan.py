@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.core.argument_names import setting
+from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import InvalidValue, one_of, require_positive
 from pushforward.core.fitter import Symptom
 from pushforward.core.phase import Batch, Optimizer, Phase, Step, Terms, adam, play_together
@@ -274,6 +275,20 @@ class GAN(CodeModel):
         for hack in () if self.builder.bounded else self.hacks:
             u = hack.squash(u)
         return u
+
+    def criticise(self, x: Observations, y: Conditioning = None) -> Tensor:
+        """The critic's output (n,) for observations x (n, *shape) in the user's units: higher for
+        what it takes for data; a logit in most games. With packing, each row fills its pack.
+        """
+        u = self.to_model(x)
+        return self.blockwise(self._criticise, u, self.to_condition(y, len(u)))
+
+    def _criticise(self, u: Tensor, y: Tensor | None = None) -> Tensor:
+        packs = [
+            None if part is None else part.repeat_interleave(self.packing, 0) for part in (u, y)
+        ]
+        assert packs[0] is not None
+        return self.adversary.look_at_all(self.critic, packs[0], packs[1])
 
     # ------------------------------------------------------------------------------------- learning
 

@@ -1,0 +1,161 @@
+"""A fit in a thread of its own, which pages watch and steer."""
+
+from __future__ import annotations
+
+import copy
+import secrets
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from pushforward.core.errors import BadRun, InvalidValue, PushforwardError
+from pushforward.core.events import Event, Finished, Progress, Warned
+from pushforward.core.model import Model
+from pushforward.experiments.experiment import Experiment
+from pushforward.fitting.controls import Controls
+
+__all__ = ["Checkpoint", "LiveFit"]
+
+T = TypeVar("T")
+WAIT = 20.0
+"""Seconds for a visit: a step of a large model may take some."""
+KEPT = 12
+"""Checkpoints: the oldest is dropped for another."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model as it was after some samples."""
+
+    samples: int
+    model: Model
+
+
+class LiveFit:
+    """One fit.
+
+    Args:
+        make: the experiment, with a model that is not fitted yet.
+        start: a checkpoint to take the first weights from.
+        paused: whether it waits before its first step.
+        checkpoints: of the fit that it continues.
+        told: reports of that fit.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], Experiment],
+        *,
+        start: Checkpoint | None = None,
+        paused: bool = False,
+        checkpoints: Sequence[Checkpoint] = (),
+        told: Sequence[dict[str, Any]] = (),
+    ) -> None:
+        self.name = secrets.token_hex(6)
+        self._make, self.before = make, 0 if start is None else start.samples
+        experiment = make()
+        self.source = experiment.read()
+        weights = None if start is None else start.model
+        self.experiment = replace(experiment, start=weights)
+        self.controls = Controls(paused=paused)
+        self.checkpoints: list[Checkpoint] = list(checkpoints)
+        self.reports: list[dict[str, Any]] = list(told)
+        self.warnings: list[dict[str, str]] = []
+        self.error, self.reason, self.samples = "", "", self.before
+        self.shows_progress = self.shows_warnings = True
+        self._thread = threading.Thread(target=self._fit, name=f"fit-{self.name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def model(self) -> Model:
+        """The model, whose networks the fit changes; look at it in `visit`."""
+        return self.experiment.model
+
+    @property
+    def ended(self) -> bool:
+        """Whether the fit is over."""
+        return not self._thread.is_alive()
+
+    def visit(self, function: Callable[[Model], T]) -> T:
+        """Call a function with the model between two steps, or afterwards.
+
+        Raises:
+            BadRun: If the fit failed before there was a model.
+        """
+        if not self.ended:
+            future = self.controls.visit(function)
+            try:
+                return future.result(WAIT)
+            except TimeoutError:
+                future.cancel()
+                raise BadRun("the fit is busy with a long step; try again") from None
+            except BaseException:
+                if not future.cancelled():
+                    raise
+                self._thread.join(WAIT)
+        if self.error and not self.model.fitted:
+            raise BadRun(self.error)
+        return function(self.model)
+
+    def keep(self) -> Checkpoint:
+        """A checkpoint of now."""
+        kept = self.visit(lambda model: Checkpoint(self.samples, copy.deepcopy(model)))
+        self.checkpoints.append(kept)
+        del self.checkpoints[:-KEPT]
+        return kept
+
+    def continued(self, number: int, make: Callable[[], Experiment] | None = None) -> LiveFit:
+        """Another fit that starts with the weights of a checkpoint; this one is stopped.
+
+        Args:
+            number: of the checkpoint.
+            make: the experiment, if its settings change.
+        """
+        if not 0 <= number < len(self.checkpoints):
+            raise InvalidValue(f"there are {len(self.checkpoints)} checkpoints, got {number}")
+        start, paused = self.checkpoints[number], self.controls.paused
+        told = [report for report in self.reports if report["samples"] <= start.samples]
+        following = LiveFit(
+            make or self._make, start=start, paused=paused, checkpoints=self.checkpoints, told=told
+        )
+        self.stop()
+        return following
+
+    def stop(self) -> None:
+        """End the fit soon."""
+        self.controls.cancel()
+
+    def status(self) -> dict[str, Any]:
+        """How it stands, ready for JSON."""
+        return {
+            "samples": self.samples,
+            "steps": self.controls.steps,
+            "paused": self.controls.paused and not self.ended,
+            "ended": self.ended,
+            "reason": self.reason,
+            "error": self.error,
+            "warnings": self.warnings,
+            "checkpoints": [checkpoint.samples for checkpoint in self.checkpoints],
+        }
+
+    def __call__(self, event: Event) -> None:
+        """Listen to an event of the fit."""
+        self.samples = self.before + event.samples
+        if isinstance(event, Progress):
+            report: Mapping[str, Any] = {"samples": self.samples, "terms": dict(event.terms)}
+            self.reports.append(dict(report))
+        elif isinstance(event, Warned):
+            self.warnings.append({"symptom": event.symptom, "advice": event.advice})
+        elif isinstance(event, Finished):
+            self.reason = event.reason
+
+    def _fit(self) -> None:
+        try:
+            self.experiment.fit(listeners=[self], token=self.controls)
+        except PushforwardError as error:
+            self.error = str(error)
+        except Exception as error:
+            self.error = f"{type(error).__name__}: {error}"
+        except KeyboardInterrupt:
+            self.reason = "interrupted"

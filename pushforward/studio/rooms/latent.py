@@ -1,0 +1,245 @@
+"""Latent: codes as sliders, as points of a map, along paths and attributes, beside the data."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.core.capabilities import Encodes
+from pushforward.core.errors import InvalidKind, InvalidValue
+from pushforward.core.space import Space
+from pushforward.data.export.columns import column_values
+from pushforward.data.export.moving import write_film
+from pushforward.experiments.codes import codes_of
+from pushforward.experiments.labelled_rows import LabelledRows
+from pushforward.experiments.latent_settings import find_attribute, find_distribution, find_rows
+from pushforward.experiments.opened import OpenedRun
+from pushforward.latent import decode as decode_codes
+from pushforward.latent import direction as find_direction
+from pushforward.latent import interpolate, traverse
+from pushforward.studio import contents
+from pushforward.studio.canvas import as_pixels
+from pushforward.studio.messages import Answer, Request
+from pushforward.studio.studio import Studio
+
+__all__ = ["codes", "decode", "direction", "film", "map", "nearest", "open", "path"]
+
+MOST_CODES = 400
+RANKED = 16
+"""Samples of the prior by which dimensions are ranked."""
+MAPPED = 2000
+"""Rows on the map."""
+NEIGHBOURS = 6
+
+
+def open(studio: Studio, request: Request) -> Answer:
+    """What the codes of a 'run' are: their number, centre, scale, ranking and conditions."""
+    run = _run(studio, request)
+    space: Space = run.model.fitted_space()
+    rows, notes = find_rows(run, None, None, None, None)
+    distribution = find_distribution(run, rows, False)
+    ranking = traverse(
+        run.model,
+        distribution.draw(RANKED, rng=0),
+        steps=5,
+        y=_condition(run, request.content),
+        distribution=distribution,
+    )
+    return Answer(
+        {
+            "latent": distribution.latent,
+            "centre": distribution.centre.tolist(),
+            "scale": distribution.scale.tolist(),
+            "order": ranking.order.tolist(),
+            "share": ranking.share.tolist(),
+            "kind": space.kind,
+            "names": list(space.names) if space.kind == "points" else [],
+            "shape": list(space.shape),
+            "conditions": _condition_names(run),
+            "encodes": isinstance(run.model, Encodes),
+            "rows": rows is not None,
+            "labels": _label_names(rows),
+            "notes": list(notes),
+        }
+    )
+
+
+def codes(studio: Studio, request: Request) -> Answer:
+    """'n' codes of the prior, drawn with a 'seed'."""
+    run, content = _run(studio, request), request.content
+    rows, _ = find_rows(run, None, None, None, None)
+    n = contents.whole(content, "n", 1, MOST_CODES, 1)
+    seed = contents.whole(content, "seed", 0, 2**31, 0)
+    return Answer({"codes": find_distribution(run, rows, False).draw(n, rng=seed).tolist()})
+
+
+def decode(studio: Studio, request: Request) -> Answer:
+    """What 'codes' decode to, under a condition 'y' (a label's number)."""
+    run = _run(studio, request)
+    return _shown(run, _decoded(run, _codes(run, request.content, "codes"), request.content))
+
+
+def path(studio: Studio, request: Request) -> Answer:
+    """What the codes on the way 'from' one code 'to' another decode to, in so many 'steps'."""
+    run, content = _run(studio, request), request.content
+    between = _between(run, content)
+    answer = _shown(run, _decoded(run, between, content))
+    return Answer({**answer.content, "codes": between.tolist()}, answer.arrays)
+
+
+def film(studio: Studio, request: Request) -> Answer:
+    """The same way and back as a film: 'format' gif, webp, png (animated) or mp4."""
+    run, content = _run(studio, request), request.content
+    space: Space = run.model.fitted_space()
+    if space.kind != "images":
+        raise InvalidKind(f"films are of images, but this model makes {space}")
+    suffix = contents.choice(content, "format", ("gif", "webp", "png", "mp4"), "gif")
+    there = _decoded(run, _between(run, content), content)
+    frames = torch.cat([there, there.flip(0)[1:-1]])
+    clip = frames.movedim(0, 1)[None]
+    height, width = space.shape[1:]
+    moving = Space.infer(clip)
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / f"film.{suffix}"
+        write_film(clip, moving, target)
+        return Answer(
+            {"name": f"{run.folder.name}.{suffix}", "type": suffix}, {"file": target.read_bytes()}
+        )
+
+
+def map(studio: Studio, request: Request) -> Answer:
+    """Codes of rows in the plane of their two main axes, with labels; 'basis' and 'centre' lead
+    from the plane back to codes.
+    """
+    run = _run(studio, request)
+    rows, notes = find_rows(run, None, None, None, None)
+    if rows is None or not isinstance(run.model, Encodes):
+        codes = find_distribution(run, rows, False).draw(MAPPED, rng=0)
+        labels: list[int] = []
+        notes = (*notes, "codes are draws of the prior, since rows or an encoder are missing")
+    else:
+        some = LabelledRows(
+            rows.x[:MAPPED], None if rows.y is None else rows.y[:MAPPED], rows.condition_space
+        )
+        codes = codes_of(run.model, some)
+        labels = (
+            []
+            if some.y is None or not _label_names(rows)
+            else some.y.reshape(len(codes), -1)[:, 0].long().tolist()
+        )
+    z = codes.to(torch.float64)
+    centre = z.mean(0)
+    basis = torch.eye(2, dtype=z.dtype) if z.shape[1] == 2 else _main_axes(z - centre)
+    facts = {"centre": centre.tolist(), "basis": basis.tolist(), "labels": labels}
+    return Answer(
+        {**facts, "names": _label_names(rows), "notes": list(notes)},
+        {"places": (z - centre) @ basis.T},
+    )
+
+
+def direction(studio: Studio, request: Request) -> Answer:
+    """The direction of a label in latent space: 'positive' against all others."""
+    run = _run(studio, request)
+    rows, _ = find_rows(run, None, "direction", None, None)
+    assert rows is not None
+    labels, wanted, name = find_attribute(rows, contents.text(request.content, "positive"))
+    found = find_direction(codes_of(run.model, rows), labels, positive=wanted)
+    return Answer({"vector": found.vector.tolist(), "name": name, "accuracy": found.accuracy})
+
+
+def nearest(studio: Studio, request: Request) -> Answer:
+    """The rows nearest to what a code decodes to, with their distances per value."""
+    run, content = _run(studio, request), request.content
+    rows, notes = find_rows(run, None, None, None, None)
+    if rows is None:
+        raise InvalidValue(f"the rows this run was fitted to cannot be found ({'; '.join(notes)})")
+    made = _decoded(run, _codes(run, content, "codes")[:1], content)
+    x = rows.x.to(made).flatten(1)
+    distances = (x - made.flatten(1)).square().mean(1).sqrt()
+    order = distances.argsort()[:NEIGHBOURS]
+    answer = _shown(run, rows.x[order])
+    facts = {"distances": distances[order].tolist(), "numbers": order.tolist(), "of": len(x)}
+    return Answer({**answer.content, **facts}, answer.arrays)
+
+
+# ---------------------------------------------------------------------------------------------
+
+
+def _run(studio: Studio, request: Request) -> OpenedRun:
+    run = studio.open(contents.text(request.content, "run"))
+    run.need("does not decode codes", "Decodes")
+    return run
+
+
+def _codes(run: OpenedRun, content: Mapping[str, Any], name: str) -> Tensor:
+    width = int(run.model.code_width) if hasattr(run.model, "code_width") else None
+    return contents.matrix(content, name, MOST_CODES, width).to(run.model.floating())
+
+
+def _between(run: OpenedRun, content: Mapping[str, Any]) -> Tensor:
+    first, last = _codes(run, content, "from"), _codes(run, content, "to")
+    steps = contents.whole(content, "steps", 2, MOST_CODES, 9)
+    along: Any = contents.choice(content, "along", ("line", "sphere"), "line")
+    return interpolate(first[:1], last[:1], steps, along=along)[:, 0]
+
+
+def _decoded(run: OpenedRun, codes: Tensor, content: Mapping[str, Any]) -> Tensor:
+    return decode_codes(run.model, codes, _condition(run, content)).x
+
+
+def _shown(run: OpenedRun, x: Tensor) -> Answer:
+    """Observations, to be drawn or listed."""
+    space: Space = run.model.fitted_space()
+    if space.kind == "images":
+        return Answer({"kind": "images"}, {"images": as_pixels(x, space)})
+    if space.kind == "clips":
+        n, channels, frames, height, width = x.shape
+        return Answer(
+            {"kind": "clips", "frames": frames},
+            {
+                "images": as_pixels(
+                    x.movedim(2, 1).reshape(-1, channels, height, width), _frames(space)
+                )
+            },
+        )
+    return Answer({"kind": "points", "columns": column_values(x, space)})
+
+
+def _frames(space: Space) -> Space:
+    from pushforward.data.export.grids import frame_space
+
+    return frame_space(space)
+
+
+def _condition(run: OpenedRun, content: Mapping[str, Any]) -> Any:
+    """The condition that a page chose by its number; the first if it chose none."""
+    names = _condition_names(run)
+    if not run.conditional:
+        return None
+    if not names:
+        raise InvalidKind("the studio decodes under labels, but this model has other conditions")
+    return [names[contents.whole(content, "y", 0, len(names) - 1, 0)]]
+
+
+def _condition_names(run: OpenedRun) -> list[str]:
+    space = run.model.condition_space
+    return list(space.columns[0].categories) if space is not None and space.is_label else []
+
+
+def _label_names(rows: LabelledRows | None) -> list[str]:
+    space = None if rows is None else rows.condition_space
+    return list(space.columns[0].categories) if space is not None and space.is_label else []
+
+
+def _main_axes(z: Tensor) -> Tensor:
+    """The two main axes (2, latent) of centred codes; of single numbers, that one and a zero."""
+    if z.shape[1] == 1:
+        return torch.tensor([[1.0], [0.0]], dtype=z.dtype)
+    axes = torch.linalg.svd(z, full_matrices=False).Vh[:2]
+    largest = axes.gather(1, axes.abs().argmax(1, keepdim=True))
+    return axes * largest.sign()
