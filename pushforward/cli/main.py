@@ -33,7 +33,7 @@ __all__ = ["COMMANDS", "application", "main"]
 COMMANDS = (
     "demo", "fit", "sample", "encode", "reconstruct", "translate", "enlarge", "project", "latent",
     "density", "assign", "condition", "plot", "film", "evaluate", "compare", "resume", "recipe",
-    "models", "hacks", "data", "doctor",
+    "studio", "models", "hacks", "data", "doctor",
 )  # fmt: skip
 """In the order of a first session; each is the function of its name in the module of its name."""
 
@@ -57,6 +57,7 @@ pushforward: generative models behind one set of verbs
   pushforward compare digits runs/vae-digits-1 samples against data: FID, KID, precision, recall
   pushforward resume runs/vae-digits-1         continue after an interruption, bit for bit
   pushforward recipe curry --file shots.csv    an experiment, images and numbers, from a table
+  pushforward studio                           a page: watch fits, walk through codes, edit, draw
 
   pushforward models        lists the models         pushforward COMMAND --help    a command's flags
   pushforward doctor        checks the installation  pushforward fit MODEL --help  a model's flags

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -91,7 +91,7 @@ class Connection:
             text = f"{request.verb} failed ({type(error).__name__}: {error}); please report this"
             await self._send({**header, "error": text}, Answer())
 
-    async def _send(self, header: dict[str, object], answer: Answer) -> None:
+    async def _send(self, header: Mapping[str, object], answer: Answer) -> None:
         message = pack(header, answer)
         async with self._sending:
             await self._socket.send_bytes(message)

@@ -95,6 +95,7 @@ def read_request(message: str | bytes) -> Request:
     Raises:
         InvalidKind, InvalidValue: If it is none.
     """
+    text: str | bytes = message
     attached = b""
     if isinstance(message, bytes):
         length = struct.unpack_from("<I", message)[0] if len(message) >= 4 else len(message)
@@ -105,7 +106,7 @@ def read_request(message: str | bytes) -> Request:
             message[4 + length :],
         )
     try:
-        fields = json.loads(message)
+        fields = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InvalidValue("a request is a JSON object; this one is no JSON") from error
     return _checked(fields, attached)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from pushforward.core.capabilities import Encodes
 from pushforward.core.errors import InvalidKind, InvalidValue
+from pushforward.core.model import Model
 from pushforward.core.space import Space
 from pushforward.data.export.columns import column_values
-from pushforward.data.export.moving import write_film
+from pushforward.data.export.grids import frame_space
+from pushforward.data.export.moving import single_clip, write_film
 from pushforward.experiments.codes import codes_of
 from pushforward.experiments.labelled_rows import LabelledRows
 from pushforward.experiments.latent_settings import find_attribute, find_distribution, find_rows
@@ -35,6 +39,8 @@ RANKED = 16
 MAPPED = 2000
 """Rows on the map."""
 NEIGHBOURS = 6
+FRAME_RATE, SEEN = 12.0, 256
+"""Frames per second of a film, and pixels of its shorter side at least."""
 
 
 def open(studio: Studio, request: Request) -> Answer:
@@ -93,23 +99,21 @@ def path(studio: Studio, request: Request) -> Answer:
 
 
 def film(studio: Studio, request: Request) -> Answer:
-    """The same way and back as a film: 'format' gif, webp, png (animated) or mp4."""
+    """The same way and back as a film: 'format' gif, webp, apng or mp4."""
     run, content = _run(studio, request), request.content
     space: Space = run.model.fitted_space()
     if space.kind != "images":
         raise InvalidKind(f"films are of images, but this model makes {space}")
-    suffix = contents.choice(content, "format", ("gif", "webp", "png", "mp4"), "gif")
+    suffix = contents.choice(content, "format", ("gif", "webp", "apng", "mp4"), "gif")
     there = _decoded(run, _between(run, content), content)
     frames = torch.cat([there, there.flip(0)[1:-1]])
-    clip = frames.movedim(0, 1)[None]
-    height, width = space.shape[1:]
-    moving = Space.infer(clip)
+    moving = replace(space, kind="clips", shape=tuple(frames.movedim(0, 1).shape))
+    stills = single_clip(frames.movedim(0, 1), moving)
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / f"film.{suffix}"
-        write_film(clip, moving, target)
-        return Answer(
-            {"name": f"{run.folder.name}.{suffix}", "type": suffix}, {"file": target.read_bytes()}
-        )
+        write_film((_enlarged(still) for still in stills), target, f".{suffix}", FRAME_RATE)
+        facts = {"name": f"{run.folder.name}.{suffix}", "type": suffix}
+        return Answer(facts, {"file": target.read_bytes()})
 
 
 def map(studio: Studio, request: Request) -> Answer:
@@ -118,20 +122,16 @@ def map(studio: Studio, request: Request) -> Answer:
     """
     run = _run(studio, request)
     rows, notes = find_rows(run, None, None, None, None)
-    if rows is None or not isinstance(run.model, Encodes):
+    labels: list[int] = []
+    model: Model = run.model
+    if rows is None or not run.can("Encodes"):
         codes = find_distribution(run, rows, False).draw(MAPPED, rng=0)
-        labels: list[int] = []
         notes = (*notes, "codes are draws of the prior, since rows or an encoder are missing")
     else:
-        some = LabelledRows(
-            rows.x[:MAPPED], None if rows.y is None else rows.y[:MAPPED], rows.condition_space
-        )
-        codes = codes_of(run.model, some)
-        labels = (
-            []
-            if some.y is None or not _label_names(rows)
-            else some.y.reshape(len(codes), -1)[:, 0].long().tolist()
-        )
+        y = None if rows.y is None else rows.y[:MAPPED]
+        codes = codes_of(model, LabelledRows(rows.x[:MAPPED], y, rows.condition_space))
+        if y is not None and _label_names(rows):
+            labels = y.reshape(len(codes), -1)[:, 0].long().tolist()
     z = codes.to(torch.float64)
     centre = z.mean(0)
     basis = torch.eye(2, dtype=z.dtype) if z.shape[1] == 2 else _main_axes(z - centre)
@@ -176,6 +176,12 @@ def _run(studio: Studio, request: Request) -> OpenedRun:
     return run
 
 
+def _enlarged(still: Image.Image) -> Image.Image:
+    """A small image in larger squares."""
+    times = max(1, SEEN // min(still.size))
+    return still.resize((still.width * times, still.height * times), Image.Resampling.NEAREST)
+
+
 def _codes(run: OpenedRun, content: Mapping[str, Any], name: str) -> Tensor:
     width = int(run.model.code_width) if hasattr(run.model, "code_width") else None
     return contents.matrix(content, name, MOST_CODES, width).to(run.model.floating())
@@ -198,22 +204,12 @@ def _shown(run: OpenedRun, x: Tensor) -> Answer:
     if space.kind == "images":
         return Answer({"kind": "images"}, {"images": as_pixels(x, space)})
     if space.kind == "clips":
-        n, channels, frames, height, width = x.shape
+        frames = x.movedim(2, 1).flatten(0, 1)
         return Answer(
-            {"kind": "clips", "frames": frames},
-            {
-                "images": as_pixels(
-                    x.movedim(2, 1).reshape(-1, channels, height, width), _frames(space)
-                )
-            },
+            {"kind": "clips", "frames": x.shape[2]},
+            {"images": as_pixels(frames, frame_space(space))},
         )
     return Answer({"kind": "points", "columns": column_values(x, space)})
-
-
-def _frames(space: Space) -> Space:
-    from pushforward.data.export.grids import frame_space
-
-    return frame_space(space)
 
 
 def _condition(run: OpenedRun, content: Mapping[str, Any]) -> Any:
@@ -242,4 +238,5 @@ def _main_axes(z: Tensor) -> Tensor:
         return torch.tensor([[1.0], [0.0]], dtype=z.dtype)
     axes = torch.linalg.svd(z, full_matrices=False).Vh[:2]
     largest = axes.gather(1, axes.abs().argmax(1, keepdim=True))
-    return axes * largest.sign()
+    turned: Tensor = axes * largest.sign()
+    return turned

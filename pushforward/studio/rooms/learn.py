@@ -30,7 +30,7 @@ from pushforward.studio.live_fit import LiveFit
 from pushforward.studio.messages import Answer, Request
 from pushforward.studio.studio import Studio
 
-__all__ = ["back", "change", "control", "keep", "look", "models", "start", "stop"]
+__all__ = ["back", "change", "control", "keep", "look", "models", "rejoin", "start", "stop"]
 
 FIRST = ("gan", "vae", "gmm", "kmeans", "autoencoder")
 """Models at the head of the list."""
@@ -38,7 +38,8 @@ BUILTIN = ("ring", "grid", "moons", "swissroll", "digits")
 SPREADS = {"ring": 0.01, "grid": 0.05}
 """Standard deviations of the modes of data whose modes are known."""
 FITTING = (
-    "epochs", "steps", "tolerance", "batch", "optimizer", "schedule", "clip", "ema", "augment", "seed",
+    "epochs", "steps", "tolerance", "batch", "optimizer", "schedule", "clip", "ema", "augment",
+    "seed",
 )  # fmt: skip
 """Settings of a fit that the page offers; the others are for runs."""
 STEPS = 20_000
@@ -83,7 +84,7 @@ def look(studio: Studio, request: Request) -> Answer:
 
 
 def control(studio: Studio, request: Request) -> Answer:
-    """'pause', 'proceed', 'step' (of some 'phases', some 'steps') or 'slow' (by 'seconds') a fit."""
+    """'pause', 'proceed', 'step' (some 'steps' of some 'phases') or 'slow' (by 'seconds') a fit."""
     content = request.content
     fit = studio.fit(contents.text(content, "fit"))
     action = contents.choice(content, "action", ("pause", "proceed", "step", "slow"))
@@ -123,33 +124,53 @@ def change(studio: Studio, request: Request) -> Answer:
     return _replace(studio, fit, following)
 
 
+def rejoin(studio: Studio, request: Request) -> Answer:
+    """A fit that goes on, for a page that was loaded again."""
+    return _described_fit(studio.fit(contents.text(request.content, "fit")))
+
+
 def stop(studio: Studio, request: Request) -> Answer:
     """End a fit and forget it."""
     studio.drop(contents.text(request.content, "fit"))
     return Answer()
 
 
-# ------------------------------------------------------------------------------------- the beginning
+# ------------------------------------------------------------------------------------ the beginning
 
 
 def _welcome(studio: Studio, fit: LiveFit) -> Answer:
-    """The data of a new fit, once it has begun."""
+    """Keep a new fit, once it has begun."""
     try:
-        layers = fit.visit(layers_of)
+        answer = _described_fit(fit)
+        studio.add(fit)
     except Exception:
         fit.stop()
         raise
-    name = studio.add(fit)
+    return answer
+
+
+def _described_fit(fit: LiveFit) -> Answer:
+    """What a page needs to know of a fit, with some of its data."""
     space, rows = fit.source.space, _rows(fit, DATA_SHOWN)
     content: dict[str, Any] = {
-        "fit": name, "layers": layers, "kind": space.kind, "phases": _phase_names(fit.model),
-        "rows": len(fit.source), "names": list(space.names) if space.kind == "points" else [],
-    }  # fmt: skip
-    if space.kind == "points":
-        plane = Plane.around(rows)
-        content |= {"low": plane.low.tolist(), "high": plane.high.tolist()}
-        return Answer({**content, **fit.status()}, {"data": rows})
-    return Answer({**content, **fit.status()}, {"data": as_pixels(rows[:SHOWN], space)})
+        "fit": fit.name,
+        "kind": space.kind,
+        "phases": _phase_names(fit.model),
+        "rows": len(fit.source),
+        **fit.status(),
+    }
+    if space.kind != "points":
+        return Answer({**content, "layers": []}, {"data": as_pixels(rows[:SHOWN], space)})
+    if space.size != 2:
+        raise InvalidKind(f"the studio draws points of two columns, got {space}")
+    plane = Plane.around(rows)
+    content |= {
+        "layers": fit.visit(layers_of),
+        "names": list(space.names),
+        "low": plane.low.tolist(),
+        "high": plane.high.tolist(),
+    }
+    return Answer(content, {"data": rows})
 
 
 def _replace(studio: Studio, old: LiveFit, new: LiveFit) -> Answer:
@@ -193,10 +214,16 @@ def _settings(cls: type) -> list[Setting]:
     return [s for s in found if s.section == "hyperparameters" or s.name in FITTING]
 
 
-def _described(setting: Setting) -> dict[str, Any]:
-    default = setting.default
+def _typed(default: object) -> str:
+    """A default as one would type it; '' for none."""
+    if default is None or default == () or default == []:
+        return ""
     if isinstance(default, (list, tuple)):
-        default = ",".join(str(value) for value in default)
+        return ",".join(_typed(value) for value in default)
+    return as_text(default)
+
+
+def _described(setting: Setting) -> dict[str, Any]:
     return {
         "name": setting.name,
         "section": setting.section,
@@ -225,7 +252,7 @@ def _phases(fit: LiveFit, names: object) -> Sequence[str] | None:
     return names
 
 
-# ------------------------------------------------------------------------------------------- looking
+# ------------------------------------------------------------------------------------------ looking
 
 
 def _seen(

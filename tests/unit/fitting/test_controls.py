@@ -82,10 +82,12 @@ def test_a_paused_fit_stands_still_and_steps_are_counted() -> None:
     assert not changed(before, controls.visit(weights).result(30))
     controls.step(3)
     settled(controls, 3)
-    assert controls.paused and changed(before, controls.visit(weights).result(30))
+    assert controls.paused
+    assert changed(before, controls.visit(weights).result(30))
     controls.proceed()
     assert controls.steps <= 40
-    assert fit.join().fit_result.reason == "budget" and controls.steps == 40
+    assert fit.join().fit_result.reason == "budget"
+    assert controls.steps == 40
 
 
 @pytest.mark.parametrize("player", ["critic", "generator"])
@@ -115,7 +117,8 @@ def test_a_paused_fit_can_be_cancelled() -> None:
     fit = gan(controls)
     controls.visit(lambda model: None).result(30)
     controls.cancel()
-    assert fit.join().fit_result.reason == "interrupted" and controls.steps == 0
+    assert fit.join().fit_result.reason == "interrupted"
+    assert controls.steps == 0
 
 
 def test_errors_of_visits_belong_to_visitors_and_late_visits_are_cancelled() -> None:
@@ -152,4 +155,5 @@ def test_passes_are_admitted_one_by_one() -> None:
     settled(controls, 3)
     assert changed(means, controls.visit(weights).result(30))
     controls.cancel()
-    assert fit.join().fit_result.reason == "interrupted" and controls.steps == 3
+    assert fit.join().fit_result.reason == "interrupted"
+    assert controls.steps == 3
