@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.core.argument_names import as_text
 from pushforward.core.capabilities import Samples
 from pushforward.core.errors import InvalidKind, InvalidValue
 from pushforward.core.learner import Learner
@@ -227,11 +228,7 @@ def _described(setting: Setting) -> dict[str, Any]:
     return {
         "name": setting.name,
         "section": setting.section,
-        "default": ""
-        if default is None
-        else str(default).lower()
-        if default in (True, False)
-        else str(default),
+        "default": _typed(setting.default),
         "help": setting.help,
         "choices": list(setting.choices),
         "switch": setting.is_switch,
