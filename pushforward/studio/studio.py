@@ -7,8 +7,10 @@ import time
 from collections import OrderedDict
 from pathlib import Path
 
-from pushforward.core.errors import BadRun, InvalidValue
+from pushforward.core.errors import BadRun, InvalidValue, PushforwardError
 from pushforward.core.manifest import Manifest
+from pushforward.experiments.labelled_rows import LabelledRows
+from pushforward.experiments.latent_settings import find_rows
 from pushforward.experiments.opened import OpenedRun, open_run
 from pushforward.studio.live_fit import LiveFit
 
@@ -34,6 +36,7 @@ class Studio:
     def __init__(self, folder: Path, device: str = "cpu") -> None:
         self.folder, self.device = folder.resolve(), device
         self._runs: OrderedDict[Path, tuple[float, OpenedRun]] = OrderedDict()
+        self._rows: OrderedDict[Path, tuple[LabelledRows | None, tuple[str, ...]]] = OrderedDict()
         self._fits: dict[str, LiveFit] = {}
         self._pages, self._lock = 0, threading.RLock()
 
@@ -81,6 +84,18 @@ class Studio:
             while len(self._runs) > OPEN_RUNS:
                 self._runs.popitem(last=False)
             return run
+
+    def rows(self, name: str) -> tuple[LabelledRows | None, tuple[str, ...]]:
+        """The rows a run was fitted to, with labels if there are any; None and a note if they
+        cannot be found.
+        """
+        run = self.open(name)
+        with self._lock:
+            if run.folder not in self._rows:
+                self._rows[run.folder] = _find_rows(run)
+                while len(self._rows) > OPEN_RUNS:
+                    self._rows.popitem(last=False)
+            return self._rows[run.folder]
 
     def manifest(self, name: str) -> Manifest | None:
         """What a run's run.json says."""
@@ -141,6 +156,14 @@ class Studio:
             for name in list(self._fits):
                 self.drop(name)
             self._runs.clear()
+            self._rows.clear()
+
+
+def _find_rows(run: OpenedRun) -> tuple[LabelledRows | None, tuple[str, ...]]:
+    try:
+        return find_rows(run, None, "direction", None, None)
+    except PushforwardError:
+        return find_rows(run, None, None, None, None)
 
 
 def _is_run(path: Path) -> bool:

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from pushforward.core.capabilities import Encodes
-from pushforward.core.errors import InvalidKind, InvalidValue
+from pushforward.core.errors import BadRun, InvalidKind
 from pushforward.core.model import Model
 from pushforward.core.space import Space
 from pushforward.data.export.columns import column_values
@@ -21,7 +21,7 @@ from pushforward.data.export.grids import frame_space
 from pushforward.data.export.moving import single_clip, write_film
 from pushforward.experiments.codes import codes_of
 from pushforward.experiments.labelled_rows import LabelledRows
-from pushforward.experiments.latent_settings import find_attribute, find_distribution, find_rows
+from pushforward.experiments.latent_settings import find_attribute, find_distribution
 from pushforward.experiments.opened import OpenedRun
 from pushforward.latent import decode as decode_codes
 from pushforward.latent import direction as find_direction
@@ -47,7 +47,7 @@ def open(studio: Studio, request: Request) -> Answer:
     """What the codes of a 'run' are: their number, centre, scale, ranking and conditions."""
     run = _run(studio, request)
     space: Space = run.model.fitted_space()
-    rows, notes = find_rows(run, None, None, None, None)
+    rows, notes = studio.rows(_name(request))
     distribution = find_distribution(run, rows, False)
     ranking = traverse(
         run.model,
@@ -78,7 +78,7 @@ def open(studio: Studio, request: Request) -> Answer:
 def codes(studio: Studio, request: Request) -> Answer:
     """'n' codes of the prior, drawn with a 'seed'."""
     run, content = _run(studio, request), request.content
-    rows, _ = find_rows(run, None, None, None, None)
+    rows, _ = studio.rows(_name(request))
     n = contents.whole(content, "n", 1, MOST_CODES, 1)
     seed = contents.whole(content, "seed", 0, 2**31, 0)
     return Answer({"codes": find_distribution(run, rows, False).draw(n, rng=seed).tolist()})
@@ -121,7 +121,7 @@ def map(studio: Studio, request: Request) -> Answer:
     from the plane back to codes.
     """
     run = _run(studio, request)
-    rows, notes = find_rows(run, None, None, None, None)
+    rows, notes = studio.rows(_name(request))
     labels: list[int] = []
     model: Model = run.model
     if rows is None or not run.can("Encodes"):
@@ -145,19 +145,16 @@ def map(studio: Studio, request: Request) -> Answer:
 def direction(studio: Studio, request: Request) -> Answer:
     """The direction of a label in latent space: 'positive' against all others."""
     run = _run(studio, request)
-    rows, _ = find_rows(run, None, "direction", None, None)
-    assert rows is not None
+    rows = _needed_rows(studio, request)
     labels, wanted, name = find_attribute(rows, contents.text(request.content, "positive"))
     found = find_direction(codes_of(run.model, rows), labels, positive=wanted)
-    return Answer({"vector": found.vector.tolist(), "name": name, "accuracy": found.accuracy})
+    return Answer({"vector": found.vector.tolist(), "name": name, "accuracy": found.accuracy.value})
 
 
 def nearest(studio: Studio, request: Request) -> Answer:
     """The rows nearest to what a code decodes to, with their distances per value."""
     run, content = _run(studio, request), request.content
-    rows, notes = find_rows(run, None, None, None, None)
-    if rows is None:
-        raise InvalidValue(f"the rows this run was fitted to cannot be found ({'; '.join(notes)})")
+    rows = _needed_rows(studio, request)
     made = _decoded(run, _codes(run, content, "codes")[:1], content)
     x = rows.x.to(made).flatten(1)
     distances = (x - made.flatten(1)).square().mean(1).sqrt()
@@ -170,8 +167,19 @@ def nearest(studio: Studio, request: Request) -> Answer:
 # ---------------------------------------------------------------------------------------------
 
 
+def _name(request: Request) -> str:
+    return contents.text(request.content, "run")
+
+
+def _needed_rows(studio: Studio, request: Request) -> LabelledRows:
+    rows, notes = studio.rows(_name(request))
+    if rows is None:
+        raise BadRun(f"the rows this run was fitted to cannot be found ({'; '.join(notes)})")
+    return rows
+
+
 def _run(studio: Studio, request: Request) -> OpenedRun:
-    run = studio.open(contents.text(request.content, "run"))
+    run = studio.open(_name(request))
     run.need("does not decode codes", "Decodes")
     return run
 

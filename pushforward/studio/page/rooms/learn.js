@@ -16,7 +16,7 @@ import { drawingPad } from "./drawing.js";
 
 const COMMON = ["latent", "hidden", "components", "clusters", "game", "penalties", "critic_steps", "beta", "batch", "optimizer", "seed"];
 const FIRST_VALUES = /** @type {Record<string, Record<string, string>>} */ ({
-  gan: { latent: "2" }, vae: { latent: "2" }, autoencoder: { latent: "2" }, gmm: { components: "8" }, kmeans: { clusters: "8" },
+  gan: { latent: "2", ema: "none" }, vae: { latent: "2" }, autoencoder: { latent: "2" }, gmm: { components: "8" }, kmeans: { clusters: "8" },
 });
 const LAYERS = /** @type {Record<string, string>} */ ({
   data: "Data", samples: "Samples", critic: "Critic's output", density: "Log density", clusters: "Clusters",
@@ -271,7 +271,7 @@ export function enter(root, { socket, values }) {
       remember({ settings: JSON.stringify(settings) });
     };
     const title = setting.help.replaceAll("`", "");
-    if (setting.switch) return check(setting.name.replaceAll("_", " "), value === "true", (on) => set(String(on)));
+    if (setting.switch) return check(setting.name.replaceAll("_", " "), value === "yes", (on) => set(on ? "yes" : "no"));
     if (setting.choices.length) return field(setting.name.replaceAll("_", " "), select(setting.choices, value, set), title);
     const input = h("input", { type: "text", value, placeholder: setting.default || "none", spellcheck: false, autocomplete: "off", onchange: () => set(input.value.trim()) });
     return field(setting.name.replaceAll("_", " "), input, title);
