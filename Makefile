@@ -29,6 +29,8 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@if command -v npx > /dev/null; then npx --yes --package typescript@5.9.3 tsc -p jsconfig.json; \
+	else echo "types of the pages are not checked: there is no npx"; fi
 
 # Fresh environments in build/matrix, several GB with PyTorch's CUDA build; its CPU build:
 # PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make matrix

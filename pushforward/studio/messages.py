@@ -95,16 +95,13 @@ def read_request(message: str | bytes) -> Request:
     Raises:
         InvalidKind, InvalidValue: If it is none.
     """
-    text: str | bytes = message
-    attached = b""
+    text, attached = ("", message) if isinstance(message, bytes) else (message, b"")
     if isinstance(message, bytes):
         length = struct.unpack_from("<I", message)[0] if len(message) >= 4 else len(message)
         if 4 + length > len(message):
             raise InvalidValue("a binary request begins with the length of its header")
-        message, attached = (
-            message[4 : 4 + length].decode("utf-8", "replace"),
-            message[4 + length :],
-        )
+        text = message[4 : 4 + length].decode("utf-8", "replace")
+        attached = message[4 + length :]
     try:
         fields = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -10,8 +10,9 @@ from pathlib import Path
 from pushforward.core.errors import BadRun, InvalidValue, PushforwardError
 from pushforward.core.manifest import Manifest
 from pushforward.experiments.labelled_rows import LabelledRows
-from pushforward.experiments.latent_settings import find_rows
+from pushforward.experiments.latent_settings import find_distribution, find_rows
 from pushforward.experiments.opened import OpenedRun, open_run
+from pushforward.latent import CodeDistribution
 from pushforward.studio.live_fit import LiveFit
 
 __all__ = ["Studio"]
@@ -37,6 +38,7 @@ class Studio:
         self.folder, self.device = folder.resolve(), device
         self._runs: OrderedDict[Path, tuple[float, OpenedRun]] = OrderedDict()
         self._rows: OrderedDict[Path, tuple[LabelledRows | None, tuple[str, ...]]] = OrderedDict()
+        self._codes: OrderedDict[Path, tuple[OpenedRun, CodeDistribution]] = OrderedDict()
         self._fits: dict[str, LiveFit] = {}
         self._pages, self._lock = 0, threading.RLock()
 
@@ -96,6 +98,18 @@ class Studio:
                 while len(self._rows) > OPEN_RUNS:
                     self._rows.popitem(last=False)
             return self._rows[run.folder]
+
+    def distribution(self, name: str) -> CodeDistribution:
+        """The distribution of a run's codes."""
+        run, (rows, _) = self.open(name), self.rows(name)
+        with self._lock:
+            kept = self._codes.get(run.folder)
+            if kept is None or kept[0] is not run:
+                kept = run, find_distribution(run, rows, False)
+                self._codes[run.folder] = kept
+                while len(self._codes) > OPEN_RUNS:
+                    self._codes.popitem(last=False)
+            return kept[1]
 
     def manifest(self, name: str) -> Manifest | None:
         """What a run's run.json says."""
@@ -157,6 +171,7 @@ class Studio:
                 self.drop(name)
             self._runs.clear()
             self._rows.clear()
+            self._codes.clear()
 
 
 def _find_rows(run: OpenedRun) -> tuple[LabelledRows | None, tuple[str, ...]]:

@@ -29,6 +29,7 @@ export class Plot {
       button("PNG", () => this.savePng(), { class: "quiet", title: "Save this plot as PNG", "aria-label": `Save ${look.title} as PNG` }));
     this.element = h("figure", { class: "plot" }, h("figcaption", {}, h("span", {}, look.title), tools), this.canvas);
     this.frame = 0;
+    this.rows = 1;
     new ResizeObserver(() => this.draw()).observe(this.canvas.parentElement ?? this.canvas);
     addEventListener("themechange", () => this.draw());
   }
@@ -47,6 +48,8 @@ export class Plot {
   drawNow() {
     const width = this.element.clientWidth;
     if (!width) return;
+    const probe = new CanvasPen(/** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d")));
+    this.rows = legendRows(probe, this.content.marks, width - LEFT - RIGHT).length;
     const height = this.height(width), dense = devicePixelRatio || 1;
     this.canvas.width = Math.round(width * dense);
     this.canvas.height = Math.round(height * dense);
@@ -59,13 +62,14 @@ export class Plot {
   /** @param {number} width */
   height(width) {
     const inner = width - LEFT - RIGHT;
-    return Math.round((this.look.equal ? inner : inner * (this.look.shape ?? 0.6)) + TOP + BOTTOM + LEGEND);
+    return Math.round((this.look.equal ? inner : inner * (this.look.shape ?? 0.6)) + TOP + BOTTOM + this.rows * LEGEND);
   }
 
   /** @param {number} width @param {number} height */
   scales(width, height) {
     const { x, y } = this.content;
-    const [left, top, w, hh] = [LEFT, TOP + LEGEND, width - LEFT - RIGHT, height - TOP - BOTTOM - LEGEND];
+    const legend = this.rows * LEGEND;
+    const [left, top, w, hh] = [LEFT, TOP + legend, width - LEFT - RIGHT, height - TOP - BOTTOM - legend];
     const spanX = x[1] - x[0] || 1, spanY = y[1] - y[0] || 1;
     return {
       left, top, w, h: hh,
@@ -106,7 +110,7 @@ export class Plot {
     }
     pen.text(this.look.x, s.left + s.w / 2, height - 9, { size: SIZE, align: "center", fill: ink });
     pen.text(this.look.y, 9, s.top + s.h / 2, { size: SIZE, align: "center", fill: ink, turn: -Math.PI / 2 });
-    drawLegend(pen, this.content.marks, s.left, TOP + 6, s.w, ink);
+    legendRows(pen, this.content.marks, s.w).forEach((row, k) => drawLegend(pen, row, s.left, TOP + 6 + k * LEGEND, ink));
   }
 
   saveSvg() {
@@ -142,6 +146,7 @@ function drawMark(pen, mark, s) {
   } else if (mark.kind === "points") {
     pen.dots(toPlaces(mark.xy, s), mark.size ?? 2, { fill: mark.colour, alpha: mark.alpha });
   } else if (mark.kind === "lines") {
+    for (const path of mark.lines) if (path.length === 2) pen.dots(toPlaces(path, s), 3, { fill: mark.colour });
     for (const path of mark.lines) pen.path(toPlaces(path, s), { stroke: mark.colour, width: mark.width, alpha: mark.alpha, close: mark.close, dash: mark.dash });
   } else {
     drawArrows(pen, mark, s);
@@ -163,18 +168,36 @@ function drawArrows(pen, mark, s) {
   }
 }
 
-/** @param {Pen} pen @param {Mark[]} marks @param {number} left @param {number} y @param {number} width @param {string} ink */
-function drawLegend(pen, marks, left, y, width, ink) {
-  let x = left;
+/** @param {Pen} pen @param {Mark} mark */
+const legendWidth = (pen, mark) => pen.measure(mark.name ?? "", SIZE - 1) + 32;
+
+/**
+ * The marks with names, in rows of a legend.
+ * @param {Pen} pen @param {Mark[]} marks @param {number} width
+ */
+function legendRows(pen, marks, width) {
+  /** @type {Mark[][]} */
+  const rows = [[]];
+  let used = 0;
   for (const mark of marks) {
     if (!mark.name) continue;
-    const long = pen.measure(mark.name, SIZE - 1) + 30;
-    if (x + long > left + width + 8) break;
+    const long = legendWidth(pen, mark);
+    if (used && used + long > width + 12) { rows.push([]); used = 0; }
+    rows[rows.length - 1].push(mark);
+    used += long;
+  }
+  return rows;
+}
+
+/** @param {Pen} pen @param {Mark[]} marks @param {number} left @param {number} y @param {string} ink */
+function drawLegend(pen, marks, left, y, ink) {
+  let x = left;
+  for (const mark of marks) {
     if (mark.kind === "heat") drawScale(pen, mark, x, y);
     else if (mark.kind === "points") pen.dots([x + 7, y], 4, { fill: mark.colour });
     else pen.path([x, y, x + 14, y], { stroke: mark.colour, width: 2, dash: mark.kind === "lines" ? mark.dash : [] });
-    pen.text(mark.name, x + 19, y, { size: SIZE - 1, fill: ink });
-    x += long;
+    pen.text(mark.name ?? "", x + 19, y, { size: SIZE - 1, fill: ink });
+    x += legendWidth(pen, mark);
   }
 }
 

@@ -21,7 +21,7 @@ from pushforward.data.export.grids import frame_space
 from pushforward.data.export.moving import single_clip, write_film
 from pushforward.experiments.codes import codes_of
 from pushforward.experiments.labelled_rows import LabelledRows
-from pushforward.experiments.latent_settings import find_attribute, find_distribution
+from pushforward.experiments.latent_settings import find_attribute
 from pushforward.experiments.opened import OpenedRun
 from pushforward.latent import decode as decode_codes
 from pushforward.latent import direction as find_direction
@@ -48,7 +48,7 @@ def open(studio: Studio, request: Request) -> Answer:
     run = _run(studio, request)
     space: Space = run.model.fitted_space()
     rows, notes = studio.rows(_name(request))
-    distribution = find_distribution(run, rows, False)
+    distribution = studio.distribution(_name(request))
     ranking = traverse(
         run.model,
         distribution.draw(RANKED, rng=0),
@@ -77,23 +77,22 @@ def open(studio: Studio, request: Request) -> Answer:
 
 def codes(studio: Studio, request: Request) -> Answer:
     """'n' codes of the prior, drawn with a 'seed'."""
-    run, content = _run(studio, request), request.content
-    rows, _ = studio.rows(_name(request))
+    content = request.content
     n = contents.whole(content, "n", 1, MOST_CODES, 1)
     seed = contents.whole(content, "seed", 0, 2**31, 0)
-    return Answer({"codes": find_distribution(run, rows, False).draw(n, rng=seed).tolist()})
+    return Answer({"codes": studio.distribution(_name(request)).draw(n, rng=seed).tolist()})
 
 
 def decode(studio: Studio, request: Request) -> Answer:
     """What 'codes' decode to, under a condition 'y' (a label's number)."""
     run = _run(studio, request)
-    return _shown(run, _decoded(run, _codes(run, request.content, "codes"), request.content))
+    return _shown(run, _decoded(run, _codes(studio, request, "codes"), request.content))
 
 
 def path(studio: Studio, request: Request) -> Answer:
     """What the codes on the way 'from' one code 'to' another decode to, in so many 'steps'."""
     run, content = _run(studio, request), request.content
-    between = _between(run, content)
+    between = _between(studio, request)
     answer = _shown(run, _decoded(run, between, content))
     return Answer({**answer.content, "codes": between.tolist()}, answer.arrays)
 
@@ -105,7 +104,7 @@ def film(studio: Studio, request: Request) -> Answer:
     if space.kind != "images":
         raise InvalidKind(f"films are of images, but this model makes {space}")
     suffix = contents.choice(content, "format", ("gif", "webp", "apng", "mp4"), "gif")
-    there = _decoded(run, _between(run, content), content)
+    there = _decoded(run, _between(studio, request), content)
     frames = torch.cat([there, there.flip(0)[1:-1]])
     moving = replace(space, kind="clips", shape=tuple(frames.movedim(0, 1).shape))
     stills = single_clip(frames.movedim(0, 1), moving)
@@ -125,7 +124,7 @@ def map(studio: Studio, request: Request) -> Answer:
     labels: list[int] = []
     model: Model = run.model
     if rows is None or not run.can("Encodes"):
-        codes = find_distribution(run, rows, False).draw(MAPPED, rng=0)
+        codes = studio.distribution(_name(request)).draw(MAPPED, rng=0)
         notes = (*notes, "codes are draws of the prior, since rows or an encoder are missing")
     else:
         y = None if rows.y is None else rows.y[:MAPPED]
@@ -155,7 +154,7 @@ def nearest(studio: Studio, request: Request) -> Answer:
     """The rows nearest to what a code decodes to, with their distances per value."""
     run, content = _run(studio, request), request.content
     rows = _needed_rows(studio, request)
-    made = _decoded(run, _codes(run, content, "codes")[:1], content)
+    made = _decoded(run, _codes(studio, request, "codes")[:1], content)
     x = rows.x.to(made).flatten(1)
     distances = (x - made.flatten(1)).square().mean(1).sqrt()
     order = distances.argsort()[:NEIGHBOURS]
@@ -190,15 +189,16 @@ def _enlarged(still: Image.Image) -> Image.Image:
     return still.resize((still.width * times, still.height * times), Image.Resampling.NEAREST)
 
 
-def _codes(run: OpenedRun, content: Mapping[str, Any], name: str) -> Tensor:
-    width = int(run.model.code_width) if hasattr(run.model, "code_width") else None
-    return contents.matrix(content, name, MOST_CODES, width).to(run.model.floating())
+def _codes(studio: Studio, request: Request, name: str) -> Tensor:
+    width = studio.distribution(_name(request)).latent
+    floating = studio.open(_name(request)).model.floating()
+    return contents.matrix(request.content, name, MOST_CODES, width).to(floating)
 
 
-def _between(run: OpenedRun, content: Mapping[str, Any]) -> Tensor:
-    first, last = _codes(run, content, "from"), _codes(run, content, "to")
-    steps = contents.whole(content, "steps", 2, MOST_CODES, 9)
-    along: Any = contents.choice(content, "along", ("line", "sphere"), "line")
+def _between(studio: Studio, request: Request) -> Tensor:
+    first, last = _codes(studio, request, "from"), _codes(studio, request, "to")
+    steps = contents.whole(request.content, "steps", 2, MOST_CODES, 9)
+    along: Any = contents.choice(request.content, "along", ("line", "sphere"), "line")
     return interpolate(first[:1], last[:1], steps, along=along)[:, 0]
 
 

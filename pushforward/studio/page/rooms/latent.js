@@ -99,6 +99,7 @@ export function enter(root, { socket, values }) {
       try {
         const { content, arrays } = await socket.ask("latent.path", { run, from: [from], to: [code], steps: 9, along, y });
         ways = content.codes;
+        wayCard.hidden = false;
         if (arrays.images) way.show(arrays.images);
         wayNote.textContent = `From the code you kept to the present one, along the ${along}. Choose a step to go there.`;
       } catch (error) { fail(error); }
@@ -116,6 +117,7 @@ export function enter(root, { socket, values }) {
       try {
         const { content, arrays } = await socket.ask("latent.nearest", { run, codes: [code], y });
         const captions = content.distances.map((/** @type {number} */ d, /** @type {number} */ k) => `row ${content.numbers[k]}: ${d.toPrecision(3)}`);
+        nearCard.hidden = false;
         if (arrays.images) near.show(arrays.images, captions);
         nearNote.textContent = `Nearest of ${content.of.toLocaleString("en")} rows, with root mean squared differences per value. A sample that equals a row was memorised.`;
         if (content.columns) nearNote.textContent += ` ${captions.join("; ")}`;
@@ -182,9 +184,11 @@ export function enter(root, { socket, values }) {
 
     let along = "line";
     const attributes = facts.labels.length && facts.encodes
-      ? h("section", { class: "card" }, h("h2", {}, "Attributes"), h("p", { class: "note" }, "Away from, or towards, what a label has in common."), ...facts.labels.slice(0, 12).map((/** @type {string} */ name) => h("div", { class: "row" }, button("−", () => attribute(name, -1), { "aria-label": `less ${name}` }), button("+", () => attribute(name, 1), { "aria-label": `more ${name}` }), h("span", {}, name))))
+      ? h("section", { class: "card" }, h("h2", {}, "Attributes"), h("p", { class: "note" }, "Away from, or towards, what a label has in common."), h("div", { class: "pairs" }, ...facts.labels.slice(0, 12).map((/** @type {string} */ name) => h("div", { class: "row" }, button("−", () => attribute(name, -1), { "aria-label": `less ${name}` }), button("+", () => attribute(name, 1), { "aria-label": `more ${name}` }), h("span", {}, name)))))
       : null;
     const condition = facts.conditions.length ? field("Condition", select(facts.conditions.map((/** @type {string} */ name, /** @type {number} */ k) => [String(k), name]), String(y), (k) => { y = Number(k); show(); })) : null;
+    const wayCard = h("section", { class: "card", hidden: true, id: "way-card" }, h("h2", {}, "Way"), way.element, wayNote);
+    const nearCard = h("section", { class: "card", hidden: true, id: "nearest-card" }, h("h2", {}, "Nearest rows"), near.element, nearNote);
     const element = h("div", { class: "columns" },
       h("div", { class: "side" },
         h("section", { class: "card" }, h("h2", {}, "Code"), h("p", { class: "note" }, `${facts.latent} dimensions${facts.latent > SLIDERS ? `, the ${SLIDERS} that change most` : ""}, in standard deviations`), condition,
@@ -196,8 +200,7 @@ export function enter(root, { socket, values }) {
             h("div", { class: "row" }, button("From here", () => { from = code.slice(); said.say("Kept. Move on, then choose “Way to here”."); }), button("Way to here", walk, { id: "way" }), button("Nearest rows", nearest, { id: "nearest" })),
             h("div", { class: "row" }, field("Along", select([["line", "a line"], ["sphere", "a sphere"]], along, (v) => { along = v; })), facts.kind === "images" ? button("Save GIF", () => film("gif")) : null, facts.kind === "images" ? button("Save mp4", () => film("mp4")) : null)),
           h("section", { class: "card" }, map.element, h("p", { class: "note" }, "Press and drag to move the code; arrow keys do the same."))),
-        h("section", { class: "card" }, h("h2", {}, "Way"), way.element, wayNote),
-        h("section", { class: "card" }, h("h2", {}, "Nearest rows"), near.element, nearNote)));
+        wayCard, nearCard));
     show();
     drawPlane();
     return element;

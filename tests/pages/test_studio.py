@@ -1,0 +1,187 @@
+"""The studio as a person uses it, in a browser."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+READY = "#room[data-ready]"
+Open = Callable[..., Any]
+
+
+def pixels(page: Any, canvas: str) -> list[int]:
+    """RGBA bytes of a canvas."""
+    values: list[int] = page.eval_on_selector(
+        canvas, "c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"
+    )
+    return values
+
+
+def wait(page: Any, expression: str, seconds: float = 30.0) -> None:
+    """Wait until an expression is true; the page's policy forbids the browser to poll it."""
+    until = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        assert time.monotonic() < until, expression
+        page.wait_for_timeout(50)
+
+
+ROOM = "document.getElementById('room').dataset"
+
+
+def test_a_gan_is_watched_held_stepped_and_returned_to(open_page: Open) -> None:
+    page = open_page("learn?model=gan&data=ring")
+    page.wait_for_selector(READY)
+    page.click("#play")
+    wait(page, f"Number({ROOM}.samples) > 2000")
+    page.get_by_role("button", name="Pause").click()
+    wait(page, f"{ROOM}.paused === 'true'")
+    page.wait_for_timeout(400)
+    before = int(page.evaluate(f"{ROOM}.samples"))
+    page.get_by_role("button", name="Step generator").click()
+    wait(page, f"Number({ROOM}.samples) === {before + 128}")
+    page.click("#keep")
+    back = page.get_by_role("button", name="Back to")
+    back.wait_for()
+    page.get_by_role("button", name="Go on").click()
+    wait(page, f"Number({ROOM}.samples) > {before + 1000}")
+    page.get_by_role("button", name="Pause").click()
+    wait(page, f"{ROOM}.paused === 'true'")
+    back.click()
+    wait(page, f"Number({ROOM}.samples) === {before + 128}")
+    assert "modes" in page.inner_text(".numbers")
+    for layer in ("Generator's grid", "Gradient at samples", "Critic's output"):
+        page.get_by_label(layer).check()
+    assert len(set(pixels(page, "figure.plot canvas"))) > 30
+
+
+def test_the_fit_is_there_again_after_a_reload(open_page: Open) -> None:
+    page = open_page("learn?model=vae&data=moons")
+    page.wait_for_selector(READY)
+    page.click("#play")
+    wait(page, f"Number({ROOM}.samples) > 500")
+    page.get_by_role("button", name="Pause").click()
+    wait(page, f"{ROOM}.paused === 'true'")
+    page.wait_for_timeout(300)
+    samples = page.evaluate(f"{ROOM}.samples")
+    page.reload()
+    wait(page, f"{ROOM}.samples === '{samples}'")
+    assert page.get_by_role("button", name="Go on").is_visible()
+
+
+def test_a_drawing_is_fitted(open_page: Open) -> None:
+    page = open_page("learn?model=gmm&data=drawing")
+    page.wait_for_selector(READY)
+    page.click("#play")
+    page.get_by_text("Draw some points first").wait_for()
+    box = page.get_by_label("Square to draw points in").bounding_box()
+    page.mouse.move(box["x"] + 40, box["y"] + 40)
+    page.mouse.down()
+    for k in range(20):
+        page.mouse.move(box["x"] + 40 + 8 * k, box["y"] + 40 + 6 * k)
+    page.mouse.up()
+    page.click("#play")
+    wait(page, f"Number({ROOM}.samples) > 0")
+    page.get_by_label("Clusters").wait_for()
+
+
+def test_a_wrong_setting_is_explained_where_it_happened(open_page: Open) -> None:
+    page = open_page("learn?model=gan&data=ring")
+    page.wait_for_selector(READY)
+    page.get_by_label("game").fill("chess")
+    page.get_by_label("game").press("Tab")
+    page.click("#play")
+    error = page.wait_for_selector("p.error:not([hidden])")
+    assert "chess" in error.inner_text()
+
+
+def test_a_point_is_dragged_through_latent_space(open_page: Open) -> None:
+    page = open_page("latent?run=vae")
+    wait(page, f"Number({ROOM}.decoded) >= 1")
+    page.wait_for_timeout(500)
+    before, decoded = pixels(page, "#decoded"), int(page.evaluate(f"{ROOM}.decoded"))
+    box = page.get_by_label("Codes of the data", exact=True).bounding_box()
+    page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.3 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 0.7 * box["height"], steps=8)
+    page.mouse.up()
+    wait(page, f"Number({ROOM}.decoded) > {decoded}")
+    page.wait_for_timeout(300)
+    assert pixels(page, "#decoded") != before
+    assert "z=" in page.url
+    after = pixels(page, "#decoded")
+    page.reload()
+    wait(page, f"Number({ROOM}.decoded) >= 1")
+    assert max(abs(a - b) for a, b in zip(pixels(page, "#decoded"), after)) <= 1
+
+
+def test_ways_attributes_and_nearest_rows(open_page: Open) -> None:
+    page = open_page("latent?run=vae")
+    wait(page, f"Number({ROOM}.decoded) >= 1")
+    page.get_by_role("button", name="From here").click()
+    page.click("#random")
+    page.click("#way")
+    page.get_by_label("step 9").wait_for()
+    page.click("#nearest")
+    page.get_by_text("Nearest of 1,797 rows").wait_for()
+    page.get_by_role("button", name="more 3").click()
+    page.get_by_text("Towards 3").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save GIF").click()
+    assert download.value.suggested_filename == "vae.gif"
+
+
+def test_runs_are_listed_and_laid_side_by_side(open_page: Open) -> None:
+    page = open_page("runs")
+    page.wait_for_selector(READY)
+    assert page.get_by_label("show vae").count() == 1
+    for name in ("vae", "pca", "gmm"):
+        page.get_by_label(f"show {name}", exact=True).check()
+    page.get_by_role("heading", name="gmm").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save Training curves as SVG").click()
+    assert download.value.suggested_filename == "training-curves.svg"
+
+
+@pytest.mark.parametrize("room", ["learn", "runs", "latent"])
+@pytest.mark.parametrize("dark", [False, True])
+def test_rooms_fit_a_phone_in_both_themes(open_page: Open, room: str, dark: bool) -> None:
+    page = open_page(room, width=375, height=700, dark=dark)
+    page.wait_for_selector("#room h1")
+    page.wait_for_timeout(700)
+    wide, theme = page.evaluate(
+        "[document.documentElement.scrollWidth, document.documentElement.dataset.theme]"
+    )
+    assert wide <= 375
+    assert theme == ("dark" if dark else "light")
+
+
+def test_the_page_says_that_the_server_is_gone_and_comes_back(open_page: Open, served: Any) -> None:
+    page = open_page("latent?run=pca")
+    wait(page, f"Number({ROOM}.decoded) >= 1")
+    served.stop()
+    page.get_by_text("The studio does not answer").wait_for()
+    served.start()
+    wait(page, "document.documentElement.dataset.connected === 'true'")
+    page.get_by_text("The studio does not answer").wait_for(state="hidden")
+    decoded = int(page.evaluate(f"{ROOM}.decoded"))
+    page.click("#random")
+    wait(page, f"Number({ROOM}.decoded) > {decoded}")
+
+
+def test_rooms_are_used_with_the_keyboard(open_page: Open) -> None:
+    page = open_page("latent?run=vae")
+    wait(page, f"Number({ROOM}.decoded) >= 1")
+    page.wait_for_timeout(500)
+    decoded = int(page.evaluate(f"{ROOM}.decoded"))
+    page.get_by_label("Codes of the data", exact=True).focus()
+    page.keyboard.press("ArrowRight")
+    wait(page, f"Number({ROOM}.decoded) > {decoded}")
+    page.keyboard.press("Tab")
+    unnamed = page.evaluate(
+        "[...document.querySelectorAll('button, input, select, a')].filter(e => !(e.ariaLabel"
+        " || e.textContent.trim() || e.closest('label'))).map(e => e.outerHTML)"
+    )
+    assert unnamed == []
