@@ -32,12 +32,10 @@ HELD_OUT = "_clip6_"
 """In the names of one clip of each of the four actions."""
 TEST = 400
 SHOWN = recipe.SHOWN
-MOCOGAN = 2.5
+MOCOGAN = 2.0
 """Times as many clips of MoCoGAN's shapes: after 800 steps the foreground makes whole clips."""
-PEOPLE = 2.0
-"""Times as many windows of people, in four times as many steps for each: after 500 steps they stand
-still, after 2000 they flicker.
-"""
+PEOPLE = 0.625
+"""Times as many windows of people, in batches of 8: 2000 steps. After 500 they stand still."""
 RATIO = "background variance as a share of the foreground's"
 
 
