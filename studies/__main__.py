@@ -26,6 +26,7 @@ MODULES = (
     "super_resolution",
     "clips",
 )
+FLAGS = ("--seeds", "--again", "--list", "--help")
 
 
 def load_studies() -> dict[str, Study]:
@@ -39,6 +40,11 @@ def load_studies() -> dict[str, Study]:
 
 def main(words: list[str]) -> int:
     """The exit status: 0 if every study run met its targets, 1 if not, 2 for an unknown name."""
+    unknown = [w for w in words if w.startswith("-") and w not in FLAGS]
+    if unknown or "--help" in words:
+        wrong = f"there is no {unknown[0]}\n" if unknown else ""
+        print(f"{wrong}{__doc__}", file=sys.stderr if unknown else sys.stdout)
+        return 2 if unknown else 0
     again, listing = "--again" in words, "--list" in words
     seeds = next((words[i + 1] for i, w in enumerate(words[:-1]) if w == "--seeds"), None)
     names = [w for w in words if not w.startswith("--") and w != seeds]
