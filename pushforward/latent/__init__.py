@@ -19,6 +19,9 @@ __all__, __getattr__, __dir__ = lazy(
         "projection": ["project", "Projection"],
         "code_distribution": ["infer_code_distribution", "CodeDistribution"],
         "decoding": ["decode", "Decoded"],
-        "editing": ["edit", "Edited", "Strokes"],
+        "editing": ["edit", "Edited"],
+        "strokes": ["Strokes"],
+        "warping": ["warp"],
+        "transferring": ["transfer"],
     },
 )

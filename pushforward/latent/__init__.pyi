@@ -5,7 +5,6 @@ from pushforward.latent.decoding import decode as decode
 from pushforward.latent.directions import Direction as Direction
 from pushforward.latent.directions import direction as direction
 from pushforward.latent.editing import Edited as Edited
-from pushforward.latent.editing import Strokes as Strokes
 from pushforward.latent.editing import edit as edit
 from pushforward.latent.grids import grid as grid
 from pushforward.latent.grids import grid_codes as grid_codes
@@ -14,5 +13,8 @@ from pushforward.latent.paths import interpolate as interpolate
 from pushforward.latent.paths import plane as plane
 from pushforward.latent.projection import Projection as Projection
 from pushforward.latent.projection import project as project
+from pushforward.latent.strokes import Strokes as Strokes
+from pushforward.latent.transferring import transfer as transfer
 from pushforward.latent.traversals import Traversal as Traversal
 from pushforward.latent.traversals import traverse as traverse
+from pushforward.latent.warping import warp as warp

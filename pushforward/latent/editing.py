@@ -1,12 +1,15 @@
 r"""Editing on the manifold of a generator: the samples nearest to what strokes ask for (Zhu,
 Krähenbühl, Shechtman & Efros 2016, https://arxiv.org/abs/1609.03552, §3.2).
 
-    argmin_z  ⟨(g(z) - c)²⟩_colour + λ_s ⟨(H(g(z)) - H(s))²⟩_sketch + λ_z mean ((z - z_0)/s_z)²
+    argmin_z  ⟨(g(z) - c)²⟩_colour + λ_s ⟨(H(g(z)) - H(s))²⟩_sketch
+              + ⟨(g(z) - g(z_0))²⟩_fixed + λ_z mean ((z - z_0)/s_z)²
 
 ⟨·⟩_m is a mean weighted by a mask m, with levels in 0..1; c are the colours of strokes, s a sketch,
 H histograms of oriented gradients, z_0 the code before the edit, s_z the standard deviations of the
-prior. Several candidates start around z_0 and are minimised at once; those that end far worse than
-the best are left out.
+prior. Parts that are dragged ask for the colours and the gradients of the warped image around their
+targets. Several candidates start around z_0 and are minimised at once; those that end far worse
+than the best are left out. With parts that are dragged, half of the candidates start at samples of the
+prior: what is far away has no slope towards a target.
 
 Differences: each candidate by L-BFGS, which never makes it worse, in place of Adam's fixed steps.
 """
@@ -28,10 +31,12 @@ from pushforward.data.pairings import luma
 from pushforward.latent.code_distribution import CodeDistribution, infer_code_distribution
 from pushforward.latent.decoding import is_shared
 from pushforward.latent.descent import descend
+from pushforward.latent.paths import interpolate
 from pushforward.latent.projection import Projectable
+from pushforward.latent.strokes import Strokes, conform_strokes, dragged
 from pushforward.nets.gradient_histograms import gradient_histograms
 
-__all__ = ["Edited", "Strokes", "edit"]
+__all__ = ["Edited", "edit"]
 
 SKETCH, KEEP = 0.2, 0.01
 """λ_s as in the authors' program, and λ_z. Theirs is 5, for codes within ±1; here, where codes are
@@ -46,40 +51,6 @@ CELLS = 8
 
 
 @dataclass(frozen=True)
-class Strokes:
-    """What an edit asks of an image; each part may be left out.
-
-    Args:
-        colour: levels (c, h, w), user's units, where `colour_mask` is above 0.
-        colour_mask: (h, w), from 0, free, to 1.
-        sketch: lines (h, w), from 0 to 1.
-        sketch_mask: (h, w): where the image should look like the sketch; around its lines if not
-            given.
-    """
-
-    colour: Tensor | None = None
-    colour_mask: Tensor | None = None
-    sketch: Tensor | None = None
-    sketch_mask: Tensor | None = None
-
-    def __post_init__(self) -> None:
-        if (self.colour is None) != (self.colour_mask is None):
-            raise InvalidValue("colours and the mask of where they go belong together; pass both")
-        if self.sketch is None and self.sketch_mask is not None:
-            raise InvalidValue("a sketch_mask needs a sketch; pass both")
-        if self.colour is None and self.sketch is None:
-            raise InvalidValue("an edit asks for colours, a sketch or both; pass one of them")
-        for name in ("colour_mask", "sketch", "sketch_mask"):
-            mask = getattr(self, name)
-            if mask is not None and not bool(((mask >= 0) & (mask <= 1)).all()):
-                raise InvalidValue(f"{name} lies between 0 and 1; scale it")
-        for name in ("colour_mask", "sketch"):
-            mask = getattr(self, name)
-            if mask is not None and not bool((mask > 0).any()):
-                raise InvalidValue(f"{name} is empty; draw something")
-
-
-@dataclass(frozen=True)
 class Edited:
     """Candidates, the best first.
 
@@ -88,49 +59,55 @@ class Edited:
         x: decoded (k, *shape), user's units.
         cost: of each (k,).
         before: the cost at z_0.
+        start: z_0 (1, latent).
     """
 
     codes: Tensor
     x: Tensor
     cost: Tensor
     before: float
+    start: Tensor
+
+    def path(self, candidate: int = 0, steps: int = 16) -> Tensor:
+        """Codes (steps, latent) from the start to a candidate, as for a slider."""
+        if not 0 <= candidate < len(self.codes):
+            raise InvalidValue(
+                f"candidate must be from 0 to {len(self.codes) - 1}, got {candidate}"
+            )
+        return interpolate(self.start[0], self.codes[candidate], steps)
 
 
 @dataclass(frozen=True)
 class _Problem:
-    """The objective of candidates, row by row."""
+    """The objective of candidates, row by row.
+
+    Args:
+        levels: images (c, h, w), in 0..1, each with the mask of where it is wanted.
+        gradients: histograms (1, bins, rows, columns), each with the mask of its cells.
+        cell: of the histograms, pixels a side.
+        keep: λ_z, and sketch: λ_s.
+    """
 
     model: Projectable
     y: Conditioning
-    strokes: Strokes
+    levels: list[tuple[Tensor, Tensor]]
+    gradients: list[tuple[Tensor, Tensor]]
+    cell: int
     start: Tensor
     distribution: CodeDistribution
     sketch: float
     keep: float
 
-    @property
-    def space(self) -> Space:
-        return self.model.fitted_space()
-
-    def fractions(self, x: Tensor) -> Tensor:
-        """User's units as shares of the range of levels."""
-        return (x - self.space.low) / (self.space.high - self.space.low)
-
     def objective(self, z: Tensor, rows: Tensor | slice) -> Tensor:
         """The cost of codes (m, latent): (m,)."""
-        made = self.fractions(self.model.decode(z, self.y))
+        made = _fractions(self.model.decode(z, self.y), self.model.fitted_space())
         cost = self.keep * self._far(z)
-        strokes = self.strokes
-        if strokes.colour is not None and strokes.colour_mask is not None:
-            error = (made - self.fractions(strokes.colour)).square().mean(1)
-            cost = cost + _weighted(error, strokes.colour_mask)
-        if strokes.sketch is not None:
-            cell = max(2, min(made.shape[-2:]) // CELLS)
-            wanted = gradient_histograms(strokes.sketch[None, None], cell=cell)
-            error = (gradient_histograms(luma(made), cell=cell) - wanted).square().sum(1)
-            mask = strokes.sketch_mask
-            touched = wanted.abs().amax((0, 1)) if mask is None else _cells(mask, cell)
-            cost = cost + self.sketch * _weighted(error, touched)
+        for wanted, mask in self.levels:
+            cost = cost + _weighted((made - wanted).square().mean(1), mask)
+        if self.gradients:
+            histograms = gradient_histograms(luma(made), cell=self.cell)
+            for wanted, mask in self.gradients:
+                cost = cost + self.sketch * _weighted((histograms - wanted).square().sum(1), mask)
         return cost
 
     def _far(self, z: Tensor) -> Tensor:
@@ -180,23 +157,72 @@ def edit(
     if not is_shared(y):
         raise ShapeMismatch("expected one condition, that of the image")
     start = codes.detach().to(able.device, able.floating())
+    with torch.no_grad():
+        before = _fractions(able.decode(start, y), space)[0]
+    wanted = conform_strokes(strokes, space, start)
+    cell = max(2, min(before.shape[-2:]) // CELLS)
     problem = _Problem(
         able,
         y,
-        _conform(strokes, space, start),
+        _wanted_levels(wanted, before, space),
+        _wanted_gradients(wanted, before, cell),
+        cell,
         start,
         infer_code_distribution(model) if distribution is None else distribution,
         sketch,
         keep,
     )
-    noise = 2 * uniform(TRIED - 1, start.shape[1], rng=generator(rng, start.device), like=start) - 1
-    scattered = start + SPREAD * noise * problem.distribution.scale.to(start)
-    z, cost = descend(problem.objective, torch.cat([start, scattered]), steps)
+    starts = _starts(start, problem.distribution, strokes.handles is not None, rng)
+    z, cost = descend(problem.objective, starts, steps)
     kept = _good(cost, candidates)
     with torch.no_grad():
-        before = float(problem.objective(start, slice(None)))
+        first = float(problem.objective(start, slice(None)))
         made = able.decode(z[kept], y)
-    return Edited(z[kept], made, cost[kept], before)
+    return Edited(z[kept], made, cost[kept], first, start)
+
+
+def _starts(start: Tensor, distribution: CodeDistribution, far: bool, rng: Rng) -> Tensor:
+    """z_0, codes around it, and for parts that go far as many of the prior (TRIED, latent)."""
+    stream = generator(rng, start.device)
+    noise = 2 * uniform(TRIED - 1, start.shape[1], rng=stream, like=start) - 1
+    scattered = start + SPREAD * noise * distribution.scale.to(start)
+    if far:
+        scattered[TRIED // 2 :] = distribution.draw(TRIED - 1 - TRIED // 2, rng=stream).to(start)
+    return torch.cat([start, scattered])
+
+
+def _wanted_levels(strokes: Strokes, before: Tensor, space: Space) -> list[tuple[Tensor, Tensor]]:
+    """Colours over dragged parts, and parts that stay, with their masks; levels in 0..1."""
+    moved, wanted = dragged(strokes, before), []
+    if strokes.colour is not None and strokes.colour_mask is not None:
+        colour, mask = _fractions(strokes.colour, space), strokes.colour_mask
+        if moved is not None:
+            colour = torch.where(mask > 0, colour, moved[0])
+            mask = torch.where(mask > 0, mask, moved[1])
+        wanted.append((colour, mask))
+    elif moved is not None:
+        wanted.append(moved)
+    if strokes.fixed is not None:
+        wanted.append((before, strokes.fixed))
+    return wanted
+
+
+def _wanted_gradients(strokes: Strokes, before: Tensor, cell: int) -> list[tuple[Tensor, Tensor]]:
+    """Histograms of the sketch and of dragged parts, with the masks of their cells."""
+    moved, wanted = dragged(strokes, before), []
+    if strokes.sketch is not None:
+        drawn = gradient_histograms(strokes.sketch[None, None], cell=cell)
+        mask = strokes.sketch_mask
+        wanted.append((drawn, drawn.abs().amax((0, 1)) if mask is None else _cells(mask, cell)))
+    if moved is not None:
+        histograms = gradient_histograms(luma(moved[0][None]), cell=cell)
+        wanted.append((histograms, _cells(moved[1], cell)))
+    return wanted
+
+
+def _fractions(x: Tensor, space: Space) -> Tensor:
+    """User's units as shares of the range of levels."""
+    return (x - space.low) / (space.high - space.low)
 
 
 def _good(cost: Tensor, most: int) -> Tensor:
@@ -205,22 +231,6 @@ def _good(cost: Tensor, most: int) -> Tensor:
     best = order[: len(order) // 2]
     limit = 2 * cost[best[: max(1, len(best) // 2)]].mean()
     return best[cost[best] <= limit][:most]
-
-
-def _conform(strokes: Strokes, space: Space, like: Tensor) -> Strokes:
-    """The strokes as tensors of the images' size."""
-    channels, height, width = space.shape
-    sizes = {"colour": (channels, height, width)}
-    parts = {}
-    for name in ("colour", "colour_mask", "sketch", "sketch_mask"):
-        part, size = getattr(strokes, name), sizes.get(name, (height, width))
-        if part is not None and tuple(part.shape) != size:
-            raise ShapeMismatch(
-                f"{name} must have the size of the images, {'×'.join(map(str, size))}, got"
-                f" {'×'.join(map(str, part.shape))}; resize it"
-            )
-        parts[name] = None if part is None else torch.as_tensor(part).to(like)
-    return Strokes(**parts)
 
 
 def _weighted(error: Tensor, mask: Tensor) -> Tensor:

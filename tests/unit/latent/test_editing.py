@@ -92,7 +92,7 @@ def test_candidates_follow_the_seed_and_bad_ones_are_left_out(model: pf.PCA, sta
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ({}, "asks for colours, a sketch or both"),
+        ({}, "asks for colours, a sketch or a drag"),
         ({"colour": torch.zeros(1, SIDE, SIDE)}, "belong together"),
         ({"sketch": torch.zeros(SIDE, SIDE)}, "sketch is empty; draw something"),
         ({"sketch": 2 * torch.ones(SIDE, SIDE)}, "lies between 0 and 1"),
