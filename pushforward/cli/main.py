@@ -31,9 +31,9 @@ from pushforward.core.text_streams import encodable
 __all__ = ["COMMANDS", "application", "main"]
 
 COMMANDS = (
-    "demo", "fit", "sample", "encode", "reconstruct", "translate", "enlarge", "project", "latent",
-    "density", "assign", "condition", "plot", "film", "evaluate", "compare", "resume", "recipe",
-    "studio", "models", "hacks", "data", "doctor",
+    "demo", "fit", "sample", "encode", "reconstruct", "translate", "enlarge", "project", "edit",
+    "latent", "density", "assign", "condition", "plot", "film", "evaluate", "compare", "resume",
+    "recipe", "studio", "models", "hacks", "data", "doctor",
 )  # fmt: skip
 """In the order of a first session; each is the function of its name in the module of its name."""
 
@@ -51,6 +51,7 @@ pushforward: generative models behind one set of verbs
   pushforward plot runs/gmm-shots-1            density, clusters, biplot, marginals or codes
   pushforward latent runs/vae-digits-1         what its codes mean: a grid, paths, attributes
   pushforward project runs/vae-digits-1 digits the codes that reconstruct each row best
+  pushforward edit runs/vae-digits-1 --drag 3,3:5,3 -o edited.png  an image changed by strokes
   pushforward translate runs/pix2pix-1 a.jpg   images made from images, of any size
   pushforward enlarge runs/srresnet-1 a.jpg    photographs enlarged, of any size
   pushforward evaluate runs/*                  runs side by side, on data none was trained on

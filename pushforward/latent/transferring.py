@@ -130,7 +130,7 @@ def _change(before: Tensor, sequence: Iterable[Tensor]) -> _Change:
 
 
 def _estimated(before: Tensor, after: Tensor, *, common: bool) -> _Change:
-    """The change from coarse to fine, starting with one change of colours for all pixels or none."""
+    """The change from coarse to fine, starting with one change of colours for all pixels, or none."""
     start = _unchanged(before)
     if common:
         start = _Change(start.flow, _common_colours(before, after).expand_as(start.colour))
@@ -222,7 +222,7 @@ def _conjugate_gradients(
 
 
 def _common_colours(before: Tensor, after: Tensor) -> Tensor:
-    """The smallest change of colours, one for all pixels, that explains most (1, c · (c + 1), 1, 1)."""
+    """The smallest change of all colours alike that explains most (1, c · (c + 1), 1, 1)."""
     basis = _basis(before)[0].flatten(1).T.double()
     change = (after - before)[0].flatten(1).T.double()
     solved = torch.linalg.lstsq(basis, change, rcond=1e-4, driver="gelsd").solution
