@@ -160,7 +160,7 @@ def read_drag(text: str) -> Drag:
 
 def _image_space(run: OpenedRun) -> Space:
     """The space of a model that makes grey or coloured images of codes."""
-    space = run.model.fitted_space()
+    space: Space = run.model.fitted_space()
     if space.kind != "images":
         raise InvalidKind(f"edits are of images, but {run.folder} makes {space}; use another run")
     run.need("does not decode codes, so it edits no images", "Decodes")

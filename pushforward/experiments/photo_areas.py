@@ -50,7 +50,7 @@ def _middle(
 
 
 def paste_faded(photo: Tensor, changed: Tensor, area: tuple[slice, slice]) -> Tensor:
-    """A photograph (c, k, l), bytes, with an area changed, the change fading out at sides inside."""
+    """A photograph (c, k, l), bytes, with an area changed, less so near the sides that were cut."""
     if changed.shape[1:] == photo.shape[1:]:
         return changed
     weights = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -83,7 +84,9 @@ def conform_strokes(strokes: Strokes, space: Space, like: Tensor) -> Strokes:
         assert height is not None
         assert width is not None
         read_handles(strokes.handles, strokes.targets, (height, width))
-    tensors = {k: torch.as_tensor(v).to(like) for k, v in parts.items() if isinstance(v, Tensor)}
+    tensors: dict[str, Any] = {
+        k: torch.as_tensor(v).to(like) for k, v in parts.items() if isinstance(v, Tensor)
+    }
     return replace(strokes, **tensors)
 
 
@@ -104,4 +107,5 @@ def discs(centres: Tensor, radius: float, size: tuple[int, int]) -> Tensor:
     )
     x, y = centres.T[:, :, None, None]
     distance = ((across - x).square() + (down - y).square()).sqrt()
-    return (radius + 1 - distance).clamp(0, 1).amax(0)
+    mask: Tensor = (radius + 1 - distance).clamp(0, 1).amax(0)
+    return mask

@@ -112,7 +112,8 @@ def transfer(before: Tensor, after: Tensor, photo: Tensor, *, span: float | None
 def _change(before: Tensor, sequence: Iterable[Tensor]) -> _Change:
     """The change from an image (1, c, h, w) to the last of a sequence, from coarse to fine."""
     share = min(1.0, FINEST / max(before.shape[-2:]))
-    finest = tuple(max(1, round(side * share)) for side in before.shape[-2:])
+    height, width = (max(1, round(side * share)) for side in before.shape[-2:])
+    finest = height, width
     change: _Change | None = None
     for after in sequence:
         one, two = (resize(x, finest) for x in (before, after))
@@ -130,7 +131,7 @@ def _change(before: Tensor, sequence: Iterable[Tensor]) -> _Change:
 
 
 def _estimated(before: Tensor, after: Tensor, *, common: bool) -> _Change:
-    """The change from coarse to fine, starting with one change of colours for all pixels, or none."""
+    """The change from coarse to fine, starting with none, or with one of colours for all pixels."""
     start = _unchanged(before)
     if common:
         start = _Change(start.flow, _common_colours(before, after).expand_as(start.colour))
@@ -225,7 +226,7 @@ def _common_colours(before: Tensor, after: Tensor) -> Tensor:
     """The smallest change of all colours alike that explains most (1, c · (c + 1), 1, 1)."""
     basis = _basis(before)[0].flatten(1).T.double()
     change = (after - before)[0].flatten(1).T.double()
-    solved = torch.linalg.lstsq(basis, change, rcond=1e-4, driver="gelsd").solution
+    solved: Tensor = torch.linalg.lstsq(basis, change, rcond=1e-4, driver="gelsd").solution
     return solved.T.reshape(1, -1, 1, 1).to(before)
 
 
@@ -252,7 +253,7 @@ def _recolouring(colour: Tensor, x: Tensor) -> Tensor:
 
 def _combined(colour: Tensor, basis: Tensor) -> Tensor:
     channels = colour.shape[1] // basis.shape[1]
-    matrix = colour.unflatten(1, (channels, basis.shape[1]))
+    matrix: Tensor = colour.unflatten(1, (channels, basis.shape[1]))
     return (matrix * basis[:, None]).sum(2)
 
 

@@ -85,6 +85,7 @@ BASE: dict[str, list[str]] = {
     "translate": ["pix", "photos", "--derive-conditions"],
     "enlarge": ["sr", "photos"],
     "project": ["vae", "x.csv", "--steps", "1", "--candidates", "2"],
+    "edit": ["img", "--drag", "4,4:6,6", "--steps", "1", "--candidates", "2"],
     "latent": ["vae", "--kind", "grid", "--steps", "3"],
     "density": ["pca", "x.csv"],
     "assign": ["gmm", "x.csv"],
@@ -149,6 +150,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             *("--blocks", "1", "--steps", "2", "--batch", "4", "--run", "sr", "-q"),
         ]
         assert main(enlarging) == 0
+        assert main(["fit", "pca", "photos", "--size", "16", "--run", "img", "-q"]) == 0
         line = [
             *("fit", "pix2pix", "photos", "--label", "grey", "--width", "4"),
             *("--steps", "2", "--batch", "4", "--run", "pix", "-q"),
@@ -225,7 +227,7 @@ def check(made: Path, place: Path, line: list[str], capfd: pytest.CaptureFixture
         os.chdir(place)
         shutil.rmtree(work)
     work.mkdir()
-    for name in ("pca", "gmm", "vae", "pix", "sr", "photos"):
+    for name in ("pca", "gmm", "vae", "pix", "sr", "img", "photos"):
         if name in line or any(a.endswith(f"={name}") for a in line):
             shutil.copytree(made / name, work / name)
     shutil.copy(made / "x.csv", work)

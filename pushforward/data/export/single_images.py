@@ -42,7 +42,7 @@ def image_target(
             )
         path = path / default
     if path.suffix.lower() not in suffixes:
-        what = "an image" if suffixes == SUFFIXES else "a clip"
+        what = "an image" if set(SUFFIXES) <= set(suffixes) else "a clip"
         raise InvalidValue(
             f"cannot write {what} to {path}; expected a name that ends in {', '.join(suffixes)}"
         )
