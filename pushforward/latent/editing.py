@@ -192,15 +192,13 @@ def _starts(start: Tensor, distribution: CodeDistribution, far: bool, rng: Rng) 
 
 
 def _wanted_levels(strokes: Strokes, before: Tensor, space: Space) -> list[tuple[Tensor, Tensor]]:
-    """Colours over dragged parts, and parts that stay, with their masks; levels in 0..1."""
+    """Colours, dragged parts where nothing is painted, and parts that stay, with their masks."""
     moved, wanted = dragged(strokes, before), []
     if strokes.colour is not None and strokes.colour_mask is not None:
-        colour, mask = _fractions(strokes.colour, space), strokes.colour_mask
+        wanted.append((_fractions(strokes.colour, space), strokes.colour_mask))
         if moved is not None:
-            colour = torch.where(mask > 0, colour, moved[0])
-            mask = torch.where(mask > 0, mask, moved[1])
-        wanted.append((colour, mask))
-    elif moved is not None:
+            moved = moved[0], moved[1] * (strokes.colour_mask == 0)
+    if moved is not None and bool((moved[1] > 0).any()):
         wanted.append(moved)
     if strokes.fixed is not None:
         wanted.append((before, strokes.fixed))

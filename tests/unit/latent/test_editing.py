@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -115,3 +116,96 @@ def test_what_cannot_be_edited_is_refused(model: pf.PCA, start: Tensor) -> None:
     plane = pf.PCA(1).fit(torch.randn(50, 2))
     with pytest.raises(pf.InvalidKind, match="edits are of images"):
         edit(plane, torch.zeros(1, 1), stroke())
+
+
+def test_parts_that_are_fixed_change_less(model: pf.PCA, start: Tensor) -> None:
+    before, held = model.decode(start)[0], torch.zeros(SIDE, SIDE)
+    held[:6] = 1
+    strokes = stroke()
+    free, fixed = (
+        edit(model, start, replace(strokes, fixed=mask), rng=0).x[0] for mask in (None, held)
+    )
+    changes = [float(((x - before).square() * held).sum()) for x in (free, fixed)]
+    assert changes[1] < 0.5 * changes[0]
+    mask = strokes.colour_mask
+    assert float(((fixed[0] - 0.9).square() * mask).sum() / mask.sum()) < 0.2 * float(
+        ((before[0] - 0.9).square() * mask).sum() / mask.sum()
+    )
+
+
+def test_the_way_to_a_candidate_has_sixteen_codes(model: pf.PCA, start: Tensor) -> None:
+    edited = edit(model, start, stroke(), rng=0)
+    path = edited.path(0)
+    assert path.shape == (16, 12)
+    assert torch.equal(path[0], edited.start[0])
+    assert torch.equal(edited.start, start)
+    torch.testing.assert_close(path[-1], edited.codes[0])
+    torch.testing.assert_close(path[5], start[0] + (edited.codes[0] - start[0]) / 3)
+    assert edited.path(len(edited.codes) - 1, steps=4).shape == (4, 12)
+    for candidate in (-1, len(edited.codes)):
+        with pytest.raises(pf.InvalidValue, match="candidate must be from 0 to"):
+            edited.path(candidate)
+
+
+def discs(n: int = 1500) -> Tensor:
+    """Discs of radius 3 at random places."""
+    rng = torch.Generator().manual_seed(0)
+    at = torch.rand(n, 2, 1, 1, generator=rng) * 10 + 3
+    down, across = torch.meshgrid(*[torch.arange(SIDE).float()] * 2, indexing="ij")
+    distance = ((down - at[:, 0]).square() + (across - at[:, 1]).square()).sqrt()
+    return torch.sigmoid(2 * (3 - distance))[:, None]
+
+
+def centre(x: Tensor) -> Tensor:
+    """x and y of the mean of what is bright (2,)."""
+    down, across = torch.meshgrid(*[torch.arange(SIDE).float()] * 2, indexing="ij")
+    bright = (x[0] - 0.3).clamp_min(0)
+    return torch.stack([(bright * across).sum(), (bright * down).sum()]) / bright.sum()
+
+
+@pytest.fixture(scope="module")
+def disc_model() -> pf.VAE:
+    by = pf.Trainer(epochs=30, batch=50, seed=0, quiet=True)
+    return pf.VAE(latent=2, hidden=(96, 96)).fit(discs(), by=by)
+
+
+def test_a_disc_that_is_dragged_arrives(disc_model: pf.VAE) -> None:
+    places = discs()[20:26]
+    for x, wanted in zip(discs()[:6], places):
+        code = disc_model.encode(x[None]).detach()
+        begun = centre(disc_model.decode(code)[0].detach())
+        target = centre(wanted)
+        drag = Strokes(handles=begun[None], targets=target[None], radius=4.0)
+        made = edit(disc_model, code, drag, rng=0).x[0]
+        assert float((centre(made) - target).norm()) < 1
+        assert float(made.max()) > 0.8
+
+
+def test_colours_are_painted_over_what_is_dragged(model: pf.PCA, start: Tensor) -> None:
+    handles, targets = torch.tensor([[8.0, 8.0]]), torch.tensor([[10.0, 7.0]])
+    painted = replace(stroke(), handles=handles, targets=targets, radius=4.0)
+    made = edit(model, start, painted, rng=0).x[0, 0]
+    error = (made - 0.9).square() * painted.colour_mask
+    before = (model.decode(start)[0, 0] - 0.9).square() * painted.colour_mask
+    assert float(error.sum()) < 0.5 * float(before.sum())
+
+
+@pytest.mark.parametrize(
+    ("parts", "error", "message"),
+    [
+        ({"handles": torch.ones(1, 2)}, pf.InvalidValue, "handles and their targets"),
+        ({"radius": -1.0}, pf.InvalidValue, "radius must be above 0"),
+        ({"fixed": torch.zeros(SIDE, SIDE)}, pf.InvalidValue, "fixed is empty"),
+        ({"fixed": torch.ones(4, 4)}, pf.ShapeMismatch, "fixed must have the size"),
+        (
+            {"handles": torch.ones(1, 2), "targets": torch.tensor([[99.0, 1.0]])},
+            pf.InvalidValue,
+            "targets must lie in the image",
+        ),
+    ],
+)
+def test_drags_and_masks_that_do_not_fit_are_refused(
+    model: pf.PCA, start: Tensor, parts: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        edit(model, start, replace(stroke(), **parts))
