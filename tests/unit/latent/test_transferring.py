@@ -64,6 +64,10 @@ def test_colours_that_mix_are_reproduced() -> None:
     torch.testing.assert_close(transfer(SMALL, after, PHOTO), wanted, atol=1 / 255, rtol=0)
 
 
+def test_a_negative_is_a_change_of_colours_and_moves_nothing() -> None:
+    torch.testing.assert_close(transfer(SMALL, 1 - SMALL, PHOTO), 1 - PHOTO, atol=1e-3, rtol=0)
+
+
 @pytest.mark.parametrize("distance", [1, 3, 6])
 def test_content_that_moves_moves_in_the_photograph(distance: int) -> None:
     """By 4 pixels for each of the small images; away from what comes in at the border."""
