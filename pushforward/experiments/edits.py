@@ -50,8 +50,10 @@ Drag = tuple[tuple[float, float], tuple[float, float]]
 """From a place to another, (x, y) pixels of the model's images each."""
 FRAMES = 16
 """Images from the start to the result."""
-TRANSFERRED = 4
-"""Images between which the change is followed: more take longer."""
+TRANSFERRED = 8
+"""Images along which the change is followed: with half as many, a disc that moves by its own width
+is no longer followed but painted over.
+"""
 
 
 @dataclass(frozen=True)
