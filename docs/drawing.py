@@ -21,7 +21,8 @@ ROOT = Path(__file__).parent.parent
 IMAGE = ROOT / "docs" / "images" / "architecture.png"
 CONTENTS = {
     "cli": "arguments and printing",
-    "studio": "web page",
+    "studio": "local page",
+    "export": "ONNX, pages",
     "experiments": "source, split, model, measures",
     "recipes": "figures of the lectures",
     "plots": "figures of models",

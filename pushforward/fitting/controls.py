@@ -10,16 +10,19 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
+
+import torch
 
 from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.events import CancelToken
 from pushforward.core.model import Model
+from pushforward.core.phase import Phase
 
-__all__ = ["Controls", "controlled_by"]
+__all__ = ["Controls", "Gate", "controlled_by"]
 
 T = TypeVar("T")
 WATCH = 0.05
@@ -168,3 +171,42 @@ def controlled_by(token: CancelToken | None) -> Iterator[None]:
     finally:
         if isinstance(token, Controls):
             token.end()
+
+
+class Gate:
+    """Where a fit by gradients meets its controls, if it has any.
+
+    Args:
+        token: of the fit.
+        returned, as_sampled: contexts in which visitors see the model.
+        model: that is fitted.
+    """
+
+    def __init__(
+        self,
+        token: CancelToken,
+        returned: Callable[[], AbstractContextManager[None]],
+        as_sampled: Callable[[], AbstractContextManager[None]],
+        model: Model,
+    ) -> None:
+        self._controls = token if isinstance(token, Controls) else None
+        self._returned, self._as_sampled, self._model = returned, as_sampled, model
+
+    @property
+    def paused(self) -> bool:
+        """Whether the fit waits after this step."""
+        return self._controls is not None and self._controls.paused
+
+    def admits(self) -> bool:
+        """Whether the next step may be played; it may be held up."""
+        if self._controls is None:
+            return True
+        if not self._controls.holds:
+            return self._controls.admit(self._model)
+        with self._returned(), self._as_sampled(), torch.no_grad():
+            return self._controls.admit(self._model)
+
+    def chosen(self, phases: Sequence[Phase]) -> Sequence[Phase]:
+        """The phases, or those that the controls name."""
+        named = None if self._controls is None else self._controls.phases
+        return phases if named is None else [phase for phase in phases if phase.name in named]

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-import torch
 from torch import Tensor
 
 from pushforward.core.errors import BadSource, Diverged, InvalidValue
@@ -33,7 +32,7 @@ from pushforward.core.phase import Batch, Phase, Step
 from pushforward.fitting.announcer import Announcer
 from pushforward.fitting.budget import Budget
 from pushforward.fitting.checkpoint import copy_tree
-from pushforward.fitting.controls import Controls
+from pushforward.fitting.controls import Gate
 from pushforward.fitting.evaluation import Evaluation
 from pushforward.fitting.feed import Feed
 from pushforward.fitting.film import Camera
@@ -99,7 +98,7 @@ class Loop:
         self.players, self.streams = parts.players, parts.streams
         self.evaluation, self.camera = parts.evaluation, parts.camera
         self.announcer, self.token = parts.announcer, parts.token
-        self.controls = parts.token if isinstance(parts.token, Controls) else None
+        self.gate = Gate(parts.token, parts.borrowed.returned, parts.players.as_sampled, model)
         self.tally = Tally(parts.processes)
         self.watchdog = self._new_watchdog()
         self.step, self.rollbacks = 0, 0
@@ -151,7 +150,7 @@ class Loop:
         if self._good is None:
             self._remember()
         while not (reason := self._ended()):
-            if not self._admitted():
+            if not self.gate.admits():
                 continue
             try:
                 self.borrowed.give_way()
@@ -175,20 +174,6 @@ class Loop:
             return "budget"
         return "interrupted" if self._agreed(self.token.cancelled) else None
 
-    def _admitted(self) -> bool:
-        """Whether the next step may be played; the controls, if any, may hold it up."""
-        if self.controls is None:
-            return True
-        if not self.controls.holds:
-            return self.controls.admit(self.model)
-        with self.borrowed.returned(), self.players.as_sampled(), torch.no_grad():
-            return self.controls.admit(self.model)
-
-    def _chosen(self) -> Sequence[Phase]:
-        """The model's phases, or those that the controls name."""
-        named = None if self.controls is None else self.controls.phases
-        return self.phases if named is None else [p for p in self.phases if p.name in named]
-
     def _agreed(self, mine: bool) -> bool:
         """The first process's decision for all, every few steps; at once in a single process."""
         if self.processes.world == 1:
@@ -198,7 +183,7 @@ class Loop:
     def _play_step(self, raw: Batch) -> None:
         """Run the due groups of phases on a batch: all gradients of a group, then its updates."""
         batch = self.feed.into_model(raw, self.streams.augment)
-        groups = due_phases(self._chosen(), self.step)
+        groups = due_phases(self.gate.chosen(self.phases), self.step)
         fraction, shared = self.budget.fraction(self.step), self.players.shared(groups)
         here = Step(self.samples, fraction, self.streams.noise, shared)
         weight = self.players.total_weight(batch)
@@ -243,7 +228,7 @@ class Loop:
 
     def _after_step(self) -> None:
         """Report, evaluate and save when due."""
-        if self.step % self.report_every == 0 or (self.controls and self.controls.paused):
+        if self.step % self.report_every == 0 or self.gate.paused:
             self._report()
         if self.step % self.evaluate_every == 0 or self.step == self.budget.total:
             self._check_health()
@@ -305,14 +290,8 @@ class Loop:
         rate, means = self.tally.report(self.step)
         rate *= self.settings.optimisation.batch
         remaining = self.budget.remaining(self.step, rate)
-        self.emit(
-            Progress(
-                *self._now(),
-                round(rate, 1),
-                None if remaining is None else round(remaining, 1),
-                means,
-            )
-        )
+        left = None if remaining is None else round(remaining, 1)
+        self.emit(Progress(*self._now(), round(rate, 1), left, means))
 
     def _evaluate(self) -> None:
         judgement = self.evaluation.judge()

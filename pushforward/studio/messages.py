@@ -25,7 +25,9 @@ from pushforward.core.errors import InvalidKind, InvalidValue
 __all__ = ["Answer", "Request", "pack", "read_request", "unpack"]
 
 ALIGNMENT = 8
+"""Bytes: typed arrays of a page begin at multiples of their items' size."""
 TYPES = {"float32": "<f4", "uint8": "|u1", "int32": "<i4"}
+"""Types of arrays, and their bytes."""
 
 
 @dataclass(frozen=True)

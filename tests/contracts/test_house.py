@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from pushforward.cli.main import COMMANDS
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "pushforward"
 MOST_LINES = 400
@@ -176,6 +178,6 @@ def test_a_constant_without_a_reason_would_be_found(text: str, names: list[str])
 
 
 def test_the_command_line_only_parses_and_prints() -> None:
-    """What grows beyond this, some 80 lines a command, belongs to the library."""
+    """What grows beyond this, with what commands share, belongs to the library."""
     files = (ROOT / "pushforward" / "cli").glob("*.py")
-    assert sum(len(file.read_text().splitlines()) for file in files) <= 2700
+    assert sum(len(file.read_text().splitlines()) for file in files) <= 120 * len(COMMANDS)

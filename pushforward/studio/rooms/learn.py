@@ -45,8 +45,10 @@ FITTING = (
 """Settings of a fit that the page offers; the others are for runs."""
 STEPS = 20_000
 """Steps of a fit that is watched: about as long as one watches."""
-COMPARED, SHOWN, DRAWN = 1000, 25, 20_000
-DATA_SHOWN = 2000
+COMPARED, DATA_SHOWN = 1000, 2000
+"""Rows that samples are compared with at each look, and that are drawn."""
+SHOWN, DRAWN = 25, 20_000
+"""Images shown, and points of a drawing at most."""
 
 
 def models(studio: Studio, request: Request) -> Answer:
