@@ -1,0 +1,305 @@
+"""Density: two columns at a time, the other columns given the values of some, and odd rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from pushforward.core.column_numbers import as_number
+from pushforward.core.column_values import as_values
+from pushforward.core.errors import BadRun, InvalidKind, InvalidValue
+from pushforward.core.model import Model
+from pushforward.core.space import Column, Space
+from pushforward.data.export.columns import column_values
+from pushforward.experiments.conditionals import Conditional, condition
+from pushforward.experiments.densities import Densities, densities
+from pushforward.experiments.opened import OpenedRun
+from pushforward.studio import contents
+from pushforward.studio.column_densities import (
+    axis_name,
+    is_closed,
+    marginal_of,
+    pair_density,
+)
+from pushforward.studio.layers import Plane
+from pushforward.studio.messages import Answer, Request
+from pushforward.studio.studio import Studio
+
+__all__ = ["given", "odd", "open", "pair", "row"]
+
+SHOWN = 3000
+"""Rows drawn as points."""
+COMPARED = 500
+"""Rows with which fixed values are compared."""
+CURVE = 160
+"""Places at which a density of one column is computed."""
+MOST_CELLS, MOST_ODD = 128, 100
+MARGIN = 0.08
+"""Of a column's range, shown on both sides of it."""
+_RANKED: WeakKeyDictionary[Model, Densities] = WeakKeyDictionary()
+"""Densities of the rows of opened runs: of large tables they take seconds."""
+
+
+def open(studio: Studio, request: Request) -> Answer:
+    """The columns of a 'run', what its model has in closed form, and some of its rows."""
+    run = _run(studio, request)
+    space: Space = run.model.fitted_space()
+    x, notes = _rows(studio, request)
+    facts = {
+        "columns": [_described(space, i) for i in range(space.size)],
+        "closed": is_closed(run.model),
+        "of": 0 if x is None else len(x),
+        "notes": list(notes),
+    }
+    if x is None:
+        return Answer(facts)
+    numbers = torch.arange(0, len(x), -(-len(x) // SHOWN))
+    return Answer(facts, {"rows": x[numbers], "numbers": numbers})
+
+
+def pair(studio: Studio, request: Request) -> Answer:
+    """The log density of the columns 'x' and 'y' on so many 'cells' a side, given 'fixed' ones."""
+    run, content = _run(studio, request), request.content
+    space: Space = run.model.fitted_space()
+    axes = [_axis(space, contents.text(content, name)) for name in ("x", "y")]
+    if axes[0] == axes[1] or any(space.columns[i].kind == "categorical" for i in axes):
+        raise InvalidValue(
+            "a density is drawn over two different columns of numbers; choose others"
+        )
+    fixed = {i: v for i, v in _fixed(space, content).items() if i not in axes}
+    x, _ = _rows(studio, request)
+    ends = [_range(space.columns[i]) for i in axes]
+    plane = Plane(*(torch.tensor(end, dtype=torch.float64) for end in zip(*ends)))
+    cells = contents.whole(content, "cells", 8, MOST_CELLS, 64)
+    found = pair_density(run.model, axes, fixed, _middle(space, x), plane, cells)
+    return Answer(
+        {
+            "kind": found.kind,
+            "x": list(ends[0]),
+            "y": list(ends[1]),
+            "levels": [{"share": s, "height": h} for s, h in found.levels.items()],
+            "given": _written(space, fixed if found.kind == "conditional" else {}),
+            "held": _written(space, found.held),
+        },
+        {"density": found.values},
+    )
+
+
+def given(studio: Studio, request: Request) -> Answer:
+    """The distribution of every other column, given 'fixed' values: its density, its mean, and an
+    interval that holds 90 %.
+    """
+    run = _run(studio, request)
+    space: Space = run.model.fitted_space()
+    fixed = _fixed(space, request.content)
+    conditional = Conditional(run.model, {}, space)
+    if fixed:
+        conditional = condition(run, {axis_name(space, i): v for i, v in fixed.items()})
+    table = conditional.table()
+    inner: Space = conditional.distribution.fitted_space()
+    rest = [i for i in range(space.size) if i not in fixed]
+    columns, curves = [], []
+    for place, i in enumerate(rest):
+        written = {name: table[name][place] for name in ("mean", "sd", "q05", "q50", "q95")}
+        numbers = {n: as_number(v, inner.columns[place]) for n, v in written.items() if n != "sd"}
+        at = _places(space.columns[i], numbers["q05"], numbers["q95"])
+        curves.append(_curve(conditional.distribution, place, at))
+        columns.append(
+            {"name": space.names[i], "written": written, "low": float(at[0]), "high": float(at[-1]),
+             **numbers}
+        )  # fmt: skip
+    x, _ = _rows(studio, request)
+    return Answer(
+        {"columns": columns, "warnings": _warnings(run.model, fixed, x)},
+        {"curves": torch.stack(curves)},
+    )
+
+
+def odd(studio: Studio, request: Request) -> Answer:
+    """The 'top' rows of the lowest density, with their values."""
+    run, x = _run(studio, request), _needed_rows(studio, request)
+    top = contents.whole(request.content, "top", 1, MOST_ODD, 12)
+    found = _ranked(run, x)
+    table = found.table(top)
+    values = column_values(x[table["row"]], run.model.fitted_space())
+    ranked = zip(table["row"], table["log_density"], table["rank"], zip(*values.values()))
+    rows = [{"number": n, "log_density": d, "rank": k, "values": list(v)} for n, d, k, v in ranked]
+    return Answer({"rows": rows, "names": list(values), "of": len(x)})
+
+
+def row(studio: Studio, request: Request) -> Answer:
+    """A row by its 'number': its values, its log density and its rank from the least likely."""
+    run, x = _run(studio, request), _needed_rows(studio, request)
+    number = contents.whole(request.content, "number", 0, len(x) - 1, None)
+    table = _ranked(run, x).table()
+    values = column_values(x[number : number + 1], run.model.fitted_space())
+    return Answer(
+        {
+            "number": number,
+            "log_density": table["log_density"][number],
+            "rank": table["rank"][number],
+            "of": len(x),
+            "values": {name: column[0] for name, column in values.items()},
+            "place": x[number].tolist(),
+        }
+    )
+
+
+# ------------------------------------------------------------------------------------------- rows
+
+
+def _run(studio: Studio, request: Request) -> OpenedRun:
+    """A run with the density of points, without conditions."""
+    run = studio.open(contents.text(request.content, "run"))
+    run.need("has no density", "HasDensity")
+    space: Space = run.model.fitted_space()
+    if space.kind != "points" or space.size < 2 or run.conditional:
+        raise InvalidKind(
+            f"this room draws densities of points of two or more columns, fitted without"
+            f" conditions, got {space}; choose another run"
+        )
+    return run
+
+
+def _rows(studio: Studio, request: Request) -> tuple[Tensor | None, tuple[str, ...]]:
+    rows, notes = studio.rows(contents.text(request.content, "run"))
+    return None if rows is None else rows.x, notes
+
+
+def _needed_rows(studio: Studio, request: Request) -> Tensor:
+    x, notes = _rows(studio, request)
+    if x is None:
+        raise BadRun(f"the rows this run was fitted to cannot be found ({'; '.join(notes)})")
+    return x
+
+
+def _ranked(run: OpenedRun, x: Tensor) -> Densities:
+    model: Model = run.model
+    if model not in _RANKED or len(_RANKED[model].values) != len(x):
+        _RANKED[model] = densities(run, x)
+    return _RANKED[model]
+
+
+def _middle(space: Space, x: Tensor | None) -> Tensor:
+    """The median of each column (d,); the middle of its range without rows."""
+    middle = torch.tensor([(c.low + c.high) / 2 for c in space.columns], dtype=torch.float64)
+    if x is not None:
+        middle = x.to(torch.float64).nanmedian(0).values
+    codes = [i for i, column in enumerate(space.columns) if column.kind == "categorical"]
+    middle[codes] = middle[codes].round()
+    return middle
+
+
+# ---------------------------------------------------------------------------------------- columns
+
+
+def _described(space: Space, i: int) -> dict[str, Any]:
+    """A column: its name, kind, unit and range, and the part of it that is drawn."""
+    column, (low, high) = space.columns[i], _range(space.columns[i])
+    facts = {"kind": column.kind, "unit": column.unit, "categories": list(column.categories)}
+    ends = {"low": column.low, "high": column.high, "from": low, "to": high}
+    return {"name": space.names[i], **facts, **ends}
+
+
+def _range(column: Column) -> tuple[float, float]:
+    margin = MARGIN * (column.high - column.low) or 0.5
+    return column.low - margin, column.high + margin
+
+
+def _axis(space: Space, name: str) -> int:
+    if name not in space.names:
+        raise InvalidValue(f"there is no column {name!r}; the columns are {', '.join(space.names)}")
+    return space.names.index(name)
+
+
+def _fixed(space: Space, content: Mapping[str, Any]) -> dict[int, float]:
+    """Values by the positions of their columns."""
+    fixed = content.get("fixed", {})
+    if not isinstance(fixed, dict):
+        raise InvalidKind(f"fixed must be values by column, got {fixed!r}")
+    if len(fixed) >= space.size:
+        raise InvalidValue("every column is fixed; leave one of them free")
+    places = {_axis(space, name): value for name, value in fixed.items()}
+    return {i: _number(value, space.columns[i], space.names[i]) for i, value in places.items()}
+
+
+def _number(value: object, column: Column, name: str) -> float:
+    if column.kind == "categorical":
+        if value not in column.categories:
+            raise InvalidValue(
+                f"{name} must be one of {', '.join(column.categories)}, got {value!r}"
+            )
+        return float(column.categories.index(str(value)))
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise InvalidKind(f"{name} must be a number, got {value!r}")
+    number = as_number(value, column)
+    if not math.isfinite(number):
+        raise InvalidValue(f"{name} must be finite, got {value!r}")
+    return number
+
+
+def _written(space: Space, values: Mapping[int, float]) -> dict[str, Any]:
+    """Values by name, as rows write them."""
+    return {
+        space.names[i]: as_values(torch.tensor([v]).double().numpy(), space.columns[i])[0]
+        for i, v in values.items()
+    }
+
+
+# ---------------------------------------------------------------------------------- distributions
+
+
+def _places(column: Column, low: float, high: float) -> Tensor:
+    """Places over the range of the data, and beyond if the distribution lies there."""
+    start, end = _range(column)
+    margin = high - low
+    if low < start or high > end:
+        start, end = min(start, low - margin), max(end, high + margin)
+    return torch.linspace(start, end, CURVE, dtype=torch.float64)
+
+
+def _curve(distribution: Any, axis: int, at: Tensor) -> Tensor:
+    """The density of one column at places (n,)."""
+    if distribution.fitted_space().size > 1:
+        distribution = marginal_of(distribution, [axis])
+    density: Tensor = distribution.log_prob(at[:, None]).exp().cpu()
+    return density
+
+
+def _warnings(model: Model, fixed: Mapping[int, float], x: Tensor | None) -> list[str]:
+    """What is said of values where there are no data."""
+    space = model.fitted_space()
+    found = [
+        f"{space.names[i]} = {_text(space, i, v)} lies outside the data"
+        f" ({_text(space, i, c.low)} to {_text(space, i, c.high)}): the model extrapolates"
+        for i, v in fixed.items()
+        if not (c := space.columns[i]).low <= v <= c.high
+    ]
+    if found or x is None or len(fixed) < 2:
+        return found
+    return _joint_warning(model, sorted(fixed), fixed, x)
+
+
+def _joint_warning(
+    model: Model, axes: Sequence[int], fixed: Mapping[int, float], x: Tensor
+) -> list[str]:
+    """A warning of values that occur, but not together."""
+    space = model.fitted_space()
+    distribution = marginal_of(model, axes)
+    here = torch.tensor([[fixed[i] for i in axes]], dtype=torch.float64)
+    rows = x[:: -(-len(x) // COMPARED)][:, list(axes)].to(torch.float64)
+    rows = rows[rows.isfinite().all(1)]
+    if bool((distribution.log_prob(rows) < distribution.log_prob(here)).any()):
+        return []
+    names = ", ".join(f"{space.names[i]} = {_text(space, i, fixed[i])}" for i in axes)
+    return [f"no row is as unlikely as {names} together: the model extrapolates"]
+
+
+def _text(space: Space, i: int, value: float) -> str:
+    written = _written(space, {i: value})[space.names[i]]
+    return f"{written:.5g}" if isinstance(written, float) else str(written)
