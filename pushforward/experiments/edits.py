@@ -44,7 +44,7 @@ from pushforward.latent import (
 from pushforward.latent import edit as edit_code
 from pushforward.latent.projection import Start
 
-__all__ = ["Drag", "ImageEdit", "edit", "read_drag"]
+__all__ = ["FRAMES", "Drag", "ImageEdit", "change_photo", "edit", "image_space", "read_drag"]
 
 Drag = tuple[tuple[float, float], tuple[float, float]]
 """From a place to another, (x, y) pixels of the model's images each."""
@@ -116,7 +116,7 @@ def edit(
         InvalidKind: For a model that makes no images of codes.
         InvalidValue: For an edit that asks for nothing.
     """
-    space = _image_space(run)
+    space = image_space(run)
     size = (int(space.shape[1] or 0), int(space.shape[2] or 0))
     fit: Fit = space.extra.get("prepared", {}).get("fit", "crop")
     strokes = _strokes(space, size, fit, colour, sketch, drags, radius, fixed)
@@ -140,7 +140,7 @@ def edit(
         frames = decode(model, edited.path(0, FRAMES), condition).x.detach().cpu()
     changed = None
     if file is not None and full_size:
-        changed = _changed_photo(frames, space, read_photograph(file), fit)
+        changed = change_photo(frames, space, read_photograph(file), fit)
     return ImageEdit(frames[0], edited, frames, changed, projection)
 
 
@@ -160,7 +160,7 @@ def read_drag(text: str) -> Drag:
     return (a, b), (c, d)
 
 
-def _image_space(run: OpenedRun) -> Space:
+def image_space(run: OpenedRun) -> Space:
     """The space of a model that makes grey or coloured images of codes."""
     space: Space = run.model.fitted_space()
     if space.kind != "images":
@@ -221,7 +221,7 @@ def _distribution(run: OpenedRun) -> CodeDistribution:
         return infer_code_distribution(run.model, batch.x, labels_of(run.model, batch))
 
 
-def _changed_photo(frames: Tensor, space: Space, photo: Photograph, fit: Fit) -> Photograph | None:
+def change_photo(frames: Tensor, space: Space, photo: Photograph, fit: Fit) -> Photograph | None:
     """The photograph after the change of the frames; None if it is no larger than they are."""
     whole = torch.from_numpy(photo.levels)
     size, image = (whole.shape[1], whole.shape[2]), (frames.shape[2], frames.shape[3])

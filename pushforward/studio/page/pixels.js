@@ -9,7 +9,8 @@ import { h } from "./elements.js";
  * @param {HTMLCanvasElement} canvas @param {NamedArray} images @param {number} [which]
  */
 export function paint(canvas, images, which = 0) {
-  const [, height, width] = images.shape, size = 4 * width * height;
+  const [count, height, width] = images.shape, size = 4 * width * height;
+  if (which >= count) return;
   const pixels = new Uint8ClampedArray(images.values.slice(which * size, (which + 1) * size));
   if (canvas.width !== width) canvas.width = width;
   if (canvas.height !== height) canvas.height = height;

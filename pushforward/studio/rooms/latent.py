@@ -28,6 +28,7 @@ from pushforward.latent import direction as find_direction
 from pushforward.latent import interpolate, traverse
 from pushforward.studio import contents
 from pushforward.studio.canvas import as_pixels
+from pushforward.studio.conditions import chosen_condition, condition_names
 from pushforward.studio.messages import Answer, Request
 from pushforward.studio.studio import Studio
 
@@ -53,7 +54,7 @@ def open(studio: Studio, request: Request) -> Answer:
         run.model,
         distribution.draw(RANKED, rng=0),
         steps=5,
-        y=_condition(run, request.content),
+        y=chosen_condition(run, request.content),
         distribution=distribution,
     )
     return Answer(
@@ -66,7 +67,7 @@ def open(studio: Studio, request: Request) -> Answer:
             "kind": space.kind,
             "names": list(space.names) if space.kind == "points" else [],
             "shape": list(space.shape),
-            "conditions": _condition_names(run),
+            "conditions": condition_names(run),
             "encodes": isinstance(run.model, Encodes),
             "rows": rows is not None,
             "labels": _label_names(rows),
@@ -203,7 +204,7 @@ def _between(studio: Studio, request: Request) -> Tensor:
 
 
 def _decoded(run: OpenedRun, codes: Tensor, content: Mapping[str, Any]) -> Tensor:
-    return decode_codes(run.model, codes, _condition(run, content)).x
+    return decode_codes(run.model, codes, chosen_condition(run, content)).x
 
 
 def _shown(run: OpenedRun, x: Tensor) -> Answer:
@@ -218,21 +219,6 @@ def _shown(run: OpenedRun, x: Tensor) -> Answer:
             {"images": as_pixels(frames, frame_space(space))},
         )
     return Answer({"kind": "points", "columns": column_values(x, space)})
-
-
-def _condition(run: OpenedRun, content: Mapping[str, Any]) -> Any:
-    """The condition that a page chose by its number; the first if it chose none."""
-    names = _condition_names(run)
-    if not run.conditional:
-        return None
-    if not names:
-        raise InvalidKind("the studio decodes under labels, but this model has other conditions")
-    return [names[contents.whole(content, "y", 0, len(names) - 1, 0)]]
-
-
-def _condition_names(run: OpenedRun) -> list[str]:
-    space = run.model.condition_space
-    return list(space.columns[0].categories) if space is not None and space.is_label else []
 
 
 def _label_names(rows: LabelledRows | None) -> list[str]:

@@ -285,3 +285,83 @@ def test_fits_outlive_a_reload(studio: Studio) -> None:
     assert not fit.ended
     assert ask(studio, "learn.rejoin", fit=fit.name).content["fit"] == fit.name
     studio.close()
+
+
+# -------------------------------------------------------------------------------------------- edit
+
+
+def edit(studio: Studio, file: bytes, **content: Any) -> Answer:
+    with torch.no_grad():
+        return find_verb("edit.change")(studio, Request(1, "edit.change", content, "", file))
+
+
+def test_a_stroke_is_followed_and_its_way_is_shown(studio: Studio, folder: Path) -> None:
+    assert ask(studio, "edit.open", run="below/pca").content["height"] == 8
+    begun = ask(studio, "edit.begin", run="below/pca", seed=3)
+    code = begun.content["code"]
+    before = torch.as_tensor(begun.arrays["image"])[0, ..., 0].float()
+    stroke = torch.zeros(8, 8, 4, dtype=torch.uint8)
+    stroke[2:6, 3:5] = 255
+    changed = edit(studio, stroke.numpy().tobytes(), run="below/pca", code=code, parts=["colour"])
+    made = torch.as_tensor(changed.arrays["images"])[0, ..., 0].float()
+    inside = (255 - made[2:6, 3:5]).square().mean()
+    assert inside < (255 - before[2:6, 3:5]).square().mean()
+    assert changed.content["cost"][0] < changed.content["before"]
+    assert len(changed.content["codes"]) == len(changed.arrays["images"]) <= 9
+    best = [changed.content["codes"][0]]
+    way = torch.as_tensor(
+        ask(studio, "edit.film", run="below/pca", **{"from": code, "to": best}).arrays["images"]
+    )
+    assert len(way) == 16
+    assert torch.equal(way[0, ..., 0].float(), before)
+    assert (way[-1, ..., 0].float() - made).abs().max() <= 1
+
+
+def test_a_picture_is_projected_and_changed_at_its_own_size(studio: Studio) -> None:
+    import io
+
+    from PIL import Image
+
+    x = pf.read("digits").x[5, 0]
+    small = Image.fromarray((x.float() * 255 / 16).round().to(torch.uint8).numpy())
+    file = io.BytesIO()
+    small.resize((96, 96), Image.Resampling.BICUBIC).save(file, "PNG")
+    content: dict[str, Any] = {"run": "below/pca", "name": "five.png"}
+    with torch.no_grad():
+        begun = find_verb("edit.begin")(
+            studio, Request(1, "edit.begin", content, "", file.getvalue())
+        )
+        code = begun.content["code"]
+        assert 0 < begun.content["error"] < 0.3
+        other = [[value + 1 for value in code[0]]]
+        full = find_verb("edit.photo")(
+            studio,
+            Request(1, "edit.photo", {**content, "from": code, "to": other}, "", file.getvalue()),
+        )
+    result = full.arrays["file"]
+    assert isinstance(result, bytes)
+    with Image.open(io.BytesIO(result)) as image:
+        assert image.size == (96, 96)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "text"),
+    [
+        (b"", {"parts": []}, "an edit asks for colours, a sketch or a drag"),
+        (b"12", {"parts": ["sketch"]}, "expected 64 bytes, got 2"),
+        (bytes(64), {"parts": ["sketch"]}, "sketch is empty"),
+        (b"", {"parts": ["nothing"]}, "parts are some of colour, sketch, fixed"),
+        (b"", {"drags": [[0, 0, 1]]}, "drags must be 1 to 32 rows of 4 numbers"),
+        (b"", {"drags": [[0, 0, 99, 1]]}, "99"),
+    ],
+)
+def test_strokes_that_ask_for_nothing(
+    studio: Studio, file: bytes, content: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(PushforwardError, match=text):
+        edit(studio, file, run="below/pca", code=[[0.0, 0.0, 0.0]], **content)
+
+
+def test_edits_are_of_images(studio: Studio) -> None:
+    with pytest.raises(PushforwardError, match="edits are of images"):
+        ask(studio, "edit.open", run="gmm")
