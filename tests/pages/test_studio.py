@@ -133,6 +133,33 @@ def test_ways_attributes_and_nearest_rows(open_page: Open) -> None:
     assert download.value.suggested_filename == "vae.gif"
 
 
+def test_a_digit_is_edited_undone_and_saved(open_page: Open) -> None:
+    page = open_page("edit?run=pca")
+    wait(page, f"Number({ROOM}.begun) >= 1")
+    page.wait_for_timeout(200)
+    before = pixels(page, "#edited")
+    box = page.locator(".overlay").bounding_box()
+    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.5 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.5 * box["height"], steps=5)
+    page.mouse.up()
+    wait(page, f"Number({ROOM}.edited) >= 1")
+    page.wait_for_timeout(500)
+    painted = pixels(page, "#edited")
+    assert painted != before
+    row = slice(4 * 8 * 4, 4 * 8 * 5)  # the row of the stroke, which is white
+    assert sum(painted[row]) > sum(before[row])
+    page.get_by_label("candidate 1").wait_for()
+    page.locator(".overlay").focus()
+    page.keyboard.press("2")
+    assert page.get_attribute("#tool-sketch", "aria-pressed") == "true"
+    page.keyboard.press("Control+z")
+    page.get_by_text("Paint, sketch or drag something").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save GIF").click()
+    assert download.value.suggested_filename == "pca.gif"
+
+
 def test_runs_are_listed_and_laid_side_by_side(open_page: Open) -> None:
     page = open_page("runs")
     page.wait_for_selector(READY)
@@ -145,7 +172,7 @@ def test_runs_are_listed_and_laid_side_by_side(open_page: Open) -> None:
     assert download.value.suggested_filename == "training-curves.svg"
 
 
-@pytest.mark.parametrize("room", ["learn", "runs", "latent"])
+@pytest.mark.parametrize("room", ["learn", "runs", "latent", "edit"])
 @pytest.mark.parametrize("dark", [False, True])
 def test_rooms_fit_a_phone_in_both_themes(open_page: Open, room: str, dark: bool) -> None:
     page = open_page(room, width=375, height=700, dark=dark)
