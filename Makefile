@@ -55,7 +55,7 @@ tables: $(VENV)/.installed-dev
 # constraints.txt pins the versions that the tests run with; users do not need it.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q -c constraints.txt -e .
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[studio]'
 	touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt

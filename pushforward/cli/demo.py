@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -82,13 +83,16 @@ def _follow(voice: Voice, experiment: Any) -> Iterator[Any]:
 
 
 def _what_next(voice: Voice, run: Path) -> None:
-    """Three commands that work when pasted here, with the path of this installation."""
+    """Commands that work when pasted here, with the path of this installation."""
     program = program_name()
     where = shlex.quote(str(run))
     voice.say("\nNext:")
-    for line in (
+    lines = [
         f"{program} sample {where} -n 100 --out new-digits.png",
         f"{program} density {where} digits --out how-likely.csv",
         f"{program} resume {where} --epochs +100",
-    ):
+    ]
+    if find_spec("uvicorn"):
+        lines.append(f"{program} studio {shlex.quote(str(run.parent))}")
+    for line in lines:
         stderr().print(f"  {line}", markup=False) if not voice.quiet else None
