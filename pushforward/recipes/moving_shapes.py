@@ -103,13 +103,15 @@ def learn(
     seed: int,
     budget: float = 1.0,
     batch: int | None = None,
+    mask_weight: float = MASK_WEIGHT,
+    average: float = AVERAGE,
     folder: Path | None = None,
 ) -> VGAN:
     """A VGAN of the clips."""
-    model = VGAN(latent=LATENT, width=WIDTH, mask_weight=MASK_WEIGHT, penalties=PENALTIES)
+    model = VGAN(latent=LATENT, width=WIDTH, mask_weight=mask_weight, penalties=PENALTIES)
     batch = min(batch or BATCH, len(train))
     shown = max(batch, round(budget * SHOWN))
-    by = Trainer(samples=shown, batch=batch, ema=AVERAGE, seed=seed)
+    by = Trainer(samples=shown, batch=batch, ema=average, seed=seed)
     return fit_model(model, train, by=by, folder=folder)
 
 
