@@ -75,7 +75,7 @@ export function enter(root, { socket, values }) {
     const selectX = h("div"), selectY = h("div");
 
     function buildAxes() {
-      plot.look = { ...plot.look, x: axis(x), y: axis(y) };
+      plot.look = { ...plot.look, x: axis(x), y: axis(y), writeX: writer(column(x)), writeY: writer(column(y)) };
       selectX.replaceChildren(field("Across", select(numeric, x, (name) => choose(name, name === y ? x : y))));
       selectY.replaceChildren(field("Up", select(numeric, y, (name) => choose(name === x ? y : x, name))));
     }
@@ -93,7 +93,7 @@ export function enter(root, { socket, values }) {
       try {
         const { content, arrays: drawn } = await socket.ask("density.pair", { run, x, y, fixed, cells: LARGE }, { channel: "pair" });
         pair = { ...content, density: drawn.density, names: [x, y] };
-        pairSaid.say("");
+        pairSaid.say(drawn.density.values.some(Number.isFinite) ? "" : "The density is 0 everywhere in view: nothing like the fixed values was seen.", "warning");
         about.textContent = describe(content);
         drawPair();
         root.dataset.pair = `${x},${y}`;
@@ -239,9 +239,8 @@ export function enter(root, { socket, values }) {
     }
 
     async function showGiven() {
-      if (!facts.closed) return;
       try {
-        if (!beforeCurves) {
+        if (facts.closed && !beforeCurves) {
           const first = await socket.ask("density.given", { run, fixed: {} });
           before = first.content.columns;
           beforeCurves = /** @type {Float32Array} */ (first.arrays.curves.values);
@@ -249,7 +248,7 @@ export function enter(root, { socket, values }) {
         const { content, arrays: drawn } = await socket.ask("density.given", { run, fixed }, { channel: "given" });
         givenSaid.say("");
         warnings.replaceChildren(...content.warnings.map((/** @type {string} */ w) => h("p", { class: "warning" }, sentence(w))));
-        drawCurves(content.columns, /** @type {Float32Array} */ (drawn.curves.values), drawn.curves.shape[1]);
+        if (drawn.curves) drawCurves(content.columns, /** @type {Float32Array} */ (drawn.curves.values), drawn.curves.shape[1]);
         root.dataset.given = JSON.stringify(fixed);
       } catch (error) { warnings.replaceChildren(); tell(givenSaid, error); }
     }
@@ -258,7 +257,7 @@ export function enter(root, { socket, values }) {
     function drawCurves(marginals, all, count) {
       const xy = (/** @type {Marginal} */ m, /** @type {Float32Array} */ from, /** @type {number} */ k) => Array.from({ length: count }, (_, i) => [m.low + ((m.high - m.low) * i) / (count - 1), from[k * count + i]]).flat();
       const elements = marginals.map((m, k) => {
-        const made = plots.get(m.name) ?? new Plot({ title: m.name, x: axis(m.name), y: "density", shape: 0.42 });
+        const made = plots.get(m.name) ?? new Plot({ title: m.name, x: axis(m.name), y: "density", shape: 0.42, writeX: writer(column(m.name)) });
         plots.set(m.name, made);
         const now = xy(m, all, k), past = before.findIndex((b) => b.name === m.name), known = Object.keys(fixed).length > 0;
         const earlier = known && beforeCurves ? xy(before[past], beforeCurves, past) : [];
@@ -349,7 +348,7 @@ export function enter(root, { socket, values }) {
         rowNumber.value = String(number);
         remember({ row: number });
         const line = content.rank === null ? "it has missing values, so it is not ranked" : `${content.rank.toLocaleString("en")} of ${content.of.toLocaleString("en")} from the least likely`;
-        rowBox.replaceChildren(h("table", {}, ...Object.entries(content.values).map(([name, v]) => h("tr", {}, h("th", {}, name), h("td", {}, shown(v)))), h("tr", {}, h("th", {}, "log density"), h("td", {}, `${shown(content.log_density ?? "−∞")}; ${line}`))));
+        rowBox.replaceChildren(h("table", {}, ...Object.entries(content.values).map(([name, v]) => h("tr", {}, h("th", {}, name), h("td", {}, exact(v)))), h("tr", {}, h("th", {}, "log density"), h("td", {}, `${shown(content.log_density ?? "−∞")}; ${line}`))));
         for (const line2 of oddBox.querySelectorAll("tr[data-row]")) line2.setAttribute("aria-selected", String(line2.getAttribute("data-row") === String(number)));
         root.dataset.row = String(number);
         drawPair();
@@ -361,7 +360,7 @@ export function enter(root, { socket, values }) {
       try {
         const { content } = await socket.ask("density.odd", { run, top: ODD });
         const head = ["Row", "Log density", ...content.names].map((name) => h("th", {}, name));
-        oddBox.replaceChildren(h("table", {}, h("tr", {}, ...head), ...content.rows.map((/** @type {any} */ r) => h("tr", { "data-row": r.number }, h("td", {}, button(String(r.number), () => showRow(r.number), { "aria-label": `show row ${r.number}` })), h("td", {}, r.log_density === null ? "−∞" : shown(r.log_density)), ...r.values.map((/** @type {any} */ v) => h("td", {}, shown(v)))))));
+        oddBox.replaceChildren(h("table", {}, h("tr", {}, ...head), ...content.rows.map((/** @type {any} */ r) => h("tr", { "data-row": r.number }, h("td", {}, button(String(r.number), () => showRow(r.number), { "aria-label": `show row ${r.number}` })), h("td", {}, r.log_density === null ? "−∞" : shown(r.log_density)), ...r.values.map((/** @type {any} */ v) => h("td", {}, exact(v)))))));
         root.dataset.odd = content.rows.map((/** @type {any} */ r) => r.number).join(",");
         if (values.get("row")) showRow(Number(values.get("row")));
       } catch (error) { tell(oddSaid, error); }
@@ -381,7 +380,7 @@ export function enter(root, { socket, values }) {
           facts.of ? h("section", { class: "card" }, h("h2", {}, "Row"), field("Number, counted from 0", rowNumber), rowSaid.element, rowBox) : null)),
       h("section", { class: "card" }, h("div", { class: "row spread" }, h("h2", {}, "If some columns are known"), forget),
         facts.closed ? null : h("p", { class: "note" }, "This model has no conditionals in closed form: the values below move the slice above, and the other columns' distributions are not known."),
-        h("div", { class: "columns" }, h("div", { class: "fields" }, sliders, h("p", { class: "note" }, "Moving a slider fixes its column. The bar below a slider is where the data are."), warnings, givenSaid.element), curves)),
+        h("div", { class: "columns known" }, h("div", { class: "fields" }, sliders, h("p", { class: "note" }, "Moving a slider fixes its column. The bar below a slider is where the data are."), warnings, givenSaid.element), curves)),
       h("section", { class: "card" }, h("h2", {}, "Odd rows"), h("p", { class: "note" }, "Of the lowest density under this model. Choose a number to mark the row above."), oddSaid.element, oddBox),
     ];
   }
@@ -423,6 +422,12 @@ function written(c, v) {
   if (c.unit === DATES[1]) return new Date(v * 1e3).toISOString().slice(0, 19);
   return String(c.kind === "integer" ? Math.round(v) : Number(v.toPrecision(5)));
 }
+
+/** How ticks of a column are written, if not as numbers. @param {Column} c */
+const writer = (c) => (DATES.includes(c.unit) ? (/** @type {number} */ v) => written(c, v).slice(0, 10) : undefined);
+
+/** A value of a row, with all its digits. @param {unknown} value */
+const exact = (value) => (typeof value === "number" ? String(Number(value.toPrecision(7))) : shown(value));
 
 /** @param {Column} c @param {string} typed */
 function parsed(c, typed) {
