@@ -27,10 +27,8 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
     root = tmp_path_factory.mktemp("density")
     rng = np.random.default_rng(0)
     a = rng.normal(30, 5, 80).round(3)
-    lines = [
-        f"{v},{(2 * v + e).round(3)},{k},{DAY}{d:02}"
-        for v, e, k, d in zip(a, rng.normal(0, 3, 80), rng.integers(0, 9, 80), rng.integers(1, 29, 80))
-    ]  # fmt: skip
+    columns = (a, rng.normal(0, 3, 80), rng.integers(0, 9, 80), rng.integers(1, 29, 80))
+    lines = [f"{v},{(2 * v + e).round(3)},{k},{DAY}{d:02}" for v, e, k, d in zip(*columns)]
     (root / "table.csv").write_text("\n".join(["a,b,count,day", *lines, "60,-90,4,2024-01-09"]))
     for name, model in (
         ("gmm", pf.GMM(2)),
