@@ -12,7 +12,7 @@ import { CanvasPen, SvgPen } from "./pen.js";
  * @typedef {{kind: "arrows", from: ArrayLike<number>, by: ArrayLike<number>, colour: string, name?: string}} Arrows
  * @typedef {Heat | Points | Lines | Arrows} Mark
  * @typedef {{x: [number, number], y: [number, number], marks: Mark[]}} Content
- * @typedef {{title: string, x: string, y: string, equal?: boolean, log?: boolean, shape?: number}} Look
+ * @typedef {{title: string, x: string, y: string, equal?: boolean, log?: boolean, shape?: number, writeX?: (v: number) => string, writeY?: (v: number) => string}} Look
  */
 
 const LEFT = 52, RIGHT = 12, TOP = 8, BOTTOM = 40, LEGEND = 20, SIZE = 12;
@@ -102,11 +102,11 @@ export class Plot {
     pen.path([s.left, s.top, s.left, s.top + s.h, s.left + s.w, s.top + s.h], { stroke: line });
     for (const v of ticks(this.content.x, Math.max(2, s.w / 80))) {
       pen.path([s.x(v), s.top + s.h, s.x(v), s.top + s.h + 4], { stroke: line });
-      pen.text(label(v), s.x(v), s.top + s.h + 13, { size: SIZE - 1, align: "center", fill: soft });
+      pen.text((this.look.writeX ?? label)(v), s.x(v), s.top + s.h + 13, { size: SIZE - 1, align: "center", fill: soft });
     }
     for (const v of ticks(this.content.y, Math.max(2, s.h / 50))) {
       pen.path([s.left - 4, s.y(v), s.left, s.y(v)], { stroke: line });
-      pen.text(label(v), s.left - 7, s.y(v), { size: SIZE - 1, align: "right", fill: soft });
+      pen.text((this.look.writeY ?? label)(v), s.left - 7, s.y(v), { size: SIZE - 1, align: "right", fill: soft });
     }
     pen.text(this.look.x, s.left + s.w / 2, height - 9, { size: SIZE, align: "center", fill: ink });
     pen.text(this.look.y, 9, s.top + s.h / 2, { size: SIZE, align: "center", fill: ink, turn: -Math.PI / 2 });

@@ -92,11 +92,15 @@ def pair(studio: Studio, request: Request) -> Answer:
 
 def given(studio: Studio, request: Request) -> Answer:
     """The distribution of every other column, given 'fixed' values: its density, its mean, and an
-    interval that holds 90 %.
+    interval that holds 90 %. Of models without closed conditionals, warnings only.
     """
     run = _run(studio, request)
     space: Space = run.model.fitted_space()
     fixed = _fixed(space, request.content)
+    x, _ = _rows(studio, request)
+    warnings = _warnings(run.model, fixed, x)
+    if not is_closed(run.model):
+        return Answer({"columns": [], "warnings": warnings})
     conditional = Conditional(run.model, {}, space)
     if fixed:
         conditional = condition(run, {axis_name(space, i): v for i, v in fixed.items()})
@@ -113,11 +117,7 @@ def given(studio: Studio, request: Request) -> Answer:
             {"name": space.names[i], "written": written, "low": float(at[0]), "high": float(at[-1]),
              **numbers}
         )  # fmt: skip
-    x, _ = _rows(studio, request)
-    return Answer(
-        {"columns": columns, "warnings": _warnings(run.model, fixed, x)},
-        {"curves": torch.stack(curves)},
-    )
+    return Answer({"columns": columns, "warnings": warnings}, {"curves": torch.stack(curves)})
 
 
 def odd(studio: Studio, request: Request) -> Answer:
@@ -280,7 +280,7 @@ def _warnings(model: Model, fixed: Mapping[int, float], x: Tensor | None) -> lis
         for i, v in fixed.items()
         if not (c := space.columns[i]).low <= v <= c.high
     ]
-    if found or x is None or len(fixed) < 2:
+    if found or x is None or len(fixed) < 2 or not is_closed(model):
         return found
     return _joint_warning(model, sorted(fixed), fixed, x)
 
