@@ -34,8 +34,11 @@ def name_changes(space: Space, runs: Sequence[Tensor]) -> list[str]:
 def _points(space: Space, change: Tensor) -> str:
     size = change.abs() / torch.tensor(space.ranges).double().clamp_min(1e-30)
     most = float(size.max())
-    columns = [c.name for c, s in zip(space.columns, size.tolist()) if s >= NOTABLE * most]
-    return " and ".join(columns) if len(columns) < 3 else f"{columns[0]} and {len(columns) - 1} more"
+    names = [c.name or f"x{i + 1}" for i, c in enumerate(space.columns)]
+    columns = [name for name, s in zip(names, size.tolist()) if s >= NOTABLE * most]
+    return (
+        " and ".join(columns) if len(columns) < 3 else f"{columns[0]} and {len(columns) - 1} more"
+    )
 
 
 def _images(space: Space, change: Tensor) -> str:

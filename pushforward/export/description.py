@@ -43,15 +43,20 @@ def describe_space(space: Space) -> dict[str, Any]:
             "low": space.low, "high": space.high,
         }  # fmt: skip
     if space.kind == "points":
-        return {"kind": "points", "columns": [_column(c) for c in space.columns]}
+        return {"kind": "points", "columns": _columns(space)}
     raise InvalidKind("pages show images and points, not clips; export to ONNX: --to onnx")
 
 
-def _column(column: Any) -> dict[str, Any]:
-    return {
-        "name": column.name, "low": column.low, "high": column.high,
-        "categories": list(column.categories),
-    }  # fmt: skip
+def _columns(space: Space) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": c.name or f"x{i + 1}",
+            "low": c.low,
+            "high": c.high,
+            "categories": list(c.categories),
+        }
+        for i, c in enumerate(space.columns)
+    ]
 
 
 def describe_condition(space: Space | None) -> dict[str, Any] | None:
@@ -63,7 +68,7 @@ def describe_condition(space: Space | None) -> dict[str, Any] | None:
         return {"kind": "label", "name": column.name, "categories": list(column.categories)}
     if space.kind == "images":
         return {**describe_space(space), "palette": _palette(space)}
-    return {"kind": "points", "columns": [_column(c) for c in space.columns]}
+    return {"kind": "points", "columns": _columns(space)}
 
 
 def _palette(space: Space) -> list[list[int]]:
@@ -138,15 +143,27 @@ def _sliders(
     order = sorted(places, key=lambda i: -float(result.change[i]))[:SLIDERS]
     order = [i for i in order if float(result.change[i]) > 1e-6 * total]
     names = name_changes(model.fitted_space(), [result.x[i] for i in order])
-    uniform = {i for b in blocks if b["kind"] == "uniform" for i in range(b["from"], b["from"] + b["size"])}
+    ends = [_ends(distribution, blocks, i) for i in order]
     return [
         {
-            "place": i, "name": name, "share": round(float(result.change[i]) / total, 4),
-            "low": -1.0 if i in uniform else float(distribution.centre[i] - REACH * distribution.scale[i]),
-            "high": 1.0 if i in uniform else float(distribution.centre[i] + REACH * distribution.scale[i]),
+            "place": i,
+            "name": name,
+            "share": round(float(result.change[i]) / total, 4),
+            "low": low,
+            "high": high,
         }
-        for i, name in zip(order, names)
-    ]  # fmt: skip
+        for i, name, (low, high) in zip(order, names, ends)
+    ]
+
+
+def _ends(
+    distribution: CodeDistribution, blocks: Sequence[dict[str, Any]], i: int
+) -> tuple[float, float]:
+    """How far a slider moves number i of a code."""
+    if any(b["kind"] == "uniform" and 0 <= i - b["from"] < b["size"] for b in blocks):
+        return -1.0, 1.0
+    centre, scale = float(distribution.centre[i]), float(distribution.scale[i])
+    return centre - REACH * scale, centre + REACH * scale
 
 
 def _usual_condition(model: Model) -> Any:

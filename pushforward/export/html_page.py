@@ -31,8 +31,10 @@ from pushforward.export.weights import fits_half, pack, steps_as_json
 
 __all__ = ["ExportedPage", "bundle", "write_page"]
 
-MODULES = ("gemm.js", "runtime.js", "random.js", "gif.js", "drawing.js", "controls.js", "decoder_view.js",
-           "image_view.js", "page.js")  # fmt: skip
+MODULES = (
+    "gemm.js", "runtime.js", "random.js", "gif.js", "drawing.js", "controls.js",
+    "decoder_view.js", "image_view.js", "page.js",
+)  # fmt: skip
 """Scripts in the order of their imports."""
 POINTS = 512
 """Points that a page draws at once."""

@@ -9,8 +9,10 @@ that were seen, for codes).
 from __future__ import annotations
 
 import json
+import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -21,11 +23,11 @@ from torch import Tensor
 from pushforward.core.capabilities import Decodes, Encodes
 from pushforward.core.errors import InvalidKind, InvalidValue, MissingExtra, printable
 from pushforward.core.folders import write_atomically
-from pushforward.export.versions import package_version
 from pushforward.core.model import Model
 from pushforward.core.random import Rng, generator, integers, normal, uniform
 from pushforward.core.space import Space
 from pushforward.export.graphs import Graph, Input, find_graphs
+from pushforward.export.versions import package_version
 from pushforward.models.parts.translator import Translator
 
 __all__ = ["ExportedGraph", "MOST_DIFFERENT", "random_rows", "require_onnx", "trace", "write_onnx"]
@@ -99,8 +101,7 @@ def trace(graph: Graph, *, rows: int | None = None) -> Any:
     free = rows is None
     examples = tuple(_example(each, rows or 3, free) for each in graph.inputs)
     shapes = [_free_sizes(each) for each in graph.inputs] if free else None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about the exporter's own parts
+    with _silent():
         try:
             program = torch.onnx.export(
                 graph.module,
@@ -119,6 +120,22 @@ def trace(graph: Graph, *, rows: int | None = None) -> Any:
             ) from error
     assert program is not None
     return program.model_proto
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Context manager: without what the exporter says of its own parts."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels):
+            logger.setLevel(level)
 
 
 def _example(each: Input, rows: int, free: bool) -> Tensor:
@@ -214,7 +231,7 @@ def expected(model: Model, graph: Graph, inputs: Sequence[Tensor]) -> Tensor:
         if graph.name == "decoder":
             made = cast(Decodes, model).decode(first, y).cpu()
         else:
-            made = cast(Tensor, cast(Translator, model).translate(first, using="mean")).cpu()
+            made = cast(Translator, model).translate(first, using="mean").cpu()
     space = model.fitted_space()
     return made if space.kind == "points" else made.clamp(space.low, space.high)
 

@@ -8,8 +8,8 @@ Every step makes one tensor. Shapes are those of one ONNX graph with a fixed num
     unary       one function of every value
     binary      two tensors, broadcast
     where       a condition and two tensors, broadcast
-    take        out[i, j, …] = x[rows_0[i] + rows_1[j] + …], 0 where an offset is below 0: transposed,
-                expanded, cut, padded and enlarged by repeating are all of this form
+    take        out[i, j, …] = x[rows_0[i] + rows_1[j] + …], 0 where an offset is below 0:
+                transposed, expanded, cut, padded and enlarged by repeating are all of this form
     resample    along one axis, out[i] = (1 - t_i) x[a_i] + t_i x[b_i]
     concat      along one axis
     normalise   (x - mean) / √(variance + ε) of every run of `length` values
@@ -68,7 +68,12 @@ class Program:
     constants: dict[str, Array] = field(default_factory=dict)
 
     def add(
-        self, op: str, inputs: Sequence[str], shape: Sequence[int], output: str = "", **settings: Any
+        self,
+        op: str,
+        inputs: Sequence[str],
+        shape: Sequence[int],
+        output: str = "",
+        **settings: Any,
     ) -> str:
         """Append a step; the name of its tensor."""
         name = output or f"t{len(self.steps)}'"
@@ -86,7 +91,9 @@ class Program:
     def take(self, source: str, offsets: Sequence[Sequence[int]], output: str = "") -> str:
         """Append a step that takes values by the sum of an offset for each axis."""
         shape = [len(each) for each in offsets]
-        return self.add("take", [source], shape, output, offsets=[list(map(int, o)) for o in offsets])
+        return self.add(
+            "take", [source], shape, output, offsets=[list(map(int, o)) for o in offsets]
+        )
 
     def without_unused(self) -> Program:
         """The same program without steps and constants that nothing needs."""

@@ -57,10 +57,9 @@ def traceable(model: Model, dtype: torch.dtype | None = None) -> Model:
 
 def _make_plain(part: nn.Module) -> None:
     """Turn convolutions that choose their way by the size of a map into torch's own."""
-    if type(part) is Convolution:
-        part.__class__ = nn.Conv2d
-    elif type(part) is TransposedConvolution:
-        part.__class__ = nn.ConvTranspose2d
+    plain = {Convolution: nn.Conv2d, TransposedConvolution: nn.ConvTranspose2d}.get(type(part))
+    if plain is not None:
+        object.__setattr__(part, "__class__", plain)
 
 
 def _leave_out_checks(model: Model, dtype: torch.dtype) -> None:

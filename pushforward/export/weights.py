@@ -44,9 +44,9 @@ def fits_half(model: Model, graph: Graph, proto: Any) -> bool:
             random_rows(each, _rows(proto, i), _sides(proto, i), rng=seed)
             for i, each in enumerate(graph.inputs)
         ]
-        exact, rounded = (run_session(session, inputs).double() for session in sessions)
+        exact, halves = (run_session(session, inputs).double() for session in sessions)
         spread = torch.as_tensor(space.ranges if space.kind == "points" else space.high - space.low)
-        change = ((exact - rounded).abs() / spread.double().clamp_min(1e-30)).max()
+        change = ((exact - halves).abs() / spread.double().clamp_min(1e-30)).max()
         if not float(change) <= most / 2:
             return False
     return True
