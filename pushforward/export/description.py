@@ -11,7 +11,7 @@ from torch import Tensor
 from pushforward.core.errors import InvalidKind
 from pushforward.core.model import Model
 from pushforward.core.space import Space
-from pushforward.data.palettes import named_palette, scaled_palette
+from pushforward.data.palettes import named_palette
 from pushforward.densities.codes import StructuredCodes
 from pushforward.export.change_names import name_changes
 from pushforward.export.graphs import code_width
@@ -67,17 +67,15 @@ def describe_condition(space: Space | None) -> dict[str, Any] | None:
         column = space.columns[0]
         return {"kind": "label", "name": column.name, "categories": list(column.categories)}
     if space.kind == "images":
-        return {**describe_space(space), "palette": _palette(space)}
+        planes = bool(space.extra.get("planes", False))
+        return {**describe_space(space), "palette": _palette(space), "planes": planes}
     return {"kind": "points", "columns": _columns(space)}
 
 
 def _palette(space: Space) -> list[list[int]]:
-    """Colours of label maps in 0..255; empty for other images."""
-    if "palette" not in space.extra:
-        return []
-    colours = scaled_palette(named_palette(space.extra["palette"]), space.low, space.high)
-    share = (torch.as_tensor(colours, dtype=torch.float64) - space.low) / (space.high - space.low)
-    return [[round(255 * float(level)) for level in colour] for colour in share.tolist()]
+    """Colours of the classes of label maps in 0..255; empty for other images."""
+    palette = space.extra.get("palette")
+    return [] if palette is None else [list(colour) for colour in named_palette(palette)]
 
 
 def describe_codes(model: Model, rows: Tensor | None = None) -> dict[str, Any]:

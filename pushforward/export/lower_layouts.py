@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from pushforward.core.errors import InvalidKind
 from pushforward.export.graph_state import Lowering, attributes_of, lowers
+from pushforward.export.program import strides
 from pushforward.export.resizing import linear_taps, nearest_places
 
 
@@ -99,6 +101,22 @@ def lower_gather(graph: Lowering, node: Any, attributes: Mapping[str, Any]) -> N
     shape = [len(o) for o in offsets]
     made = graph.program.take(source, [*offsets[:axis], taken, *offsets[axis + 1 :]])
     target = [*shape[:axis], *places.shape, *shape[axis + 1 :]]
+    graph.done(node, graph.program.add("reshape", [made], target))
+
+
+@lowers("GatherND")
+def lower_gather_nd(graph: Lowering, node: Any, attributes: Mapping[str, Any]) -> None:
+    """Values by constant places along several axes at once."""
+    source, places = graph.name(node.input[0]), np.asarray(graph.known[node.input[1]])
+    first = attributes.get("batch_dims", 0)
+    if first:
+        raise InvalidKind("pages gather whole axes only; export to ONNX: --to onnx")
+    offsets, shape = graph.rows_of(source), graph.program.shapes[source]
+    depth, steps = places.shape[-1], strides(shape)
+    wrapped = places.reshape(-1, depth) % np.array(shape[:depth])
+    taken = (wrapped * np.array(steps[:depth])).sum(1).tolist()
+    made = graph.program.take(source, [taken, *offsets[depth:]])
+    target = [*places.shape[:-1], *shape[depth:]]
     graph.done(node, graph.program.add("reshape", [made], target))
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from pushforward.core.model import Model
 from pushforward.core.scaling import Scaling
+from pushforward.densities.known_ranges import find_ends
 from pushforward.nets.small_maps import Convolution, TransposedConvolution
 
 __all__ = ["traceable"]
@@ -47,6 +48,7 @@ def traceable(model: Model, dtype: torch.dtype | None = None) -> Model:
     if dtype is not None:
         module = module.to(dtype)
     module.scaling = KnownScaling(module.scaling)
+    find_ends(module.scaling)  # which remembers them; likelihoods ask for them
     if module.condition_space is not None:
         module.condition_scaling = KnownScaling(module.condition_scaling)
     for part in list(module.modules()):

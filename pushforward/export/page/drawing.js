@@ -7,6 +7,8 @@
  * @property {number} width
  * @property {number} low   of the levels
  * @property {number} high
+ * @property {number[][]} [palette]  colours of classes, in 0..255
+ * @property {boolean} [planes]  one channel for each class, in place of colours
  */
 /** @typedef {{name: string, low: number, high: number, categories: string[]}} Column */
 
@@ -40,9 +42,14 @@ export function fromPixels(image, space) {
   const area = width * height;
   const values = new Float32Array(channels * area);
   const level = (/** @type {number} */ share) => low + (share / 255) * (high - low);
+  const palette = space.palette ?? [];
   for (let i = 0; i < area; i++) {
     const [r, g, b] = image.data.subarray(4 * i, 4 * i + 3);
-    if (channels === 1) values[i] = level(0.299 * r + 0.587 * g + 0.114 * b);
+    if (space.planes) {
+      const apart = palette.map((c) => (c[0] - r) ** 2 + ((c[1] ?? c[0]) - g) ** 2 + ((c[2] ?? c[0]) - b) ** 2);
+      const nearest = apart.indexOf(Math.min(...apart));
+      for (let c = 0; c < channels; c++) values[c * area + i] = c === nearest ? high : low;
+    } else if (channels === 1) values[i] = level(0.299 * r + 0.587 * g + 0.114 * b);
     else [r, g, b, 255].slice(0, channels).forEach((v, c) => { values[c * area + i] = level(v); });
   }
   return values;

@@ -47,9 +47,10 @@ function named(text) {
  * Pointers and strides are in bytes: a, b, c, k, lda, ldb, ldc.
  * @param {number} rows
  * @param {number} vectors
+ * @param {boolean} fused  products and sums by one instruction (relaxed SIMD)
  * @returns {number[]}
  */
-function tileBody(rows, vectors) {
+function tileBody(rows, vectors, fused) {
   const get = (/** @type {number} */ i) => [0x20, ...unsigned(i)];
   const set = (/** @type {number} */ i) => [0x21, ...unsigned(i)];
   const at = (/** @type {number} */ offset) => [2, ...unsigned(offset)];
@@ -76,7 +77,8 @@ function tileBody(rows, vectors) {
   for (let i = 0; i < rows; i++) {
     code.push(...get(left(i)), ...simd(9), ...at(0), ...set(value)); // one number of A, four times
     for (let j = 0; j < vectors; j++) {
-      code.push(...get(sum(i, j)), ...get(value), ...get(right(j)), ...simd(0xe6), ...simd(0xe4), ...set(sum(i, j)));
+      if (fused) code.push(...get(value), ...get(right(j)), ...get(sum(i, j)), ...simd(0x105), ...set(sum(i, j)));
+      else code.push(...get(sum(i, j)), ...get(value), ...get(right(j)), ...simd(0xe6), ...simd(0xe4), ...set(sum(i, j)));
     }
     code.push(...step(left(i), [0x41, 4]));
   }
@@ -90,8 +92,8 @@ function tileBody(rows, vectors) {
   return [...unsigned(locals.length + code.length), ...locals, ...code];
 }
 
-/** @returns {Uint8Array<ArrayBuffer>} the module, which imports its memory */
-export function assemble() {
+/** @param {boolean} fused @returns {Uint8Array<ArrayBuffer>} the module, which imports its memory */
+export function assemble(fused) {
   const type = [0x60, ...vector(Array(7).fill([0x7f])), 0];
   const exported = SHAPES.map(([rows, vectors], i) => [...named(`${rows}x${vectors}`), 0, i]);
   return new Uint8Array([
@@ -100,7 +102,7 @@ export function assemble() {
     ...section(2, vector([[...named("host"), ...named("memory"), 2, 0, 1]])),
     ...section(3, vector(SHAPES.map(() => [0]))),
     ...section(7, vector(exported)),
-    ...section(10, vector(SHAPES.map(([rows, vectors]) => tileBody(rows, vectors)))),
+    ...section(10, vector(SHAPES.map(([rows, vectors]) => tileBody(rows, vectors, fused)))),
   ]);
 }
 
@@ -114,7 +116,9 @@ export async function allocate(floats, plain = false) {
   try {
     if (plain) throw new Error("asked for plain JavaScript");
     const memory = new WebAssembly.Memory({ initial: Math.ceil((4 * floats + 64) / PAGE) + 1 });
-    const { instance } = await WebAssembly.instantiate(assemble(), { host: { memory } });
+    const code = [true, false].map(assemble).find((bytes) => WebAssembly.validate(bytes));
+    if (!code) throw new Error("no SIMD");
+    const { instance } = await WebAssembly.instantiate(code, { host: { memory } });
     const tiles = /** @type {Record<string, Tile>} */ (/** @type {unknown} */ (instance.exports));
     return { buffer: memory.buffer, floats: new Float32Array(memory.buffer), tiles };
   } catch {

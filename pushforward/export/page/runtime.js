@@ -147,6 +147,8 @@ export class Runtime {
     this.program = program;
     this.memory = memory;
     this.where = where;
+    /** @type {Set<number>} */
+    this.turned = new Set();
     /** @type {(() => void)[]} */
     this.work = program.steps.map((step, i) => compile(this, step, scratch[i] ?? 0));
   }
@@ -165,6 +167,23 @@ export class Runtime {
   view(name) {
     const start = this.place(name);
     return this.memory.floats.subarray(start, start + count(this.shape(name)));
+  }
+
+  /**
+   * Turn the weights of a transposed convolution, once, so that rows of its product are contiguous:
+   * (rows, lines) to (lines, rows) for each group.
+   * @param {number} at @param {number} groups @param {number} rows @param {number} lines
+   */
+  turn(at, groups, rows, lines) {
+    if (this.turned.has(at)) return;
+    this.turned.add(at);
+    const { floats } = this.memory;
+    const before = floats.slice(at, at + groups * rows * lines);
+    for (let g = 0, to = at; g < groups; g++) {
+      for (let l = 0; l < lines; l++) {
+        for (let i = 0; i < rows; i++) floats[to++] = /** @type {number} */ (before[(g * rows + i) * lines + l]);
+      }
+    }
   }
 
   /** @param {...ArrayLike<number>} inputs @returns {Float32Array} the output, until the next run */
@@ -209,9 +228,9 @@ function plan(program, places, where) {
 /** @param {Step} step @param {Record<string, number[]>} shapes @returns {number} */
 function scratchSize(step, shapes) {
   const [source = [], weight = []] = step.inputs.map((name) => shapes[name] ?? []);
-  const [w0 = 1, w1 = 1, kh = 1, kw = 1] = weight;
+  const [, w1 = 1, kh = 1, kw = 1] = weight;
   if (step.op === "conv") return w1 * kh * kw * STRIP;
-  if (step.op === "spread") return w0 * w1 * kh * kw + w1 * kh * kw * count(source.slice(2));
+  if (step.op === "spread") return w1 * kh * kw * count(source.slice(2));
   return 0;
 }
 
@@ -410,20 +429,15 @@ const STEPS = {
     const [rows = 1, outputs = 1, high = 1, wide = 1] = r.shape(step.output);
     const [f, out, pixels, area] = [r.memory.floats, r.place(step.output), height * width, high * wide];
     const [own, lines] = [inputs / s.groups, each * kh * kw];
-    const turned = scratch + lines * pixels;
+    r.turn(w, s.groups, own, lines);
     return () => {
-      // weights turned, so that every line of the product is contiguous
-      for (let i = 0; i < inputs; i++) {
-        const g = Math.floor(i / own);
-        for (let l = 0; l < lines; l++) f[turned + (g * lines + l) * own + (i % own)] = /** @type {number} */ (f[w + i * lines + l]);
-      }
       for (let row = 0; row < rows; row++) {
         const to = out + row * outputs * area;
         for (let o = 0; o < outputs; o++) f.fill(/** @type {number} */ (f[bias + o]), to + o * area, to + (o + 1) * area);
         for (let g = 0; g < s.groups; g++) {
           f.fill(0, scratch, scratch + lines * pixels);
           const image = x + (row * inputs + g * own) * pixels;
-          multiply(r.memory, turned + g * lines * own, image, scratch, lines, pixels, own, own, pixels, pixels);
+          multiply(r.memory, w + g * lines * own, image, scratch, lines, pixels, own, own, pixels, pixels);
           collect(f, scratch, to + g * each * area, { height, width, each, kh, kw, high, wide, stride: s.stride, pads: s.pads });
         }
       }
