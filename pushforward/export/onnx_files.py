@@ -24,6 +24,7 @@ from pushforward.core.capabilities import Decodes, Encodes
 from pushforward.core.errors import InvalidKind, InvalidValue, MissingExtra, printable
 from pushforward.core.folders import write_atomically
 from pushforward.core.model import Model
+from pushforward.core.modes import evaluation_mode
 from pushforward.core.random import Rng, generator, integers, normal, uniform
 from pushforward.core.space import Space
 from pushforward.export.graphs import Graph, Input, find_graphs
@@ -225,15 +226,21 @@ def expected(model: Model, graph: Graph, inputs: Sequence[Tensor]) -> Tensor:
     """What the model itself makes of inputs."""
     first, *rest = inputs
     y = _as_given(graph.inputs[-1], rest[0]) if rest else None
-    with torch.no_grad():
+    with torch.no_grad(), evaluation_mode(model):
         if graph.name == "encoder":
             return cast(Encodes, model).encode(first, y).cpu()
         if graph.name == "decoder":
             made = cast(Decodes, model).decode(first, y).cpu()
         else:
-            made = cast(Translator, model).translate(first, using="mean").cpu()
+            made = _translated(cast(Translator, model), first)
     space = model.fitted_space()
     return made if space.kind == "points" else made.clamp(space.low, space.high)
+
+
+def _translated(model: Translator, y: Tensor) -> Tensor:
+    """Images for conditions, one by one as `translate` makes them, but not cleaned by a palette."""
+    u = model.condition_scaling(y.to(model.device)).to(model.floating())
+    return torch.cat([model.to_user(model.make(one[None])) for one in u]).cpu()
 
 
 def _as_given(each: Input, y: Tensor) -> Any:

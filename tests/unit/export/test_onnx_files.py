@@ -87,14 +87,15 @@ def test_a_graph_that_differs_is_refused_and_nothing_is_written(
 ) -> None:
     traced: Callable[..., Any] = onnx_files.trace
 
-    def spoiled(*args: Any, **settings: Any) -> Any:
+    def spoil(*args: Any, **settings: Any) -> Any:
         proto = traced(*args, **settings)
         weights = proto.graph.initializer[0]
-        values = onnx.numpy_helper.to_array(weights) * 1.001
-        weights.CopyFrom(onnx.numpy_helper.from_array(values.astype("float32"), weights.name))
+        values = onnx.numpy_helper.to_array(weights)
+        spoiled = (values * 1.01).astype(values.dtype)
+        weights.CopyFrom(onnx.numpy_helper.from_array(spoiled, weights.name))
         return proto
 
-    monkeypatch.setattr(onnx_files, "trace", spoiled)
+    monkeypatch.setattr(onnx_files, "trace", spoil)
     with pytest.raises(pf.PushforwardError, match=r"differs from the model by .* nothing was"):
         write_onnx(fitted("pca"), tmp_path / "pca")
     assert not (tmp_path / "pca").exists()
