@@ -24,6 +24,7 @@ MODULES = (
     "clips",
     "enlargement",
     "releases",
+    "pages",
 )
 RESULTS = Path(__file__).parent.parent / "results" / "bench.json"
 

@@ -33,7 +33,7 @@ __all__ = ["COMMANDS", "application", "main"]
 COMMANDS = (
     "demo", "fit", "sample", "encode", "reconstruct", "translate", "enlarge", "project", "edit",
     "latent", "density", "assign", "condition", "plot", "film", "evaluate", "compare", "resume",
-    "recipe", "studio", "models", "hacks", "data", "doctor",
+    "recipe", "studio", "export", "models", "hacks", "data", "doctor",
 )  # fmt: skip
 """In the order of a first session; each is the function of its name in the module of its name."""
 
@@ -57,6 +57,7 @@ pushforward: generative models behind one set of verbs
   pushforward evaluate runs/*                  runs side by side, on data none was trained on
   pushforward compare digits runs/vae-digits-1 samples against data: FID, KID, precision, recall
   pushforward resume runs/vae-digits-1         continue after an interruption, bit for bit
+  pushforward export runs/vae-digits-1         the model in one web page, or as ONNX
   pushforward recipe curry --file shots.csv    an experiment, images and numbers, from a table
   pushforward studio                           a page: watch fits, walk through codes, edit, draw
 

@@ -13,10 +13,10 @@ and other tools for torch's distributions work with ours. Three things differ:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
-from torch import Size, Tensor
+from torch import Size, SymInt, Tensor
 from torch.distributions import constraints
 
 from pushforward.core.errors import ShapeMismatch
@@ -33,10 +33,11 @@ class RowDistribution(torch.distributions.Distribution):
 
     arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
 
-    def declare(self, shape: Sequence[int], event_dims: int) -> None:
+    def declare(self, shape: Sequence[int | SymInt], event_dims: int) -> None:
         """Set the shapes of batch and event; the event is the last `event_dims` axes of `shape`."""
         batch_dims = len(shape) - event_dims
-        super().__init__(Size(shape[:batch_dims]), Size(shape[batch_dims:]), validate_args=False)
+        sizes = cast(Sequence[int], shape)  # symbols while a model is traced
+        super().__init__(Size(sizes[:batch_dims]), Size(sizes[batch_dims:]), validate_args=False)
 
     def rsample(self, sample_shape: Sequence[int] = (), *, rng: Rng = None) -> Tensor:
         """A sample (*sample_shape, *batch_shape, *event_shape)."""

@@ -194,7 +194,7 @@ class ConvolutionalDecoder(nn.Module):
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> tuple[Tensor, ...]:
         """(n, latent), (n, …) -> (n, channels, height, width), …"""
-        first = self.dense(join(z, y)).reshape(len(z), *self.first)
+        first = self.dense(join(z, y)).reshape(z.shape[0], *self.first)
         parts: tuple[Tensor, ...] = self.heads(self.maps(first)).split(self.channels, 1)
         return parts
 

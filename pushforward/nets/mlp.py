@@ -94,7 +94,7 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """(n, …), (n, …) -> (n, *shape)."""
-        outputs: Tensor = self.layers(join(x, y)).reshape(len(x), *self.shape)
+        outputs: Tensor = self.layers(join(x, y)).reshape(x.shape[0], *self.shape)
         return outputs
 
 
@@ -155,7 +155,8 @@ class ShapedHeads(Heads):
     def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, ...]:
         """(n, …), (n, …) -> (n, *shape), …"""
         return tuple(
-            head.reshape(len(x), *shape) for head, shape in zip(super().forward(x, y), self.shapes)
+            head.reshape(x.shape[0], *shape)
+            for head, shape in zip(super().forward(x, y), self.shapes)
         )
 
 
@@ -176,7 +177,9 @@ class Maxout(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, …) -> (n, units)."""
-        maxima: Tensor = self.linear(x.flatten(1)).reshape(len(x), self.units, self.pieces).amax(2)
+        maxima: Tensor = (
+            self.linear(x.flatten(1)).reshape(x.shape[0], self.units, self.pieces).amax(2)
+        )
         return maxima
 
 

@@ -84,6 +84,7 @@ BASE: dict[str, list[str]] = {
     "reconstruct": ["pca", "x.csv"],
     "translate": ["pix", "photos", "--derive-conditions"],
     "enlarge": ["sr", "photos"],
+    "export": ["vae"],
     "project": ["vae", "x.csv", "--steps", "1", "--candidates", "2"],
     "edit": ["img", "--drag", "4,4:6,6", "--steps", "1", "--candidates", "2"],
     "latent": ["vae", "--kind", "grid", "--steps", "3"],

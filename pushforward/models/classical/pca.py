@@ -194,14 +194,14 @@ class PCA(PrincipalPasses):
         """x = μ + U_K z (n, *shape), user's units; differentiable in z."""
         space = self.fitted_space()
         z = torch.as_tensor(z).to(self.components_)
-        self.to_condition(y, len(z))
+        self.to_condition(y, z.shape[0])
         k = len(self.components_)
         if z.ndim != 2 or z.shape[1] != k:
             raise InvalidValue(
                 f"codes must have shape (n, {k}), got {tuple(z.shape)}; pass the result of encode"
             )
         x = self.mean_ + z @ self.components_
-        return x.reshape(len(z), *map(int, space.shape))  # type: ignore[arg-type]
+        return x.reshape(z.shape[0], *map(int, space.shape))  # type: ignore[arg-type]
 
     def whiten(self, x: Observations) -> Tensor:
         """Codes divided by their standard deviations (n, K).

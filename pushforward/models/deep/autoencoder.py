@@ -258,12 +258,12 @@ class Autoencoder(Learner):
     def encode(self, x: Observations, y: Conditioning = None) -> Tensor:
         """Codes (n, latent)."""
         u = self.to_model(x)
-        return self.blockwise(self.encoder, u, self.to_condition(y, len(u)))
+        return self.blockwise(self.encoder, u, self.to_condition(y, u.shape[0]))
 
     def decode(self, z: Tensor, y: Conditioning = None, *, rng: Rng = None) -> Tensor:
         """Observations (n, *shape) in the user's units, differentiable in z."""
         return self.blockwise(
-            lambda z, y: self.to_user(self.decoder(z, y)), z, self.to_condition(y, len(z))
+            lambda z, y: self.to_user(self.decoder(z, y)), z, self.to_condition(y, z.shape[0])
         )
 
 

@@ -371,13 +371,13 @@ class InfoGAN(GAN):
         They are 0 for the noise, category probabilities, and means of the numbers.
         """
         u = self.to_model(x)
-        return self.blockwise(self._read, u, self.to_condition(y, len(u)))
+        return self.blockwise(self._read, u, self.to_condition(y, u.shape[0]))
 
     def _read(self, u: Tensor, y: Tensor | None) -> Tensor:
         distributions, normal = self.recognise(self.adversary.judge(self.critic, u, y).heads[-1])
         return torch.cat(
             [
-                u.new_zeros(len(u), self.latent),
+                u.new_zeros(u.shape[0], self.latent),
                 *(distribution.mean for distribution in distributions),
                 normal.mean,
             ],

@@ -98,7 +98,9 @@ class CodeModel(Learner):
         """
         stream = None if rng is None else generator(rng, z.device)
         return self.blockwise(
-            lambda z, y: self.to_user(self.push(z, y, rng=stream)), z, self.to_condition(y, len(z))
+            lambda z, y: self.to_user(self.push(z, y, rng=stream)),
+            z,
+            self.to_condition(y, z.shape[0]),
         )
 
     @torch.no_grad()

@@ -151,7 +151,7 @@ class RecognisedModel(Learner):
         """Posterior means (n, latent)."""
         u = self.to_model(x)
         return self.blockwise(
-            lambda u, y: self.posterior(u, y).mean, u, self.to_condition(y, len(u))
+            lambda u, y: self.posterior(u, y).mean, u, self.to_condition(y, u.shape[0])
         )
 
     def decode(self, z: Tensor, y: Conditioning = None, *, rng: Rng = None) -> Tensor:
@@ -162,7 +162,7 @@ class RecognisedModel(Learner):
             p = self.likelihood(z, y)
             return self.to_user(p.mean if stream is None else p.rsample(rng=stream))
 
-        return self.blockwise(observed, z, self.to_condition(y, len(z)))
+        return self.blockwise(observed, z, self.to_condition(y, z.shape[0]))
 
     @torch.no_grad()
     def sample(
