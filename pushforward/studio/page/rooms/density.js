@@ -58,7 +58,9 @@ export function enter(root, { socket, values }) {
     let fixed = {};
     try { fixed = Object.fromEntries(Object.entries(JSON.parse(values.get("fixed") ?? "{}")).filter(([name]) => columns.some((c) => c.name === name))); } catch { /* an old link */ }
     /** @type {any} */
-    let pair = null, marked = null;
+    let pair = null;
+    /** @type {any} */
+    let marked = null;
     /** @type {Marginal[]} */
     let before = [];
     /** @type {Float32Array | null} */

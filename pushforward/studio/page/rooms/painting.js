@@ -15,10 +15,12 @@ export function painting({ colours, height, width, lines }, changed) {
   let numbers = new Uint8Array(width * height), colour = colours.length > 1 ? 1 : 0, size = Math.max(1, Math.round(width / (lines ? 128 : 24)));
   /** @type {Tool} */
   let tool = "brush";
-  /** @type {Uint8Array[]} */
+  /** @type {Uint8Array<ArrayBuffer>[]} */
   let undone = [];
   /** @type {{x: number, y: number} | null} */
-  let start = null, last = null;
+  let start = null;
+  /** @type {{x: number, y: number} | null} */
+  let last = null;
   let before = numbers, keys = { x: width >> 1, y: height >> 1 }, keyed = false;
 
   const undo = button("Undo", back, { disabled: true, id: "undo" });
