@@ -36,8 +36,10 @@ MOCOGAN: Mapping[str, float] = {"budget": 1.25, "mask_weight": 2.0, "average": 0
 """Of MoCoGAN's shapes, which stand before black: with a lighter mask the foreground makes the whole
 clip, and with a longer average shapes stand still.
 """
-PEOPLE = 0.625
-"""Times as many windows of people, in batches of 8: 2000 steps. After 500 they stand still."""
+PEOPLE: Mapping[str, float] = {"budget": 0.625, "average": 0.99}
+"""Of people, in batches of 8: 2000 steps. After 500 they stand still; with a shorter average they
+flicker.
+"""
 RATIO = "background variance as a share of the foreground's"
 
 
@@ -128,8 +130,8 @@ STUDIES = [
     Study(
         "vgan-weizmann",
         f"VGAN of width {recipe.WIDTH} on windows of 24 clips of people,"
-        f" {round(PEOPLE * SHOWN):,} windows shown by 8, windows of 4 clips held out",
-        partial(clips, name="weizmann", data=people, budget=PEOPLE, batch=8),
+        f" {round(PEOPLE['budget'] * SHOWN):,} windows shown by 8, windows of 4 clips held out",
+        partial(clips, name="weizmann", data=people, batch=8, **PEOPLE),
         MOVES,
         needs="video_weizmann",
     ),
