@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +12,7 @@ from PIL import Image
 
 import pushforward as pf
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-]
-WAIT = 120_000
-"""Milliseconds: the first run that is opened imports PyTorch's parts."""
+Open = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
@@ -47,40 +35,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def address(folder: Path) -> Iterator[str]:
-    """The address of a studio that runs for these tests."""
-    command = [sys.executable, "-m", "pushforward", "studio", str(folder), "--no-browser"]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-    assert server.stdout is not None
-    yield next(line.strip() for line in server.stdout if line.startswith("http"))
-    server.terminate()
-    server.wait(20)
-    server.stdout.close()
-
-
-@pytest.fixture
-def page(address: str) -> Iterator[Any]:
-    """A page of the studio; foreign requests and errors fail the test."""
-    faults: list[str] = []
-    own = re.match(r"https?://[^/]+", address)
-    assert own is not None
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        opened = browser.new_page(viewport={"width": 375, "height": 800})
-        opened.set_default_timeout(WAIT)
-        opened.on("pageerror", lambda error: faults.append(str(error)))
-        opened.on(
-            "request",
-            lambda request: (
-                None
-                if request.url.startswith((own[0], "data:", "blob:"))
-                else faults.append(request.url)
-            ),
-        )
-        yield opened
-        browser.close()
-    assert faults == []
+def served(served: Any, folder: Path) -> Iterator[Any]:
+    """A studio of these runs."""
+    studio = type(served)(folder)
+    yield studio
+    studio.stop()
 
 
 def width(page: Any) -> int:
@@ -88,8 +47,8 @@ def width(page: Any) -> int:
     return found
 
 
-def test_a_column_is_fixed_and_an_odd_row_is_marked(page: Any, address: str) -> None:
-    page.goto(f"{address}#/density?run=table")
+def test_a_column_is_fixed_and_an_odd_row_is_marked(open_page: Open) -> None:
+    page = open_page("density?run=table", width=375, height=800)
     page.wait_for_selector('#room[data-pairs="3"]')
     page.wait_for_selector("#room[data-odd]")
     page.get_by_label("value of a").fill("9")
@@ -108,8 +67,8 @@ def test_a_column_is_fixed_and_an_odd_row_is_marked(page: Any, address: str) -> 
     assert width(page) == 375
 
 
-def test_a_photo_and_a_drawing_are_translated(page: Any, address: str, folder: Path) -> None:
-    page.goto(f"{address}#/translate?run=maps&mode=photo")
+def test_a_photo_and_a_drawing_are_translated(open_page: Open, folder: Path) -> None:
+    page = open_page("translate?run=maps&mode=photo", width=375, height=800)
     page.wait_for_selector("#room[data-made]")
     page.set_input_files("#photo", folder / "sides" / "0.png")
     page.wait_for_selector('#room[data-made="2"]')
