@@ -19,6 +19,7 @@ from pushforward.core.events import Finished
 from pushforward.core.fit_source import as_source
 from pushforward.core.fitter import Fitter
 from pushforward.core.fitter_settings import adjust_fitter
+from pushforward.core.notebook import describe_in_html
 from pushforward.core.preparation import Preparation, dequantise, has_integers, has_levels
 from pushforward.core.provenance import find_provenance
 from pushforward.core.scan import Facts
@@ -51,6 +52,10 @@ class Model(Assembled):
         """Wrap `sample`, `decode` and queries so that they treat arguments alike in every model."""
         super().__init_subclass__(**rest)
         wrap_methods(cls)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: settings, the space, how the fit ended, and samples."""
+        return describe_in_html(self)
 
     # -------------------------------------------------------------------------------- the two verbs
 
