@@ -13,6 +13,8 @@ from PIL import Image
 import pushforward as pf
 
 Open = Callable[..., Any]
+WAIT = 120_000
+"""Milliseconds: the first answer about a run imports its model and reads its rows."""
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,7 @@ def width(page: Any) -> int:
 
 def test_a_column_is_fixed_and_an_odd_row_is_marked(open_page: Open) -> None:
     page = open_page("density?run=table", width=375, height=800)
+    page.set_default_timeout(WAIT)
     page.wait_for_selector('#room[data-pairs="3"]')
     page.wait_for_selector("#room[data-odd]")
     page.get_by_label("value of a").fill("9")
@@ -69,6 +72,7 @@ def test_a_column_is_fixed_and_an_odd_row_is_marked(open_page: Open) -> None:
 
 def test_a_photo_and_a_drawing_are_translated(open_page: Open, folder: Path) -> None:
     page = open_page("translate?run=maps&mode=photo", width=375, height=800)
+    page.set_default_timeout(WAIT)
     page.wait_for_selector("#room[data-made]")
     page.set_input_files("#photo", folder / "sides" / "0.png")
     page.wait_for_selector('#room[data-made="2"]')
