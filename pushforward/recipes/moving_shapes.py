@@ -42,7 +42,7 @@ SHOWN, BATCH = 25_600, 32
 WIDTH, LATENT = 16, 32
 MASK_WEIGHT = 0.6
 """Six times the paper's: what moves covers less of these clips."""
-PENALTIES, AVERAGE = ("r1(gamma=0.1)",), 0.97
+R1, AVERAGE = 0.1, 0.97
 """Without R1 the critic wins early, and samples flicker; averaged weights flicker less, but longer
 averages stand still.
 """
@@ -105,10 +105,12 @@ def learn(
     batch: int | None = None,
     mask_weight: float = MASK_WEIGHT,
     average: float = AVERAGE,
+    r1: float = R1,
     folder: Path | None = None,
 ) -> VGAN:
     """A VGAN of the clips."""
-    model = VGAN(latent=LATENT, width=WIDTH, mask_weight=mask_weight, penalties=PENALTIES)
+    penalties = (f"r1(gamma={r1})",)
+    model = VGAN(latent=LATENT, width=WIDTH, mask_weight=mask_weight, penalties=penalties)
     batch = min(batch or BATCH, len(train))
     shown = max(batch, round(budget * SHOWN))
     by = Trainer(samples=shown, batch=batch, ema=average, seed=seed)
