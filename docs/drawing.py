@@ -22,7 +22,7 @@ IMAGE = ROOT / "docs" / "images" / "architecture.png"
 CONTENTS = {
     "cli": "arguments and printing",
     "studio": "local page",
-    "export": "ONNX, pages",
+    "export": "ONNX and pages",
     "experiments": "source, split, model, measures",
     "recipes": "figures of the lectures",
     "plots": "figures of models",
