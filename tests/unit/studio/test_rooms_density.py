@@ -131,7 +131,7 @@ def test_given_values_are_those_of_the_command(studio: Studio, run: str) -> None
 def test_values_without_data_are_warned_of(studio: Studio) -> None:
     (outside,) = ask(studio, "given", run="gmm", fixed={"a": 75}).content["warnings"]
     assert "a = 75 lies outside the data (" in outside
-    (unseen,) = ask(studio, "given", run="pca", fixed={"a": 21, "b": 79}).content["warnings"]
+    (unseen,) = ask(studio, "given", run="kde", fixed={"a": 21, "b": 79}).content["warnings"]
     assert unseen.startswith("no row is as unlikely as a = 21, b = 79 together")
     radial = ask(studio, "given", run="radial", fixed={"day": "2025-01-01"})
     assert "day = 2025-01-01 lies outside" in radial.content["warnings"][0]
