@@ -33,10 +33,13 @@ def studio(
         port: to listen on; a free one from 8400 if not given.
         browser: whether to open the page in the browser.
     """
+    from pushforward.experiments.opened import find_device
+
     voice = Voice(quiet)
     path = _folder(folder)
     if port is not None and not 0 <= port < 65536:
         raise InvalidValue(f"--port must lie between 0 and 65535, got {port}")
+    find_device(device)
     try:
         from pushforward.studio import serve
     except ModuleNotFoundError as error:

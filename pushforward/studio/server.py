@@ -17,7 +17,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket
 
-from pushforward.core.errors import InvalidValue
+from pushforward.core.errors import InvalidValue, printable
 from pushforward.studio.connection import Connection
 from pushforward.studio.guard import Guard, new_token
 from pushforward.studio.messages import Answer, Request
@@ -116,7 +116,7 @@ def _listen(host: str, port: int | None) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     tried = range(PORT, PORT + PORTS) if port is None else [port]
-    problem: OSError | None = None
+    problem: Exception | None = None
     for number in tried:
         listener = socket.socket(family)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -124,8 +124,9 @@ def _listen(host: str, port: int | None) -> socket.socket:
             listener.bind((host, number))
             listener.listen()
             return listener
-        except OSError as error:
+        except (OSError, ValueError) as error:
             problem = error
             listener.close()
     ports = f"port {port}" if port is not None else f"any of the ports {PORT} to {tried[-1]}"
-    raise InvalidValue(f"cannot listen on {host}, {ports} ({problem}); pass --port") from problem
+    where = f"{printable(host)}, {ports}"
+    raise InvalidValue(f"cannot listen on {where} ({problem}); pass --port") from problem

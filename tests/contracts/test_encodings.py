@@ -80,6 +80,9 @@ LINES: dict[str, list[list[str]]] = {
     "compare": [
         ["compare", "x.csv", "pca", "--drop", "équipe", "--metrics", "prdc", "--rows", "20"]
     ],
+    "edit": [["edit", "pix", "--drag", "1,1:2,2"], ["edit", "größe"]],
+    "export": [["export", "vae", "--out", "größe.html"], ["export", "größe"]],
+    "studio": [["studio", "größe"], ["studio", "--port", "99999"]],
     "resume": [["resume", "vae", "--steps", "+1"]],
     "recipe": [["recipe"], ["recipe", "ñ"]],
     "models": [["models"], ["models", "--json"]],

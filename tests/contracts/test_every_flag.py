@@ -97,6 +97,7 @@ BASE: dict[str, list[str]] = {
     "compare": ["x.csv", "pca", "--rows", "20", "--metrics", "ks"],
     "resume": ["vae"],
     "recipe": ["dirac", "--budget", "0.001"],
+    "studio": [".", "--no-browser"],
     "models": [],
     "hacks": [],
     "data": ["x.csv"],
@@ -126,6 +127,13 @@ UNTRIED = {
     ("demo", "--json"),
 }
 """Each call takes many seconds, whatever the value."""
+
+
+@pytest.fixture(autouse=True)
+def ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The studio would serve until it is interrupted, and open a browser."""
+    monkeypatch.setattr("uvicorn.Server.run", lambda *_, **__: None)
+    monkeypatch.setattr("webbrowser.open", lambda _: True)
 
 
 @pytest.fixture(scope="module")

@@ -66,8 +66,10 @@ def test_the_next_commands_work_when_pasted(
     place, _, said = shown
     lines = [line.strip() for line in said.splitlines()]
     commands = lines[lines.index("Next:") + 1 :]
-    assert [shlex.split(c)[1] for c in commands] == ["sample", "density", "resume"]
+    assert [shlex.split(c)[1] for c in commands] == ["sample", "density", "resume", "studio"]
     monkeypatch.chdir(place)
+    monkeypatch.setattr("uvicorn.Server.run", lambda *_, **__: None)  # would serve for ever
+    monkeypatch.setattr("webbrowser.open", lambda _: True)
     for command in commands:
         program, *arguments = shlex.split(command)
         assert Path(program).name == "pushforward"

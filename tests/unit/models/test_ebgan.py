@@ -114,6 +114,7 @@ def test_what_cannot_be_is_refused(given: dict[str, Any], says: str) -> None:
 
 
 def test_it_has_an_energy_and_no_codes() -> None:
-    assert pf.capabilities(fitted()) == ("Samples", "Decodes")
+    assert pf.capabilities(fitted()) == ("Samples", "Decodes", "Criticises")
+    assert torch.equal(fitted().criticise(X), -fitted().energy(X))
     with pytest.raises(pf.NotFitted):
         pf.EBGAN().energy(X)
