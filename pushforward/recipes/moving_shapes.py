@@ -5,7 +5,7 @@ with --file). The VGAN is told nothing of shapes or masks: it composes clips of 
 and a foreground, and its critic sees clips only. What its mask covers is compared with the pixels
 that move, and the motion of samples with that of held-out clips.
 
-A few minutes of one CPU thread show shapes that move before backgrounds, not sharp ones.
+Ten minutes of one CPU thread show shapes that move before backgrounds, not sharp ones.
 """
 
 from __future__ import annotations
