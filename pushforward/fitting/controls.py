@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
@@ -21,6 +21,8 @@ from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.events import CancelToken
 from pushforward.core.model import Model
 from pushforward.core.phase import Phase
+from pushforward.fitting.players import Players
+from pushforward.fitting.streams import BorrowedStreams
 
 __all__ = ["Controls", "Gate", "controlled_by"]
 
@@ -121,10 +123,18 @@ class Controls(CancelToken):
         """The phases to play in the step admitted last; None for all."""
         return self._phases
 
-    @property
-    def holds(self) -> bool:
-        """Whether visits, a pause or a delay come before the next step."""
-        return bool(self._visits) or self._paused or self._delay > 0
+    def admit_at_once(self) -> bool:
+        """Admit a step if nothing comes before it: no visit, pause, delay or cancellation."""
+        with self._changed:
+            waits = self._paused and not self._left
+            if self._visits or waits or self._delay > 0 or self.cancelled:
+                return False
+            self._admit_one()
+            return True
+
+    def _admit_one(self) -> None:
+        self._left = max(0, self._left - 1)
+        self.steps += 1
 
     def admit(self, model: Model) -> bool:
         """Wait until one step is admitted, and receive visits meanwhile; called by the fit.
@@ -139,8 +149,7 @@ class Controls(CancelToken):
                 if self._visits:
                     continue
                 if wait <= 0 and (not self._paused or self._left):
-                    self._left = max(0, self._left - 1)
-                    self.steps += 1
+                    self._admit_one()
                     return True
                 self._changed.wait(min(WATCH, wait) if wait > 0 else WATCH)
         return False
@@ -178,32 +187,29 @@ class Gate:
 
     Args:
         token: of the fit.
-        returned, as_sampled: contexts in which visitors see the model.
+        borrowed, players: the fit's; visitors see the model without its streams, as it samples.
+        report: reports progress; called before each wait, so that visitors know how far it is.
         model: that is fitted.
     """
 
     def __init__(
         self,
         token: CancelToken,
-        returned: Callable[[], AbstractContextManager[None]],
-        as_sampled: Callable[[], AbstractContextManager[None]],
+        borrowed: BorrowedStreams,
+        players: Players,
+        report: Callable[[], None],
         model: Model,
     ) -> None:
         self._controls = token if isinstance(token, Controls) else None
-        self._returned, self._as_sampled, self._model = returned, as_sampled, model
-
-    @property
-    def paused(self) -> bool:
-        """Whether the fit waits after this step."""
-        return self._controls is not None and self._controls.paused
+        self._borrowed, self._players = borrowed, players
+        self._report, self._model = report, model
 
     def admits(self) -> bool:
         """Whether the next step may be played; it may be held up."""
-        if self._controls is None:
+        if self._controls is None or self._controls.admit_at_once():
             return True
-        if not self._controls.holds:
-            return self._controls.admit(self._model)
-        with self._returned(), self._as_sampled(), torch.no_grad():
+        self._report()
+        with self._borrowed.returned(), self._players.as_sampled(), torch.no_grad():
             return self._controls.admit(self._model)
 
     def chosen(self, phases: Sequence[Phase]) -> Sequence[Phase]:

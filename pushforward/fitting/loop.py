@@ -98,7 +98,7 @@ class Loop:
         self.players, self.streams = parts.players, parts.streams
         self.evaluation, self.camera = parts.evaluation, parts.camera
         self.announcer, self.token = parts.announcer, parts.token
-        self.gate = Gate(parts.token, parts.borrowed.returned, parts.players.as_sampled, model)
+        self.gate = Gate(parts.token, self.borrowed, self.players, self._report_rest, model)
         self.tally = Tally(parts.processes)
         self.watchdog = self._new_watchdog()
         self.step, self.rollbacks = 0, 0
@@ -228,7 +228,7 @@ class Loop:
 
     def _after_step(self) -> None:
         """Report, evaluate and save when due."""
-        if self.step % self.report_every == 0 or self.gate.paused:
+        if self.step % self.report_every == 0:
             self._report()
         if self.step % self.evaluate_every == 0 or self.step == self.budget.total:
             self._check_health()
@@ -292,6 +292,11 @@ class Loop:
         remaining = self.budget.remaining(self.step, rate)
         left = None if remaining is None else round(remaining, 1)
         self.emit(Progress(*self._now(), round(rate, 1), left, means))
+
+    def _report_rest(self) -> None:
+        """Report the steps since the last report, if there are any."""
+        if self.tally:
+            self._report()
 
     def _evaluate(self) -> None:
         judgement = self.evaluation.judge()
@@ -388,8 +393,7 @@ class Loop:
     def _finish(self, reason: Reason) -> Finished:
         self._check_health()
         self._save()  # before the last report, which an uninterrupted fit would not make here
-        if self.tally:
-            self._report()
+        self._report_rest()
         self.players.settle(self.evaluation.best_tensors())
         finished = Finished(*self._now(), reason, self.evaluation.quality)
         self.emit(finished)

@@ -87,7 +87,9 @@ export function message() {
     element.className = kind;
     element.hidden = !text;
   };
-  return { element, say };
+  /** Take back an error, since what failed works now; notes stay. */
+  const clear = () => { if (element.className === "error") say(""); };
+  return { element, say, clear };
 }
 
 /** @param {Blob} blob @param {string} name */

@@ -75,7 +75,7 @@ export function enter(root, { socket, values }) {
         root.dataset.decoded = String(Number(root.dataset.decoded ?? 0) + 1);
         speed.textContent = `${Math.round(performance.now() - began)} ms`;
         remember({ z: JSON.stringify(code.map((/** @type {number} */ v) => Number(v.toPrecision(5)))), y: facts.conditions.length ? y : null });
-        said.say("");
+        said.clear();
       } catch (error) { fail(error); }
     }
 
