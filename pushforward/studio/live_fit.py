@@ -81,7 +81,7 @@ class LiveFit:
         """Call a function with the model between two steps, or afterwards.
 
         Raises:
-            BadRun: If the fit failed before there was a model.
+            BadRun: If the fit failed before its first step.
         """
         if not self.ended:
             future = self.controls.visit(function)
@@ -94,7 +94,7 @@ class LiveFit:
                 if not future.cancelled():
                     raise
                 self._thread.join(WAIT)
-        if self.error and not self.model.fitted:
+        if self.error and not self.controls.steps:
             raise BadRun(self.error)
         return function(self.model)
 
@@ -106,7 +106,7 @@ class LiveFit:
         return kept
 
     def continued(self, number: int, make: Callable[[], Experiment] | None = None) -> LiveFit:
-        """Another fit that starts with the weights of a checkpoint; this one is stopped.
+        """Another fit that starts with the weights of a checkpoint; this one goes on until stopped.
 
         Args:
             number: of the checkpoint.
@@ -116,11 +116,9 @@ class LiveFit:
             raise InvalidValue(f"there are {len(self.checkpoints)} checkpoints, got {number}")
         start, paused = self.checkpoints[number], self.controls.paused
         told = [report for report in self.reports if report["samples"] <= start.samples]
-        following = LiveFit(
+        return LiveFit(
             make or self._make, start=start, paused=paused, checkpoints=self.checkpoints, told=told
         )
-        self.stop()
-        return following
 
     def stop(self) -> None:
         """End the fit soon."""

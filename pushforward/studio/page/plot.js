@@ -31,7 +31,7 @@ export class Plot {
     this.frame = 0;
     this.rows = 1;
     new ResizeObserver(() => this.draw()).observe(this.canvas.parentElement ?? this.canvas);
-    addEventListener("themechange", () => this.draw());
+    redrawWithTheme(this);
   }
 
   /** @param {Content} content */
@@ -122,6 +122,16 @@ export class Plot {
   savePng() {
     this.canvas.toBlob((blob) => blob && save(blob, `${fileName(this.look.title)}.png`));
   }
+}
+
+/**
+ * Draw a plot again when the theme changes, as long as it is in use.
+ * @param {Plot} plot
+ */
+function redrawWithTheme(plot) {
+  const weak = new WeakRef(plot);
+  const redraw = () => { const found = weak.deref(); if (found) found.draw(); else removeEventListener("themechange", redraw); };
+  addEventListener("themechange", redraw);
 }
 
 /** @param {string} title */

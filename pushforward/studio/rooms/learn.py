@@ -163,6 +163,7 @@ def _described_fit(fit: LiveFit) -> Answer:
         **fit.status(),
     }
     if space.kind != "points":
+        fit.visit(lambda model: None)  # raises what kept the fit from beginning
         return Answer({**content, "layers": []}, {"data": as_pixels(rows[:SHOWN], space)})
     if space.size != 2:
         raise InvalidKind(f"the studio draws points of two columns, got {space}")
@@ -177,6 +178,7 @@ def _described_fit(fit: LiveFit) -> Answer:
 
 
 def _replace(studio: Studio, old: LiveFit, new: LiveFit) -> Answer:
+    """Keep a new fit in the place of an old one, which goes on if the new one cannot begin."""
     answer = _welcome(studio, new)
     studio.drop(old.name)
     return answer

@@ -235,6 +235,22 @@ def test_settings_change_and_checkpoints_are_returned_to(studio: Studio) -> None
     ask(studio, "learn.stop", fit=back["fit"])
 
 
+@pytest.mark.parametrize("settings", [{"latent": "3"}, {"hidden": "7"}, {"game": "chess"}])
+@pytest.mark.parametrize("name", ["moons", "digits"])
+def test_a_change_that_cannot_be_made_leaves_the_fit_as_it_is(
+    studio: Studio, settings: dict[str, str], name: str
+) -> None:
+    data = {"kind": "built-in", "name": name}
+    begun = {"model": "gan", "data": data, "settings": {"latent": "2"}}
+    fit = ask(studio, "learn.start", **begun, paused=True).content["fit"]
+    with pytest.raises(PushforwardError):
+        ask(studio, "learn.change", fit=fit, **{**begun, "settings": settings})
+    assert not studio.fit(fit).ended
+    ask(studio, "learn.control", fit=fit, action="step", steps=2)
+    until(lambda: ask(studio, "learn.look", fit=fit).content["steps"] == 2)
+    ask(studio, "learn.stop", fit=fit)
+
+
 def test_drawn_points_and_images_are_fitted(studio: Studio) -> None:
     points = torch.randn(50, 2).tolist()
     drawn = {"kind": "drawn", "points": points}
