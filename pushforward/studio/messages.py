@@ -21,6 +21,7 @@ import numpy as np
 from torch import Tensor
 
 from pushforward.core.errors import InvalidKind, InvalidValue
+from pushforward.studio import contents
 
 __all__ = ["Answer", "Request", "pack", "read_request", "unpack"]
 
@@ -47,6 +48,11 @@ class Request:
     content: Mapping[str, Any] = field(default_factory=dict)
     channel: str = ""
     attached: bytes = b""
+
+    @property
+    def run(self) -> str:
+        """The name of the run that the request is about."""
+        return contents.text(self.content, "run")
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,7 @@ def row(studio: Studio, request: Request) -> Answer:
 
 def _run(studio: Studio, request: Request) -> OpenedRun:
     """A run with the density of points, without conditions."""
-    run = studio.open(contents.text(request.content, "run"))
+    run = studio.open(request.run)
     run.need("has no density", "HasDensity")
     space: Space = run.model.fitted_space()
     if space.kind != "points" or space.size < 2 or run.conditional:
@@ -167,7 +167,7 @@ def _run(studio: Studio, request: Request) -> OpenedRun:
 
 
 def _rows(studio: Studio, request: Request) -> tuple[Tensor | None, tuple[str, ...]]:
-    rows, notes = studio.rows(contents.text(request.content, "run"))
+    rows, notes = studio.rows(request.run)
     return None if rows is None else rows.x, notes
 
 

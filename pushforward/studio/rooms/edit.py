@@ -50,7 +50,7 @@ def begin(studio: Studio, request: Request) -> Answer:
     """The image to edit: a sample of a 'seed', or the attached picture, projected ('start')."""
     run, content = _run(studio, request), request.content
     y = chosen_condition(run, content)
-    distribution = studio.distribution(_name(request))
+    distribution = studio.distribution(request.run)
     if not request.attached:
         seed = contents.whole(content, "seed", 0, 2**31, 0)
         code = distribution.draw(1, rng=seed)
@@ -80,7 +80,7 @@ def change(studio: Studio, request: Request) -> Answer:
         chosen_condition(run, content),
         candidates=CANDIDATES,
         steps=STEPS,
-        distribution=studio.distribution(_name(request)),
+        distribution=studio.distribution(request.run),
         rng=0,
     )
     facts = {"codes": edited.codes.tolist(), "cost": edited.cost.tolist(), "before": edited.before}
@@ -113,16 +113,12 @@ def photo(studio: Studio, request: Request) -> Answer:
 # -------------------------------------------------------------------------------------------------
 
 
-def _name(request: Request) -> str:
-    return contents.text(request.content, "run")
-
-
 def _picture_name(request: Request) -> str:
     return contents.text(request.content, "name", "the picture") or "the picture"
 
 
 def _run(studio: Studio, request: Request) -> OpenedRun:
-    run = studio.open(_name(request))
+    run = studio.open(request.run)
     image_space(run)
     return run
 
@@ -146,9 +142,9 @@ def _input(run: OpenedRun, request: Request) -> Tensor:
 
 
 def _code(studio: Studio, request: Request, name: str) -> Tensor:
-    width = studio.distribution(_name(request)).latent
+    width = studio.distribution(request.run).latent
     code = contents.matrix(request.content, name, 1, width)
-    return code.to(studio.open(_name(request)).model.floating())
+    return code.to(studio.open(request.run).model.floating())
 
 
 def _image(run: OpenedRun, code: Tensor, y: Any) -> Answer:

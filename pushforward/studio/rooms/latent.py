@@ -48,8 +48,8 @@ def open(studio: Studio, request: Request) -> Answer:
     """What the codes of a 'run' are: their number, centre, scale, ranking and conditions."""
     run = _run(studio, request)
     space: Space = run.model.fitted_space()
-    rows, notes = studio.rows(_name(request))
-    distribution = studio.distribution(_name(request))
+    rows, notes = studio.rows(request.run)
+    distribution = studio.distribution(request.run)
     ranking = traverse(
         run.model,
         distribution.draw(RANKED, rng=0),
@@ -81,7 +81,7 @@ def codes(studio: Studio, request: Request) -> Answer:
     content = request.content
     n = contents.whole(content, "n", 1, MOST_CODES, 1)
     seed = contents.whole(content, "seed", 0, 2**31, 0)
-    return Answer({"codes": studio.distribution(_name(request)).draw(n, rng=seed).tolist()})
+    return Answer({"codes": studio.distribution(request.run).draw(n, rng=seed).tolist()})
 
 
 def decode(studio: Studio, request: Request) -> Answer:
@@ -121,11 +121,11 @@ def map(studio: Studio, request: Request) -> Answer:
     from the plane back to codes.
     """
     run = _run(studio, request)
-    rows, notes = studio.rows(_name(request))
+    rows, notes = studio.rows(request.run)
     labels: list[int] = []
     model: Model = run.model
     if rows is None or not run.can("Encodes"):
-        codes = studio.distribution(_name(request)).draw(MAPPED, rng=0)
+        codes = studio.distribution(request.run).draw(MAPPED, rng=0)
         notes = (*notes, "codes are draws of the prior, since rows or an encoder are missing")
     else:
         y = None if rows.y is None else rows.y[:MAPPED]
@@ -167,19 +167,15 @@ def nearest(studio: Studio, request: Request) -> Answer:
 # ---------------------------------------------------------------------------------------------
 
 
-def _name(request: Request) -> str:
-    return contents.text(request.content, "run")
-
-
 def _needed_rows(studio: Studio, request: Request) -> LabelledRows:
-    rows, notes = studio.rows(_name(request))
+    rows, notes = studio.rows(request.run)
     if rows is None:
         raise BadRun(f"the rows this run was fitted to cannot be found ({'; '.join(notes)})")
     return rows
 
 
 def _run(studio: Studio, request: Request) -> OpenedRun:
-    run = studio.open(_name(request))
+    run = studio.open(request.run)
     run.need("does not decode codes", "Decodes")
     return run
 
@@ -191,8 +187,8 @@ def _enlarged(still: Image.Image) -> Image.Image:
 
 
 def _codes(studio: Studio, request: Request, name: str) -> Tensor:
-    width = studio.distribution(_name(request)).latent
-    floating = studio.open(_name(request)).model.floating()
+    width = studio.distribution(request.run).latent
+    floating = studio.open(request.run).model.floating()
     return contents.matrix(request.content, name, MOST_CODES, width).to(floating)
 
 

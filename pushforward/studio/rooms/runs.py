@@ -30,7 +30,7 @@ def list(studio: Studio, request: Request) -> Answer:
 
 def show(studio: Studio, request: Request) -> Answer:
     """A run: settings, curves, warnings, records and images."""
-    name = contents.text(request.content, "run")
+    name = request.run
     path, events = studio.path(name), read_log(studio.path(name))
     curves = [
         {"samples": e["samples"], "seconds": e["seconds"], "terms": e.get("terms", {})}
@@ -50,7 +50,7 @@ def show(studio: Studio, request: Request) -> Answer:
 
 def image(studio: Studio, request: Request) -> Answer:
     """An image of a run, by its name."""
-    path = studio.path(contents.text(request.content, "run"))
+    path = studio.path(request.run)
     wanted = contents.text(request.content, "image")
     for file in _images(path):
         if str(file.relative_to(path)) == wanted:

@@ -59,7 +59,7 @@ def open(studio: Studio, request: Request) -> Answer:
     """What a 'run' takes and makes, what is drawn for it, and how many rows of data there are."""
     run = _run(studio, request)
     told, made = _told(run), run.model.fitted_space()
-    rows, notes = studio.rows(_name(request))
+    rows, notes = studio.rows(request.run)
     pairing, colours = pairing_of(told), _colours(run, rows)
     lines = isinstance(pairing, Edges)
     enlarges = isinstance(run.model, Enlarger)
@@ -108,7 +108,7 @@ def drawing(studio: Studio, request: Request) -> Answer:
     'width'.
     """
     run, content = _run(studio, request), request.content
-    rows, _ = studio.rows(_name(request))
+    rows, _ = studio.rows(request.run)
     colours = _colours(run, rows)
     if not colours:
         raise InvalidKind("this run is told photographs, which cannot be drawn; choose a photo")
@@ -121,7 +121,7 @@ def example(studio: Studio, request: Request) -> Answer:
     drawing that it could have been.
     """
     run, content = _run(studio, request), request.content
-    rows, notes = studio.rows(_name(request))
+    rows, notes = studio.rows(request.run)
     if rows is None or rows.y is None:
         raise BadRun(f"the rows this run was fitted to cannot be found ({'; '.join(notes)})")
     number = contents.whole(content, "number", 0, len(rows.x) - 1, 0)
@@ -137,12 +137,8 @@ def example(studio: Studio, request: Request) -> Answer:
 # ------------------------------------------------------------------------------------------- runs
 
 
-def _name(request: Request) -> str:
-    return contents.text(request.content, "run")
-
-
 def _run(studio: Studio, request: Request) -> OpenedRun:
-    run = studio.open(_name(request))
+    run = studio.open(request.run)
     run.need("translates no images", "Translates")
     return run
 
