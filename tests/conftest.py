@@ -1,14 +1,15 @@
 """Shared by all tests: one thread each (tests run side by side),
-run-time checks of annotations, and where real data are.
+run-time checks of annotations, a browser, and where real data are.
 """
 
 from __future__ import annotations
 
 import os
 import random
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 # for this process and those it starts: tests run side by side
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -115,3 +116,20 @@ def data_folder(monkeypatch: pytest.MonkeyPatch) -> Path:
         pytest.skip("needs the real data sets: set PUSHFORWARD_DATA to their folder")
     monkeypatch.setenv("PUSHFORWARD_DATA", str(folder))
     return folder
+
+
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium, without a window: one for all tests, since a process can drive it only once."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium on this machine")
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()

@@ -1,8 +1,7 @@
-"""A studio with small runs, served in this process, and a browser to open it in."""
+"""A studio with small runs, served in this process, and its rooms opened in a browser."""
 
 from __future__ import annotations
 
-import shutil
 import socket
 import threading
 import time
@@ -13,10 +12,6 @@ from typing import Any
 import pytest
 
 import pushforward as pf
-
-CHROMIUM = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
 
 
 @pytest.fixture(scope="session")
@@ -80,18 +75,6 @@ def served(runs: Path) -> Iterator[Served]:
     studio = Served(runs)
     yield studio
     studio.stop()
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Chromium, without a window."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium on this machine")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
