@@ -29,6 +29,7 @@ def data(
     categorical: arguments.Names = (),
     columns: arguments.Names = (),
     drop: arguments.Names = (),
+    types: arguments.Names = ("auto",),
     label: Annotated[str | None, Parameter(name=("--label", "--y"))] = None,
     download: Annotated[bool, arguments.Switch] = False,
     table: arguments.Table = None,
@@ -50,6 +51,7 @@ def data(
         categorical: text columns to take as categories.
         columns: columns to use, and no others.
         drop: columns to leave out.
+        types: what columns are, such as age=count,share=bounded(0,1); the others are inferred.
         label: the labels' column or array; for images also a folder of others of the same names, a
             half of side-by-side images (left, right, labels), or made of them: edges, grey,
             lightness, low_resolution(4), coarse(2), masked.
@@ -79,6 +81,7 @@ def data(
         categorical=categorical,
         columns=columns or None,
         drop=drop,
+        types=types,
         download=download,
         **({} if auto else requested_conditions(label)),
         **arguments.table_settings(table),

@@ -32,7 +32,8 @@ class Arrays(Described):
 
     `notes` lists the decisions made while reading (separators, missing-value markers, rows left
     out); `files` names the file of each row, where rows are files; `groups` (n,) numbers the wholes
-    that rows are parts of, which a split does not divide.
+    that rows are parts of, which a split does not divide; `carried` holds columns of a table that
+    are kept out of models (identifiers, constants, free text), by name, (n,) each.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Arrays(Described):
         self.notes: tuple[str, ...] = ()
         self.files: Sequence[Any] | None = None
         self.groups: Tensor | None = None
+        self.carried: dict[str, Any] = {}
         self.provenance = Provenance()
         array = as_array(x) if frame is None else self._space._from_frame(frame, "the data")
         self._resident = not is_mapped(array)

@@ -6,6 +6,7 @@ Dates become numbers (`core.dates`). `core.column_values` converts back.
 from __future__ import annotations
 
 import datetime
+import warnings
 from collections.abc import Callable
 from typing import Any, SupportsFloat, SupportsIndex, cast
 
@@ -16,6 +17,7 @@ from pushforward.core.columns import Column
 from pushforward.core.data_types import Series
 from pushforward.core.dates import DAYS, DURATION, MICROSECONDS, SECONDS, dates_as_numbers
 from pushforward.core.errors import (
+    DataWarning,
     InvalidValue,
     ShapeMismatch,
     quote,
@@ -86,11 +88,19 @@ def as_codes(series: Series, column: Column, what: str) -> NDArray[np.float64]:
     """
     import pandas
 
-    lookup = {c: i for i, c in enumerate(column.categories)}
+    lookup: dict[str, float] = {c: i for i, c in enumerate(column.categories)}
     codes, uniques = pandas.factorize(series)
     texts = [category_text(u) for u in uniques]
     unseen = next((t for t in texts if t not in lookup), None)
-    if unseen is not None:
+    if unseen is not None and column.type:
+        warnings.warn(
+            f"{what}: column {column.name!r} holds {unseen[:_SHOWN]!r}, which the model has never"
+            " seen; such values are taken as missing",
+            DataWarning,
+            stacklevel=2,
+        )
+        lookup |= {text: np.nan for text in texts if text not in lookup}
+    elif unseen is not None:
         names = ", ".join(column.categories[:10])
         raise ShapeMismatch(
             f"{what}: column {column.name!r} holds {unseen[:_SHOWN]!r}, which is none of {names};"

@@ -120,6 +120,8 @@ def as_texts(values: NDArray[Any], column: Column) -> list[str] | None:
     missing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
     if column.kind == "categorical":
         return None
+    if column.format:
+        return ["" if text is None else str(text) for text in numbers_as_dates(values, column)]
     if column.unit == DAYS or column.unit == SECONDS:
         import pandas
 

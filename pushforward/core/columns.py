@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Column"]
+__all__ = ["CARRIED", "COLUMN_TYPES", "Column"]
+
+COLUMN_TYPES = (
+    "continuous", "positive", "bounded", "count", "integer", "ordered", "categorical", "boolean",
+    "date", "duration", "identifier", "constant", "text",
+)  # fmt: skip
+"""What columns can be declared as."""
+CARRIED = ("identifier", "constant", "text")
+"""Types of columns that are kept out of models and carried along with the rows."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +30,10 @@ class Column:
         unit: the unit, if known; 'days since 1970-01-01' (or seconds) for dates,
             which are exported as dates.
         dtype: the original pandas dtype, restored on export; '' if there was none.
+        type: one of `COLUMN_TYPES`, if types were inferred or declared.
+        reason: why the column has that type.
+        ordered: whether the categories have an order, that of `categories`.
+        format: of dates that are written otherwise than in ISO 8601, such as '%d.%m.%Y'.
     """
 
     name: str = ""
@@ -33,3 +45,7 @@ class Column:
     categories: tuple[str, ...] = ()
     unit: str = ""
     dtype: str = ""
+    type: str = ""
+    reason: str = ""
+    ordered: bool = False
+    format: str = ""

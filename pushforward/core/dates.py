@@ -7,6 +7,7 @@ nanoseconds are kept where float64 has the precision.
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -30,6 +31,7 @@ __all__ = [
     "dates_as_numbers",
     "in_utc",
     "is_missing",
+    "parse_dates",
 ]
 
 DAYS, SECONDS, DURATION = "days since 1970-01-01", "seconds since 1970-01-01", "seconds"
@@ -62,6 +64,15 @@ def dates_as_numbers(series: Series, unit: str) -> NDArray[np.float64]:
         )
     numbers[missing] = np.nan
     return np.asarray(numbers)
+
+
+def parse_dates(series: Series, format: str) -> Series:
+    """A text column as dates of a format; NaT for entries that are none."""
+    import pandas
+
+    texts = series.astype(str).str.strip().where(series.notna())
+    parsed: Series = pandas.to_datetime(texts, format=format, errors="coerce")
+    return parsed
 
 
 def _add_nanoseconds(numbers: NDArray[np.float64], exact: NDArray[np.int64], unit: str) -> None:
@@ -127,6 +138,8 @@ def numbers_as_dates(values: NDArray[Any], column: Column) -> ColumnValues:
     """Numbers (n,) in a column's unit as its dates or durations; NaN as NaT."""
     import pandas
 
+    if column.format:
+        return _formatted(values, column)
     numbers = values.astype(np.float64)
     numbers = numbers.round() if column.kind == "integer" else numbers
     scale = MICROSECONDS[column.unit]
@@ -157,3 +170,12 @@ def numbers_as_dates(values: NDArray[Any], column: Column) -> ColumnValues:
         if column.dtype.startswith(("datetime64", "timestamp"))
         else result.array
     )
+
+
+def _formatted(values: NDArray[Any], column: Column) -> ColumnValues:
+    """Dates as texts in the column's format, None for missing ones."""
+    import pandas
+
+    times = pandas.Series(numbers_as_dates(values, replace(column, format="", dtype="")))
+    texts = times.dt.strftime(column.format).astype(object)
+    return texts.where(times.notna(), None).to_numpy()

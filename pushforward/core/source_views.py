@@ -56,6 +56,11 @@ class View(Described):
         return getattr(self.source, "groups", None)
 
     @property
+    def carried(self) -> dict[str, Any]:
+        """Columns of the table that are kept out of models, by name, (n,) each."""
+        return dict(getattr(self.source, "carried", {}))
+
+    @property
     def provenance(self) -> Provenance:
         """That of the underlying source."""
         return find_provenance(self.source)
@@ -108,6 +113,12 @@ class Subset(View):
         """The numbers of the wholes that its rows are parts of, if they are."""
         groups = super().groups
         return None if groups is None else groups[self.rows.to(groups.device)]
+
+    @property
+    def carried(self) -> dict[str, Any]:
+        """Columns of the table that are kept out of models, by name, (n,) each."""
+        rows = self.rows.cpu().numpy()
+        return {name: values[rows] for name, values in super().carried.items()}
 
     def take(self, rows: Tensor) -> Batch:
         """The given rows of the subset."""

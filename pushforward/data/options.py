@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -11,6 +11,7 @@ from pushforward.core.argument_names import setting
 from pushforward.core.errors import InvalidKind, InvalidValue, require_positive, suggest
 from pushforward.core.space import Space
 from pushforward.data.tables.text_format import SETTINGS, TableFormat
+from pushforward.data.tables.types import ColumnType, parse_types
 
 __all__ = ["ClipLayout", "Options", "FITS", "Fit", "MEMORY", "read_size"]
 
@@ -41,6 +42,7 @@ class Options:
         frames, stride, hop: of windows of clips: see `read`.
         tiles: side of the tiles that images are cut into.
         table: format of a text table, as far as the caller specified it.
+        types: declared types of a table's columns; the others are inferred. None: none are.
         lenient: for reports: note problems instead of raising.
         scanned_later: the caller scans for infinities itself, so reading need not.
         like, like_condition: spaces to read the data into (a fitted model's).
@@ -60,6 +62,7 @@ class Options:
     categorical: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     columns: tuple[str, ...] | None = None
+    types: Mapping[str, ColumnType] | None = None
     label: str | bool | None = None
     memory: int = MEMORY
     download: bool = False
@@ -129,6 +132,7 @@ class Options:
         for field in ("categorical", "drop", "columns"):
             rest[field] = _names(rest[field], field)
         rest["categorical"], rest["drop"] = rest["categorical"] or (), rest["drop"] or ()
+        rest["types"] = parse_types(rest.get("types"))
         if fit is not None and fit not in FITS:
             raise InvalidValue(
                 f"fit must be 'crop', 'pad' or 'stretch', got {fit!r}; {suggest(str(fit), FITS)}"

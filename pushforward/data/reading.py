@@ -60,6 +60,7 @@ def read(
     categorical: Sequence[str] | str = (),
     drop: Sequence[str] | str = (),
     columns: Sequence[str] | str | None = None,
+    types: Mapping[str, str] | Sequence[str] | str | None = None,
     label: str | bool | None = None,
     like: object = None,
     n: int | None = None,
@@ -105,6 +106,10 @@ def read(
             that are too short are left out with a warning.
         categorical, drop, columns: for tables:
             text columns to treat as categories, columns to leave out, columns to use.
+        types: what the columns of a table are: 'auto' infers it (continuous, positive, bounded,
+            count, integer, ordered, categorical, boolean, date, duration, identifier, constant,
+            text; see `data.tables.types`); {'age': 'count', 'share': 'bounded(0, 1)'} declares
+            some and infers the others. Identifiers, constants and free text are carried along.
         label: the column (tables, metadata.csv) or array (.npz) that holds the labels;
             False leaves labels out.
         like: a space, model or source whose columns,
@@ -149,6 +154,7 @@ def read(
         categorical=categorical,
         drop=drop,
         columns=columns,
+        types=types,
         label=label,
         like=like,
         n=n,
@@ -175,6 +181,7 @@ def read(
         "categorical": categorical,
         "drop": drop,
         "columns": columns,
+        "types": dict(types) if isinstance(types, Mapping) else types,
         "label": label,
         "like": like,
         "n": n,

@@ -9,7 +9,7 @@ bounded and the count becomes an estimate.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -31,8 +31,8 @@ _SHOWN = 40
 
 @dataclass(frozen=True)
 class ColumnFacts:
-    """One column: kind, range, mean and standard deviation of usable values,
-    and counts of unusable ones.
+    """One column: kind, range, mean and standard deviation of usable values, and counts of unusable
+    ones; for tables also the inferred or declared type, with the reason.
     """
 
     name: str
@@ -44,6 +44,8 @@ class ColumnFacts:
     missing: int = 0
     infinite: int = 0
     note: str = ""
+    type: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -200,7 +202,7 @@ def _columns(facts: Facts, space: Space) -> list[ColumnFacts]:
         t.tolist() for t in (facts.low, facts.high, facts.moments.mean, _deviations(facts))
     )
     missing, infinite = facts.missing.tolist(), facts.infinite.tolist()
-    columns = []
+    columns: list[ColumnFacts] = []
     for i, (name, column) in enumerate(zip(space.names, space.columns)):
         unusable, low, high = (missing[i], infinite[i]), lows[i], highs[i]
         if column.kind == "categorical":
@@ -230,6 +232,10 @@ def _columns(facts: Facts, space: Space) -> list[ColumnFacts]:
             columns.append(
                 ColumnFacts(name, column.kind, low, high, means[i], deviations[i], *unusable, note)
             )
+        columns[-1] = replace(columns[-1], type=column.type, reason=column.reason)
+    for carried in space.extra.get("carried", ()):
+        facts_of = {"type": carried["type"], "reason": carried["reason"]}
+        columns.append(ColumnFacts(carried["name"], "carried", None, None, None, None, **facts_of))
     return columns
 
 
@@ -257,14 +263,16 @@ def _levels(facts: Facts, space: Space) -> ColumnFacts:
 
 def _table(columns: tuple[ColumnFacts, ...]) -> list[str]:
     """Aligned text: names left, numbers right, without empty columns."""
-    head = ["column", "kind", "low", "high", "mean", "sd", "missing", "infinite", ""]
+    typed = any(c.type for c in columns)
+    head = ["column", "type" if typed else "kind"]
+    head += ["low", "high", "mean", "sd", "missing", "infinite", ""]
     rows = [
         [
             c.name,
-            c.kind,
+            c.type if typed else c.kind,
             *(_number(v) for v in (c.low, c.high, c.mean, c.sd)),
             *(str(v or "") for v in (c.missing, c.infinite)),
-            c.note,
+            "; ".join(part for part in (c.reason, c.note) if part),
         ]
         for c in columns
     ]

@@ -41,6 +41,7 @@ from pushforward.data.reports import Report, describe
 from pushforward.data.tables.columns import ColumnSurvey
 from pushforward.data.tables.files import open_table
 from pushforward.data.tables.frames import frame_table, from_chunks, notes_of, survey_table
+from pushforward.data.tables.surveys import Survey
 from pushforward.data.tables.table import Table
 from pushforward.data.tables.text_format import SETTINGS
 
@@ -49,7 +50,7 @@ __all__ = ["report"]
 _DEFAULTS: dict[str, Any] = {
     "y": None, "weights": None, "size": None, "fit": None, "channels": None, "frame_rate": None,
     "clips": None, "frames": None, "stride": None, "hop": None, "categorical": (),
-    "drop": (), "columns": None, "label": None, "like": None, "n": None, "seed": 0,
+    "drop": (), "columns": None, "types": "auto", "label": None, "like": None, "n": None, "seed": 0,
     "memory": MEMORY, "download": False, "name": "", **dict.fromkeys(SETTINGS),
 }  # fmt: skip
 
@@ -92,9 +93,10 @@ def _survey_table(table: Table, options: Options) -> Report:
     survey = survey_table(table, options)
     name = options.name or table.name
     issues = [_text_issue(c) for c in survey.text]
+    issues += _issues_of_types(survey)
     dropped = set(survey.options.drop)
     notes = [f"column {c!r} is left out" for c in survey.dropped if c in dropped]
-    if survey.rows == 0 or len(issues) == len(survey.columns):
+    if survey.rows == 0 or len(survey.text) == len(survey.columns):
         if survey.rows == 0:
             issues.insert(0, Issue("empty", "there are no rows below the header", "bring data"))
         return Report(
@@ -107,6 +109,25 @@ def _survey_table(table: Table, options: Options) -> Report:
         )
     source = from_chunks(table, replace(options, name=name))
     return describe(source, name=name, issues=issues, notes=notes)
+
+
+def _issues_of_types(survey: Survey) -> list[Issue]:
+    """What fits that do not infer types need to be told."""
+    faulty = [c for c in survey.texts if c.bad is not None]
+    issues = [_text_issue(c) for c in faulty]
+    if plain := [c for c in survey.texts if c.bad is None]:
+        first, others = _text_issue(plain[0]), len(plain) - 1
+        more = f", and {others} other column{'s hold' if others > 1 else ' holds'} text"
+        auto = f"{setting('types', 'auto')} takes {'them' if others else 'it'} as listed above"
+        issues.append(
+            Issue("text", first.text + (more if others else ""), f"{auto}; or {first.remedy}")
+        )
+    if constant := [name for name, kind in survey.types.items() if kind.type == "constant"]:
+        others = len(constant) - 1
+        more = f" ({others} other{'s are' if others > 1 else ' is'} too)" if others else ""
+        text = f"column {constant[0]!r} is constant{more}"
+        issues.append(Issue("constant", text, f"leave it out: {setting('drop', constant[:1])}"))
+    return issues
 
 
 def _text_issue(column: ColumnSurvey) -> Issue:

@@ -34,6 +34,7 @@ class DataSettings:
         categorical: text columns to take as categories.
         columns: columns to use, and no others.
         drop: columns to leave out.
+        types: what columns are, such as age=count,share=bounded(0,1); 'auto' infers all of them.
         download: fetch a named data set that is not found.
         dequantise: add U(-1/2, 1/2) to integers; by default to levels of images, if the model has a
             density per unit.
@@ -54,5 +55,6 @@ class DataSettings:
     categorical: Sequence[str] = ()
     columns: Sequence[str] = ()
     drop: Sequence[str] = ()
+    types: Sequence[str] = ()
     download: bool = False
     dequantise: bool | None = None

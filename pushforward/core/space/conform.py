@@ -15,7 +15,7 @@ from pushforward.core import labels
 from pushforward.core.column_numbers import as_codes, as_numbers, find_bad_cell
 from pushforward.core.columns import Column
 from pushforward.core.data_types import Frame, Series
-from pushforward.core.dates import DATE_UNITS
+from pushforward.core.dates import DATE_UNITS, parse_dates
 from pushforward.core.errors import BadSource, ShapeMismatch
 from pushforward.core.frames import as_frame, is_frame, is_plain, kind_of
 from pushforward.core.numbers import to_floating, view_as_tensor, warn_of_rounding
@@ -231,6 +231,15 @@ def column_numbers(series: Series, column: Column, what: str, *, start: int = 0)
     if column.kind == "categorical":
         return as_codes(series, column, what)
     kind = kind_of(series)
+    if column.format and kind == "text":
+        parsed = parse_dates(series, column.format)
+        if bool((parsed.isna() & series.notna()).any()):
+            cell = series[parsed.isna() & series.notna()].iloc[0]
+            raise ShapeMismatch(
+                f"{what}: column {series.name!r} holds {str(cell)[:40]!r} where dates such as"
+                f" {column.format} are expected; fix those rows"
+            )
+        series, kind = parsed, "date"
     try:
         if kind == "date" and column.unit not in DATE_UNITS:
             raise TypeError("dates")

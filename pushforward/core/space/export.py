@@ -57,11 +57,20 @@ def to_frame(space: SpaceFacts, x: Tensor) -> Frame:
 def to_json(space: SpaceFacts) -> dict[str, Any]:
     """Plain JSON content; the inverse is `fields_of`."""
     content = dict(vars(space))
-    content.update(extra=dict(space.extra), columns=[dict(vars(c)) for c in space.columns])
+    content.update(extra=dict(space.extra), columns=[_column_fields(c) for c in space.columns])
     for column in content["columns"]:
         column["low"], column["high"] = _finite(column["low"]), _finite(column["high"])
     content["low"], content["high"] = _finite(space.low), _finite(space.high)
     return content
+
+
+def _column_fields(column: Column) -> dict[str, Any]:
+    """The fields of a column; those that only typed columns have are left out of others."""
+    fields = dict(vars(column))
+    for name in ("type", "reason", "ordered", "format"):
+        if not fields[name]:
+            del fields[name]
+    return fields
 
 
 def fields_of(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.core.column_numbers import as_numbers, category_text, find_bad_cell
+from pushforward.core.column_values import as_texts
 from pushforward.core.data_types import CategorySeries, Series, TextSeries
-from pushforward.core.dates import DAYS, DURATION, SECONDS, has_nanoseconds, has_zone
+from pushforward.core.dates import (
+    DAYS,
+    DURATION,
+    SECONDS,
+    has_nanoseconds,
+    has_zone,
+    parse_dates,
+)
 from pushforward.core.frames import kind_of
 from pushforward.core.space import Column
 from pushforward.data.tables.cells import Cells
+from pushforward.data.tables.date_formats import find_date_format, fits_date_format
 
 __all__ = ["ColumnSurvey", "joint"]
 
@@ -43,6 +52,9 @@ class ColumnSurvey:
     unit: str = ""
     whole: bool = True
     bad: tuple[int, str] | None = None
+    typed: bool = False
+    numbers: set[float] = field(default_factory=set)
+    date_format: str = ""
 
     def see(
         self, series: Series, start: int, *, declared: bool, cells: Cells | None = None
@@ -53,6 +65,8 @@ class ColumnSurvey:
         self.missing += int(series.isna().sum())
         if self.dates and kind == "text" and are_dates(series):
             kind = "date"
+        elif self.typed and self.dates and kind == "text" and self._has_dates(series):
+            kind, series = "date", parse_dates(series, self.date_format)
         if kind == "date" and self.dates and not self._see_dates(series):
             kind = "text"
         if kind == "text" and self.bad is None:
@@ -62,7 +76,9 @@ class ColumnSurvey:
         if kind in ("categorical", "text") or (kind == "date" and not self.dates):
             self._see_categories(series)
         elif kind != "date":
-            self.see_range(as_numbers(series))
+            self.see_range(numbers := as_numbers(series))
+            if self.typed:
+                self.see_numbers(numbers, is_whole(numbers))
         self.kind = joint(self.kind, kind)
 
     def see_range(self, values: NDArray[Any]) -> None:
@@ -73,6 +89,47 @@ class ColumnSurvey:
                 min(self.low, float(finite.min())),
                 max(self.high, float(finite.max())),
             )
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all values are whole numbers, which typed columns find out."""
+        return self.typed and self.whole and self.kind != "date" and bool(self.numbers)
+
+    @property
+    def distinct(self) -> int:
+        """Distinct numbers of a typed column."""
+        return len(self.numbers)
+
+    @property
+    def constant(self) -> str | float | None:
+        """The value of a column that has only one; None if all are missing."""
+        if self.categories:
+            return category_text(next(iter(self.categories)))
+        if not self.low <= self.high:
+            return None
+        if self.kind == "date":
+            return (as_texts(np.array([self.low]), replace(self.column(), unit=SECONDS)) or [""])[0]
+        return int(self.low) if float(self.low).is_integer() else self.low
+
+    def as_categories(self) -> Column:
+        """The column as categories, which may be numbers."""
+        if not self.categories and self.numbers:
+            truths = self.dtype.lower().startswith("bool")
+            numbers = sorted(self.numbers)
+            self.categories = dict.fromkeys([bool(v) for v in numbers] if truths else numbers)
+        return self._categorical()
+
+    def _has_dates(self, series: Series) -> bool:
+        """Whether all entries are dates of one format other than ISO 8601."""
+        if not self.date_format:
+            self.date_format = find_date_format(series) if not self.kind else ""
+        return bool(self.date_format) and fits_date_format(series, self.date_format)
+
+    def see_numbers(self, values: NDArray[Any], whole: bool) -> None:
+        """Remember distinct whole numbers up to a limit, and whether all are whole."""
+        self.whole = self.whole and whole
+        if self.whole and len(self.numbers) <= _MOST_CATEGORIES:
+            self.numbers.update(np.unique(values[np.isfinite(values)]).tolist())
 
     def _join_dtype(self, dtype: str) -> None:
         if self.dtype in ("", dtype):
@@ -195,6 +252,12 @@ def joint(before: str, now: str) -> str:
     if "date" in kinds:
         return "text"
     return next((k for k in ("text", "categorical", "continuous") if k in kinds), now)
+
+
+def is_whole(values: NDArray[Any]) -> bool:
+    """Whether all finite numbers are whole."""
+    finite = values[np.isfinite(values)]
+    return bool((finite == np.floor(finite)).all())
 
 
 def sorted_categories(values: Iterable[Any]) -> list[Any]:

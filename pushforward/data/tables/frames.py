@@ -31,6 +31,7 @@ from pushforward.data.tables.columns import ColumnSurvey
 from pushforward.data.tables.selection import condition_names, special_columns
 from pushforward.data.tables.surveys import Survey, survey_table
 from pushforward.data.tables.table import Table
+from pushforward.data.tables.types import as_column
 
 __all__ = ["Table", "from_frame", "frame_table", "from_chunks", "survey_table"]
 
@@ -65,15 +66,17 @@ def from_chunks(table: Table, options: Options) -> Arrays:
         text = {c.name for c in survey.text}
         survey.columns = {n: c for n, c in survey.columns.items() if n not in text}
     special = special_columns(options)
+    carried = survey.carried if options.like is None else _carried_like(survey, options.like)
     _check_named(survey, special, options, name)
     space = _space(survey, options, name, table)
-    x, aside = _encode_all(table, survey, space, special, options)
+    x, aside = _encode_all(table, survey, space, (*special, *carried), options)
     y, condition_space = _conditions(aside, options, survey)
     weights: Any = options.weights
     if isinstance(weights, str):
         weights = column_numbers(aside[weights], Column(weights), name)
     source = Arrays(x, y, weights, space=space, condition_space=condition_space, name=name)
     source.notes = tuple(notes_of(table, survey))
+    source.carried = {n: aside[n].to_numpy(dtype=object, na_value=None) for n in carried}
     if source.resident and not (options.lenient or options.scanned_later):
         refuse_infinity(source.x, space, name)
     return source
@@ -108,7 +111,12 @@ def _space(survey: Survey, options: Options, name: str, table: Table) -> Space:
     if not survey.columns:
         raise BadSource(f"{name}: no columns are left; drop fewer of them")
     percents = table.cells.percents if table.cells is not None else {}
-    columns = tuple(c.column(n in percents) for n, c in survey.columns.items())
+    columns = tuple(
+        as_column(c, survey.types[n], n in percents)
+        if n in survey.types
+        else c.column(n in percents)
+        for n, c in survey.columns.items()
+    )
     if table.unnamed:
         columns = tuple(replace(c, name="") for c in columns)
     low, high = min(c.low for c in columns), max(c.high for c in columns)
@@ -120,7 +128,28 @@ def _space(survey: Survey, options: Options, name: str, table: Table) -> Space:
         high,
         all(c.kind == "integer" for c in columns),
         "frame",
+        extra={"carried": _carried(survey)} if survey.types else {},
     )
+
+
+def _carried(survey: Survey) -> list[dict[str, Any]]:
+    """The columns that are kept out of models, with their place in the table; constants with their
+    value.
+    """
+    found = []
+    for place, name in enumerate(sorted(survey.types, key=lambda name: survey.places[name])):
+        if (column := survey.aside.get(name)) is not None:
+            kind = survey.types[name]
+            facts = {"name": name, "type": kind.type, "reason": kind.reason, "place": place}
+            found.append(facts | ({"value": column.constant} if kind.type == "constant" else {}))
+    return found
+
+
+def _carried_like(survey: Survey, like: Space) -> tuple[str, ...]:
+    """Those of a fitted model's carried columns that a table has."""
+    columns = like.extra.get("carried", ())
+    names = [column["name"] for column in columns if column["type"] != "constant"]
+    return tuple(name for name in names if name in survey.places)
 
 
 def _text_error(name: str, text: list[ColumnSurvey]) -> str:

@@ -27,12 +27,15 @@ def test_a_table_s_faults_are_all_listed():
     )
     found = report(frame)
     assert found.count == 4
-    assert set(issues(found)) == {"missing", "infinite", "constant", "text", "duplicates"}
+    assert set(issues(found)) == {
+        "missing", "infinite", "constant", "text", "categorical", "duplicates"
+    }  # fmt: skip
     assert issues(found)["text"] == "column 't' holds text, 3 distinct ('u', 'v', 'w')"
-    a, b, c = found.columns
+    a, b, t, c = found.columns
+    assert (t.type, t.reason) == ("categorical", "3 distinct texts")
     assert (a.missing, a.infinite, a.low, a.high, a.mean) == (1, 0, 1.0, 3.0, pytest.approx(5 / 3))
     assert (b.infinite, b.low, b.high, b.mean) == (2, 1.0, 2.0, 1.5)
-    assert c.note == "constant"
+    assert (c.type, c.kind) == ("constant", "carried")
     assert found.duplicates == 1
 
 
