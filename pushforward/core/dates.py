@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.core.columns import Column
-from pushforward.core.data_types import ColumnValues, DateSeries, Series
+from pushforward.core.data_types import ColumnValues, DateSeries, Series, TextSeries
 from pushforward.core.errors import (
     DataWarning,
 )
@@ -70,7 +70,7 @@ def parse_dates(series: Series, format: str) -> Series:
     """A text column as dates of a format; NaT for entries that are none."""
     import pandas
 
-    texts = series.astype(str).str.strip().where(series.notna())
+    texts = cast(TextSeries, series.astype(str)).str.strip().mask(series.isna())
     parsed: Series = pandas.to_datetime(texts, format=format, errors="coerce")
     return parsed
 
@@ -177,5 +177,7 @@ def _formatted(values: NDArray[Any], column: Column) -> ColumnValues:
     import pandas
 
     times = pandas.Series(numbers_as_dates(values, replace(column, format="", dtype="")))
-    texts = times.dt.strftime(column.format).astype(object)
-    return texts.where(times.notna(), None).to_numpy()
+    texts: ColumnValues = (
+        times.dt.strftime(column.format).astype(object).where(times.notna(), None).to_numpy()
+    )
+    return texts

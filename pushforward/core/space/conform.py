@@ -233,8 +233,8 @@ def column_numbers(series: Series, column: Column, what: str, *, start: int = 0)
     kind = kind_of(series)
     if column.format and kind == "text":
         parsed = parse_dates(series, column.format)
-        if bool((parsed.isna() & series.notna()).any()):
-            cell = series[parsed.isna() & series.notna()].iloc[0]
+        if bool((bad := parsed.isna() & ~series.isna()).any()):
+            cell = series[bad].iloc[0]
             raise ShapeMismatch(
                 f"{what}: column {series.name!r} holds {str(cell)[:40]!r} where dates such as"
                 f" {column.format} are expected; fix those rows"

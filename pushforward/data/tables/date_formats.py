@@ -32,8 +32,9 @@ def fits_date_format(series: Series, format: str) -> bool:
     present = _texts(series)
     if not len(present) or not all(any(c.isdigit() for c in text) for text in present[:SOME]):
         return False
-    return all(bool(parse_dates(part, format).notna().all()) for part in (present[:SOME], present))
+    return all(not parse_dates(part, format).isna().any() for part in (present[:SOME], present))
 
 
 def _texts(series: Series) -> TextSeries:
-    return cast(TextSeries, series.dropna().astype(str).str.strip())
+    texts = cast(TextSeries, series.dropna().astype(str))
+    return cast(TextSeries, texts.str.strip())

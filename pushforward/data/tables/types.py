@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from pushforward.core.argument_names import setting
 from pushforward.core.column_numbers import category_text
@@ -247,7 +247,7 @@ def as_column(survey: ColumnSurvey, kind: ColumnType, percent: bool) -> Column:
     Raises:
         InvalidValue: If its values are not of that type.
     """
-    named = {"type": kind.type, "reason": kind.reason}
+    named: dict[str, Any] = {"type": kind.type, "reason": kind.reason}
     if kind.type in ("categorical", "ordered", "boolean"):
         column = replace(survey.as_categories(), **named, ordered=kind.type == "ordered")
         return _in_order(column, kind) if kind.arguments else column
