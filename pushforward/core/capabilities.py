@@ -7,7 +7,7 @@ in `lacks`: neither `capabilities` nor `isinstance` then reports the protocol.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -32,6 +32,7 @@ __all__ = [
     "Decodes",
     "Assigns",
     "Conditions",
+    "Completes",
     "Translates",
     "Composes",
     "Criticises",
@@ -207,6 +208,26 @@ class Conditions(Protocol, metaclass=_InstanceProtocol):
 
 
 @runtime_checkable
+class Completes(Protocol, metaclass=_InstanceProtocol):
+    """Fills in missing values."""
+
+    def complete(
+        self,
+        x: Observations,
+        *,
+        rng: Rng = None,
+        using: Literal["draw", "mean", "mode"] = "draw",
+    ) -> Tensor:
+        """Rows (n, *shape), user's units, with their missing values (NaN) filled in from their
+        distribution given the row's other values.
+
+        `using` says with what: a draw; means of numbers and the most probable categories; or, for
+        numbers too, the most probable of what the model can name.
+        """
+        ...
+
+
+@runtime_checkable
 class Translates(Protocol, metaclass=_InstanceProtocol):
     """Maps a condition to an observation."""
 
@@ -247,6 +268,7 @@ def capabilities(model: object) -> tuple[str, ...]:
         Decodes,
         Assigns,
         Conditions,
+        Completes,
         Translates,
         Composes,
         Criticises,
