@@ -57,6 +57,7 @@ def keep(model: Any, x: torch.Tensor, protocol: str) -> None:
         "Encodes": lambda: model.encode(x[:2]),
         "Decodes": lambda: model.decode(codes),
         "Assigns": lambda: (model.assign(x[:2]), model.responsibilities(x[:2])),
+        "Completes": lambda: model.complete(x, rng=0),
         "Conditions": lambda: model.condition({0: float(x[0, 0])}),
         "Translates": lambda: model.translate(codes if y is None else y),
         "Composes": lambda: model.scenes(2, y=y, rng=0),

@@ -161,7 +161,7 @@ def infer_type(column: ColumnSurvey, rows: int, percent: bool) -> ColumnType:
         return ColumnType("constant", "every value is missing")
     if column.kind in ("categorical", "text") or (column.kind == "date" and not column.unit):
         return _type_of_texts(column, present)
-    if column.low == column.high:
+    if column.low == column.high and present > 1:
         return ColumnType("constant", "all values are equal")
     if column.kind == "date":
         words = "durations" if column.unit == DURATION else "dates"
@@ -181,7 +181,7 @@ def _type_of_texts(column: ColumnSurvey, present: int) -> ColumnType:
     distinct = len(texts)
     if column.ordered and column.kind == "categorical":
         return ColumnType("ordered", "the data declare an order of its categories")
-    if distinct == 1:
+    if distinct == 1 and present > 1:
         return ColumnType("constant", "all values are equal")
     if set(texts) in TRUTHS:
         return ColumnType("boolean", f"holds only {' and '.join(sorted(texts))}")
