@@ -159,7 +159,7 @@ class Settles(Protocol[S_contra]):
 class SampledFacts(Protocol[S_contra]):
     """Is prepared from a sample of rows, so bad values must be detected during the fit."""
 
-    def complete(self, statistics: S_contra) -> bool:
+    def saw_only_finite(self, statistics: S_contra) -> bool:
         """Whether the rows had neither missing nor infinite values."""
         ...
 
@@ -279,7 +279,7 @@ class PassModel:
 
     def check(self, statistics: Statistics, source: Source) -> None:
         """Refuse missing or infinite values that a sampled scan could not detect."""
-        if not self.samples_facts or self.model.complete(statistics):
+        if not self.samples_facts or self.model.saw_only_finite(statistics):
             return
         self.model.refuse(source, scan(source, block=scan_rows(source)))
         raise Diverged(

@@ -363,7 +363,7 @@ def test_single_precision_says_what_is_too_large_to_square() -> None:
     model = pf.PCA(4, precision="float32").fit(x)
     x[31_234, 3] = 1e25
     statistics = model.statistics(Batch(x))
-    assert not model.complete(statistics)
+    assert not model.saw_only_finite(statistics)
 
 
 def test_single_precision_takes_small_variances_for_the_least_it_can_tell() -> None:

@@ -285,7 +285,7 @@ class LloydPasses(Model):
 
     # ------------------------------------------------------------------------------- after a pass
 
-    def complete(self, statistics: ClusterSums) -> bool:
+    def saw_only_finite(self, statistics: ClusterSums) -> bool:
         """Whether no value was missing or infinite; `update` handles overflow of float32."""
         if bool(torch.isfinite(statistics.squares)):
             return True

@@ -154,10 +154,10 @@ class PrincipalPasses(LinearGaussian):
             count = weights.sum().to(torch.float64)
         return Scatter(count, *sum_products(x, weights, origin, single=self._single))
 
-    def complete(self, statistics: PrincipalSums) -> bool:
+    def saw_only_finite(self, statistics: PrincipalSums) -> bool:
         """Whether no value was missing, infinite or too large to square."""
         if isinstance(statistics, Halves):
-            return self.complete(statistics.even) and self.complete(statistics.odd)
+            return self.saw_only_finite(statistics.even) and self.saw_only_finite(statistics.odd)
         if isinstance(statistics, WeightedRows):
             return bool(torch.isfinite(statistics.x).all())
         squares = statistics.products.diagonal()
