@@ -53,8 +53,8 @@ def conform(
     if space.is_label:
         return labels.to_codes(x, space.columns[0].categories, what)
     x = rows_in(x, space)
-    if is_frame(x):
-        x = from_frame(space, as_frame(x), what)
+    if is_frame(x):  # row by row, as arrays are: products of another order round differently
+        x = np.ascontiguousarray(from_frame(space, as_frame(x), what))
     array = _channels_first(space, view_as_tensor(as_array(x)))
     if array.ndim == 1 and len(space.shape) == 1:
         array = (
