@@ -57,10 +57,12 @@ def test_a_stroke_of_colour_arrives_and_the_rest_stays(model: pf.PCA, start: Ten
     torch.testing.assert_close(edited.x, model.decode(edited.codes))
 
 
-def test_a_linear_model_is_solved_exactly(model: pf.PCA, start: Tensor) -> None:
-    """The minimum of a quadratic: (Aᵀ M A + K) z = Aᵀ M c' + K z_0."""
+@pytest.mark.parametrize("rest", [0.0, 0.5])
+def test_a_linear_model_is_solved_exactly(model: pf.PCA, start: Tensor, rest: float) -> None:
+    """The minimum of a quadratic: (Aᵀ (M + R) A + K) z = Aᵀ M c' + (Aᵀ R A + K) z_0."""
     strokes = stroke()
-    edited = edit(model, start, strokes, keep=0.1, steps=200, candidates=3, rng=0)
+    assert strokes.colour_mask is not None
+    edited = edit(model, start, strokes, keep=0.1, rest=rest, steps=200, candidates=3, rng=0)
     with torch.no_grad():
         zero = torch.zeros_like(start)
         base = model.decode(zero)[0].flatten().double()
@@ -70,6 +72,9 @@ def test_a_linear_model_is_solved_exactly(model: pf.PCA, start: Tensor) -> None:
     weights = (strokes.colour_mask / strokes.colour_mask.sum()).flatten().double() / span**2
     variance = model.explained_variance_.double()
     k = torch.diag(0.1 / 12 / variance)
+    others = 1 - strokes.colour_mask
+    stays = rest * (others / others.sum()).flatten().double() / span**2
+    k = k + a.T @ (stays[:, None] * a)
     right = a.T @ (weights * (0.9 - base)) + k @ start[0].double()
     exact = torch.linalg.solve(a.T @ (weights[:, None] * a) + k, right)
     scale = variance.sqrt()
@@ -87,7 +92,37 @@ def test_candidates_follow_the_seed_and_bad_ones_are_left_out(model: pf.PCA, sta
     assert torch.equal(one.codes, two.codes)
     assert 1 <= len(one.codes) <= 9
     assert float(one.cost.max()) <= 2 * float(one.cost[: max(1, len(one.cost))].mean()) + 1e-9
-    assert len(edit(model, start, stroke(), candidates=2, rng=0).codes) == 2
+    assert len(edit(model, start, stroke(), steps=2, candidates=2, rng=3).codes) == 2
+    level = (one.x - model.space.low) / (model.space.high - model.space.low)
+    apart = torch.cdist(level.flatten(1), level.flatten(1)) / SIDE
+    assert float((apart + torch.eye(len(apart))).min()) >= 0.02
+
+
+def test_one_candidate_remains_where_all_end_alike(model: pf.PCA, start: Tensor) -> None:
+    """A linear model has one minimum, so that more steps leave fewer different candidates."""
+    few, many = (edit(model, start, stroke(), steps=s, rng=0) for s in (1, 200))
+    assert len(few.codes) > len(many.codes) == 1
+    torch.testing.assert_close(many.x, model.decode(many.codes))
+
+
+@pytest.mark.parametrize("asked", ["colour", "sketch"])
+def test_what_nobody_asked_about_changes_less(model: pf.PCA, start: Tensor, asked: str) -> None:
+    sketch = torch.zeros(SIDE, SIDE)
+    sketch[7, 8:12] = 1
+    strokes = stroke() if asked == "colour" else Strokes(sketch=sketch)
+    free, held = (edit(model, start, strokes, rest=r, rng=0).x[0] for r in (0.0, 0.5))
+    far = torch.ones(SIDE, SIDE)
+    far[3:12, 5:15] = 0
+    before = model.decode(start)[0]
+    changes = [float(((x - before).square() * far).sum()) for x in (free, held)]
+    assert changes[1] < 0.6 * changes[0]
+
+
+def test_nothing_holds_what_a_drag_leaves(model: pf.PCA, start: Tensor) -> None:
+    handles, targets = torch.tensor([[8.0, 8.0]]), torch.tensor([[10.0, 7.0]])
+    drag = Strokes(handles=handles, targets=targets, radius=4.0)
+    free, held = (edit(model, start, drag, rest=r, steps=3, rng=0) for r in (0.0, 9.0))
+    assert torch.equal(free.codes, held.codes)
 
 
 @pytest.mark.parametrize(
