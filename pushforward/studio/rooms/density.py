@@ -12,13 +12,12 @@ from torch import Tensor
 
 from pushforward.core.column_numbers import as_number
 from pushforward.core.column_values import as_values
-from pushforward.core.errors import BadRun, InvalidKind, InvalidValue
+from pushforward.core.errors import BadRun, InvalidKind, InvalidValue, PushforwardError
 from pushforward.core.model import Model
 from pushforward.core.space import Column, Space
 from pushforward.data.export.columns import column_values
 from pushforward.experiments.conditionals import Conditional, condition
-from pushforward.experiments.densities import Densities, densities
-from pushforward.experiments.opened import OpenedRun
+from pushforward.experiments.opened import OpenedRun, read_like, rows_of
 from pushforward.studio import contents
 from pushforward.studio.column_densities import (
     axis_name,
@@ -28,6 +27,7 @@ from pushforward.studio.column_densities import (
 )
 from pushforward.studio.layers import Plane
 from pushforward.studio.messages import Answer, Request
+from pushforward.studio.odd_rows import Ranking, odd_columns
 from pushforward.studio.studio import Studio
 
 __all__ = ["given", "odd", "open", "pair", "row"]
@@ -39,26 +39,34 @@ COMPARED = 500
 CURVE = 160
 """Places at which a density of one column is computed."""
 MOST_CELLS, MOST_ODD = 128, 100
+MOST_ROWS = 1_000_000
+"""Rows read and ranked: some hundred megabytes."""
+SCORING = 1.0
+"""Seconds of scoring in one answer."""
 MARGIN = 0.08
 """Of a column's range, shown on both sides of it."""
-_RANKED: WeakKeyDictionary[Model, Densities] = WeakKeyDictionary()
-"""Densities of the rows of opened runs: of large tables they take seconds."""
+_RANKED: WeakKeyDictionary[Model, Ranking] = WeakKeyDictionary()
+"""The rows of opened runs, as far as they have been ranked."""
+_READ: WeakKeyDictionary[Model, tuple[Tensor | None, int, tuple[str, ...]]] = WeakKeyDictionary()
+"""The rows of opened runs, how many their tables have, and notes."""
 
 
 def open(studio: Studio, request: Request) -> Answer:
     """The columns of a 'run', what its model has in closed form, and some of its rows."""
     run = _run(studio, request)
     space: Space = run.model.fitted_space()
-    x, notes = _rows(studio, request)
+    x, of, notes = _read(studio, request)
     facts = {
         "columns": [_described(space, i) for i in range(space.size)],
         "closed": is_closed(run.model),
         "of": 0 if x is None else len(x),
+        "left_out": of - (0 if x is None else len(x)),
+        "drawn": 0 if x is None else min(SHOWN, len(x)),
         "notes": list(notes),
     }
     if x is None:
         return Answer(facts)
-    numbers = torch.arange(0, len(x), -(-len(x) // SHOWN))
+    numbers = torch.linspace(0, len(x) - 1, facts["drawn"]).round().long()
     return Answer(facts, {"rows": x[numbers], "numbers": numbers})
 
 
@@ -72,7 +80,7 @@ def pair(studio: Studio, request: Request) -> Answer:
             "a density is drawn over two different columns of numbers; choose others"
         )
     fixed = {i: v for i, v in _fixed(space, content).items() if i not in axes}
-    x, _ = _rows(studio, request)
+    x = _rows(studio, request)
     ends = [_range(space.columns[i]) for i in axes]
     plane = Plane(*(torch.tensor(end, dtype=torch.float64) for end in zip(*ends)))
     cells = contents.whole(content, "cells", 8, MOST_CELLS, 64)
@@ -97,7 +105,7 @@ def given(studio: Studio, request: Request) -> Answer:
     run = _run(studio, request)
     space: Space = run.model.fitted_space()
     fixed = _fixed(space, request.content)
-    x, _ = _rows(studio, request)
+    x = _rows(studio, request)
     warnings = _warnings(run.model, fixed, x)
     if not is_closed(run.model):
         return Answer({"columns": [], "warnings": warnings})
@@ -121,31 +129,46 @@ def given(studio: Studio, request: Request) -> Answer:
 
 
 def odd(studio: Studio, request: Request) -> Answer:
-    """The 'top' rows of the lowest density, with their values."""
+    """The 'top' rows of the lowest density among those scored so far, with their values.
+
+    Each answer scores some further rows: ask again until 'scored' is 'of'.
+    """
     run, x = _run(studio, request), _needed_rows(studio, request)
     top = contents.whole(request.content, "top", 1, MOST_ODD, 12)
-    found = _ranked(run, x)
-    table = found.table(top)
+    ranking = _ranking(run, x)
+    table = ranking.score(SCORING).table(top)
     values = column_values(x[table["row"]], run.model.fitted_space())
     ranked = zip(table["row"], table["log_density"], table["rank"], zip(*values.values()))
     rows = [{"number": n, "log_density": d, "rank": k, "values": list(v)} for n, d, k, v in ranked]
-    return Answer({"rows": rows, "names": list(values), "of": len(x)})
+    facts = {"rows": rows, "names": list(values), "scored": ranking.scored, "of": len(x)}
+    if ranking.scored == len(x) and ranking.names is not None:
+        named = ranking.names
+        facts["named"] = {"column": named.column, "rows": [named.names[r["number"]] for r in rows]}
+    return Answer(facts)
 
 
 def row(studio: Studio, request: Request) -> Answer:
-    """A row by its 'number': its values, its log density and its rank from the least likely."""
+    """A row by its 'number': its values, its log density, its rank from the least likely among the
+    rows 'scored' so far, its name, and what its columns would be given the others ('odd').
+    """
     run, x = _run(studio, request), _needed_rows(studio, request)
     number = contents.whole(request.content, "number", 0, len(x) - 1, None)
-    table = _ranked(run, x).table()
+    ranking = _ranking(run, x)
+    ranking.score(SCORING)
     values = column_values(x[number : number + 1], run.model.fitted_space())
+    names = ranking.names
     return Answer(
         {
             "number": number,
-            "log_density": table["log_density"][number],
-            "rank": table["rank"][number],
+            "name": None if names is None else [names.column, names.names[number]],
+            "log_density": ranking.density_of(number),
+            "rank": ranking.rank_of(number),
+            "incomplete": bool(x[number].isnan().any()),
+            "scored": ranking.scored,
             "of": len(x),
             "values": {name: column[0] for name, column in values.items()},
             "place": x[number].tolist(),
+            "odd": odd_columns(run, x[number].to(torch.float64)),
         }
     )
 
@@ -158,30 +181,42 @@ def _run(studio: Studio, request: Request) -> OpenedRun:
     run = studio.open(request.run)
     run.need("has no density", "HasDensity")
     space: Space = run.model.fitted_space()
-    if space.kind != "points" or space.size < 2 or run.conditional:
+    if space.kind != "points" or run.conditional:
         raise InvalidKind(
-            f"this room draws densities of points of two or more columns, fitted without"
-            f" conditions, got {space}; choose another run"
+            f"this room draws densities of points, fitted without conditions, got {space}; choose"
+            " another run"
         )
     return run
 
 
-def _rows(studio: Studio, request: Request) -> tuple[Tensor | None, tuple[str, ...]]:
-    rows, notes = studio.rows(request.run)
-    return None if rows is None else rows.x, notes
+def _read(studio: Studio, request: Request) -> tuple[Tensor | None, int, tuple[str, ...]]:
+    """The rows of a run (n, d), how many its table has, and notes; None if they are not found."""
+    run = _run(studio, request)
+    model: Model = run.model
+    if model not in _READ:
+        try:
+            source = read_like(run, run.source("which rows these were is unknown"))
+            _READ[model] = rows_of(source, MOST_ROWS).x, len(source), ()
+        except PushforwardError as error:
+            _READ[model] = None, 0, (f"drawn without rows: {error}",)
+    return _READ[model]
+
+
+def _rows(studio: Studio, request: Request) -> Tensor | None:
+    return _read(studio, request)[0]
 
 
 def _needed_rows(studio: Studio, request: Request) -> Tensor:
-    x, notes = _rows(studio, request)
+    x, _, notes = _read(studio, request)
     if x is None:
         raise BadRun(f"the rows this run was fitted to cannot be found ({'; '.join(notes)})")
     return x
 
 
-def _ranked(run: OpenedRun, x: Tensor) -> Densities:
+def _ranking(run: OpenedRun, x: Tensor) -> Ranking:
     model: Model = run.model
-    if model not in _RANKED or len(_RANKED[model].values) != len(x):
-        _RANKED[model] = densities(run, x)
+    if model not in _RANKED or _RANKED[model].x is not x:
+        _RANKED[model] = Ranking(run, x)
     return _RANKED[model]
 
 
