@@ -57,14 +57,15 @@ class Ranking:
             return self._names
 
     def score(self, seconds: float) -> Densities:
-        """Go on for about so many seconds; return the densities of all rows scored so far."""
+        """Go on for so many seconds, at least by a block; return the densities of all rows scored so far."""
         with self._lock:
             until = time.monotonic() + seconds
-            while self._scored < len(self.x) and (not self._parts or time.monotonic() < until):
+            going = True
+            while going and self._scored < len(self.x):
                 block = self.x[self._scored : self._scored + BLOCK]
                 self._parts.append(densities(self.run, block))
                 self._scored += len(block)
-                self._found = None
+                self._found, going = None, time.monotonic() < until
             if self._found is None:
                 self._found = _joined(self._parts)
             return self._found

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -45,6 +46,10 @@ SCORING = 1.0
 """Seconds of scoring in one answer."""
 MARGIN = 0.08
 """Of a column's range, shown on both sides of it."""
+CUT, FAR = 0.005, 0.4
+"""Of heavy tails: the share of rows at each end that is not drawn if the others are within this
+part of the range.
+"""
 _RANKED: WeakKeyDictionary[Model, Ranking] = WeakKeyDictionary()
 """The rows of opened runs, as far as they have been ranked."""
 _READ: WeakKeyDictionary[Model, tuple[Tensor | None, int, tuple[str, ...]]] = WeakKeyDictionary()
@@ -57,7 +62,7 @@ def open(studio: Studio, request: Request) -> Answer:
     space: Space = run.model.fitted_space()
     x, of, notes = _read(studio, request)
     facts = {
-        "columns": [_described(space, i) for i in range(space.size)],
+        "columns": [_described(space, i, x) for i in range(space.size)],
         "closed": is_closed(run.model),
         "of": 0 if x is None else len(x),
         "left_out": of - (0 if x is None else len(x)),
@@ -81,7 +86,7 @@ def pair(studio: Studio, request: Request) -> Answer:
         )
     fixed = {i: v for i, v in _fixed(space, content).items() if i not in axes}
     x = _rows(studio, request)
-    ends = [_range(space.columns[i]) for i in axes]
+    ends = [_view(space.columns[i], None if x is None else x[:, i]) for i in axes]
     plane = Plane(*(torch.tensor(end, dtype=torch.float64) for end in zip(*ends)))
     cells = contents.whole(content, "cells", 8, MOST_CELLS, 64)
     found = pair_density(run.model, axes, fixed, _middle(space, x), plane, cells)
@@ -93,6 +98,7 @@ def pair(studio: Studio, request: Request) -> Answer:
             "levels": [{"share": s, "height": h} for s, h in found.levels.items()],
             "given": _written(space, fixed if found.kind == "conditional" else {}),
             "held": _written(space, found.held),
+            "unseen": 0 if x is None else _outside(x[:, axes], ends),
         },
         {"density": found.values},
     )
@@ -119,7 +125,8 @@ def given(studio: Studio, request: Request) -> Answer:
     for place, i in enumerate(rest):
         written = {name: table[name][place] for name in ("mean", "sd", "q05", "q50", "q95")}
         numbers = {n: as_number(v, inner.columns[place]) for n, v in written.items() if n != "sd"}
-        at = _places(space.columns[i], numbers["q05"], numbers["q95"])
+        view = _view(space.columns[i], None if x is None else x[:, i])
+        at = _places(view, numbers["q05"], numbers["q95"])
         curves.append(_curve(conditional.distribution, place, at))
         columns.append(
             {"name": space.names[i], "written": written, "low": float(at[0]), "high": float(at[-1]),
@@ -233,17 +240,34 @@ def _middle(space: Space, x: Tensor | None) -> Tensor:
 # ---------------------------------------------------------------------------------------- columns
 
 
-def _described(space: Space, i: int) -> dict[str, Any]:
+def _described(space: Space, i: int, x: Tensor | None) -> dict[str, Any]:
     """A column: its name, kind, unit and range, and the part of it that is drawn."""
-    column, (low, high) = space.columns[i], _range(space.columns[i])
+    column = space.columns[i]
+    low, high = _view(column, None if x is None else x[:, i])
     facts = {"kind": column.kind, "unit": column.unit, "categories": list(column.categories)}
     ends = {"low": column.low, "high": column.high, "from": low, "to": high}
     return {"name": space.names[i], **facts, **ends}
 
 
-def _range(column: Column) -> tuple[float, float]:
-    margin = MARGIN * (column.high - column.low) or 0.5
-    return column.low - margin, column.high + margin
+def _view(column: Column, x: Tensor | None) -> tuple[float, float]:
+    """The part of a column that is drawn: its range, or that of most rows where a few lie so far
+    away that the others could not be told apart.
+    """
+    low, high = column.low, column.high
+    known = None if x is None else x[x.isfinite()].to(torch.float64)
+    if known is not None and len(known) and high > low:
+        inner = np.quantile(known.numpy(), [CUT, 1 - CUT])
+        if 0 < inner[1] - inner[0] < FAR * (high - low):
+            low, high = float(inner[0]), float(inner[1])
+    margin = MARGIN * (high - low) or 0.5
+    return low - margin, high + margin
+
+
+def _outside(x: Tensor, ends: Sequence[tuple[float, float]]) -> int:
+    """How many rows (n, 2) with both values lie outside what is drawn."""
+    low, high = torch.tensor(ends, dtype=x.dtype).T
+    seen = ((x >= low) & (x <= high)).all(1)
+    return int((x.isfinite().all(1) & ~seen).sum())
 
 
 def _axis(space: Space, name: str) -> int:
@@ -289,9 +313,9 @@ def _written(space: Space, values: Mapping[int, float]) -> dict[str, Any]:
 # ---------------------------------------------------------------------------------- distributions
 
 
-def _places(column: Column, low: float, high: float) -> Tensor:
-    """Places over the range of the data, and beyond if the distribution lies there."""
-    start, end = _range(column)
+def _places(view: tuple[float, float], low: float, high: float) -> Tensor:
+    """Places over what is drawn of a column, and beyond if the distribution lies there."""
+    start, end = view
     margin = high - low
     if low < start or high > end:
         start, end = min(start, low - margin), max(end, high + margin)

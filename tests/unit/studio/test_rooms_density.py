@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from pushforward.experiments import open_run
 from pushforward.experiments.conditionals import condition
 from pushforward.experiments.densities import densities
 from pushforward.studio.messages import Answer, Request
+from pushforward.studio.odd_rows import Ranking
 from pushforward.studio.rooms import find_verb
 from pushforward.studio.studio import Studio
 
@@ -41,6 +44,36 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
     pf.PCA(2).fit(x, run=root / "images", quiet=True)
     pf.GMM(1).fit(x.flatten(1)[:, :2], run=root / "memory", quiet=True)
     return Studio(root)
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Studio:
+    """Runs of tables that are large, wide, heavy-tailed, or of one column."""
+    root = tmp_path_factory.mktemp("tables")
+    rng = np.random.default_rng(1)
+    a = rng.normal(0, 1, 50_000).round(3)
+    b = (a + rng.normal(0, 0.1, 50_000)).round(3)
+    a[43_210] = -b[43_210] + 3
+    names = np.array([f"case {i}" for i in range(50_000)])
+    _write(root / "large.csv", id=names, a=a, b=b)
+    x = rng.normal(0, 1, (300, 12)) @ rng.normal(0, 1, (12, 12))
+    columns: dict[str, Any] = {f"c{i}": x[:, i].round(3).astype(object) for i in range(12)}
+    columns["c3"][::9] = ""
+    columns["c4"][0] = ""
+    _write(root / "wide.csv", **columns, same=np.full(300, 7))
+    tails = rng.standard_cauchy((2000, 2)).round(3)
+    _write(root / "tails.csv", a=tails[:, 0], b=tails[:, 1])
+    _write(root / "one.csv", height=rng.normal(170, 9, 100).round(1))
+    for name, drop in (("large", ["id"]), ("wide", []), ("tails", []), ("one", [])):
+        source = pf.read(root / f"{name}.csv", drop=drop)
+        with pytest.warns(pf.FitWarning) if name == "wide" else contextlib.nullcontext():
+            pf.GMM(1).fit(source, run=root / name, quiet=True)
+    return Studio(root)
+
+
+def _write(path: Path, **columns: Any) -> None:
+    lines = [",".join(map(str, row)) for row in zip(*columns.values())]
+    path.write_text("\n".join([",".join(columns), *lines]))
 
 
 def ask(studio: Studio, verb: str, **content: Any) -> Answer:
@@ -176,6 +209,97 @@ def test_what_cannot_be_done_is_said(
 ) -> None:
     with pytest.raises(kind, match=words):
         ask(studio, verb, **content)
+
+
+def test_all_rows_of_a_large_table_are_ranked(tables: Studio) -> None:
+    opened = ask(tables, "open", run="large")
+    assert (opened.content["of"], opened.content["left_out"]) == (50_000, 0)
+    assert len(opened.arrays["rows"]) == opened.content["drawn"] == 3000
+    scored = 0
+    while scored < 50_000:
+        answer = ask(tables, "odd", run="large", top=3).content
+        assert scored < answer["scored"] <= answer["of"] == 50_000
+        scored = answer["scored"]
+    expected = densities(open_run(tables.path("large")), str(tables.folder / "large.csv"))
+    assert [row["number"] for row in answer["rows"]] == expected.table(3)["row"]
+    assert answer["rows"][0]["number"] == 43_210
+    assert answer["named"]["column"] == "id"
+    assert answer["named"]["rows"][0] == "case 43210"
+    row = ask(tables, "row", run="large", number=43_210).content
+    assert (row["rank"], row["name"]) == (1, ["id", "case 43210"])
+
+
+def test_rows_are_scored_a_part_at_a_time(tables: Studio) -> None:
+    run = tables.open("large")
+    x = ask(tables, "open", run="large").arrays["rows"]
+    ranking = Ranking(run, x)
+    first = ranking.score(0)
+    assert ranking.scored == len(first.values) == 2048
+    assert ranking.rank_of(2500) is None
+    later = ranking.density_of(2500)
+    assert len(ranking.score(0).values) == 3000
+    assert later == pytest.approx(float(ranking.score(0).values[2500]))
+    assert ranking.rank_of(ranking.score(0).order[4]) == 5
+
+
+def test_what_makes_a_row_odd_is_what_its_columns_would_be_given_the_others(
+    tables: Studio,
+) -> None:
+    row = ask(tables, "row", run="large", number=43_210).content
+    table = condition(open_run(tables.path("large")), {"a": row["values"]["a"]}).table()
+    odd = {one["name"]: one for one in row["odd"]}
+    assert odd["b"]["written"] == {"q05": table["q05"][0], "q95": table["q95"][0]}
+    away = (row["values"]["b"] - table["mean"][0]) / table["sd"][0]
+    assert odd["b"]["distance"] == pytest.approx(away)
+    assert odd["a"]["outside"]
+    assert odd["b"]["outside"]
+    inner = expected_middle(tables)
+    assert not any(one["outside"] for one in inner["odd"])
+    assert ask(tables, "row", run="one", number=0).content["odd"] == []
+
+
+def expected_middle(tables: Studio) -> dict[str, Any]:
+    """The likeliest row of the large table."""
+    found = densities(open_run(tables.path("large")), str(tables.folder / "large.csv"))
+    content: dict[str, Any] = ask(tables, "row", run="large", number=found.order[-1]).content
+    return content
+
+
+def test_rows_with_missing_values_are_told_apart(tables: Studio) -> None:
+    answer = ask(tables, "odd", run="wide", top=100).content
+    assert not {row["number"] for row in answer["rows"]} & set(range(0, 300, 9))
+    row = ask(tables, "row", run="wide", number=0).content
+    assert (row["rank"], row["incomplete"]) == (None, True)
+    assert np.isnan(row["values"]["c3"])
+    assert {one["name"] for one in row["odd"]} == {
+        *(f"c{i}" for i in range(12) if i not in (3, 4)), "same"
+    }  # fmt: skip
+    assert row["name"] is None
+    pair = ask(tables, "pair", run="wide", x="c3", y="same", cells=8)
+    assert bool(torch.as_tensor(pair.arrays["density"]).isfinite().any())
+
+
+def test_heavy_tails_do_not_hide_most_rows(tables: Studio) -> None:
+    answer = ask(tables, "pair", run="tails", x="a", y="b", cells=8)
+    rows = torch.as_tensor(ask(tables, "open", run="tails").arrays["rows"])
+    columns = ask(tables, "open", run="tails").content["columns"]
+    low, high = answer.content["x"]
+    assert high - low < 0.4 * 1.16 * (columns[0]["high"] - columns[0]["low"])
+    assert [columns[0]["from"], columns[0]["to"]] == [low, high]
+    ends = torch.tensor([answer.content[name] for name in "xy"]).T
+    outside = ((rows < ends[0]) | (rows > ends[1])).any(1)
+    assert 0 < int(outside.sum()) == answer.content["unseen"] <= 0.02 * len(rows)
+    large = ask(tables, "pair", run="large", x="a", y="b", cells=8)
+    assert large.content["unseen"] == 0
+
+
+def test_a_table_of_one_column_has_a_density(tables: Studio) -> None:
+    answer = ask(tables, "given", run="one")
+    (column,) = answer.content["columns"]
+    at = torch.linspace(column["low"], column["high"], 160, dtype=torch.float64)
+    expected = tables.open("one").model.log_prob(at[:, None]).exp()
+    torch.testing.assert_close(answer.arrays["curves"][0], expected)
+    assert len(ask(tables, "odd", run="one").content["rows"]) == 12
 
 
 def test_answers_are_ready_for_json(studio: Studio) -> None:

@@ -7,19 +7,21 @@ import { Plot, label } from "../plot.js";
 import { Superseded } from "../socket.js";
 import { runChooser } from "./choosing.js";
 import { contour } from "./contours.js";
+import { oddRows } from "./odd_rows.js";
+import { exact, shown, tell, text } from "./values.js";
 
 /**
  * @typedef {{name: string, kind: string, unit: string, categories: string[], low: number, high: number, from: number, to: number}} Column
  * @typedef {{name: string, written: Record<string, any>, low: number, high: number, mean: number, q05: number, q50: number, q95: number}} Marginal
  */
 
-const MOST = 6, LARGE = 72, SMALL = 24, DEPTH = 12, ODD = 12;
+const MOST = 6, LARGE = 72, SMALL = 24, DEPTH = 12;
 const DATES = ["days since 1970-01-01", "seconds since 1970-01-01"];
 
 /** @type {import("../main.js").Room["enter"]} */
 export function enter(root, { socket, values }) {
   let here = true;
-  const said = message(), body = h("div", { class: "side" });
+  const said = message(), body = h("div", { class: "stack" });
   const chooser = runChooser(socket, "HasDensity", values.get("run") ?? "", open, (run) => run.kind === "points");
   root.append(h("h1", {}, "Density of a table"),
     h("p", { class: "intro" }, "Two columns at a time, the other columns when some are known, and the rows that are least like the rest."),
@@ -73,7 +75,7 @@ export function enter(root, { socket, values }) {
     // ------------------------------------------------------------------------------ the large pair
     const plot = new Plot({ title: "Log density of two columns", x: axis(x), y: axis(y), shape: 0.8 });
     plot.canvas.tabIndex = 0;
-    const about = h("p", { class: "note", id: "about" }), pairSaid = message();
+    const about = h("p", { class: "note", id: "about" }), pairSaid = message(), markedSaid = message();
     const selectX = h("div"), selectY = h("div");
 
     function buildAxes() {
@@ -96,7 +98,7 @@ export function enter(root, { socket, values }) {
         const { content, arrays: drawn } = await socket.ask("density.pair", { run, x, y, fixed, cells: LARGE }, { channel: "pair" });
         pair = { ...content, density: drawn.density, names: [x, y] };
         pairSaid.say(drawn.density.values.some(Number.isFinite) ? "" : "The density is 0 everywhere in view: nothing like the fixed values was seen.", "warning");
-        about.textContent = describe(content);
+        about.textContent = describe(content) + (content.unseen ? ` ${content.unseen.toLocaleString("en")} rows lie outside what is drawn.` : "");
         drawPair();
         root.dataset.pair = `${x},${y}`;
         root.dataset.kind = content.kind;
@@ -120,8 +122,11 @@ export function enter(root, { socket, values }) {
       const scale = scaleOf(density.values);
       /** @type {import("../plot.js").Mark[]} */
       const marks = [{ kind: "heat", values: density.values, width: cells, height: cells, scale, name: `log density, ${label(round(scale.low))} to ${label(round(scale.high))}` }];
-      for (const { height } of levels) marks.push({ kind: "lines", lines: contour(density.values, cells, height, pair.x, pair.y), colour: "#ffffff", width: 1.2, alpha: 0.85 });
-      if (arrays.rows) marks.push({ kind: "points", xy: pick(names), colour: "#ff5c39", size: 1.5, alpha: 0.6, name: "data" });
+      if (arrays.rows) { const xy = pick(names); marks.push({ kind: "points", xy, colour: "#ff5c39", size: 1.5, alpha: xy.length > 2000 ? 0.35 : 0.6, name: "data" }); }
+      for (const { height } of levels) {
+        const lines = contour(density.values, cells, height, pair.x, pair.y); // white in black: readable on every colour of scale and points
+        marks.push({ kind: "lines", lines, colour: "#000000", width: 3.2, alpha: 0.55 }, { kind: "lines", lines, colour: "#ffffff", width: 1.4 });
+      }
       for (const [name, value] of Object.entries(fixed)) {
         if (typeof value !== "number") continue;
         if (name === names[0]) marks.push({ kind: "lines", lines: [[value, pair.y[0], value, pair.y[1]]], colour: "#ffffff", width: 1.5, dash: [5, 4] });
@@ -129,6 +134,8 @@ export function enter(root, { socket, values }) {
       }
       if (marked) {
         const xy = names.map((/** @type {string} */ name) => marked.place[place(name)]);
+        const seen = [pair.x, pair.y].every(([low, high], k) => xy[k] === null || (low <= xy[k] && xy[k] <= high));
+        markedSaid.say(xy.some((/** @type {number | null} */ v) => v === null) ? `Row ${marked.number} lacks one of these two values.` : seen ? "" : `Row ${marked.number} lies outside what is drawn.`);
         if (xy.every(Number.isFinite)) marks.push({ kind: "points", xy, colour: "#000000", size: 8 }, { kind: "points", xy, colour: "#ffffff", size: 6.5 }, { kind: "points", xy, colour: "#d1005b", size: 4.5, name: `row ${marked.number}` });
       }
       plot.show({ x: pair.x, y: pair.y, marks });
@@ -151,14 +158,14 @@ export function enter(root, { socket, values }) {
         const far = Math.hypot((rows[i * d + a] - at[0]) / spans[0], (rows[i * d + b] - at[1]) / spans[1]);
         if (far < least) [best, least] = [i, far];
       }
-      if (best >= 0) showRow(arrays.numbers.values[best]);
-      else rowSaid.say("There is no row near that place; choose a point.");
+      if (best >= 0) odd.show(arrays.numbers.values[best]);
+      else odd.said.say("There is no row near that place; choose a point.");
     });
 
     // ------------------------------------------------------------------------------- the small pairs
     /** @type {Map<string, {canvas: HTMLCanvasElement, button: HTMLElement}>} */
     const thumbs = new Map();
-    const matrix = h("div", { class: "pairs", role: "group", "aria-label": "Pairs of columns" }), matrixSaid = message();
+    const matrix = h("div", { class: "matrix", role: "group", "aria-label": "Pairs of columns" }), matrixSaid = message();
     let turn = 0;
 
     function buildMatrix() {
@@ -267,7 +274,7 @@ export function enter(root, { socket, values }) {
         /** @type {import("../plot.js").Mark[]} */
         const marks = earlier.length ? [{ kind: "lines", lines: [earlier], colour: themed("edge"), width: 1.3, dash: [4, 3], name: "nothing known" }] : [];
         marks.push({ kind: "lines", lines: [now], colour: category(0), width: 2, name: known ? "given" : "density" },
-          { kind: "lines", lines: [[m.q05, 0, m.q95, 0]], colour: category(0), width: 7, alpha: 0.45, name: "90 %" },
+          { kind: "lines", lines: [[m.q05, 0, m.q95, 0]], colour: category(0), width: 7, alpha: 0.75, name: "90 %" },
           { kind: "lines", lines: [[m.mean, 0, m.mean, top]], colour: category(1), width: 1.6, name: "mean" });
         made.show({ x: [m.low, m.high], y: [0, top], marks });
         const w = m.written, note = h("p", { class: "numbers" }, ...[["mean", w.mean], ["median", w.q50], ["5 to 95 %", `${shown(w.q05)} to ${shown(w.q95)}`]].map(([name, v]) => h("span", {}, `${name} `, h("b", {}, shown(v)))));
@@ -300,8 +307,8 @@ export function enter(root, { socket, values }) {
 
     /** @param {Column} c @param {() => HTMLInputElement} box */
     function sliderOf(c, box) {
-      const span = c.high - c.low || 1, low = c.low - 0.3 * span, high = c.high + 0.3 * span, whole = c.kind === "integer";
-      const start = typeof fixed[c.name] === "number" ? Number(fixed[c.name]) : (c.low + c.high) / 2;
+      const span = c.to - c.from, low = c.from - 0.25 * span, high = c.to + 0.25 * span, whole = c.kind === "integer";
+      const start = typeof fixed[c.name] === "number" ? Number(fixed[c.name]) : (c.from + c.to) / 2;
       const ends = whole ? [Math.floor(low), Math.ceil(high)] : [low, high];
       const input = h("input", { type: "range", min: String(ends[0]), max: String(ends[1]), step: whole ? "1" : "any", "aria-label": `${c.name}, data from ${written(c, c.low)} to ${written(c, c.high)}` });
       input.value = String(whole ? Math.round(start) : start);
@@ -309,8 +316,9 @@ export function enter(root, { socket, values }) {
       const number = h("input", { type: dated ? "text" : "number", step: "any", value: written(c, start), "aria-label": `value of ${c.name}` });
       const band = h("span", { class: "band", title: `data from ${written(c, c.low)} to ${written(c, c.high)}` });
       const part = (/** @type {number} */ v) => (100 * (v - ends[0])) / (ends[1] - ends[0]);
-      band.style.marginLeft = `${part(c.low)}%`;
-      band.style.width = `${Math.max(1, part(c.high) - part(c.low))}%`;
+      const [first, last] = [Math.max(0, part(c.low)), Math.min(100, part(c.high))];
+      band.style.marginLeft = `${Math.min(99, first)}%`;
+      band.style.width = `${Math.max(1, last - first)}%`;
       /** @param {number} v */
       const fix = (v) => {
         if (!box().checked) {
@@ -337,53 +345,25 @@ export function enter(root, { socket, values }) {
       return { element: h("div", { class: "fixing" }, h("div", { class: "ranged" }, input, band), number), value: () => Number(Number(input.value).toPrecision(whole ? 17 : 6)) };
     }
 
-    // ---------------------------------------------------------------------------------- odd rows
-    const rowSaid = message(), rowBox = h("div", { class: "scroll", id: "row" }), oddSaid = message(), oddBox = h("div", { class: "scroll", id: "odd" });
-    const rowNumber = h("input", { type: "number", min: "0", max: String(facts.of - 1), step: "1", placeholder: "0", onchange: () => showRow(rowNumber.valueAsNumber) });
+    const odd = oddRows(socket, run, facts, values.get("row"), (row) => { marked = row; drawPair(); });
 
-    /** @param {number} number */
-    async function showRow(number) {
-      try {
-        const { content } = await socket.ask("density.row", { run, number }, { channel: "row" });
-        marked = content;
-        rowSaid.say("");
-        rowNumber.value = String(number);
-        remember({ row: number });
-        const line = content.rank === null ? "it has missing values, so it is not ranked" : `${content.rank.toLocaleString("en")} of ${content.of.toLocaleString("en")} from the least likely`;
-        rowBox.replaceChildren(h("table", {}, ...Object.entries(content.values).map(([name, v]) => h("tr", {}, h("th", {}, name), h("td", {}, exact(v)))), h("tr", {}, h("th", {}, "log density"), h("td", {}, `${shown(content.log_density ?? "−∞")}; ${line}`))));
-        for (const line2 of oddBox.querySelectorAll("tr[data-row]")) line2.setAttribute("aria-selected", String(line2.getAttribute("data-row") === String(number)));
-        root.dataset.row = String(number);
-        drawPair();
-      } catch (error) { tell(rowSaid, error); }
-    }
-
-    async function showOdd() {
-      if (!facts.of) { oddBox.replaceChildren(h("p", { class: "note" }, "The rows of this run cannot be found, so none can be ranked.")); return; }
-      try {
-        const { content } = await socket.ask("density.odd", { run, top: ODD });
-        const head = ["Row", "Log density", ...content.names].map((name) => h("th", {}, name));
-        oddBox.replaceChildren(h("table", {}, h("tr", {}, ...head), ...content.rows.map((/** @type {any} */ r) => h("tr", { "data-row": r.number }, h("td", {}, button(String(r.number), () => showRow(r.number), { "aria-label": `show row ${r.number}` })), h("td", {}, r.log_density === null ? "−∞" : shown(r.log_density)), ...r.values.map((/** @type {any} */ v) => h("td", {}, exact(v)))))));
-        root.dataset.odd = content.rows.map((/** @type {any} */ r) => r.number).join(",");
-        if (values.get("row")) showRow(Number(values.get("row")));
-      } catch (error) { tell(oddSaid, error); }
-    }
-
-    buildAxes();
-    if (numeric.length < 2) pairSaid.say("This table has fewer than two columns of numbers, so no pair can be drawn.", "warning");
-    else { buildMatrix(); showPair(); }
+    const pairs = numeric.length > 1;
+    if (pairs) { buildAxes(); buildMatrix(); showPair(); }
     showGiven();
-    showOdd();
+    odd.begin();
     repaint = () => { drawPair(); showGiven(); };
+    const drawn = !arrays.rows ? "" : `${facts.drawn < facts.of ? `${facts.drawn.toLocaleString("en")} of ${facts.of.toLocaleString("en")} rows are drawn. ` : ""}Choose a point to see its row.`;
+    const single = columns.length < 2, fewPairs = "This table has fewer than two columns of numbers, so no pair can be drawn.";
     return [
-      h("div", { class: "columns wide" },
-        h("div", { class: "side" }, h("section", { class: "card" }, h("div", { class: "row even" }, selectX, selectY), plot.element, pairSaid.element, about, arrays.rows ? h("p", { class: "note" }, "Choose a point to see its row.") : null)),
-        h("div", { class: "side" },
+      h("div", { class: pairs ? "columns wide" : "stack" },
+        pairs ? h("div", { class: "stack" }, h("section", { class: "card" }, h("div", { class: "row even" }, selectX, selectY), plot.element, pairSaid.element, markedSaid.element, about, drawn ? h("p", { class: "note" }, drawn) : null)) : h("p", { class: "note" }, fewPairs),
+        h("div", { class: "stack" },
           numeric.length > 2 ? h("section", { class: "card" }, h("h2", {}, "All pairs"), matrix, matrixSaid.element, picker) : null,
-          facts.of ? h("section", { class: "card" }, h("h2", {}, "Row"), field("Number, counted from 0", rowNumber), rowSaid.element, rowBox) : null)),
-      h("section", { class: "card" }, h("div", { class: "row spread" }, h("h2", {}, "If some columns are known"), forget),
+          facts.of ? odd.row : null)),
+      h("section", { class: "card" }, h("div", { class: "row spread" }, h("h2", {}, single ? "Its distribution" : "If some columns are known"), single ? null : forget),
         facts.closed ? null : h("p", { class: "note" }, "This model has no conditionals in closed form: the values below move the slice above, and the other columns' distributions are not known."),
-        h("div", { class: "columns known" }, h("div", { class: "fields" }, sliders, h("p", { class: "note" }, "Moving a slider fixes its column. The bar below a slider is where the data are."), warnings, givenSaid.element), curves)),
-      h("section", { class: "card" }, h("h2", {}, "Odd rows"), h("p", { class: "note" }, "Of the lowest density under this model. Choose a number to mark the row above."), oddSaid.element, oddBox),
+        h("div", { class: single ? "stack" : "columns known" }, single ? null : h("div", { class: "fields" }, sliders, h("p", { class: "note" }, "Moving a slider fixes its column. The bar below a slider is where the data are."), warnings, givenSaid.element), curves)),
+      odd.element,
     ];
   }
 
@@ -394,19 +374,8 @@ export function enter(root, { socket, values }) {
   return () => { here = false; removeEventListener("themechange", onTheme); };
 }
 
-/** @param {unknown} error */
-const text = (error) => String(/** @type {Error} */ (error).message);
-
-/** @param {{say: (text: string, kind?: "error" | "note" | "warning") => void}} said @param {unknown} error */
-function tell(said, error) {
-  if (!(error instanceof Superseded)) said.say(text(error), "error");
-}
-
 /** @param {string} words */
 const sentence = (words) => `${words}.`;
-
-/** @param {unknown} value */
-const shown = (value) => (typeof value === "number" ? label(Number(value.toPrecision(5))) : value === null || value === undefined ? "missing" : String(value));
 
 /** @param {number} v */
 const round = (v) => Number(v.toPrecision(3));
@@ -427,9 +396,6 @@ function written(c, v) {
 
 /** How ticks of a column are written, if not as numbers. @param {Column} c */
 const writer = (c) => (DATES.includes(c.unit) ? (/** @type {number} */ v) => written(c, v).slice(0, 10) : undefined);
-
-/** A value of a row, with all its digits. @param {unknown} value */
-const exact = (value) => (typeof value === "number" ? String(Number(value.toPrecision(7))) : shown(value));
 
 /** @param {Column} c @param {string} typed */
 function parsed(c, typed) {
