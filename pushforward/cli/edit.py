@@ -51,7 +51,7 @@ def edit(
         candidates: also the best of so many, side by side, in NAME-edited-candidates.png.
         full_size: whether a photo larger than the model's images is edited itself.
         start: of the photo's projection: the encoder's code, draws of the prior, or the better of
-            both (hybrid); the encoder's if there is one.
+            both (hybrid), which it is by default where there is an encoder.
         steps: most optimisation steps, of the projection and of the edit.
         y: the condition of the image: a label or numbers, for models with conditions.
         json: where the images are, as JSON.

@@ -44,12 +44,17 @@ from pushforward.latent import (
 from pushforward.latent import edit as edit_code
 from pushforward.latent.projection import Start
 
-__all__ = ["FRAMES", "Drag", "ImageEdit", "change_photo", "edit", "image_space", "read_drag"]
+__all__ = [
+    "FRAMES", "STEPS", "Drag", "ImageEdit", "best_start", "change_photo", "edit", "image_space",
+    "read_drag",
+]  # fmt: skip
 
 Drag = tuple[tuple[float, float], tuple[float, float]]
 """From a place to another, (x, y) pixels of the model's images each."""
 FRAMES = 16
 """Images from the start to the result."""
+STEPS = 50
+"""Of L-BFGS, at most: an edit of small images takes a second or two."""
 TRANSFERRED = 8
 """Images along which the change is followed: with half as many, a disc that moves by its own width
 is no longer followed but painted over.
@@ -87,7 +92,7 @@ def edit(
     fixed: Picture | None = None,
     y: ConditionsGiven = None,
     start: Start | None = None,
-    steps: int = 50,
+    steps: int = STEPS,
     candidates: int = 9,
     seed: int = 0,
     full_size: bool = True,
@@ -106,7 +111,8 @@ def edit(
             None.
         fixed: what stays: opaque, or white if nothing is transparent.
         y: the condition of the image, for models with conditions.
-        start: where the projection of the photograph starts, as `latent.project` takes it.
+        start: where the projection of the photograph starts, as `latent.project` takes it; at the
+            better of both (hybrid) by default, at draws of the prior without an encoder.
         steps: of the projection and of the edit, at most.
         candidates: kept at most.
         seed: of the sample, and of where candidates start.
@@ -129,8 +135,9 @@ def edit(
     if file is not None:
         x = ImageInputs(space, size, fit).file(file)[None]
         projection = project(
-            model, x, condition, start=start, steps=steps, distribution=distribution, rng=seed
-        )
+            model, x, condition, start=start or best_start(run), steps=steps,
+            distribution=distribution, rng=seed,
+        )  # fmt: skip
         code = projection.codes
     edited = edit_code(
         model, code, strokes, condition, candidates=candidates, steps=steps,
@@ -142,6 +149,11 @@ def edit(
     if file is not None and full_size:
         changed = change_photo(frames, space, read_photograph(file), fit)
     return ImageEdit(frames[0], edited, frames, changed, projection)
+
+
+def best_start(run: OpenedRun) -> Start:
+    """Where a projection starts if nothing is said: the start whose result is never worse."""
+    return "hybrid" if run.can("Encodes") else "prior"
 
 
 def read_drag(text: str) -> Drag:

@@ -17,7 +17,7 @@ from pushforward.data.formats.images import opened, turned_upright, with_channel
 from pushforward.data.image_inputs import image_files, is_single_file
 from pushforward.data.options import Fit
 
-__all__ = ["Picture", "read_colours", "read_lines", "read_mask", "read_picture"]
+__all__ = ["Picture", "colour_levels", "read_colours", "read_lines", "read_mask", "read_picture"]
 
 Picture: TypeAlias = str | Path | Image.Image
 """A file, or an image of Pillow."""
@@ -52,15 +52,23 @@ def read_colours(
     Raises:
         InvalidValue: For strokes without transparency, or without strokes.
     """
-    channels = space.shape[0] or 1
-    levels = _levels(_fitted(image, size, fit))
-    mask = levels[3]
-    if float(mask.max()) == 0:
-        raise InvalidValue(f"{argument('colour')} is empty; draw strokes that are opaque")
     if float(_levels(image)[3].min()) == 1:
         raise InvalidValue(
             f"{argument('colour')} is opaque everywhere; leave transparent what is not asked for"
         )
+    return colour_levels(_fitted(image, size, fit), space)
+
+
+def colour_levels(image: Image.Image, space: Space) -> tuple[Tensor, Tensor]:
+    """What `read_colours` makes of an image (RGBA) that has the size of the model's.
+
+    Raises:
+        InvalidValue: For one without strokes.
+    """
+    channels, levels = space.shape[0] or 1, _levels(image)
+    mask = levels[3]
+    if float(mask.max()) == 0:
+        raise InvalidValue(f"{argument('colour')} is empty; draw strokes that are opaque")
     opaque = Image.fromarray((levels[:3] * 255).round().byte().movedim(0, -1).numpy())
     shares = _levels(opaque.convert("L"))[:1] if channels == 1 else levels[:3]
     if channels == 4:

@@ -9,6 +9,7 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -19,9 +20,10 @@ from pushforward.data.export.grids import to_image
 from pushforward.data.formats.photographs import Photograph
 from pushforward.data.image_inputs import ImageInputs
 from pushforward.data.options import Fit
-from pushforward.experiments.edits import FRAMES, change_photo, image_space
+from pushforward.experiments.edits import FRAMES, STEPS, change_photo, image_space
 from pushforward.experiments.opened import OpenedRun
-from pushforward.latent import Strokes, decode, edit, interpolate, project
+from pushforward.experiments.stroke_images import colour_levels, read_lines
+from pushforward.latent import Projection, Strokes, decode, edit, interpolate, project
 from pushforward.studio import contents
 from pushforward.studio.canvas import as_pixels
 from pushforward.studio.conditions import chosen_condition, condition_names
@@ -29,40 +31,57 @@ from pushforward.studio.messages import Answer, Request
 from pushforward.studio.pictures import check_picture, read_input, read_photo
 from pushforward.studio.studio import Studio
 
-__all__ = ["begin", "change", "film", "open", "photo"]
+__all__ = ["begin", "change", "film", "open", "photo", "typical"]
 
-CANDIDATES, STEPS = 9, 30
-"""Shown at most, and steps of L-BFGS: an edit answers within a second or two."""
-PROJECTED = 60
-"""Steps of L-BFGS of a projection."""
+CANDIDATES = 9
+"""Shown at most."""
+TYPICAL = 8
+"""Rows of the data with which the error of a picture is compared."""
+METHODS = {"encoder": "encoder", "optimisation": "prior", "both": "hybrid"}
+"""Of projection, with the start of each; the encoder's code is taken as it is."""
 
 
 def open(studio: Studio, request: Request) -> Answer:
-    """The size of a run's images, and its conditions."""
+    """The size of a run's images, its conditions, and the methods of projection, the best last."""
     run = _run(studio, request)
     space: Space = image_space(run)
     channels, height, width = space.shape
-    facts = {"channels": channels, "height": height, "width": width, "encodes": run.can("Encodes")}
+    facts = {"channels": channels, "height": height, "width": width, "methods": _methods(run)}
     return Answer({**facts, "conditions": condition_names(run)})
 
 
 def begin(studio: Studio, request: Request) -> Answer:
-    """The image to edit: a sample of a 'seed', or the attached picture, projected ('start')."""
+    """The image to edit: a sample of a 'seed', or the attached picture, projected by a 'method'.
+
+    Of a picture, the 'errors' of all methods, root mean square, as shares of the range of levels.
+    """
     run, content = _run(studio, request), request.content
     y = chosen_condition(run, content)
-    distribution = studio.distribution(request.run)
     if not request.attached:
         seed = contents.whole(content, "seed", 0, 2**31, 0)
-        code = distribution.draw(1, rng=seed)
-        return _image(run, code, y)
-    x = _input(run, request)[None]
-    starts = ("encoder", "prior", "hybrid") if run.can("Encodes") else ("prior",)
-    start: Any = contents.choice(content, "start", starts, starts[-1])
-    found = project(run.model, x, y, start=start, steps=PROJECTED, distribution=distribution, rng=0)
-    answer = _image(run, found.codes, y)
-    error = (found.error / x[0].numel()).sqrt() / _range(run)
+        return _image(run, studio.distribution(request.run).draw(1, rng=seed), y)
+    x, methods = _input(run, request)[None], _methods(run)
+    method = contents.choice(content, "method", methods, methods[-1])
+    found = {name: _projected(studio, request, x, y, name) for name in methods}
+    errors = [{"method": name, "error": float(_errors(run, p)[0])} for name, p in found.items()]
+    answer = _image(run, found[method].codes, y)
     pixels = as_pixels(x, run.model.fitted_space())
-    return Answer({**answer.content, "error": float(error)}, {**answer.arrays, "photo": pixels})
+    facts = {**answer.content, "method": method, "errors": errors}
+    return Answer(facts, {**answer.arrays, "photo": pixels})
+
+
+def typical(studio: Studio, request: Request) -> Answer:
+    """The median of the errors of some 'rows' of the data, projected by a 'method'."""
+    run = _run(studio, request)
+    rows, _ = studio.rows(request.run)
+    if rows is None:
+        return Answer({"error": None, "rows": 0})
+    methods = _methods(run)
+    method = contents.choice(request.content, "method", methods, methods[-1])
+    which = torch.linspace(0, len(rows.x) - 1, min(TYPICAL, len(rows.x))).round().long().tolist()
+    y = rows.conditions(run.model, which)
+    found = _projected(studio, request, rows.x[which], y, method)
+    return Answer({"error": float(_errors(run, found).median()), "rows": len(which)})
 
 
 def change(studio: Studio, request: Request) -> Answer:
@@ -83,7 +102,8 @@ def change(studio: Studio, request: Request) -> Answer:
         distribution=studio.distribution(request.run),
         rng=0,
     )
-    facts = {"codes": edited.codes.tolist(), "cost": edited.cost.tolist(), "before": edited.before}
+    costs = {"cost": edited.cost.tolist(), "before": edited.before}
+    facts = {"codes": edited.codes.tolist(), **costs, "most": CANDIDATES}
     return Answer(facts, {"images": as_pixels(edited.x.detach(), run.model.fitted_space())})
 
 
@@ -123,9 +143,24 @@ def _run(studio: Studio, request: Request) -> OpenedRun:
     return run
 
 
-def _range(run: OpenedRun) -> float:
+def _methods(run: OpenedRun) -> list[str]:
+    return list(METHODS) if run.can("Encodes") else ["optimisation"]
+
+
+def _projected(
+    studio: Studio, request: Request, x: Tensor, y: Any, method: str
+) -> Projection:
+    run, steps = studio.open(request.run), 0 if method == "encoder" else STEPS
+    distribution, start = studio.distribution(request.run), METHODS[method]
+    how: Any = {"start": start, "steps": steps, "distribution": distribution}
+    return project(run.model, x, y, rng=0, **how)
+
+
+def _errors(run: OpenedRun, found: Projection) -> Tensor:
+    """Root mean square errors (n,), as shares of the range of levels."""
     space: Space = run.model.fitted_space()
-    return float(space.high - space.low)
+    each = found.restored[0].numel()
+    return (found.error / each).sqrt() / (space.high - space.low)
 
 
 def _fit(space: Space) -> Fit:
@@ -159,27 +194,35 @@ def _frames(studio: Studio, request: Request, run: OpenedRun) -> Tensor:
 
 
 def _strokes(run: OpenedRun, request: Request) -> Strokes:
-    """The attached strokes; parts in which nothing is drawn are left out by the page."""
+    """The attached strokes, read as `pushforward edit` reads images of them.
+
+    Parts in which nothing is drawn are left out by the page.
+    """
     space: Space = run.model.fitted_space()
-    channels, height, width = space.shape
-    planes = _planes(request, int(height or 0), int(width or 0))
+    _, height, width = space.shape
+    size = int(height or 0), int(width or 0)
+    planes, fit = _planes(request, *size), _fit(space)
     parts: dict[str, Any] = {}
     if "colour" in planes:
-        rgba = planes["colour"]
-        levels = rgba[:3] if channels == 3 else rgba[:3].mean(0, keepdim=True)
-        parts |= {
-            "colour": space.low + (space.high - space.low) * levels[: int(channels or 1)],
-            "colour_mask": rgba[3],
-        }
-    parts |= {name: planes[name][0] for name in ("sketch", "fixed") if name in planes}
+        levels, mask = colour_levels(planes["colour"], space)
+        parts |= {"colour": levels, "colour_mask": mask}
+    if "sketch" in planes:
+        parts["sketch"] = read_lines(planes["sketch"], size, fit)
+    if "fixed" in planes:
+        parts["fixed"] = _shares(planes["fixed"])
     if request.content.get("drags"):
         drags = contents.matrix(request.content, "drags", 32, 4)
         parts |= {"handles": drags[:, :2], "targets": drags[:, 2:]}
     return Strokes(**parts)
 
 
-def _planes(request: Request, height: int, width: int) -> Mapping[str, Tensor]:
-    """The attached parts (channels, height, width), from 0 to 1."""
+def _shares(image: Image.Image) -> Tensor:
+    """Opacity (h, w), from 0 to 1."""
+    return torch.from_numpy(np.array(image.getchannel("A"))).to(torch.float32) / 255
+
+
+def _planes(request: Request, height: int, width: int) -> Mapping[str, Image.Image]:
+    """The attached parts as images with transparency; sketches and what stays are black."""
     names, layers = request.content.get("parts", []), {"colour": 4, "sketch": 1, "fixed": 1}
     if not isinstance(names, list) or not set(names) <= set(layers):
         raise InvalidKind(f"parts are some of {', '.join(layers)}, got {names!r}")
@@ -189,13 +232,13 @@ def _planes(request: Request, height: int, width: int) -> Mapping[str, Tensor]:
             f"strokes must have the size of the images, {height}×{width}: expected {sum(sizes)}"
             f" bytes, got {len(request.attached)}"
         )
-    if not names:
-        return {}
-    levels = torch.frombuffer(bytearray(request.attached), dtype=torch.uint8) / 255
-    return {
-        name: part.reshape(height, width, layers[name]).movedim(-1, 0)
-        for name, part in zip(names, levels.split(sizes))
-    }
+    levels, planes = np.frombuffer(request.attached, np.uint8), {}
+    for name, part in zip(names, np.split(levels, np.cumsum(sizes)[:-1]) if names else []):
+        rgba = part.reshape(height, width, -1)
+        if layers[name] == 1:
+            rgba = np.concatenate([np.zeros_like(rgba).repeat(3, 2), rgba], 2)
+        planes[name] = Image.fromarray(rgba)
+    return planes
 
 
 def _png(image: Image.Image) -> bytes:

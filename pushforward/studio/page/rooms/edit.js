@@ -15,12 +15,14 @@ const TOOLS = /** @type {[import("./strokes.js").Tool, string, string][]} */ ([
   ["erase", "Erase", "Take away what was drawn"],
 ]);
 
+const NONE = "None yet: draw something on the image.";
+
 /** @type {import("../main.js").Room["enter"]} */
 export function enter(root, { socket, values }) {
   const said = message(), body = h("div");
   const chooser = runChooser(socket, "Decodes", values.get("run") ?? "", (run) => open(run), (run) => run.kind === "images");
   root.append(h("h1", {}, "Edit on the manifold"),
-    h("p", { class: "intro" }, "Start with a sample or a photograph of yours. Paint, sketch or drag: the model looks for the image it can make that has what you ask for."),
+    h("p", { class: "intro" }, "Start with a sample, a photograph of yours or a drawing. Paint, sketch or drag: the model looks for the image it can make that has what you ask for."),
     chooser.element, said.element, body);
 
   /** @param {unknown} error */
@@ -53,21 +55,36 @@ export function enter(root, { socket, values }) {
     let photo = null;
     /** @type {import("../pixels.js").NamedArray | null} */
     let way = null;
+    /** @type {import("../pixels.js").NamedArray | null} */
+    let baseImage = null;
+    /** @type {import("../pixels.js").NamedArray | null} */
+    let startImage = null;
+    let drawing = false, method = facts.methods[facts.methods.length - 1];
+    /** @type {Record<string, any>} */
+    const usual = {};
 
     const image = h("canvas", { class: "image", id: "edited", role: "img", "aria-label": "The image as edited" });
-    const before = h("canvas", { class: "image", role: "img", "aria-label": "The image before" });
-    const strokes = strokesOver(facts.width, facts.height, (finished) => ask(finished));
+    const before = h("canvas", { class: "image small", role: "img", "aria-label": "The image before" });
+    const strokes = strokesOver(facts.width, facts.height, (finished) => { if (!drawing) ask(finished); },
+      { get: () => ({ base, baseImage }), set: (value) => { ({ base, baseImage } = value); } });
     const stage = h("div", { class: "stage" }, image, strokes.overlay);
     const candidates = imageGrid("candidate", (k) => choose(k));
     const beforeCard = h("figure", { class: "fields" }, before, h("figcaption", { class: "note" }, "before"));
-    const note = h("p", { class: "note", id: "edit-note" });
+    const note = h("p", { class: "note", id: "edit-note", role: "status" });
+    const about = h("p", { class: "note", id: "about-candidates" }, NONE);
     const large = h("div", { class: "fields" });
     const progress = slider("way", { low: 0, high: 15, value: 15, step: 1, shown: (v) => `${v + 1}/16`, title: "from the start to the result" }, (k) => { if (way) paint(image, way, k); });
     const file = h("input", { type: "file", accept: "image/*", id: "photo", "aria-label": "Photograph to edit", onchange: () => take() });
 
+    const paper = h("input", { type: "color", value: "#ffffff", "aria-label": "Colour of the paper", oninput: () => layPaper() });
+    const sheetBar = h("div", { class: "row", hidden: true }, field("Paper", paper), button("Project the drawing", () => takeDrawing(), { class: "main", id: "project" }), button("Leave the sheet", () => sample()));
+    const methods = select(facts.methods, method, (value) => { method = value; if (photo) project(); });
+    methods.id = "method";
+    const errors = h("div", { class: "fields", id: "errors" });
+
     async function sample() {
       photo = null;
-      large.replaceChildren();
+      errors.replaceChildren();
       await begin({ seed, y }, undefined);
       remember({ seed });
     }
@@ -76,9 +93,45 @@ export function enter(root, { socket, values }) {
       const chosenFile = file.files?.[0];
       if (!chosenFile) return;
       photo = { name: chosenFile.name, data: new Uint8Array(await chosenFile.arrayBuffer()) };
-      large.replaceChildren();
-      note.textContent = "Looking for the code that is nearest to the photograph …";
-      await begin({ y, name: photo.name }, photo.data);
+      await project();
+    }
+
+    async function project() {
+      if (!photo) return;
+      note.textContent = "Looking for the code that is nearest to the picture …";
+      await begin({ y, name: photo.name, method }, photo.data);
+    }
+
+    /** An empty sheet, of the colour in the corner of the image, to draw a start on. */
+    function openSheet() {
+      const { data } = /** @type {CanvasRenderingContext2D} */ (image.getContext("2d")).getImageData(0, 0, 1, 1);
+      paper.value = `#${[...data].slice(0, 3).map((v) => v.toString(16).padStart(2, "0")).join("")}`;
+      drawing = true;
+      setDrawing();
+      strokes.reset();
+      layPaper();
+      use("colour");
+      note.textContent = "Draw a picture with Colour, then project it.";
+    }
+
+    function layPaper() {
+      const c = /** @type {CanvasRenderingContext2D} */ (image.getContext("2d"));
+      c.fillStyle = paper.value;
+      c.fillRect(0, 0, image.width, image.height);
+    }
+
+    async function takeDrawing() {
+      const blob = await new Promise((done) => strokes.sheet(paper.value).toBlob(done, "image/png"));
+      photo = { name: "drawing.png", data: new Uint8Array(await /** @type {Blob} */ (blob).arrayBuffer()) };
+      await project();
+    }
+
+    function setDrawing() {
+      sheetBar.hidden = !drawing;
+      result.hidden = drawing;
+      progress.element.hidden = drawing;
+      tools.forEach((element, k) => { element.disabled = drawing && !["colour", "erase"].includes(TOOLS[k][0]); });
+      root.dataset.drawing = String(drawing);
     }
 
     /** @param {Record<string, any>} content @param {Uint8Array | undefined} data */
@@ -86,13 +139,16 @@ export function enter(root, { socket, values }) {
       try {
         const { content: found, arrays } = await socket.ask("edit.begin", { run, ...content }, { channel: "begin", file: data });
         start = base = found.code;
-        codes = [];
-        way = null;
-        strokes.clear();
-        candidates.show({ values: new Uint8Array(0), shape: [0, 1, 1, 4] });
+        baseImage = startImage = arrays.image;
+        forget();
+        drawing = false;
+        setDrawing();
+        strokes.reset();
+        large.replaceChildren();
         paint(image, arrays.image);
         paint(before, arrays.photo ?? arrays.image);
-        note.textContent = found.error === undefined ? `Sample ${seed}.` : `The nearest image that this model makes differs by ${(100 * found.error).toFixed(1)} % of the range (root mean square).`;
+        note.textContent = found.errors ? "The nearest image that this model makes." : `Sample ${seed}.`;
+        if (found.errors) showErrors(found);
         root.dataset.begun = String(Number(root.dataset.begun ?? 0) + 1);
         said.say("");
       } catch (error) {
@@ -101,12 +157,37 @@ export function enter(root, { socket, values }) {
       }
     }
 
+    /** What each way of projecting misses, beside what it misses of rows of the data. @param {any} found */
+    async function showErrors(found) {
+      const percent = (/** @type {number} */ v) => `${(100 * v).toFixed(1)} %`;
+      const line = (/** @type {any} */ e) => h("tr", { "aria-selected": String(e.method === found.method), "data-method": e.method }, h("th", {}, e.method), h("td", {}, percent(e.error)));
+      const like = h("p", { class: "note", id: "typical" });
+      errors.replaceChildren(h("table", {}, h("tr", {}, h("th", {}, "Projected by"), h("th", {}, "Differs by")), ...found.errors.map(line)),
+        h("p", { class: "note" }, "Root mean square, of the range of levels."), like);
+      try {
+        const key = `${found.method} ${y}`;
+        usual[key] ??= (await socket.ask("edit.typical", { run, method: found.method })).content;
+        if (usual[key].rows) like.textContent = `Rows of the data differ by ${percent(usual[key].error)} (median of ${usual[key].rows}, by ${found.method}).`;
+      } catch (error) { fail(error); }
+    }
+
+    /** Forget the candidates of what was drawn. */
+    function forget() {
+      codes = [];
+      way = null;
+      candidates.show({ values: new Uint8Array(0), shape: [0, 1, 1, 4] });
+      about.textContent = NONE;
+    }
+
     /** @param {boolean} finished */
     async function ask(finished) {
       if (!base) return;
       const { parts, drags, file: bytes, asks } = strokes.content();
       if (!asks) {
-        if (finished) note.textContent = "Paint, sketch or drag something.";
+        if (!finished) return;
+        forget();
+        if (baseImage) paint(image, baseImage);
+        note.textContent = "Paint, sketch or drag something.";
         return;
       }
       const began = performance.now();
@@ -118,7 +199,8 @@ export function enter(root, { socket, values }) {
         paint(image, arrays.images, 0);
         chosen = 0;
         way = null;
-        note.textContent = `${codes.length} candidates in ${((performance.now() - began) / 1000).toFixed(1)} s; what you asked for costs ${content.cost[0].toPrecision(2)} now, ${content.before.toPrecision(2)} before.`;
+        about.textContent = codes.length < content.most ? `With what each costs; choose one. Only ${codes.length === 1 ? "one differs" : `${codes.length} differ`} enough to be shown: the other tries ended alike, or far worse.` : "With what each costs; choose one.";
+        note.textContent = `${codes.length} ${codes.length === 1 ? "candidate" : "candidates"} in ${((performance.now() - began) / 1000).toFixed(1)} s; what you asked for costs ${content.cost[0].toPrecision(2)} now, ${content.before.toPrecision(2)} before.`;
         root.dataset.edited = String(Number(root.dataset.edited ?? 0) + 1);
         if (finished) choose(0);
       } catch (error) { fail(error); }
@@ -139,17 +221,19 @@ export function enter(root, { socket, values }) {
     /** Go on from the chosen candidate, with a clean sheet. */
     function settle() {
       if (!codes[chosen]) return;
-      base = [codes[chosen]];
       strokes.clear(false);
+      base = [codes[chosen]];
+      if (way) baseImage = { values: way.values.slice(-4 * facts.width * facts.height), shape: [1, facts.height, facts.width, 4] };
       note.textContent = "Taken. Go on from here, or apply it to the photograph.";
     }
 
     function restart() {
-      base = start;
-      codes = [];
       strokes.clear();
-      if (way) paint(image, way, 0);
-      way = null;
+      base = start;
+      if (startImage) paint(image, startImage);
+      baseImage = startImage;
+      forget();
+      note.textContent = "Back at the start.";
     }
 
     async function film() {
@@ -163,14 +247,14 @@ export function enter(root, { socket, values }) {
 
     async function transfer() {
       const target = codes[chosen] ?? base?.[0];
-      if (!photo || !start || !target) return said.say("Choose a photograph and edit it first.");
+      if (!photo || !start || target === start[0] || !target) return said.say("Choose a photograph and edit it first.");
       large.replaceChildren(h("p", { class: "note" }, "Applying the change to the photograph at its own size …"));
       try {
         const { content, arrays } = await socket.ask("edit.photo", { run, y, name: photo.name, from: start, to: [target] }, { channel: "photo", file: photo.data });
         const blob = new Blob([/** @type {Uint8Array<ArrayBuffer>} */ (arrays.file.values)], { type: "image/png" });
         const shown = h("img", { src: URL.createObjectURL(blob), alt: "The photograph after the edit", id: "full-size" });
         shown.style.maxWidth = "100%";
-        large.replaceChildren(shown, button("Save the photograph", () => save(blob, content.name)));
+        large.replaceChildren(h("h2", {}, "The photograph"), shown, button("Save the photograph", () => save(blob, content.name)));
       } catch (error) {
         large.replaceChildren();
         fail(error);
@@ -183,6 +267,7 @@ export function enter(root, { socket, values }) {
 
     /** @param {import("./strokes.js").Tool} tool */
     function use(tool) {
+      if (drawing && !["colour", "erase"].includes(tool)) return;
       strokes.brush.tool = tool;
       tools.forEach((element, k) => element.setAttribute("aria-pressed", String(TOOLS[k][0] === tool)));
     }
@@ -195,16 +280,17 @@ export function enter(root, { socket, values }) {
 
     const size = slider("size", { low: 1, high: Math.max(4, Math.round(Math.max(facts.width, facts.height) / 3)), value: strokes.brush.size, step: 1, shown: (v) => `${v} px`, title: "size of the brush" }, (v) => { strokes.brush.size = v; });
     const condition = facts.conditions.length ? field("Condition", select(facts.conditions.map((/** @type {string} */ name, /** @type {number} */ k) => [String(k), name]), "0", (k) => { y = Number(k); sample(); })) : null;
+    const result = h("div", { class: "row" }, button("Go on from this", settle, { id: "settle" }), button("Back to the start", restart), button("Save image", () => image.toBlob((blob) => blob && save(blob, `${run}.png`))), button("Save GIF", film), button("Apply to the photograph", transfer, { id: "transfer" }));
     sample();
     return h("div", { class: "columns" },
       h("div", { class: "side" },
-        h("section", { class: "card" }, h("h2", {}, "Start"), condition, h("div", { class: "row" }, button("Another sample", () => { seed++; sample(); }, { class: "main", id: "sample" })), field("or a photograph", file), beforeCard),
+        h("section", { class: "card" }, h("h2", {}, "Start"), condition, h("div", { class: "row" }, button("Another sample", () => { seed++; sample(); }, { class: "main", id: "sample" }), button("Blank sheet", openSheet, { id: "sheet" })), field("or a photograph", file),
+          facts.methods.length > 1 ? field("Pictures are projected by", methods) : null, errors, beforeCard),
         h("section", { class: "card" }, h("h2", {}, "Brushes"), h("div", { class: "row" }, ...tools), h("div", { class: "row" }, field("Colour", colour)), size.element,
-          h("div", { class: "row" }, button("Undo", () => strokes.undo(), { id: "undo", title: "Ctrl+Z" }), button("Clear", () => { strokes.clear(); restart(); })))),
+          h("div", { class: "row" }, button("Undo", () => strokes.undo(), { id: "undo", title: "Ctrl+Z" }), button("Clear", () => { strokes.clear(); if (!drawing) ask(true); }, { id: "clear" })))),
       h("div", { class: "plots" },
-        h("section", { class: "card" }, h("h2", {}, "Image"), stage, progress.element, note,
-          h("div", { class: "row" }, button("Go on from this", settle, { id: "settle" }), button("Back to the start", restart), button("Save image", () => image.toBlob((blob) => blob && save(blob, `${run}.png`))), button("Save GIF", film), button("Apply to the photograph", transfer, { id: "transfer" }))),
-        h("section", { class: "card" }, h("h2", {}, "Candidates"), h("p", { class: "note" }, "With what each costs; choose one."), candidates.element, large)));
+        h("section", { class: "card" }, h("h2", {}, "Image"), stage, sheetBar, progress.element, note, result),
+        h("section", { class: "card" }, h("h2", {}, "Candidates"), about, candidates.element, large)));
   }
 
   chooser.begin();

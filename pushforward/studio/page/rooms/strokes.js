@@ -5,7 +5,7 @@ import { h } from "../elements.js";
 
 /**
  * @typedef {"colour" | "sketch" | "fixed" | "drag" | "erase"} Tool
- * @typedef {{planes: Record<string, ImageData>, drags: number[][]}} Snapshot
+ * @typedef {{planes: Record<string, ImageData>, drags: number[][], beside: unknown}} Snapshot
  */
 
 const SCALE = 416; // pixels of the overlay's longer side
@@ -14,8 +14,9 @@ const MOST_UNDONE = 50;
 /**
  * @param {number} width @param {number} height  of the image
  * @param {(finished: boolean) => void} changed  called while and after something is drawn
+ * @param {{get: () => unknown, set: (value: any) => void}} beside  what undoing brings back with the strokes
  */
-export function strokesOver(width, height, changed) {
+export function strokesOver(width, height, changed, beside) {
   const scale = Math.max(1, Math.round(SCALE / Math.max(width, height)));
   const overlay = h("canvas", { width: width * scale, height: height * scale, class: "overlay", tabIndex: 0, role: "img", "aria-label": "Canvas to draw on" });
   /** @type {Record<string, HTMLCanvasElement>} */
@@ -31,7 +32,7 @@ export function strokesOver(width, height, changed) {
   const context = (/** @type {HTMLCanvasElement} */ canvas) => /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { willReadFrequently: true }));
 
   /** @returns {Snapshot} */
-  const snapshot = () => ({ planes: Object.fromEntries(Object.entries(planes).map(([name, canvas]) => [name, context(canvas).getImageData(0, 0, width, height)])), drags: drags.map((d) => d.slice()) });
+  const snapshot = () => ({ planes: Object.fromEntries(Object.entries(planes).map(([name, canvas]) => [name, context(canvas).getImageData(0, 0, width, height)])), drags: drags.map((d) => d.slice()), beside: beside.get() });
 
   /** @param {PointerEvent} event @returns {[number, number]} */
   function place(event) {
@@ -130,6 +131,7 @@ export function strokesOver(width, height, changed) {
     if (!before) return false;
     for (const [name, data] of Object.entries(before.planes)) context(planes[name]).putImageData(data, 0, 0);
     drags = before.drags;
+    beside.set(before.beside);
     show();
     changed(true);
     return true;
@@ -143,7 +145,22 @@ export function strokesOver(width, height, changed) {
     show();
   }
 
-  return { overlay, brush, content, undo, clear, scale };
+  /** What was painted, on paper of a colour, as a picture of the image's size. @param {string} paper */
+  function sheet(paper) {
+    const made = h("canvas", { width, height }), c = context(made);
+    c.fillStyle = paper;
+    c.fillRect(0, 0, width, height);
+    c.drawImage(planes.colour, 0, 0);
+    return made;
+  }
+
+  /** Forget what was drawn and what could be undone. */
+  function reset() {
+    clear();
+    past.length = 0;
+  }
+
+  return { overlay, brush, content, undo, clear, reset, sheet, scale };
 }
 
 /** @param {CanvasRenderingContext2D} c @param {number} a @param {number} b @param {number} x @param {number} y */
