@@ -9,8 +9,8 @@ I_t, by the image before, I_0:
 with levels in 0..1. Both are interpolated to the photograph's size and applied to the photograph,
 which keeps its detail. Solved from coarse to fine by Gauss-Newton steps (Lucas & Kanade 1981; Horn
 & Schunck 1981, https://doi.org/10.1016/0004-3702(81)90024-2), each by conjugate gradients over flow
-and colours at once; of two starts, no change of colours and the best one common to all pixels, the
-better result is kept.
+and colours at once; of several starts (no change of colours, the best one common to all pixels, and
+the best movement while colours hardly change: a large σ_c), the best result is kept.
 
 Differences: the flow leads from the image after back to the one before, so that nothing has to be
 inverted; along a sequence, each image is explained by the first one, starting at the flow and the
@@ -34,6 +34,10 @@ __all__ = ["transfer"]
 
 FLOW, COLOUR = 0.002, 0.3
 """σ_s and σ_c."""
+STIFF = 100 * COLOUR
+"""σ_c with which movement is looked for first: recolouring explains a short movement as well as
+the movement itself does, and then keeps explaining it.
+"""
 COARSEST, FINEST = 8, 128
 """Sides, pixels, between which flow and colours are estimated."""
 STEPS, SOLVING = 4, 30
@@ -120,17 +124,24 @@ def _change(before: Tensor, sequence: Iterable[Tensor]) -> _Change:
         if torch.equal(before, after):
             change = _unchanged(one)
         elif change is None:
-            starts = [_estimated(one, two, common=common) for common in (False, True)]
-            change = min(starts, key=lambda c: _energy(c, one, two))
+            moving = _estimated(one, two, common=False, stiffness=STIFF)
+            tries = [_estimated(one, two, common=common) for common in (False, True)]
+            change = _best([*tries, _refined(moving, one, two)], one, two)
         else:
-            going_on = _refined(change, one, two)
-            anew = _estimated(one, two, common=False)
-            change = min((going_on, anew), key=lambda c: _energy(c, one, two))
+            moving = _refined(change, one, two, STIFF)
+            tries = [_refined(start, one, two) for start in (change, moving)]
+            change = _best([*tries, _estimated(one, two, common=False)], one, two)
     assert change is not None
     return change
 
 
-def _estimated(before: Tensor, after: Tensor, *, common: bool) -> _Change:
+def _best(tries: Iterable[_Change], before: Tensor, after: Tensor) -> _Change:
+    return min(tries, key=lambda change: _energy(change, before, after))
+
+
+def _estimated(
+    before: Tensor, after: Tensor, *, common: bool, stiffness: float = COLOUR
+) -> _Change:
     """The change from coarse to fine, starting with none, or with one of colours for all pixels."""
     start = _unchanged(before)
     if common:
@@ -138,7 +149,7 @@ def _estimated(before: Tensor, after: Tensor, *, common: bool) -> _Change:
     change: _Change | None = None
     for size in _sizes(before.shape[-2:]):
         change = (start if change is None else change).at(size)
-        change = _refined(change, resize(before, size), resize(after, size))
+        change = _refined(change, resize(before, size), resize(after, size), stiffness)
     assert change is not None
     return change
 
@@ -151,21 +162,22 @@ def _sizes(finest: Iterable[int]) -> list[tuple[int, int]]:
     return [(height, width) for height, width in reversed(sizes)]
 
 
-def _refined(change: _Change, before: Tensor, after: Tensor) -> _Change:
+def _refined(change: _Change, before: Tensor, after: Tensor, stiffness: float = COLOUR) -> _Change:
     """The change after some Gauss-Newton steps, none of which raises the energy."""
-    energy = _energy(change, before, after)
+    energy = _energy(change, before, after, stiffness)
     for _ in range(STEPS):
-        tried = change.plus(_step(change, before, after))
-        value = _energy(tried, before, after)
+        tried = change.plus(_step(change, before, after, stiffness))
+        value = _energy(tried, before, after, stiffness)
         if not value < energy:
             break
         change, energy = tried, value
     return change
 
 
-def _energy(change: _Change, before: Tensor, after: Tensor) -> float:
+def _energy(change: _Change, before: Tensor, after: Tensor, stiffness: float = COLOUR) -> float:
+    """What is minimised, with a σ_c."""
     error = (after - change.applied(before)).square().sum()
-    rough = FLOW * _roughness(change.flow) + COLOUR * _roughness(change.colour)
+    rough = FLOW * _roughness(change.flow) + stiffness * _roughness(change.colour)
     return float(error + rough)
 
 
@@ -174,7 +186,7 @@ def _roughness(x: Tensor) -> Tensor:
     return x.diff(dim=-1).square().sum() + x.diff(dim=-2).square().sum()
 
 
-def _step(change: _Change, before: Tensor, after: Tensor) -> Tensor:
+def _step(change: _Change, before: Tensor, after: Tensor, stiffness: float) -> Tensor:
     """The step (1, 2 + c · (c + 1), h, w) that minimises the linearised energy."""
     places = _pixels(before) + change.flow[0].movedim(0, -1)
     moved = sample_at(before, places)
@@ -183,7 +195,7 @@ def _step(change: _Change, before: Tensor, after: Tensor) -> Tensor:
     slopes = torch.stack([_slope(made, -1), _slope(made, -2)], 2)
     basis = _basis(moved)
     weights = torch.cat(
-        [before.new_full((2,), FLOW), before.new_full((change.colour.shape[1],), COLOUR)]
+        [before.new_full((2,), FLOW), before.new_full((change.colour.shape[1],), stiffness)]
     )[:, None, None]
 
     def outputs(p: Tensor) -> Tensor:

@@ -147,9 +147,7 @@ def _methods(run: OpenedRun) -> list[str]:
     return list(METHODS) if run.can("Encodes") else ["optimisation"]
 
 
-def _projected(
-    studio: Studio, request: Request, x: Tensor, y: Any, method: str
-) -> Projection:
+def _projected(studio: Studio, request: Request, x: Tensor, y: Any, method: str) -> Projection:
     run, steps = studio.open(request.run), 0 if method == "encoder" else STEPS
     distribution, start = studio.distribution(request.run), METHODS[method]
     how: Any = {"start": start, "steps": steps, "distribution": distribution}

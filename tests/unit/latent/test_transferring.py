@@ -120,6 +120,44 @@ def test_a_sequence_carries_farther_than_its_end() -> None:
     assert float(error) < 0.1 * float(unmoved)
 
 
+DISC, SCALE = 8.0, 4
+"""Radius in the small images, and pixels of the photograph for each of theirs."""
+
+
+def textured_disc(x: float) -> tuple[Tensor, Tensor]:
+    """A disc with a texture of its own on grey, and where it is, at the photograph's size."""
+    down, across = torch.meshgrid(torch.arange(192.0), torch.arange(256.0), indexing="ij")
+    inside = torch.sigmoid(DISC * SCALE - ((down - 96).square() + (across - x).square()).sqrt())
+    texture = 0.3 * torch.roll(PHOTO - PHOTO.mean((1, 2), keepdim=True), round(x) - 128, 2)
+    return 0.35 * (1 - inside) + inside * (columns(0.8, 0.5, 0.3) + texture), inside
+
+
+def place(x: Tensor) -> Tensor:
+    """The mean place of what is redder than grey (2,), pixels down and across."""
+    redness = (x[0] - x[2] - 0.1).clamp_min(0)
+    places = torch.meshgrid(torch.arange(192.0), torch.arange(256.0), indexing="ij")
+    return torch.stack([(redness * at).sum() for at in places]) / redness.sum()
+
+
+@pytest.mark.parametrize("distance", [6, 24])
+def test_a_shape_moves_by_as_many_pixels_for_each_of_the_small_images(distance: int) -> None:
+    """Up to one and a half of its own width; it takes its texture along."""
+    first = 128 - SCALE * distance // 2
+    before, _ = textured_disc(first)
+    wanted, _ = textured_disc(first + SCALE * distance)
+    ways = [small(textured_disc(first + SCALE * distance * t / 8)[0]) for t in range(1, 9)]
+    made = transfer(small(before), torch.stack(ways), before)
+    assert float((place(made) - place(wanted)).abs().max()) < SCALE / 4
+    moved = place(made) - place(before)
+    assert float((moved - torch.tensor([0.0, SCALE * distance])).norm()) < SCALE / 2
+    middle = first + SCALE * distance
+    inner = slice(96 - 22, 96 + 22), slice(middle - 22, middle + 22)
+    a, b = (x[:, *inner] - x[:, *inner].mean((1, 2), keepdim=True) for x in (made, wanted))
+    assert float((a * b).sum() / (a.norm() * b.norm())) > 0.99
+    error, unmoved = ((x - wanted).square().mean().sqrt() for x in (made, before))
+    assert float(error) < 0.02 * float(unmoved)
+
+
 def test_grey_images_change_grey_and_coloured_photographs() -> None:
     grey, photo = SMALL.mean(0, keepdim=True), PHOTO.mean(0, keepdim=True)
     after = 0.5 * grey + 0.2
