@@ -33,6 +33,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Image.fromarray(image.numpy()).save(root / "sides" / f"{i}.png")
     how: dict[str, Any] = {"steps": 1, "batch": 2, "quiet": True}
     pf.Pix2Pix(width=2).fit(str(root / "sides"), y="labels", run=root / "maps", **how)
+    photos = torch.randint(0, 256, (4, 3, 16, 16), dtype=torch.uint8)
+    (root / "photos").mkdir()
+    for i, photo in enumerate(photos):
+        Image.fromarray(photo.movedim(0, -1).numpy()).save(root / "photos" / f"{i}.png")
+    larger = pf.SRResNet(width=4, blocks=1)
+    larger.fit(str(root / "photos"), y="low_resolution(2)", run=root / "large", **how)
+    names = ["name,a,b", *(f"row {i},{r[0]:.4f},{r[1]:.4f}" for i, r in enumerate(x.tolist()))]
+    (root / "named.csv").write_text("\n".join([*names, "stranger,3,-3"]))
+    pf.GMM(1).fit(pf.read(root / "named.csv", drop=["name"]), run=root / "named", quiet=True)
+    (root / "one.csv").write_text("\n".join(["height", *(f"{r[0]:.4f}" for r in x.tolist())]))
+    pf.GMM(1).fit(str(root / "one.csv"), run=root / "one", quiet=True)
     return root
 
 
@@ -99,3 +110,99 @@ def test_a_photo_and_a_drawing_are_translated(open_page: Open, folder: Path) -> 
         page.click("#save")
     assert saved.value.suggested_filename == "maps.png"
     assert width(page) == 375
+
+
+def test_an_odd_row_has_a_name_and_says_what_is_odd(open_page: Open) -> None:
+    page = open_page("density?run=named", width=375, height=800)
+    page.set_default_timeout(WAIT)
+    page.wait_for_selector('#room[data-scored="61"]')
+    assert "All 61 rows are ranked" in page.inner_text("#scored")
+    assert "stranger" in page.inner_text("#odd tr[data-row='60']")
+    page.get_by_role("button", name="show row 60").click()
+    page.wait_for_selector('#room[data-row="60"]')
+    assert "stranger" in page.inner_text("#row")
+    assert "Odd given its other columns" in page.inner_text("#why")
+    assert page.locator("#row tr[data-odd='yes']").count() == 2
+    assert width(page) == 375
+
+
+def test_a_table_of_one_column_shows_its_curve(open_page: Open) -> None:
+    page = open_page("density?run=one", width=375, height=800)
+    page.set_default_timeout(WAIT)
+    page.wait_for_selector("#room[data-odd]")
+    page.locator("#curves [data-column='height']").wait_for()
+    assert "no pair can be drawn" in page.inner_text("#room")
+    assert page.locator("#curves canvas").count() == 1
+    assert width(page) == 375
+
+
+GIVE = """([selector, kind, name, bytes]) => {
+    const data = new DataTransfer();
+    data.items.add(new File([new Uint8Array(bytes)], name, { type: 'image/png' }));
+    const target = selector ? document.querySelector(selector) : window;
+    const how = { bubbles: true, cancelable: true };
+    target.dispatchEvent(kind === 'paste'
+        ? new ClipboardEvent('paste', { ...how, clipboardData: data })
+        : new DragEvent(kind, { ...how, dataTransfer: data }));
+    return document.querySelector('.drop').dataset.over ?? '';
+}"""
+"""Drop or paste a file, as a person does."""
+
+
+def test_photos_are_dropped_pasted_and_enlarged(open_page: Open, folder: Path) -> None:
+    page = open_page("translate?run=large")
+    page.set_default_timeout(WAIT)
+    page.wait_for_selector("#room[data-ready]")
+    made = int(page.get_attribute("#room", "data-made") or 0)
+    photo = list((folder / "photos" / "1.png").read_bytes())
+    assert page.evaluate(GIVE, [".drop", "dragover", "one.png", photo]) == "yes"
+    assert page.evaluate(GIVE, [".drop", "dragleave", "one.png", photo]) == ""
+    page.evaluate(GIVE, [".drop", "dragover", "one.png", photo])
+    assert page.evaluate(GIVE, [".drop", "drop", "one.png", photo]) == ""
+    page.wait_for_selector(f'#room[data-made="{made + 1}"]')
+    sides = "['input', 'output'].map(id => [id, document.getElementById(id).width])"
+    assert page.evaluate(sides) == [["input", 16], ["output", 32]]
+    dropped = page.evaluate("document.getElementById('output').toDataURL()")
+    other = list((folder / "photos" / "2.png").read_bytes())
+    page.evaluate(GIVE, ["", "paste", "two.png", other])
+    page.wait_for_selector(f'#room[data-made="{made + 2}"]')
+    assert page.evaluate("document.getElementById('output').toDataURL()") != dropped
+    page.evaluate(GIVE, [".drop", "drop", "bad.png", [1, 2, 3]])
+    page.get_by_text("bad.png: is not an image that can be read").wait_for()
+
+
+def test_a_map_is_painted_with_the_keyboard_in_its_palette(open_page: Open) -> None:
+    page = open_page("translate?run=maps&mode=draw")
+    page.set_default_timeout(WAIT)
+    page.wait_for_selector('#room[data-made="1"]')
+    numbers = """(() => { const c = document.getElementById('painting');
+        const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+        const found = {};
+        for (let i = 0; i < d.length; i += 4) {
+            const k = [d[i], d[i + 1], d[i + 2]].join(); found[k] = (found[k] ?? 0) + 1;
+        }
+        return found; })()"""
+    page.click("#clear")
+    page.wait_for_selector('#room[data-made="2"]')
+    (paper,) = page.evaluate(numbers)
+    swatches = page.get_by_role("group", name="Colours").get_by_role("button")
+    assert swatches.count() == 2
+    swatches.nth(1).press("Enter")
+    assert swatches.nth(1).get_attribute("aria-pressed") == "true"
+    page.get_by_role("button", name="Rectangle").press("Enter")
+    page.locator("#painting").focus()
+    page.keyboard.press("Space")
+    for _ in range(6):
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowDown")
+    page.keyboard.press("Space")
+    page.wait_for_selector('#room[data-made="4"]')
+    page.locator("#painting").blur()  # the pointer of the keyboard is drawn on the picture
+    painted = page.evaluate(numbers)
+    assert set(painted) == {"0,48,252", "252,80,1"}
+    assert painted[paper] < 256
+    page.locator("#painting").focus()
+    page.keyboard.press("Control+z")
+    page.wait_for_selector('#room[data-made="5"]')
+    page.locator("#painting").blur()
+    assert page.evaluate(numbers) == {paper: 256}

@@ -153,11 +153,71 @@ def test_a_digit_is_edited_undone_and_saved(open_page: Open) -> None:
     page.locator(".overlay").focus()
     page.keyboard.press("2")
     assert page.get_attribute("#tool-sketch", "aria-pressed") == "true"
+    for name, button in (("pca.gif", "Save GIF"), ("pca.png", "Save image")):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=button).click()
+        assert download.value.suggested_filename == name
+    page.locator(".overlay").focus()
     page.keyboard.press("Control+z")
     page.get_by_text("Paint, sketch or drag something").wait_for()
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Save GIF").click()
-    assert download.value.suggested_filename == "pca.gif"
+    assert pixels(page, "#edited") == before
+    page.get_by_label("candidate 1").wait_for(state="hidden")
+
+
+def drag(page: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Press, move and release on the image, in shares of its sides."""
+    page.locator(".overlay").scroll_into_view_if_needed()
+    box = page.locator(".overlay").bounding_box()
+    (a, b), (c, d) = (
+        (box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in (start, end)
+    )
+    page.mouse.move(a, b)
+    page.mouse.down()
+    page.mouse.move(c, d, steps=5)
+    page.mouse.up()
+
+
+def test_a_drawing_on_a_blank_sheet_is_projected(open_page: Open) -> None:
+    page = open_page("edit?run=vae", width=375, height=800)
+    wait(page, f"Number({ROOM}.begun) >= 1")
+    page.click("#sheet")
+    wait(page, f"{ROOM}.drawing === 'true'")
+    assert len(set(pixels(page, "#edited"))) <= 2  # the paper, and what is opaque
+    assert page.locator("#tool-drag").is_disabled()
+    drag(page, (0.5, 0.1), (0.5, 0.9))
+    page.click("#project")
+    wait(page, f"Number({ROOM}.begun) >= 2")
+    assert page.get_attribute("#room", "data-drawing") == "false"
+    drawn = pixels(page, "canvas.small")
+    assert drawn[4 * (8 * 3 + 4)] == 255  # the stroke, as it was projected
+    errors = page.locator("#errors tr[data-method]")
+    assert [row.split()[0] for row in errors.all_inner_texts()] == [
+        "encoder", "optimisation", "both"
+    ]  # fmt: skip
+    page.get_by_text("Rows of the data differ by").wait_for()
+    page.select_option("#method", "encoder")
+    wait(page, f"Number({ROOM}.begun) >= 3")
+    assert page.get_attribute("[data-method=encoder]", "aria-selected") == "true"
+    assert page.evaluate("document.documentElement.scrollWidth") == 375
+
+
+def test_undoing_leads_back_over_what_was_taken(open_page: Open) -> None:
+    page = open_page("edit?run=pca")
+    wait(page, f"Number({ROOM}.begun) >= 1")
+    page.wait_for_timeout(200)
+    before = pixels(page, "#edited")
+    drag(page, (0.3, 0.5), (0.7, 0.5))
+    wait(page, f"Number({ROOM}.edited) >= 1")
+    page.wait_for_timeout(500)
+    taken = pixels(page, "#edited")
+    page.click("#settle")
+    page.click("#undo")
+    page.wait_for_timeout(800)
+    again = pixels(page, "#edited")
+    assert max(abs(a - b) for a, b in zip(again, taken)) <= 2  # the stroke asks the same again
+    page.click("#undo")
+    page.get_by_text("Paint, sketch or drag something").wait_for()
+    assert pixels(page, "#edited") == before
 
 
 def test_runs_are_listed_and_laid_side_by_side(open_page: Open) -> None:
