@@ -2,7 +2,8 @@ r"""Editing on the manifold of a generator: the samples nearest to what strokes 
 Krähenbühl, Shechtman & Efros 2016, https://arxiv.org/abs/1609.03552, §3.2).
 
     argmin_z  ⟨(g(z) - c)²⟩_colour + λ_s ⟨(H(g(z)) - H(s))²⟩_sketch
-              + ⟨(g(z) - g(z_0))²⟩_fixed + λ_r ⟨(g(z) - g(z_0))²⟩_rest + λ_z mean ((z - z_0)/s_z)²
+              + ⟨(g(z) - g(z_0))²⟩_fixed + λ_r ⟨(g(z) - g(z_0))²⟩_rest
+              + λ_z mean ((z - z_0)/s_z)²
 
 ⟨·⟩_m is a mean weighted by a mask m, with levels in 0..1; c are the colours of strokes, s a sketch,
 H histograms of oriented gradients, z_0 the code before the edit, s_z the standard deviations of the

@@ -1,4 +1,4 @@
-"""The edit room: projections with their errors, strokes as the command reads them, what it refuses."""
+"""The edit room: projections with their errors, strokes as the command reads them, refusals."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def test_a_photograph_is_changed_at_its_own_size(studio: Studio) -> None:
     same = ask(studio, "photo", five(96), **content, **{"from": code, "to": code})
     assert isinstance(same.arrays["file"], bytes)
     assert np.array_equal(pixels(same.arrays["file"]), pixels(five(96)))
-    with pytest.raises(InvalidValue, match="five.png is no larger than the model's images"):
+    with pytest.raises(InvalidValue, match=r"five\.png is no larger than the model's images"):
         ask(studio, "photo", five(8), **content, **{"from": code, "to": other})
 
 
