@@ -7,10 +7,11 @@ Krähenbühl, Shechtman & Efros 2016, https://arxiv.org/abs/1609.03552, §3.2).
 
 ⟨·⟩_m is a mean weighted by a mask m, with levels in 0..1; c are the colours of strokes, s a sketch,
 H histograms of oriented gradients, z_0 the code before the edit, s_z the standard deviations of the
-prior; the rest is what is neither painted nor sketched. Parts that are dragged ask for the colours and the gradients of the warped image around their
-targets. Several candidates start around z_0, and of a drag half of them at samples of the prior, as
-nothing slopes towards a target that is far away. All are minimised at once; those that end far
-worse than the best, and those that look like a better one, are left out.
+prior; the rest is what is neither painted nor sketched. Parts that are dragged ask for the colours
+and the gradients of the warped image around their targets. Several candidates start around z_0, and
+of a drag half of them at samples of the prior, as nothing slopes towards a target that is far away.
+All are minimised at once; those that end far worse than the best, and those that look like a better
+one, are left out.
 
 Differences: each candidate by L-BFGS, which never makes it worse, in place of Adam's fixed steps;
 λ_r, as nearness of codes alone changes much that nobody asked about; candidates that differ.

@@ -57,7 +57,7 @@ class Ranking:
             return self._names
 
     def score(self, seconds: float) -> Densities:
-        """Go on for so many seconds, at least by a block; the densities of all rows scored so far."""
+        """The densities of all rows scored, after going on for so many seconds, or one block."""
         with self._lock:
             until = time.monotonic() + seconds
             going = True
