@@ -37,7 +37,8 @@ def find_row_names(run: OpenedRun, rows: int) -> RowNames | None:
 
     None if there is none, if the table cannot be read, or if it has another number of rows.
     """
-    source, dropped = run.provenance.source, run.provenance.reading.get("drop") or ()
+    source = run.provenance.source
+    dropped: Any = run.provenance.reading.get("drop") or ()
     wanted = [dropped] if isinstance(dropped, str) else list(dropped)
     if source is None or not wanted:
         return None

@@ -71,7 +71,7 @@ def open(studio: Studio, request: Request) -> Answer:
     }
     if x is None:
         return Answer(facts)
-    numbers = torch.linspace(0, len(x) - 1, facts["drawn"]).round().long()
+    numbers = torch.linspace(0, len(x) - 1, min(SHOWN, len(x))).round().long()
     return Answer(facts, {"rows": x[numbers], "numbers": numbers})
 
 
