@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,10 +21,12 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["FolderLock", "locked"]
+__all__ = ["FolderLock", "is_locked", "locked"]
 
 HELD_ELSEWHERE = (errno.EWOULDBLOCK, errno.EACCES)
 """Errors of `flock` if another process holds the lock; with any other there are no locks here."""
+ATTEMPTS, APART = 5, 0.02
+"""How often a lock is tried, and the seconds between: `is_locked` holds it for an instant."""
 
 
 class FolderLock:
@@ -54,7 +57,7 @@ class FolderLock:
             os.close(handle)
             return
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(handle)
         except OSError as error:
             os.close(handle)
             if error.errno in HELD_ELSEWHERE:
@@ -99,6 +102,39 @@ def locked(folder: str | os.PathLike[str]) -> Iterator[FolderLock]:
             if not lock.depth:
                 del _WRITERS[name]
                 lock.release()
+
+
+def is_locked(folder: str | os.PathLike[str]) -> bool | None:
+    """Whether a fit writes to a run folder, in this process or another; None if nobody can tell."""
+    with _GUARD:
+        if os.path.realpath(folder) in _WRITERS:
+            return True
+    if fcntl is None:
+        return None
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two who look do not meet
+        fcntl.flock(handle, fcntl.LOCK_UN)
+        return False
+    except OSError as error:
+        return True if error.errno in HELD_ELSEWHERE else None
+    finally:
+        os.close(handle)
+
+
+def _take(handle: int) -> None:
+    """Lock an open folder, though somebody may be looking at its lock."""
+    for attempt in range(ATTEMPTS):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError as error:
+            if error.errno not in HELD_ELSEWHERE or attempt == ATTEMPTS - 1:
+                raise
+            time.sleep(APART)
 
 
 def _busy(folder: str | os.PathLike[str]) -> BadRun:

@@ -20,7 +20,7 @@ from pushforward.fitting.film import film_folder, read_frames
 from pushforward.plots import films, write_figure
 from pushforward.plots.matplotlib_types import Figure
 
-__all__ = ["RunFilm", "run_film"]
+__all__ = ["RunFilm", "as_shown", "run_film"]
 
 ROWS = 2000
 """Rows drawn beneath points: more would hide them."""
@@ -82,7 +82,10 @@ def run_film(
     recorded = read_frames(film_folder(run.folder))
     samples = [frame.samples for frame in recorded]
     indices, times = films.choose_frames(samples, frames), [f"{n:,}" for n in samples]
-    x, space, title = _observations(run, [frame.tensors["x"] for frame in recorded])
+    x, space = as_shown(run.model.fitted_space(), [frame.tensors["x"] for frame in recorded])
+    title = f"{run.folder.name}, after training on this many observations"
+    if run.model.fitted_space().kind == "clips":
+        title = title.replace("after", "the middle frame of each clip after")
     headings = [f"{time} observations seen" for time in times]
     if space.kind == "images":
         names = _condition_names(run, recorded[-1].tensors.get("y"))
@@ -108,16 +111,20 @@ def run_film(
     )
 
 
-def _observations(run: OpenedRun, x: list[Tensor]) -> tuple[list[Tensor], Space, str]:
-    """The part of each frame to show (the middle image of clips), its space, and a title."""
-    space, name = run.model.fitted_space(), run.folder.name
-    title = f"{name}, after training on this many observations"
+def as_shown(space: Space, x: Sequence[Tensor]) -> tuple[list[Tensor], Space]:
+    """The part of each frame to show (the middle image of clips), and its space.
+
+    Args:
+        space: of the model's observations.
+        x: observations of each frame, as a film stores them.
+    """
+    shown = list(x)
     if space.kind == "clips":
-        x, space = [clips[:, :, clips.shape[2] // 2] for clips in x], frame_space(space)
-        title = f"{name}, the middle frame of each clip after training on this many observations"
-    if space.kind == "images" and x[0].dtype == torch.uint8:
+        shown = [clips[:, :, clips.shape[2] // 2] for clips in shown]
+        space = frame_space(space)
+    if space.kind == "images" and shown[0].dtype == torch.uint8:
         space = replace(space, low=0.0, high=255.0)
-    return x, space, title
+    return shown, space
 
 
 def _condition_names(run: OpenedRun, y: Tensor | None) -> list[str] | None:

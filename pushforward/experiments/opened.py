@@ -26,7 +26,7 @@ from pushforward.core.preparation import Preparation
 from pushforward.core.provenance import Provenance
 from pushforward.core.registry import registered_models
 from pushforward.core.source import Source, fingerprint
-from pushforward.core.storage import has_preparation, load
+from pushforward.core.storage import construct, has_preparation, load
 from pushforward.data import read, split
 from pushforward.data.reading import absolute, requested_conditions
 from pushforward.data.tables.files import is_table, is_text_table
@@ -44,6 +44,7 @@ __all__ = [
     "labels_of",
     "at_source",
     "open_run",
+    "outline_run",
     "read_again",
     "read_like",
     "read_under",
@@ -188,6 +189,17 @@ def open_run(folder: str | Path, device: str = "cpu") -> OpenedRun:
     if manifest is not None and not has_preparation(path):
         model.preparation = _preparation(manifest)
     return OpenedRun(path, model, manifest)
+
+
+def outline_run(folder: str | Path) -> OpenedRun:
+    """The run in a folder with its model as described, without its tensors.
+
+    That is enough to know what it can do, also of a fit that has not saved yet, and much faster.
+    """
+    path = Path(folder)
+    manifest = Manifest.read(path)
+    with imports_named(path, manifest):
+        return OpenedRun(path, construct(path), manifest)
 
 
 @contextmanager

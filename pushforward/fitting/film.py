@@ -31,7 +31,16 @@ from pushforward.core.source import Sequential, Source
 from pushforward.core.space import Space
 from pushforward.core.storage import read_tensors, write_tensors
 
-__all__ = ["Camera", "Film", "Frame", "read_frames", "look_at_samples", "film_folder"]
+__all__ = [
+    "Camera",
+    "Film",
+    "Frame",
+    "film_folder",
+    "frame_times",
+    "look_at_samples",
+    "read_frame",
+    "read_frames",
+]
 
 # the latter in runs of format 1
 _FOLDER, _OLDER_FOLDER = Path("images") / "film", Path("pictures") / "film"
@@ -79,11 +88,7 @@ class Film:
     @property
     def times(self) -> list[int]:
         """Samples seen at each frame, in order."""
-        return (
-            sorted(self._held)
-            if self.folder is None
-            else [int(path.stem) for path in _files(self.folder)]
-        )
+        return sorted(self._held) if self.folder is None else frame_times(self.folder)
 
     def frames(self) -> list[Frame]:
         """All of them, in order."""
@@ -138,6 +143,23 @@ def _files(folder: Path) -> list[Path]:
 def film_folder(run: Path) -> Path:
     """The folder of a run's film frames."""
     return run / (_OLDER_FOLDER if (run / _OLDER_FOLDER).is_dir() else _FOLDER)
+
+
+def frame_times(folder: str | Path) -> list[int]:
+    """Samples seen at each frame in a folder, in order; empty if there are none."""
+    return [int(path.stem) for path in _files(Path(folder))]
+
+
+def read_frame(folder: str | Path, samples: int) -> Frame:
+    """The frame in a folder that was taken after so many samples.
+
+    Raises:
+        BadRun: If there is none; a fit that goes on drops some when there are too many.
+    """
+    path = Path(folder) / f"{samples:015d}.safetensors"
+    if not path.is_file():
+        raise BadRun(f"{folder} has no frame of {samples} samples; look at another")
+    return Frame(samples, read_tensors(path)[0])
 
 
 def read_frames(folder: str | Path) -> list[Frame]:

@@ -172,7 +172,8 @@ class Loop:
             return "patience"
         if self.budget.total is None and self._agreed(self.budget.fraction(self.step) >= 1):
             return "budget"
-        return "interrupted" if self._agreed(self.token.cancelled) else None
+        stops = self._agreed(self.token.cancelled or self.folder.stop_requested)
+        return "interrupted" if stops else None
 
     def _agreed(self, mine: bool) -> bool:
         """The first process's decision for all, every few steps; at once in a single process."""
@@ -258,8 +259,7 @@ class Loop:
     def _name(self) -> str:
         try:
             return self.model.registered_name
-        except InvalidValue:
-            # an unregistered learner can be fitted, though not stored
+        except InvalidValue:  # an unregistered learner can be fitted, though not stored
             return type(self.model).__name__
 
     def emit(self, event: Event) -> None:

@@ -28,6 +28,7 @@ from pushforward.fitting.explicit_settings import as_json
 from pushforward.fitting.log import Log, read_log
 from pushforward.fitting.settings import FolderSettings, PassSettings
 from pushforward.fitting.signals import interruptible
+from pushforward.fitting.stop_request import StopRequest
 
 __all__ = ["PassFolder", "check_checkpoint", "has_ended", "stored_settings"]
 
@@ -69,6 +70,7 @@ class PassFolder:
         self._folder = Path() if settings.path is None else settings.path
         self._checkpoints = Checkpoints(self._folder)
         self._log: Log | None = None
+        self._stop = StopRequest(self._folder)
         self._early: list[Event] = []
         self._described: bool | None = None
         self._there = settings.resumed
@@ -97,6 +99,7 @@ class PassFolder:
                 return
             if self._first:
                 stack.enter_context(locked(self._folder))
+                stack.enter_context(self._stop.heeded())
             if self._there:
                 self._find()
             elif self._first:
@@ -216,6 +219,13 @@ class PassFolder:
             self._log.write(event)
         elif self.kept:
             self._early.append(event)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the token, or a request left in the folder, asks the fit to stop."""
+        if self.kept and self._first and self._stop.noticed:
+            self.token.cancel()
+        return self.token.cancelled
 
     @property
     def due(self) -> bool:

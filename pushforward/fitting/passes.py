@@ -158,7 +158,7 @@ class Passes:
             merged = self._one_pass(self.step)
             if merged is None:
                 return "interrupted", self.last
-            flags = self._folder.token.cancelled + 2 * self._folder.due
+            flags = self._folder.cancelled + 2 * self._folder.due
             statistics, flags = merge_over(self._processes, merged, flags)
             self._total, self.block = None, 0
             self._fitted.check(statistics, self._source)
@@ -208,7 +208,7 @@ class Passes:
             self.block = at + 1
             self._folder.tick()
             if memory is None and alone and not self._settling:
-                if self._folder.token.cancelled:
+                if self._folder.cancelled:
                     return None
                 if self._folder.due:
                     self._save(usable=False)

@@ -33,6 +33,7 @@ from pushforward.fitting.log import Log
 from pushforward.fitting.processes import Processes
 from pushforward.fitting.settings import FolderSettings
 from pushforward.fitting.state_validation import check_state
+from pushforward.fitting.stop_request import StopRequest
 
 __all__ = ["KIND", "RunFolder", "describe_origin"]
 
@@ -53,6 +54,7 @@ class RunFolder:
         self._folder = Path() if settings.path is None else settings.path
         self._checkpoints = Checkpoints(self._folder)
         self._log: Log | None = None
+        self._stop = StopRequest(self._folder)
         self._saved_at = 0.0
         self._fingerprint = ""
         self.kept = settings.path is not None
@@ -71,6 +73,7 @@ class RunFolder:
             if self.kept and self._processes.first:
                 try:
                     stack.enter_context(locked(self._folder))
+                    stack.enter_context(self._stop.heeded())
                 except BadRun as error:
                     refusal = str(error)
             refusal = self._processes.from_first(refusal)
@@ -237,6 +240,11 @@ class RunFolder:
         """Log an event."""
         if self._log:
             self._log.write(event)
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether somebody left a request to stop in the folder."""
+        return self._log is not None and self._stop.noticed
 
     @property
     def position(self) -> int:

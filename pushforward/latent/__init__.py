@@ -12,7 +12,7 @@ from pushforward.core.lazy import lazy
 __all__, __getattr__, __dir__ = lazy(
     __name__,
     {
-        "paths": ["interpolate", "between", "plane"],
+        "paths": ["interpolate", "between", "plane", "walk"],
         "grids": ["grid", "grid_codes"],
         "traversals": ["traverse", "Traversal"],
         "directions": ["direction", "Direction"],

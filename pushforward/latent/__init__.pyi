@@ -11,6 +11,7 @@ from pushforward.latent.grids import grid_codes as grid_codes
 from pushforward.latent.paths import between as between
 from pushforward.latent.paths import interpolate as interpolate
 from pushforward.latent.paths import plane as plane
+from pushforward.latent.paths import walk as walk
 from pushforward.latent.projection import Projection as Projection
 from pushforward.latent.projection import project as project
 from pushforward.latent.strokes import Strokes as Strokes

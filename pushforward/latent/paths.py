@@ -26,7 +26,7 @@ from pushforward.core.space import Space
 from pushforward.core.units import HasSpace
 from pushforward.latent.decoding import Decoded, decode, is_shared
 
-__all__ = ["Along", "interpolate", "between", "plane"]
+__all__ = ["Along", "interpolate", "between", "plane", "walk"]
 
 Along: TypeAlias = Literal["line", "sphere"]
 """What a path runs along."""
@@ -51,6 +51,31 @@ def interpolate(start: Tensor, end: Tensor, steps: int = 8, *, along: Along = "l
     )
     line = (1 - t) * start + t * end
     return line if along == "line" else _on_sphere(start, end, t, line)
+
+
+def walk(stops: Tensor, steps: int = 8, *, along: Along = "line", closed: bool = True) -> Tensor:
+    """Codes of a walk from stop to stop: (k steps, latent) if closed, else ((k - 1) steps + 1,
+    latent).
+
+    Each stop is passed once, at every `steps`-th code; a closed walk ends one step before its
+    start, so that it can be repeated.
+
+    Args:
+        stops: codes to pass (k, latent), at least 2.
+        steps: from one stop to the next.
+        along: what each part runs along.
+        closed: whether it returns to the first stop.
+    """
+    if stops.ndim != 2 or len(stops) < 2:
+        raise ShapeMismatch(
+            f"a walk needs at least 2 codes (k, latent) to pass, got shape {tuple(stops.shape)}"
+        )
+    if steps < 1:
+        raise InvalidValue(f"a walk takes at least 1 step from stop to stop, got {steps}")
+    following = stops.roll(-1, 0) if closed else stops[1:]
+    parts = interpolate(stops[: len(following)], following, steps + 1, along=along)[:-1]
+    codes = parts.movedim(0, 1).flatten(0, 1)
+    return codes if closed else torch.cat([codes, stops[-1:]])
 
 
 def _on_sphere(start: Tensor, end: Tensor, t: Tensor, line: Tensor) -> Tensor:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pushforward.core.errors import BadRun, InvalidValue, PushforwardError
 from pushforward.core.manifest import Manifest
@@ -14,6 +15,9 @@ from pushforward.experiments.latent_settings import find_distribution, find_rows
 from pushforward.experiments.opened import OpenedRun, open_run
 from pushforward.latent import CodeDistribution
 from pushforward.studio.live_fit import LiveFit
+from pushforward.studio.memo import Memo
+from pushforward.studio.neighbour_map import NeighbourMap
+from pushforward.studio.resumed_fit import ResumedFit
 
 __all__ = ["Studio"]
 
@@ -22,6 +26,12 @@ OPEN_RUNS = 8
 MOST_FITS = 8
 GRACE = 30.0
 """Seconds after which fits end if no page is connected: a reload takes less."""
+SAVING = 60.0
+"""Seconds that the end of the studio waits for fits to save."""
+LISTED = 1000
+"""Runs whose descriptions are kept."""
+DESCRIBING = ("model.json", "run.json")
+"""Files of which a run has one from its first moment on."""
 DEPTH = 3
 """Folders below the given one in which runs are looked for."""
 
@@ -36,9 +46,16 @@ class Studio:
 
     def __init__(self, folder: Path, device: str = "cpu") -> None:
         self.folder, self.device = folder.resolve(), device
-        self._runs: OrderedDict[Path, tuple[float, OpenedRun]] = OrderedDict()
-        self._rows: OrderedDict[Path, tuple[LabelledRows | None, tuple[str, ...]]] = OrderedDict()
-        self._codes: OrderedDict[Path, tuple[OpenedRun, CodeDistribution]] = OrderedDict()
+        self._runs: Memo[OpenedRun] = Memo(OPEN_RUNS)
+        self._rows: Memo[tuple[LabelledRows | None, tuple[str, ...]]] = Memo(OPEN_RUNS)
+        self._codes: Memo[CodeDistribution] = Memo(OPEN_RUNS)
+        self.maps: Memo[NeighbourMap] = Memo(OPEN_RUNS)
+        """Neighbour maps of runs' codes."""
+        self.spacings: Memo[float] = Memo(OPEN_RUNS)
+        """Typical distances of rows to their nearest others."""
+        self.outlines: Memo[Mapping[str, Any]] = Memo(LISTED)
+        """What is known of runs without opening them."""
+        self._resumed: dict[Path, ResumedFit] = {}
         self._fits: dict[str, LiveFit] = {}
         self._pages, self._lock = 0, threading.RLock()
 
@@ -54,7 +71,7 @@ class Studio:
             below = [child for folder in folders for child in _folders(folder)]
             found += [folder for folder in below if _is_run(folder)]
             folders = [folder for folder in below if not _is_run(folder)]
-        found.sort(key=lambda path: (path / "model.json").stat().st_mtime, reverse=True)
+        found.sort(key=_began, reverse=True)
         return [str(path.relative_to(self.folder)) for path in found]
 
     def path(self, name: str) -> Path:
@@ -71,51 +88,63 @@ class Studio:
     def open(self, name: str) -> OpenedRun:
         """A run, opened anew if its weights changed."""
         path = self.path(name)
-        changed = max(
-            (path / file).stat().st_mtime
-            for file in ("model.json", "model.safetensors")
-            if (path / file).exists()
-        )
-        with self._lock:
-            if path in self._runs and self._runs[path][0] == changed:
-                self._runs.move_to_end(path)
-                return self._runs[path][1]
+
+        def opened() -> OpenedRun:
             run = open_run(path, self.device)
             run.model.eval()
-            self._runs[path] = changed, run
-            while len(self._runs) > OPEN_RUNS:
-                self._runs.popitem(last=False)
             return run
+
+        return self._runs.get(path, self.version(name), opened)
+
+    def version(self, name: str) -> tuple[int, ...]:
+        """When the files that describe a run were written, in nanoseconds; 0 for those missing."""
+        path = self.path(name)
+        return tuple(
+            file.stat().st_mtime_ns if (file := path / part).exists() else 0
+            for part in ("model.json", "model.safetensors", "run.json")
+        )
 
     def rows(self, name: str) -> tuple[LabelledRows | None, tuple[str, ...]]:
         """The rows a run was fitted to, with labels if there are any; None and a note if they
         cannot be found.
         """
         run = self.open(name)
-        with self._lock:
-            if run.folder not in self._rows:
-                self._rows[run.folder] = _find_rows(run)
-                while len(self._rows) > OPEN_RUNS:
-                    self._rows.popitem(last=False)
-            return self._rows[run.folder]
+        return self._rows.get(run.folder, None, lambda: _find_rows(run))
 
     def distribution(self, name: str) -> CodeDistribution:
         """The distribution of a run's codes."""
         run, (rows, _) = self.open(name), self.rows(name)
-        with self._lock:
-            kept = self._codes.get(run.folder)
-            if kept is None or kept[0] is not run:
-                kept = run, find_distribution(run, rows, False)
-                self._codes[run.folder] = kept
-                while len(self._codes) > OPEN_RUNS:
-                    self._codes.popitem(last=False)
-            return kept[1]
+        return self._codes.get(run.folder, run, lambda: find_distribution(run, rows, False))
 
     def manifest(self, name: str) -> Manifest | None:
         """What a run's run.json says."""
         return Manifest.read(self.path(name))
 
     # --------------------------------------------------------------------------------------- fits
+
+    def resume(self, name: str, budget: Mapping[str, str]) -> None:
+        """Go on with the fit of a run, in a thread; it writes to the folder of the run.
+
+        Args:
+            budget: the whole budget by unit, or '+50' to extend it.
+        """
+        path = self.path(name)
+        with self._lock:
+            if self.is_resumed(path):
+                raise InvalidValue(f"{name} is going on already")
+            going = sum(not fit.ended for fit in self._resumed.values())
+            if going >= MOST_FITS:
+                raise InvalidValue(f"{going} fits are going on; stop one of them first")
+            self._resumed[path] = ResumedFit(path, budget)
+
+    def is_resumed(self, path: Path) -> bool:
+        """Whether the studio fits a run."""
+        fit = self._resumed.get(path)
+        return fit is not None and not fit.ended
+
+    def resumed(self, path: Path) -> ResumedFit | None:
+        """The fit of a run that the studio went on with, though it may be over; None if none."""
+        return self._resumed.get(path)
 
     def add(self, fit: LiveFit) -> str:
         """Keep a fit; return its name."""
@@ -162,16 +191,24 @@ class Studio:
     def _free(self, since: float) -> None:
         with self._lock:
             if self._pages == 0:
-                self.close()
+                self.free()
 
-    def close(self) -> None:
-        """End all fits and close all runs."""
+    def free(self) -> None:
+        """End the fits that are only watched, and close all runs."""
         with self._lock:
             for name in list(self._fits):
                 self.drop(name)
-            self._runs.clear()
-            self._rows.clear()
-            self._codes.clear()
+        for memo in (self._runs, self._rows, self._codes, self.maps, self.spacings, self.outlines):
+            memo.clear()
+
+    def close(self) -> None:
+        """End all fits; those of runs save first."""
+        self.free()
+        for fit in self._resumed.values():
+            fit.stop()
+        until = time.monotonic() + SAVING
+        for fit in self._resumed.values():
+            fit.wait(max(0.0, until - time.monotonic()))
 
 
 def _find_rows(run: OpenedRun) -> tuple[LabelledRows | None, tuple[str, ...]]:
@@ -182,7 +219,12 @@ def _find_rows(run: OpenedRun) -> tuple[LabelledRows | None, tuple[str, ...]]:
 
 
 def _is_run(path: Path) -> bool:
-    return (path / "model.json").is_file()
+    return any((path / name).is_file() for name in DESCRIBING)
+
+
+def _began(path: Path) -> float:
+    """When a run was described: before its first step."""
+    return next((path / name).stat().st_mtime for name in DESCRIBING if (path / name).is_file())
 
 
 def _folders(path: Path) -> list[Path]:

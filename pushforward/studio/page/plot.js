@@ -134,6 +134,15 @@ function redrawWithTheme(plot) {
   addEventListener("themechange", redraw);
 }
 
+/**
+ * Draw marks again when the theme changes, as their colours change with it, while they are shown.
+ * @param {HTMLElement} element  that shows them @param {() => void} draw
+ */
+export function redrawn(element, draw) {
+  const redraw = () => { if (element.isConnected) draw(); else removeEventListener("themechange", redraw); };
+  addEventListener("themechange", redraw);
+}
+
 /** @param {string} title */
 const fileName = (title) => title.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "") || "plot";
 
