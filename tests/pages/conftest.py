@@ -21,6 +21,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     by = pf.Trainer(steps=150, batch=64, quiet=True)
     pf.Experiment(pf.VAE(2, hidden=(32,)), "digits", fitter=by).run(place / "vae")
     pf.Experiment(pf.PCA(4), "digits").run(place / "pca")
+    filming = {"steps": 4, "batch": 64, "film": 4, "quiet": True}
+    pf.Experiment(pf.VAE(2, hidden=(16,)), "digits", fitter=filming).run(place / "filmed")
     pf.Experiment(pf.GMM(3), "moons:500").run(place / "gmm")
     return place
 

@@ -11,7 +11,7 @@ import pytest
 
 import pushforward as pf
 from pushforward.core import folder_lock
-from pushforward.core.folder_lock import locked
+from pushforward.core.folder_lock import is_locked, locked
 from pushforward.core.folders import create_run
 
 HOLD = """
@@ -48,6 +48,40 @@ def test_another_process_is_refused_until_the_first_ends(tmp_path: Path, end: st
     with locked(tmp_path):
         pass
     assert [p.name for p in tmp_path.iterdir()] == ["link"], "a lock leaves nothing behind"
+
+
+def test_others_see_whether_a_fit_writes(tmp_path: Path) -> None:
+    assert is_locked(tmp_path) is False
+    assert is_locked(tmp_path / "missing") is None
+    process = _holder(tmp_path)
+    assert is_locked(tmp_path) is True
+    process.kill()
+    process.wait()
+    assert is_locked(tmp_path) is False
+    with locked(tmp_path):
+        assert is_locked(tmp_path) is True
+    with locked(tmp_path):
+        pass  # looking leaves no lock
+
+
+def test_who_looks_keeps_nobody_from_writing(tmp_path: Path) -> None:
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            is_locked(tmp_path)
+
+    watching = [threading.Thread(target=look) for _ in range(2)]
+    for thread in watching:
+        thread.start()
+    try:
+        for _ in range(200):
+            with locked(tmp_path):
+                pass
+    finally:
+        done.set()
+        for thread in watching:
+            thread.join()
 
 
 def test_a_folder_is_locked_from_its_first_moment(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import torch
 import pushforward as pf
 from pushforward.core.events import CancelToken, Event, Finished, Progress, Started
 from pushforward.core.random import derive
-from pushforward.fitting.film import Film, film_folder, read_frames
+from pushforward.fitting.film import Film, film_folder, frame_times, read_frame, read_frames
 
 
 def data() -> torch.Tensor:
@@ -131,3 +131,15 @@ def test_what_cannot_be_filmed_is_refused(tmp_path: Path) -> None:
         pf.Autoencoder(2, hidden=(4,)).fit(
             data(), by=pf.Trainer(steps=2, batch=16, run=tmp_path / "a", film=3)
         )
+
+
+def test_one_frame_of_a_run_is_read_by_its_time(tmp_path: Path) -> None:
+    fitted(run=tmp_path / "run", film=5)
+    folder = film_folder(tmp_path / "run")
+    frames = read_frames(folder)
+    assert frame_times(folder) == [frame.samples for frame in frames]
+    assert frame_times(tmp_path) == []
+    some = frames[1]
+    assert torch.equal(read_frame(folder, some.samples).tensors["x"], some.tensors["x"])
+    with pytest.raises(pf.BadRun, match="has no frame of 7 samples"):
+        read_frame(folder, 7)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import pushforward as pf
-from pushforward.latent.paths import between, interpolate, plane
+from pushforward.latent.paths import between, interpolate, plane, walk
 
 A, B = torch.tensor([3.0, 0.0], dtype=torch.float64), torch.tensor([0.0, 3.0], dtype=torch.float64)
 
@@ -93,3 +93,22 @@ def test_between_observations_pca_s_straight_path_is_straight_in_the_data() -> N
     assert torch.allclose(between(model, x[0], x[2], 5).x[:, 0], path.x[:, 0])
     with pytest.raises(pf.InvalidKind, match="GMM cannot both encode and decode"):
         between(pf.GMM(1).fit(x), x[0], x[1])
+
+
+@pytest.mark.parametrize("along", ["line", "sphere"])
+def test_a_walk_passes_every_stop_once_and_can_be_repeated(along: str) -> None:
+    stops = torch.tensor([[3.0, 0], [0, 3], [-3, 0.5]], dtype=torch.float64)
+    codes = walk(stops, 4, along=along)  # type: ignore[arg-type]
+    assert codes.shape == (12, 2)
+    assert torch.allclose(codes[::4], stops)
+    assert torch.allclose(codes[8:], interpolate(stops[2], stops[0], 5, along=along)[:-1])  # type: ignore[arg-type]
+    opened = walk(stops, 4, along=along, closed=False)  # type: ignore[arg-type]
+    assert torch.equal(opened[:8], codes[:8])
+    assert torch.equal(opened[8:], stops[2:])
+
+
+def test_walks_without_stops_or_steps_are_refused() -> None:
+    with pytest.raises(pf.ShapeMismatch, match="at least 2 codes"):
+        walk(A[None])
+    with pytest.raises(pf.InvalidValue, match="at least 1 step"):
+        walk(torch.stack([A, B]), 0)

@@ -56,7 +56,7 @@ def test_runs_are_listed_with_what_they_can_do(studio: Studio) -> None:
     assert set(runs) == {"vae", "below/pca", "gmm"}
     assert "Decodes" in runs["vae"]["able"]
     assert runs["gmm"]["source"] == "moons:200"
-    assert runs["vae"]["state"] == "budget"
+    assert (runs["vae"]["state"], runs["vae"]["reason"]) == ("finished", "budget")
 
 
 def test_a_run_shows_its_curves_and_images(studio: Studio, folder: Path) -> None:

@@ -13,7 +13,7 @@ export function comparison(socket, values) {
   /** @type {string[]} */
   let runs = [];
   const said = message(), choices = h("div", { class: "row even" }), result = h("div", { class: "fields" });
-  const go = button("Compare", compare, { class: "main", id: "compare" });
+  const go = button("Compare", compare, { class: "main", id: "compare", disabled: true });
   const element = h("section", { class: "card", id: "comparison", hidden: true }, h("h2", {}, "Compare"),
     h("p", { class: "note" }, "Measures of the chosen runs on rows that none of them was fitted to, and of as many samples of each beside these rows. Distances and neighbours are those of the features."),
     choices, h("div", { class: "row" }, go), said.element, result);
@@ -27,6 +27,7 @@ export function comparison(socket, values) {
     known = now;
     const number = ++asked;
     result.replaceChildren();
+    go.disabled = true;
     try {
       const { content } = await socket.ask("runs.features", { runs });
       if (number !== asked) return;
@@ -54,6 +55,7 @@ export function comparison(socket, values) {
       if (number === asked) { result.replaceChildren(...described(content)); said.say(""); }
     } catch (error) { if (number === asked) said.say(String(/** @type {Error} */ (error).message), "error"); }
     clearInterval(clock);
+    if (number !== asked) return; // other runs were chosen meanwhile
     if (said.element.className === "note") said.say("");
     go.disabled = false;
   }
@@ -66,7 +68,7 @@ function described({ runs, data, lines, notes }) {
   const head = ["Measure", ...runs, "Ideal"].map((text) => h("th", { scope: "col" }, text));
   let features = "";
   const body = lines.flatMap((/** @type {any} */ line) => {
-    const group = line.features !== features ? [h("tr", {}, h("th", { colSpan: runs.length + 2, scope: "rowgroup", class: "group" }, `Samples beside rows, by ${line.features}`))] : [];
+    const group = line.features !== features ? [h("tr", {}, h("th", { colSpan: runs.length + 2, scope: "rowgroup", class: "group" }, `Samples beside rows, by ${line.features.replace(/ #\w+$/, "")}`))] : [];
     features = line.features;
     const cells = line.values.map((/** @type {any} */ value, /** @type {number} */ k) => cell(value, k === line.best, line.level.includes(k)));
     return [...group, h("tr", {}, h("th", { scope: "row" }, line.title, h("span", { class: "note" }, [line.unit, DIRECTIONS[/** @type {"higher"} */ (line.better)]].filter(Boolean).map((text) => ` ${text}`).join(","))), ...cells, h("td", {}, line.ideal === null ? "" : rounded(line.ideal)))];
