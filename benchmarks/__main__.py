@@ -25,6 +25,7 @@ MODULES = (
     "enlargement",
     "releases",
     "pages",
+    "studio",
 )
 RESULTS = Path(__file__).parent.parent / "results" / "bench.json"
 

@@ -70,6 +70,7 @@ def application(studio: Studio, token: str, hosts: list[str]) -> Starlette:
 
 def answer(studio: Studio, request: Request) -> Answer:
     """The answer to a request; networks are not changed."""
+    torch.set_num_threads(studio.threads)  # of this thread only
     with torch.no_grad():
         return find_verb(request.verb)(studio, request)
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from pushforward.core.errors import BadRun, InvalidValue, PushforwardError
 from pushforward.core.manifest import Manifest
 from pushforward.experiments.labelled_rows import LabelledRows
@@ -32,6 +34,8 @@ LISTED = 1000
 """Runs whose descriptions are kept."""
 DESCRIBING = ("model.json", "run.json")
 """Files of which a run has one from its first moment on."""
+THREADS = torch.get_num_threads()
+"""Of an answer, while no fit goes on."""
 DEPTH = 3
 """Folders below the given one in which runs are looked for."""
 
@@ -145,6 +149,16 @@ class Studio:
     def resumed(self, path: Path) -> ResumedFit | None:
         """The fit of a run that the studio went on with, though it may be over; None if none."""
         return self._resumed.get(path)
+
+    @property
+    def threads(self) -> int:
+        """Threads that an answer may use: a half of them while a fit goes on, which is then hardly
+        slowed.
+        """
+        with self._lock:
+            watched = any(not fit.ended and not fit.controls.paused for fit in self._fits.values())
+            fitting = watched or any(not fit.ended for fit in self._resumed.values())
+        return max(1, THREADS // 2) if fitting else THREADS
 
     def add(self, fit: LiveFit) -> str:
         """Keep a fit; return its name."""

@@ -16,12 +16,29 @@ export function link(room, values = {}) {
   return `#/${room}${text ? `?${text}` : ""}`;
 }
 
+/** @type {{room: string, changes: Record<string, string | number | null | undefined>} | null} */
+let pending = null;
+const REST = 150; // milliseconds: browsers slow down pages that rewrite their address at every step of a slider
+
 /**
- * Change some values of the present room without leaving it.
+ * Change some values of the present room without leaving it; the address follows when it rests.
  * @param {Record<string, string | number | null | undefined>} changes
  */
 export function remember(changes) {
-  const { room, values } = read();
-  const all = { ...Object.fromEntries(values), ...changes };
-  history.replaceState(null, "", location.pathname + location.search + link(room, all));
+  const { room } = read();
+  if (pending?.room === room) Object.assign(pending.changes, changes);
+  else {
+    if (!pending) setTimeout(write, REST);
+    pending = { room, changes: { ...changes } };
+  }
 }
+
+function write() {
+  const { room, values } = read();
+  if (pending?.room === room) {
+    const all = { ...Object.fromEntries(values), ...pending.changes };
+    history.replaceState(null, "", location.pathname + location.search + link(room, all));
+  }
+  pending = null;
+}
+addEventListener("pagehide", write);

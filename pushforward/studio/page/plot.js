@@ -1,6 +1,6 @@
 // A plot with axes, ticks, units and a legend, on a canvas; it can be saved as SVG or PNG.
 
-import { heat, themed } from "./colours.js";
+import { heat, isDark, themed } from "./colours.js";
 import { button, h, save } from "./elements.js";
 import { CanvasPen, SvgPen } from "./pen.js";
 
@@ -11,12 +11,13 @@ import { CanvasPen, SvgPen } from "./pen.js";
  * @typedef {{kind: "lines", lines: ArrayLike<number>[], colour: string, width?: number, alpha?: number, close?: boolean, dash?: number[], name?: string}} Lines
  * @typedef {{kind: "arrows", from: ArrayLike<number>, by: ArrayLike<number>, colour: string, name?: string}} Arrows
  * @typedef {Heat | Points | Lines | Arrows} Mark
- * @typedef {{x: [number, number], y: [number, number], marks: Mark[]}} Content
+ * @typedef {{x: [number, number], y: [number, number], marks: Mark[], still?: Mark[]}} Content
  * @typedef {{title: string, x: string, y: string, equal?: boolean, log?: boolean, shape?: number, writeX?: (v: number) => string, writeY?: (v: number) => string}} Look
  */
 
 const LEFT = 52, RIGHT = 12, TOP = 8, BOTTOM = 40, LEGEND = 20, SIZE = 12;
 
+/** A plot; `still` marks lie under the others and are painted once, as long as the same array comes. */
 export class Plot {
   /** @param {Look} look  equal: one scale on both axes; shape: height over width */
   constructor(look) {
@@ -30,6 +31,9 @@ export class Plot {
     this.element = h("figure", { class: "plot" }, h("figcaption", {}, h("span", {}, look.title), tools), this.canvas);
     this.frame = 0;
     this.rows = 1;
+    this.ground = h("canvas");
+    /** @type {unknown[]} what the ground was painted for */
+    this.painted = [];
     new ResizeObserver(() => this.draw()).observe(this.canvas.parentElement ?? this.canvas);
     redrawWithTheme(this);
   }
@@ -48,15 +52,32 @@ export class Plot {
   drawNow() {
     const width = this.element.clientWidth;
     if (!width) return;
-    const probe = new CanvasPen(/** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d")));
-    this.rows = legendRows(probe, this.content.marks, width - LEFT - RIGHT).length;
+    const context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d")), pen = new CanvasPen(context);
+    this.rows = legendRows(pen, this.marks(), width - LEFT - RIGHT).length;
     const height = this.height(width), dense = devicePixelRatio || 1;
-    this.canvas.width = Math.round(width * dense);
-    this.canvas.height = Math.round(height * dense);
+    for (const canvas of [this.canvas, this.ground]) {
+      if (canvas.width !== Math.round(width * dense)) canvas.width = Math.round(width * dense);
+      if (canvas.height !== Math.round(height * dense)) canvas.height = Math.round(height * dense);
+    }
     this.canvas.style.aspectRatio = `${width} / ${height}`;
-    const context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
-    context.scale(dense, dense);
-    this.render(new CanvasPen(context), width, height);
+    context.setTransform(dense, 0, 0, dense, 0, 0);
+    this.drawGround(width, height, dense);
+    context.drawImage(this.ground, 0, 0, width, height);
+    this.renderMarks(pen, width, height);
+  }
+
+  /** @param {number} width @param {number} height @param {number} dense */
+  drawGround(width, height, dense) {
+    const { x, y, still } = this.content, wanted = [width, height, dense, isDark(), ...x, ...y, still];
+    if (still && wanted.every((value, k) => value === this.painted[k])) return;
+    const context = /** @type {CanvasRenderingContext2D} */ (this.ground.getContext("2d"));
+    context.setTransform(dense, 0, 0, dense, 0, 0);
+    this.renderGround(new CanvasPen(context), width, height);
+    this.painted = wanted;
+  }
+
+  marks() {
+    return [...(this.content.still ?? []), ...this.content.marks];
   }
 
   /** @param {number} width */
@@ -95,11 +116,16 @@ export class Plot {
 
   /** @param {Pen} pen @param {number} width @param {number} height */
   render(pen, width, height) {
+    this.renderGround(pen, width, height);
+    this.renderMarks(pen, width, height);
+  }
+
+  /** Axes and still marks. @param {Pen} pen @param {number} width @param {number} height */
+  renderGround(pen, width, height) {
     const s = this.scales(width, height), ink = themed("ink"), soft = themed("soft"), line = themed("line");
     pen.rectangle(0, 0, width, height, themed("surface"));
     pen.rectangle(s.left, s.top, s.w, s.h, themed("ground"));
-    pen.within(s.left, s.top, s.w, s.h, () => this.content.marks.forEach((mark) => drawMark(pen, mark, s)));
-    pen.path([s.left, s.top, s.left, s.top + s.h, s.left + s.w, s.top + s.h], { stroke: line });
+    pen.within(s.left, s.top, s.w, s.h, () => (this.content.still ?? []).forEach((mark) => drawMark(pen, mark, s)));
     for (const v of ticks(this.content.x, Math.max(2, s.w / 80))) {
       pen.path([s.x(v), s.top + s.h, s.x(v), s.top + s.h + 4], { stroke: line });
       pen.text((this.look.writeX ?? label)(v), s.x(v), s.top + s.h + 13, { size: SIZE - 1, align: "center", fill: soft });
@@ -110,7 +136,14 @@ export class Plot {
     }
     pen.text(this.look.x, s.left + s.w / 2, height - 9, { size: SIZE, align: "center", fill: ink });
     pen.text(this.look.y, 9, s.top + s.h / 2, { size: SIZE, align: "center", fill: ink, turn: -Math.PI / 2 });
-    legendRows(pen, this.content.marks, s.w).forEach((row, k) => drawLegend(pen, row, s.left, TOP + 6 + k * LEGEND, ink));
+  }
+
+  /** Marks that move, and the legend. @param {Pen} pen @param {number} width @param {number} height */
+  renderMarks(pen, width, height) {
+    const s = this.scales(width, height), ink = themed("ink");
+    pen.within(s.left, s.top, s.w, s.h, () => this.content.marks.forEach((mark) => drawMark(pen, mark, s)));
+    pen.path([s.left, s.top, s.left, s.top + s.h, s.left + s.w, s.top + s.h], { stroke: themed("line") });
+    legendRows(pen, this.marks(), s.w).forEach((row, k) => drawLegend(pen, row, s.left, TOP + 6 + k * LEGEND, ink));
   }
 
   saveSvg() {

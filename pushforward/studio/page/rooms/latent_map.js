@@ -2,7 +2,7 @@
 // presses, the code goes.
 
 import { remember } from "../address.js";
-import { category, themed } from "../colours.js";
+import { category, isDark, themed } from "../colours.js";
 import { field, h, select } from "../elements.js";
 import { Plot, rangeOf, redrawn } from "../plot.js";
 
@@ -12,7 +12,7 @@ const NOTES = {
 };
 
 /** @typedef {"plane" | "neighbours"} Kind */
-/** @typedef {{x: [number, number], y: [number, number], places: Float32Array, content: any}} Drawn */
+/** @typedef {{x: [number, number], y: [number, number], places: Float32Array, content: any, dark?: boolean, still?: import("../plot.js").Mark[]}} Drawn */
 
 /**
  * @param {import("../socket.js").Socket} socket @param {string} run @param {any} facts
@@ -65,17 +65,23 @@ export function codeMap(socket, run, facts, values, acts) {
   function draw() {
     const map = maps[kind];
     if (!map) return plot.show({ x: [-1, 1], y: [-1, 1], marks: [] });
-    const { labels, names } = map.content, groups = labels.length ? [...new Set(labels)].sort((a, b) => a - b) : [0];
+    if (map.dark !== isDark()) Object.assign(map, { dark: isDark(), still: dots(map) });
     /** @type {import("../plot.js").Mark[]} */
-    const marks = groups.map((group) => {
-      const xy = [];
-      for (let i = 0; i < map.places.length / 2; i++) if (!labels.length || labels[i] === group) xy.push(map.places[2 * i], map.places[2 * i + 1]);
-      return { kind: "points", xy, colour: labels.length ? category(group) : themed("edge"), size: 2.2, alpha: 0.65, name: labels.length ? names[group] : "data" };
-    });
+    const marks = [];
     if (walk.length && kind === "plane") marks.push({ kind: "lines", lines: [walk.flatMap(inPlane)], colour: themed("ink"), width: 1.6, close: true, name: "walk" });
     const here = kind === "plane" ? inPlane(acts.code()) : placed;
     if (here) marks.push({ kind: "points", xy: here, colour: themed("ink"), size: 8 }, { kind: "points", xy: here, colour: themed("surface"), size: 5 }, { kind: "points", xy: here, colour: themed("accent"), size: 3.5, name: "here" });
-    plot.show({ x: map.x, y: map.y, marks });
+    plot.show({ x: map.x, y: map.y, marks, still: map.still });
+  }
+
+  /** The codes of the data as marks, coloured by label. @param {Drawn} map @returns {import("../plot.js").Mark[]} */
+  function dots({ content, places }) {
+    const { labels, names } = content, groups = labels.length ? [...new Set(labels)].sort((a, b) => a - b) : [0];
+    return groups.map((group) => {
+      const xy = [];
+      for (let i = 0; i < places.length / 2; i++) if (!labels.length || labels[i] === group) xy.push(places[2 * i], places[2 * i + 1]);
+      return { kind: "points", xy, colour: labels.length ? category(group) : themed("edge"), size: 2.2, alpha: 0.65, name: labels.length ? names[group] : "data" };
+    });
   }
 
   /** @param {number} a @param {number} b */
