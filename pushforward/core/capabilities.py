@@ -31,6 +31,8 @@ __all__ = [
     "Encodes",
     "Decodes",
     "Assigns",
+    "HasCentres",
+    "HasComponents",
     "Conditions",
     "Completes",
     "Translates",
@@ -195,6 +197,24 @@ class Assigns(Protocol, metaclass=_InstanceProtocol):
 
     def responsibilities(self, x: Observations, y: Conditioning = None) -> Tensor:
         """The probability of each cluster for each row (n, clusters)."""
+        ...
+
+
+@runtime_checkable
+class HasCentres(Protocol, metaclass=_InstanceProtocol):
+    """Has a centre for each cluster."""
+
+    def centres(self) -> Tensor:
+        """The centres as observations (clusters, *shape), user's units."""
+        ...
+
+
+@runtime_checkable
+class HasComponents(Protocol, metaclass=_InstanceProtocol):
+    """Is a mixture of normal distributions, or a single one."""
+
+    def normal_components(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Weights (k,), means (k, d) and covariances (k, d, d), user's units."""
         ...
 
 

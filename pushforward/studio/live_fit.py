@@ -5,21 +5,28 @@ from __future__ import annotations
 import copy
 import secrets
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, TypeVar
 
-from pushforward.core.errors import BadRun, InvalidValue, PushforwardError
+from pushforward.core.capabilities import Samples
+from pushforward.core.errors import BadRun, InvalidKind, InvalidValue, PushforwardError
 from pushforward.core.events import Event, Finished, Progress, Warned
+from pushforward.core.learner import Learner
 from pushforward.core.model import Model
 from pushforward.experiments.experiment import Experiment
 from pushforward.fitting.controls import Controls
+from pushforward.studio.comparison import Comparison
 
 __all__ = ["Checkpoint", "LiveFit"]
 
 T = TypeVar("T")
 WAIT = 20.0
 """Seconds for a visit: a step of a large model may take some."""
+MEASURED, BETWEEN = 1000, 0.3
+"""Measures kept (every second one is dropped for more), and seconds between them while it runs."""
 KEPT = 12
 """Checkpoints: the oldest is dropped for another."""
 
@@ -39,8 +46,9 @@ class LiveFit:
         make: the experiment, with a model that is not fitted yet.
         start: a checkpoint to take the first weights from.
         paused: whether it waits before its first step.
+        pace: seconds that it waits before each step.
         checkpoints: of the fit that it continues.
-        told: reports of that fit.
+        told, measured: reports and measures of that fit.
     """
 
     def __init__(
@@ -49,8 +57,10 @@ class LiveFit:
         *,
         start: Checkpoint | None = None,
         paused: bool = False,
+        pace: float = 0.0,
         checkpoints: Sequence[Checkpoint] = (),
         told: Sequence[dict[str, Any]] = (),
+        measured: Sequence[dict[str, Any]] = (),
     ) -> None:
         self.name = secrets.token_hex(6)
         self._make, self.before = make, 0 if start is None else start.samples
@@ -58,10 +68,13 @@ class LiveFit:
         self.source = experiment.read()
         weights = None if start is None else start.model
         self.experiment = replace(experiment, start=weights)
-        self.controls = Controls(paused=paused)
+        self.controls, self.pace = Controls(paused=paused), pace
+        self.controls.slow(pace)
         self.checkpoints: list[Checkpoint] = list(checkpoints)
         self.reports: list[dict[str, Any]] = list(told)
+        self.measured: list[dict[str, Any]] = list(measured)
         self.warnings: list[dict[str, str]] = []
+        self._measured_at = -BETWEEN
         self.error, self.reason, self.samples = "", "", self.before
         self.shows_progress = self.shows_warnings = True
         self._thread = threading.Thread(target=self._fit, name=f"fit-{self.name}", daemon=True)
@@ -98,8 +111,40 @@ class LiveFit:
             raise BadRun(self.error)
         return function(self.model)
 
+    @cached_property
+    def comparison(self) -> Comparison:
+        """Measures of samples against the rows, which are points in the plane."""
+        name = self.experiment.source
+        return Comparison(self.source, name if isinstance(name, str) else "")
+
+    def slow(self, seconds: float) -> None:
+        """Wait so long before each step; 0 for full speed."""
+        self.controls.slow(seconds)
+        self.pace = seconds
+
+    def measure(self, model: Model) -> None:
+        """Compare samples with the data, unless that was done a moment ago; called in a visit.
+
+        `measured` holds the results, each with the number of 'samples' seen.
+        """
+        now, moves = time.monotonic(), not (self.controls.paused or self.ended)
+        last = self.measured[-1]["samples"] if self.measured else -1
+        if self.samples <= last or (moves and now < self._measured_at + BETWEEN):
+            return
+        self._measured_at = now
+        if isinstance(model, Samples) and (found := self.comparison.measure(model)):
+            self.measured.append({**found, "samples": self.samples})
+        if len(self.measured) > MEASURED:
+            self.measured = self.measured[::2]
+
     def keep(self) -> Checkpoint:
-        """A checkpoint of now."""
+        """A checkpoint of now.
+
+        Raises:
+            InvalidKind: For a model without weights to go on from.
+        """
+        if not isinstance(self.model, Learner):
+            raise InvalidKind("models fitted by passes begin anew each time; start again")
         kept = self.visit(lambda model: Checkpoint(self.samples, copy.deepcopy(model)))
         self.checkpoints.append(kept)
         del self.checkpoints[:-KEPT]
@@ -115,9 +160,18 @@ class LiveFit:
         if not 0 <= number < len(self.checkpoints):
             raise InvalidValue(f"there are {len(self.checkpoints)} checkpoints, got {number}")
         start, paused = self.checkpoints[number], self.controls.paused
-        told = [report for report in self.reports if report["samples"] <= start.samples]
+        told, measured = (
+            [each for each in kept if each["samples"] <= start.samples]
+            for kept in (self.reports, self.measured)
+        )
         return LiveFit(
-            make or self._make, start=start, paused=paused, checkpoints=self.checkpoints, told=told
+            make or self._make,
+            start=start,
+            paused=paused,
+            pace=self.pace,
+            checkpoints=self.checkpoints,
+            told=told,
+            measured=measured,
         )
 
     def stop(self) -> None:
@@ -130,6 +184,7 @@ class LiveFit:
             "samples": self.samples,
             "steps": self.controls.steps,
             "paused": self.controls.paused and not self.ended,
+            "pace": self.pace,
             "ended": self.ended,
             "reason": self.reason,
             "error": self.error,

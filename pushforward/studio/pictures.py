@@ -24,7 +24,7 @@ from pushforward.data.formats.images import (
 from pushforward.data.image_inputs import ImageInputs, image_channels
 from pushforward.data.options import Options
 
-__all__ = ["MEGAPIXELS", "as_rgba", "check_picture", "read_input", "read_photo"]
+__all__ = ["MEGAPIXELS", "as_rgba", "check_picture", "count_pixels", "read_input", "read_photo"]
 
 MEGAPIXELS = 40
 """Pictures of more pixels are refused before they are decoded."""
@@ -38,22 +38,32 @@ def check_picture(data: bytes, name: str) -> Header:
     """
     if not data:
         raise BadSource("no picture came with the request; choose a file")
+    count_pixels(data, name)
+    return header(io.BytesIO(data), name, reduced=True)
+
+
+def count_pixels(data: bytes, name: str) -> int:
+    """The number of pixels that the header of a picture claims; 0 if it is none.
+
+    Raises:
+        BadSource: If they are too many.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             with Image.open(io.BytesIO(data), formats=allowed_formats(name)) as image:
-                pixels = image.width * image.height
+                pixels: int | None = image.width * image.height
         except Image.DecompressionBombError:
             pixels = None
         except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
-            pixels = 0  # `header` says what is wrong
+            return 0  # who decodes it says what is wrong
     if pixels is None or pixels > MEGAPIXELS * 1_000_000:
         count = "far too many" if pixels is None else f"{pixels / 1e6:.0f}"
         raise BadSource(
             f"{printable(name)}: has {count} megapixels, expected at most {MEGAPIXELS}; shrink it"
             " first"
         )
-    return header(io.BytesIO(data), name, reduced=True)
+    return pixels
 
 
 def read_input(data: bytes, name: str, inputs: ImageInputs) -> Tensor:

@@ -20,6 +20,7 @@ from pushforward.studio.live_fit import LiveFit
 from pushforward.studio.memo import Memo
 from pushforward.studio.neighbour_map import NeighbourMap
 from pushforward.studio.resumed_fit import ResumedFit
+from pushforward.studio.uploads import Uploads
 
 __all__ = ["Studio"]
 
@@ -61,6 +62,8 @@ class Studio:
         """What is known of runs without opening them."""
         self._resumed: dict[Path, ResumedFit] = {}
         self._fits: dict[str, LiveFit] = {}
+        self.uploads = Uploads()
+        """Data of users, in memory."""
         self._pages, self._lock = 0, threading.RLock()
 
     # --------------------------------------------------------------------------------------- runs
@@ -212,6 +215,7 @@ class Studio:
         with self._lock:
             for name in list(self._fits):
                 self.drop(name)
+            self.uploads.clear()
         for memo in (self._runs, self._rows, self._codes, self.maps, self.spacings, self.outlines):
             memo.clear()
 

@@ -132,6 +132,10 @@ class Gaussian(Model):
 
     # ------------------------------------------------------------------------------------ queries
 
+    def normal_components(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Its weight 1, mean (1, d) and covariance (1, d, d), user's units."""
+        return torch.ones_like(self.mean_[:1]), self.mean_[None], self.covariance_[None]
+
     def log_prob(self, x: Observations) -> Tensor:
         """Exact log-density of each row (n,), nats, per unit of the user's coordinates."""
         rows = self.conform(x).to(torch.float64).flatten(1)

@@ -19,7 +19,12 @@ from pushforward.core.phase import Batch
 from pushforward.core.scan import Facts
 from pushforward.core.source import Source
 from pushforward.fitting.facts import sample_rows
-from pushforward.models.classical.covariance_kinds import EPS, CovarianceKind, initial_spread
+from pushforward.models.classical.covariance_kinds import (
+    EPS,
+    CovarianceKind,
+    full_covariances,
+    initial_spread,
+)
 from pushforward.models.classical.expectation import (
     Expected,
     NormalComponents,
@@ -247,6 +252,12 @@ class MixturePasses(Model):
             text = f"{int((rows == 0).sum())} of {count} components are empty"
             symptoms.append(Symptom("empty components", text, "fewer components, or another start"))
         return tuple(symptoms)
+
+    def normal_components(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Weights (k,), means (k, d) and covariances (k, d, d), user's units."""
+        shift, scale = self._units()
+        full = full_covariances(self.covariance, self.location_, self.spread_)
+        return self.weights_, self.location_ * scale + shift, full * torch.outer(scale, scale)
 
     def _units(self) -> tuple[Tensor, Tensor]:
         """Shift and scale of each flattened coordinate (d,)."""

@@ -16,6 +16,7 @@ import { CanvasPen, SvgPen } from "./pen.js";
  */
 
 const LEFT = 52, RIGHT = 12, TOP = 8, BOTTOM = 40, LEGEND = 20, SIZE = 12;
+const BEHIND_WHITE = "#55606e"; // in legends: white stands on heat maps, not on the page
 
 /** A plot; `still` marks lie under the others and are painted once, as long as the same array comes. */
 export class Plot {
@@ -245,6 +246,7 @@ function legendRows(pen, marks, width) {
 function drawLegend(pen, marks, left, y, ink) {
   let x = left;
   for (const mark of marks) {
+    if (mark.kind !== "heat" && mark.colour.toLowerCase() === "#ffffff") pen.rectangle(x - 1, y - 6, 16, 12, BEHIND_WHITE);
     if (mark.kind === "heat") drawScale(pen, mark, x, y);
     else if (mark.kind === "points") pen.dots([x + 7, y], 4, { fill: mark.colour });
     else pen.path([x, y, x + 14, y], { stroke: mark.colour, width: 2, dash: mark.kind === "lines" ? mark.dash : [] });

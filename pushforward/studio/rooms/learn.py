@@ -2,75 +2,74 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
 
-from pushforward.core.argument_names import as_text
-from pushforward.core.capabilities import Samples
+from pushforward.core.capabilities import Decodes, Encodes, HasCentres, Samples
 from pushforward.core.errors import InvalidKind, InvalidValue
 from pushforward.core.learner import Learner
 from pushforward.core.model import Model
-from pushforward.core.registry import model_class, registered_models
 from pushforward.core.space import Space
-from pushforward.data.formats.builtin import centres
-from pushforward.experiments.configuration import resolve
-from pushforward.experiments.experiment import Experiment
-from pushforward.experiments.settings import Setting, settings_of
-from pushforward.fitting.protocols import Iterative
-from pushforward.metrics.modes import modes
-from pushforward.objectives.distances import energy_distance
 from pushforward.studio import contents
 from pushforward.studio.canvas import as_pixels
-from pushforward.studio.layers import Plane, draw_layers, layers_of
+from pushforward.studio.comparison import spread_rows
+from pushforward.studio.fit_requests import (
+    BUILTIN,
+    describe_models,
+    find_data,
+    make_experiment,
+    rates_of,
+)
+from pushforward.studio.layers import draw_layers, layers_of
 from pushforward.studio.live_fit import LiveFit
 from pushforward.studio.messages import Answer, Request
 from pushforward.studio.studio import Studio
+from pushforward.studio.uploads import read_upload
 
-__all__ = ["back", "change", "control", "keep", "look", "models", "rejoin", "start", "stop"]
+__all__ = [
+    "back", "change", "control", "data", "keep", "look", "models", "recall", "rejoin", "start",
+    "stop",
+]  # fmt: skip
 
-FIRST = ("gan", "vae", "gmm", "kmeans", "autoencoder")
-"""Models at the head of the list."""
-BUILTIN = ("ring", "grid", "moons", "swissroll", "digits")
-SPREADS = {"ring": 0.01, "grid": 0.05}
-"""Standard deviations of the modes of data whose modes are known."""
-FITTING = (
-    "epochs", "steps", "tolerance", "batch", "optimizer", "schedule", "clip", "ema", "augment",
-    "seed",
-)  # fmt: skip
-"""Settings of a fit that the page offers; the others are for runs."""
-STEPS = 20_000
-"""Steps of a fit that is watched: about as long as one watches."""
-COMPARED, DATA_SHOWN = 1000, 2000
-"""Rows that samples are compared with at each look, and that are drawn."""
-SHOWN, DRAWN = 25, 20_000
-"""Images shown, and points of a drawing at most."""
+SHOWN = 25
+"""Images shown."""
+SLOWEST = 5.0
+"""Seconds between steps at most, so that a fit answers."""
 
 
 def models(studio: Studio, request: Request) -> Answer:
-    """Models that learn step by step, with their settings."""
-    able = {
-        name: cls
-        for name, cls in registered_models()
-        if issubclass(cls, Learner) or isinstance(cls(), Iterative)
-    }
-    names = [*(n for n in FIRST if n in able), *(n for n in able if n not in FIRST)]
-    found = []
-    for name in names:
-        summary = (inspect.getdoc(able[name]) or "").partition("\n\n")[0].replace("\n", " ")
-        settings = [_described(setting) for setting in _settings(able[name])]
-        found.append({"name": name, "summary": summary, "settings": settings})
-    return Answer({"models": found, "data": list(BUILTIN)})
+    """Models that learn step by step, with their settings, and the built-in data."""
+    return Answer({"models": describe_models(), "data": list(BUILTIN)})
+
+
+def data(studio: Studio, request: Request) -> Answer:
+    """Keep attached 'files' (each with 'name' and 'bytes'): a table, or images brought to a 'side'
+    in 'colours'; say what they hold, and by which 'upload' they are called.
+    """
+    upload = read_upload(request.attached, request.content)
+    studio.uploads.keep(upload)
+    return _described_upload(studio, upload.name, [])
+
+
+def recall(studio: Studio, request: Request) -> Answer:
+    """What an 'upload' holds, and how much of it is complete in two 'columns'."""
+    columns = request.content.get("columns", [])
+    if not isinstance(columns, list):
+        raise InvalidKind(f"columns must be names, got {columns!r}")
+    return _described_upload(studio, contents.text(request.content, "upload"), columns)
 
 
 def start(studio: Studio, request: Request) -> Answer:
-    """Begin a fit: 'model', 'settings' (texts by name), 'data', and whether it is 'paused'."""
+    """Begin a fit: 'model', 'settings' (texts by name), learning 'rates' by phase, 'data', whether
+    it is 'paused', and seconds to wait before each step, its 'pace'.
+    """
     content = request.content
-    fit = LiveFit(lambda: _experiment(content), paused=contents.switch(content, "paused"))
+    paused, pace = contents.switch(content, "paused"), _pace(contents.number(content, "pace", 0.0))
+    rows = find_data(studio, content.get("data"))  # once: an upload may be gone later
+    fit = LiveFit(lambda: make_experiment(content, rows), paused=paused, pace=pace)
     return _welcome(studio, fit)
 
 
@@ -81,9 +80,10 @@ def look(studio: Studio, request: Request) -> Answer:
     names = request.content.get("layers", [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise InvalidKind(f"layers must be names, got {names!r}")
-    arrays, facts = fit.visit(lambda model: _seen(fit, model, names))
+    arrays = fit.visit(lambda model: _seen(fit, model, names))
     reports = fit.reports[since:]
-    return Answer({**fit.status(), **facts, "reports": reports, "since": since}, arrays)
+    seen = {"measures": fit.measured[-1]} if fit.measured else {}
+    return Answer({**fit.status(), **seen, "reports": reports, "since": since}, arrays)
 
 
 def control(studio: Studio, request: Request) -> Answer:
@@ -96,7 +96,7 @@ def control(studio: Studio, request: Request) -> Answer:
     elif action == "proceed":
         fit.controls.proceed()
     elif action == "slow":
-        fit.controls.slow(min(5.0, contents.number(content, "seconds")))
+        fit.slow(_pace(contents.number(content, "seconds")))
     else:
         steps = contents.whole(content, "steps", 1, 10_000, 1)
         fit.controls.step(steps, _phases(fit, content.get("phases")))
@@ -118,12 +118,16 @@ def back(studio: Studio, request: Request) -> Answer:
 
 
 def change(studio: Studio, request: Request) -> Answer:
-    """Continue with other 'settings' from the weights of now; optimisers start afresh."""
-    fit = studio.fit(contents.text(request.content, "fit"))
+    """Continue with other 'settings' and 'rates', and other 'data' if there are any, from the
+    weights of now; optimisers start afresh.
+    """
+    fit, content = studio.fit(contents.text(request.content, "fit")), request.content
     if not isinstance(fit.model, Learner):
         raise InvalidKind("models fitted by passes have no weights to continue from; start again")
+    rows = find_data(studio, content["data"]) if "data" in content else fit.experiment.source
     fit.keep()
-    following = fit.continued(len(fit.checkpoints) - 1, lambda: _experiment(request.content))
+    last = len(fit.checkpoints) - 1
+    following = fit.continued(last, lambda: make_experiment(content, rows))
     return _replace(studio, fit, following)
 
 
@@ -141,6 +145,15 @@ def stop(studio: Studio, request: Request) -> Answer:
 # ------------------------------------------------------------------------------------ the beginning
 
 
+def _described_upload(studio: Studio, name: str, columns: Sequence[str]) -> Answer:
+    upload = studio.uploads.find(name)
+    if upload.kind == "table":
+        chosen = list(columns) or upload.first_columns()
+        facts = {"chosen": chosen, "left_out": upload.left_out(chosen)}
+        return Answer({**upload.described(), **facts})
+    return Answer(upload.described(), {"images": as_pixels(upload.rows[:8], upload.space)})
+
+
 def _welcome(studio: Studio, fit: LiveFit) -> Answer:
     """Keep a new fit, once it has begun."""
     try:
@@ -154,27 +167,35 @@ def _welcome(studio: Studio, fit: LiveFit) -> Answer:
 
 def _described_fit(fit: LiveFit) -> Answer:
     """What a page needs to know of a fit, with some of its data."""
-    space, rows = fit.source.space, _rows(fit, DATA_SHOWN)
-    content: dict[str, Any] = {
+    space = fit.source.space
+    if space.kind == "points" and space.size != 2:
+        raise InvalidKind(f"the studio draws points of two columns, got {space}")
+    # the visit raises what kept the fit from beginning
+    phases, rates, layers = fit.visit(
+        lambda model: (_phase_names(model), rates_of(model, fit.experiment), _layers(fit, model))
+    )
+    content = {
         "fit": fit.name,
         "kind": space.kind,
-        "phases": _phase_names(fit.model),
+        "phases": phases,
+        "rates": rates,
         "rows": len(fit.source),
+        "layers": layers,
+        "measured": fit.measured,
         **fit.status(),
     }
     if space.kind != "points":
-        fit.visit(lambda model: None)  # raises what kept the fit from beginning
-        return Answer({**content, "layers": []}, {"data": as_pixels(rows[:SHOWN], space)})
-    if space.size != 2:
-        raise InvalidKind(f"the studio draws points of two columns, got {space}")
-    plane = Plane.around(rows)
+        rows = spread_rows(fit.source, SHOWN)
+        return Answer(content, {"data": as_pixels(rows, space)})
+    comparison = fit.comparison
     content |= {
-        "layers": fit.visit(layers_of),
         "names": list(space.names),
-        "low": plane.low.tolist(),
-        "high": plane.high.tolist(),
+        "low": comparison.plane.low.tolist(),
+        "high": comparison.plane.high.tolist(),
+        "compared": comparison.compared,
+        "floor": comparison.floor,
     }
-    return Answer(content, {"data": rows})
+    return Answer(content, {"data": comparison.shown})
 
 
 def _replace(studio: Studio, old: LiveFit, new: LiveFit) -> Answer:
@@ -184,59 +205,15 @@ def _replace(studio: Studio, old: LiveFit, new: LiveFit) -> Answer:
     return answer
 
 
-def _experiment(content: Mapping[str, Any]) -> Experiment:
-    model = contents.text(content, "model")
-    cls = model_class(model)
-    texts = content.get("settings", {})
-    if not isinstance(texts, dict):
-        raise InvalidKind(f"settings must be texts by name, got {texts!r}")
-    known = {setting.name for setting in _settings(cls)}
-    unknown = sorted(set(texts) - known)
-    if unknown:
-        raise InvalidValue(f"there is no setting {unknown[0]!r} of this model; choose another")
-    source, name = _data(content.get("data"))
-    chosen = {name: value for name, value in texts.items() if value != ""}
-    if issubclass(cls, Learner) and not {"epochs", "steps"} & set(chosen):
-        chosen["steps"] = str(STEPS)
-    settings = settings_of(cls)
-    configuration = resolve(model, name, settings, typed=chosen)
-    experiment = configuration.experiment(configuration.build(cls))
-    return replace(experiment, source=source, held_out=0)
+def _pace(seconds: float) -> float:
+    if seconds < 0:
+        raise InvalidValue(f"a pace is in seconds and must not be negative, got {seconds}")
+    return min(SLOWEST, seconds)
 
 
-def _data(content: object) -> tuple[Any, str]:
-    """Rows, and their name."""
-    if isinstance(content, dict) and content.get("kind") == "drawn":
-        return contents.matrix(content, "points", DRAWN, 2), "drawing"
-    if isinstance(content, dict) and content.get("kind") == "built-in":
-        return (name := contents.choice(content, "name", BUILTIN)), name
-    raise InvalidValue(f"data are built-in or drawn, got {content!r}")
-
-
-def _settings(cls: type) -> list[Setting]:
-    """Hyper-parameters, and the settings of the fit that the page offers."""
-    found = settings_of(cls)
-    return [s for s in found if s.section == "hyperparameters" or s.name in FITTING]
-
-
-def _typed(default: object) -> str:
-    """A default as one would type it; '' for none."""
-    if default is None or default == () or default == []:
-        return ""
-    if isinstance(default, (list, tuple)):
-        return ",".join(_typed(value) for value in default)
-    return as_text(default)
-
-
-def _described(setting: Setting) -> dict[str, Any]:
-    return {
-        "name": setting.name,
-        "section": setting.section,
-        "default": _typed(setting.default),
-        "help": setting.help,
-        "choices": list(setting.choices),
-        "switch": setting.is_switch,
-    }
+def _layers(fit: LiveFit, model: Model) -> list[str]:
+    is_planar = fit.source.space.kind == "points"
+    return layers_of(model, fit.comparison.shown) if is_planar else []
 
 
 def _phase_names(model: Model) -> list[str]:
@@ -256,33 +233,24 @@ def _phases(fit: LiveFit, names: object) -> Sequence[str] | None:
 # ------------------------------------------------------------------------------------------ looking
 
 
-def _seen(
-    fit: LiveFit, model: Model, names: Sequence[str]
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Arrays and measures of a model."""
+def _seen(fit: LiveFit, model: Model, names: Sequence[str]) -> dict[str, Tensor]:
+    """Arrays of a model, which is measured too if it is of points."""
     space: Space = fit.source.space
     if space.kind != "points":
-        return _images(model, space), {}
-    rows = _rows(fit, COMPARED)
-    arrays = draw_layers(model, Plane.around(_rows(fit, DATA_SHOWN)), names)
-    if not isinstance(model, Samples):
-        return arrays, {}
-    samples = model.sample(COMPARED, rng=1)
-    facts: dict[str, Any] = {"distance": float(energy_distance(samples, rows.to(samples)))}
-    name = fit.experiment.source
-    if isinstance(name, str) and name in SPREADS and bool(samples.isfinite().all()):
-        covered, good, *_ = modes(samples, centres(name), SPREADS[name])
-        facts |= {"modes": covered.value, "of": len(centres(name)), "good": good.value}
-    return arrays, facts
+        return _images(model, space, fit)
+    fit.measure(model)
+    return draw_layers(model, fit.comparison.plane, fit.comparison.shown, names)
 
 
-def _images(model: Model, space: Space) -> dict[str, Tensor]:
-    if not isinstance(model, Samples):
-        return {}
-    return {"images": as_pixels(model.sample(SHOWN, rng=0), space)}
-
-
-def _rows(fit: LiveFit, most: int) -> Tensor:
-    """Rows of the data, evenly spaced."""
-    count = len(fit.source)
-    return fit.source.take(torch.arange(0, count, -(-count // most))).x
+def _images(model: Model, space: Space, fit: LiveFit) -> dict[str, Tensor]:
+    """Samples, always of the same codes; data encoded and decoded; centres of clusters."""
+    found: dict[str, Tensor] = {}
+    if isinstance(model, Samples):
+        found["images"] = model.sample(SHOWN, rng=0)
+    if isinstance(model, Encodes) and isinstance(model, Decodes):
+        rows = spread_rows(fit.source, SHOWN)
+        found["rebuilt"] = cast(Decodes, model).decode(model.encode(rows))
+    if isinstance(model, HasCentres):
+        found["centres"] = model.centres()[:SHOWN]
+    finite = {name: torch.nan_to_num(x) for name, x in found.items()}
+    return {name: as_pixels(x, space) for name, x in finite.items()}

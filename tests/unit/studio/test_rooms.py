@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,6 @@ from pushforward.core.errors import PushforwardError
 from pushforward.studio.messages import Answer, Request
 from pushforward.studio.rooms import find_verb
 from pushforward.studio.studio import Studio
-
-RING: dict[str, Any] = {"kind": "built-in", "name": "ring"}
 
 
 @pytest.fixture(scope="module")
@@ -37,15 +34,6 @@ def studio(folder: Path) -> Studio:
 def ask(studio: Studio, verb: str, **content: Any) -> Answer:
     with torch.no_grad():
         return find_verb(verb)(studio, Request(1, verb, content))
-
-
-def until(found: Any, seconds: float = 30.0) -> Any:
-    """The first true answer of a function."""
-    end = time.monotonic() + seconds
-    while not (value := found()):
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    return value
 
 
 # -------------------------------------------------------------------------------------------- runs
@@ -169,135 +157,3 @@ def test_codes_drawn_with_a_seed_are_the_same(studio: Studio) -> None:
 def test_codes_that_cannot_be_decoded(studio: Studio, content: dict[str, Any], text: str) -> None:
     with pytest.raises(PushforwardError, match=text):
         ask(studio, "latent.decode", **content)
-
-
-# ------------------------------------------------------------------------------------------- learn
-
-
-def started(studio: Studio, model: str, **settings: str) -> Answer:
-    data = {"kind": "built-in", "name": "moons"}  # on which no mixture converges at once
-    return ask(studio, "learn.start", model=model, settings=settings, data=data, paused=True)
-
-
-@pytest.mark.parametrize(
-    ("model", "layers"),
-    [
-        ("gan", {"samples", "critic", "manifold", "gradients"}),
-        ("vae", {"samples", "manifold", "posterior"}),
-        ("gmm", {"samples", "density", "clusters"}),
-        ("kmeans", {"clusters"}),
-    ],
-)
-def test_a_fit_is_watched_layer_by_layer(studio: Studio, model: str, layers: set[str]) -> None:
-    width = {"latent": "2"} if model in ("gan", "vae") else {}
-    begun = started(studio, model, **width).content
-    assert set(begun["layers"]) == layers
-    assert begun["paused"]
-    fit = begun["fit"]
-    ask(studio, "learn.control", fit=fit, action="step", steps=2)
-
-    def stepped() -> Answer | None:
-        seen = ask(studio, "learn.look", fit=fit, layers=[*layers])
-        facts = seen.content
-        return seen if facts["steps"] == 2 and facts["paused"] and facts["reports"] else None
-
-    seen = until(stepped)
-    shapes = {name: tuple(array.shape) for name, array in seen.arrays.items()}
-    expected = {
-        "samples": (600, 2), "critic": (48, 48), "density": (48, 48), "clusters": (48, 48),
-        "manifold": (21, 21, 2), "gradients": (120, 4), "posterior": (120, 4),
-    }  # fmt: skip
-    assert shapes == {name: expected[name] for name in layers}
-    ask(studio, "learn.stop", fit=fit)
-    with pytest.raises(PushforwardError, match="this fit is gone"):
-        ask(studio, "learn.look", fit=fit)
-
-
-def test_settings_change_and_checkpoints_are_returned_to(studio: Studio) -> None:
-    fit = started(studio, "gan", latent="2").content["fit"]
-    ask(studio, "learn.control", fit=fit, action="step", steps=3)
-    until(lambda: ask(studio, "learn.look", fit=fit).content["samples"] == 3 * 128)
-    changed = ask(
-        studio, "learn.change", fit=fit, model="gan", data=RING,
-        settings={"latent": "2", "game": "wasserstein", "batch": "16"},
-    ).content  # fmt: skip
-    assert changed["samples"] == 3 * 128
-    assert changed["checkpoints"] == [3 * 128]
-    live = studio.fit(changed["fit"])
-    assert str(live.model.game) == "wasserstein"  # type: ignore[attr-defined]
-    kept = live.checkpoints[0].model.state_dict()
-    now = live.visit(lambda model: {name: t.clone() for name, t in model.state_dict().items()})
-    assert all(torch.equal(now[name], kept[name]) for name in now if "generator" in name)
-    ask(studio, "learn.control", fit=changed["fit"], action="step", steps=2)
-    until(lambda: ask(studio, "learn.look", fit=changed["fit"]).content["steps"] == 2)
-    back = ask(studio, "learn.back", fit=changed["fit"], number=0).content
-    assert back["samples"] == 3 * 128
-    ask(studio, "learn.stop", fit=back["fit"])
-
-
-@pytest.mark.parametrize("settings", [{"latent": "3"}, {"hidden": "7"}, {"game": "chess"}])
-@pytest.mark.parametrize("name", ["moons", "digits"])
-def test_a_change_that_cannot_be_made_leaves_the_fit_as_it_is(
-    studio: Studio, settings: dict[str, str], name: str
-) -> None:
-    data = {"kind": "built-in", "name": name}
-    begun = {"model": "gan", "data": data, "settings": {"latent": "2"}}
-    fit = ask(studio, "learn.start", **begun, paused=True).content["fit"]
-    with pytest.raises(PushforwardError):
-        ask(studio, "learn.change", fit=fit, **{**begun, "settings": settings})
-    assert not studio.fit(fit).ended
-    ask(studio, "learn.control", fit=fit, action="step", steps=2)
-    until(lambda: ask(studio, "learn.look", fit=fit).content["steps"] == 2)
-    ask(studio, "learn.stop", fit=fit)
-
-
-def test_drawn_points_and_images_are_fitted(studio: Studio) -> None:
-    points = torch.randn(50, 2).tolist()
-    drawn = {"kind": "drawn", "points": points}
-    begun = ask(studio, "learn.start", model="gmm", settings={"components": "2"}, data=drawn)
-    assert begun.content["rows"] == 50
-    digits = {"kind": "built-in", "name": "digits"}
-    images = ask(studio, "learn.start", model="vae", settings={}, data=digits, paused=True)
-    assert images.arrays["data"].shape == (25, 8, 8, 4)
-    seen = ask(studio, "learn.look", fit=images.content["fit"])
-    assert seen.arrays["images"].shape == (25, 8, 8, 4)
-    studio.close()
-
-
-@pytest.mark.parametrize(
-    ("content", "text"),
-    [
-        ({"model": "none", "data": RING}, "none"),
-        ({"model": "gan", "data": {}}, "data are built-in or drawn"),
-        ({"model": "gan", "data": {"kind": "built-in", "name": "/etc/passwd"}}, "name must be one"),
-        ({"model": "gan", "data": RING, "settings": {"run": "x"}}, "there is no setting 'run'"),
-        ({"model": "gan", "data": RING, "settings": {"latent": "0"}}, "latent"),
-        ({"model": "gan", "data": RING, "settings": {"game": "chess"}}, "chess"),
-        ({"model": "gan", "data": {"kind": "drawn", "points": [[1, 2, 3]]}}, "rows of 2 numbers"),
-    ],
-)
-def test_fits_that_cannot_begin(studio: Studio, content: dict[str, Any], text: str) -> None:
-    with pytest.raises(PushforwardError, match=text):
-        ask(studio, "learn.start", **{"settings": {}, **content})
-
-
-def test_fits_end_with_the_last_page(studio: Studio) -> None:
-    fit = studio.fit(started(studio, "gan").content["fit"])
-    studio.enter()
-    studio.enter()
-    studio.leave(grace=0.05)
-    time.sleep(0.2)
-    assert not fit.ended
-    studio.leave(grace=0.05)
-    until(lambda: fit.ended)
-
-
-def test_fits_outlive_a_reload(studio: Studio) -> None:
-    fit = studio.fit(started(studio, "gan").content["fit"])
-    studio.enter()
-    studio.leave(grace=0.2)
-    studio.enter()
-    time.sleep(0.4)
-    assert not fit.ended
-    assert ask(studio, "learn.rejoin", fit=fit.name).content["fit"] == fit.name
-    studio.close()
