@@ -127,7 +127,7 @@ def test_the_measure_is_chosen_and_remembered(open_page: Open) -> None:
     page.wait_for_selector(READY)
     page.get_by_label("Measure").select_option("js")
     page.get_by_text("at most ln 2").wait_for()
-    assert "measure=js" in page.url
+    wait(page, "location.hash.includes('measure=js')")
     page.click("#play")
     page.get_by_role("checkbox", name="Centres").wait_for()
     wait(page, f"{ROOM}.ended === 'true'")
