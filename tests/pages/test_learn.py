@@ -102,9 +102,12 @@ def test_a_rate_is_changed_while_it_runs(open_page: Open, served: Any) -> None:
     page.get_by_label("game").fill("wasserstein")
     page.get_by_label("game").press("Tab")
     before = int(page.evaluate(f"{ROOM}.samples"))
+    wait(page, "location.hash.includes('fit=')")
+    first = page.url.split("fit=")[1].split("&")[0]
     page.click("#apply")
     page.locator("#apply").wait_for(state="hidden")
     wait(page, f"Number({ROOM}.samples) > {before}")
+    wait(page, f"!location.hash.includes('{first}')")
     fit = served.studio.fit(page.url.split("fit=")[1].split("&")[0])
     assert str(fit.model.game) == "wasserstein"
     assert fit.experiment.fitter["optimizers"]["critic"] == "adam(rate=0.01, beta1=0.5)"
