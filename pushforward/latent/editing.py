@@ -8,9 +8,9 @@ Krähenbühl, Shechtman & Efros 2016, https://arxiv.org/abs/1609.03552, §3.2).
 ⟨·⟩_m is a mean weighted by a mask m, with levels in 0..1; c are the colours of strokes, s a sketch,
 H histograms of oriented gradients, z_0 the code before the edit, s_z the standard deviations of the
 prior; the rest is what is neither painted nor sketched. Parts that are dragged ask for the colours
-and the gradients of the warped image around their targets. Several candidates start around z_0, and
-of a drag half of them at samples of the prior, as nothing slopes towards a target that is far away.
-All are minimised at once; those that end far worse than the best, and those that look like a better
+and the gradients of the warped image around their targets. Half of the candidates start around z_0, and
+half at those of many samples of the prior that cost least, as nothing slopes towards what is far
+away: a mouth that is painted elsewhere, the target of a long drag. All are minimised at once; those that end far worse than the best, and those that look like a better
 one, are left out.
 
 Differences: each candidate by L-BFGS, which never makes it worse, in place of Adam's fixed steps;
@@ -42,9 +42,9 @@ from pushforward.nets.gradient_histograms import gradient_histograms
 
 __all__ = ["Edited", "edit"]
 
-SKETCH, KEEP = 0.2, 0.01
+SKETCH, KEEP = 0.2, 0.001
 """λ_s as in the authors' program, and λ_z. Theirs is 5, for codes within ±1; here, where codes are
-standardised, a stroke would then hardly arrive.
+standardised and λ_r holds the rest, a smile drawn on a sad face arrives with 0.001, not with 0.01.
 """
 REST = 0.1
 """λ_r: with 0, a stroke on a DCGAN's digit changed twice as much elsewhere."""
@@ -54,6 +54,8 @@ SPREAD = 0.5
 """Of the uniform noise around z_0 that candidates start with, in standard deviations."""
 TRIED = 32
 """Candidates minimised, of which the best are kept."""
+SCREENED, AT_ONCE = 256, 64
+"""Samples of the prior whose cost is looked at, and how many at a time."""
 CELLS = 8
 """Cells of the histograms along the shorter side."""
 
@@ -182,7 +184,7 @@ def edit(
         sketch,
         keep,
     )
-    starts = _starts(start, problem.distribution, strokes.handles is not None, rng)
+    starts = _starts(problem, rng)
     z, cost = descend(problem.objective, starts, steps)
     good = _good(cost)
     with torch.no_grad():
@@ -193,14 +195,17 @@ def edit(
     return Edited(z[kept], made[chosen], cost[kept], first, start)
 
 
-def _starts(start: Tensor, distribution: CodeDistribution, far: bool, rng: Rng) -> Tensor:
-    """z_0, codes around it, and for parts that go far as many of the prior (TRIED, latent)."""
+def _starts(problem: _Problem, rng: Rng) -> Tensor:
+    """z_0, codes around it, and the samples of the prior that cost least (TRIED, latent)."""
+    start, distribution = problem.start, problem.distribution
     stream = generator(rng, start.device)
-    noise = 2 * uniform(TRIED - 1, start.shape[1], rng=stream, like=start) - 1
-    scattered = start + SPREAD * noise * distribution.scale.to(start)
-    if far:
-        scattered[TRIED // 2 :] = distribution.draw(TRIED - 1 - TRIED // 2, rng=stream).to(start)
-    return torch.cat([start, scattered])
+    near = TRIED // 2 - 1
+    noise = 2 * uniform(near, start.shape[1], rng=stream, like=start) - 1
+    around = start + SPREAD * noise * distribution.scale.to(start)
+    drawn = distribution.draw(SCREENED, rng=stream).to(start)
+    with torch.no_grad():
+        cost = torch.cat([problem.objective(z, slice(None)) for z in drawn.split(AT_ONCE)])
+    return torch.cat([start, around, drawn[cost.argsort()[: TRIED // 2]]])
 
 
 def _wanted_levels(
