@@ -52,7 +52,7 @@ __all__, __getattr__, __dir__ = lazy(
         ],
         "core.capabilities": ["capabilities"],
         "data": ["read", "register_reader", "split"],
-        "experiments": ["Experiment"],
+        "experiments": ["Experiment", "compare_tables"],
         "fitting": ["Trainer", "EM"],
         "fitting.augment": ["dequantise", "binarise", "flip", "crop", "affine"],
         "latent.paths": ["interpolate"],

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from pushforward.cli import arguments
 from pushforward.cli.console import Voice, write_table
+from pushforward.core.errors import InvalidValue
 
 __all__ = ["compare"]
 
@@ -20,6 +21,11 @@ def compare(
     features: str | None = None,
     metrics: str | None = None,
     train: str | None = None,
+    held_out: str | None = None,
+    target: str | None = None,
+    types: arguments.Names = (),
+    page: str | None = None,
+    results: str | None = None,
     label: str | None = None,
     categorical: arguments.Names = (),
     drop: arguments.Names = (),
@@ -27,7 +33,7 @@ def compare(
     channel: str | None = None,
     crop: arguments.Whole | None = None,
     using: str | None = None,
-    rows: arguments.Whole = 10_000,
+    rows: arguments.Whole | None = None,
     seed: arguments.Seed = 0,
     table: arguments.Table = None,
     device: arguments.Device = "cpu",
@@ -36,6 +42,10 @@ def compare(
 ) -> None:
     """Measure how similar generated samples are to the data: FID, KID, precision, recall, modes,
     ...
+
+    A table is judged as one, unless --metrics or --features are given: is it good (columns, pairs
+    of columns, detection by a classifier, usefulness for training), and is it safe (copies,
+    distances to the closest record, membership)?
 
     Args:
         real: a file, folder, built-in name or run.
@@ -47,8 +57,14 @@ def compare(
             inception_score; of images beside their originals, as a run makes of REAL's conditions,
             psnr, ssim, ms_ssim, ssim_daala, absolute_error, gradient_energy, colour_histograms; of
             clips motion, consistency; by default fid,kid,prdc,c2st and those of clips.
-        train: the model's training rows, for memorisation and parzen; REAL then holds rows it has
-            not seen.
+        train: the model's training rows, for memorisation, parzen and the privacy of tables; REAL
+            then holds rows it has not seen.
+        held_out: of tables: real rows that GENERATED was not made from, to judge privacy by.
+        target: of tables: the column to predict for usefulness; by default the last one of two to
+            ten categories, or of numbers.
+        types: of tables: what columns are, such as age=count; the others are inferred.
+        page: of a table: write a page that explains everything to this .html file.
+        results: of a table: write all records and verdicts to this .json file.
         label: labels of REAL, for a classifier: a column, a file, or auto.
         categorical: text columns of tables to take as categories.
         drop: columns of tables to leave out.
@@ -57,13 +73,30 @@ def compare(
         crop: of psnr and ssim: pixels to crop on every side; by default 0.
         using: how runs are sampled: ancestral, mean (the decoder's mean, without observation noise)
             or truncated(...); by default each model's own.
-        rows: at most this many rows of each.
+        rows: at most this many rows of each; by default 10000, and of tables 100000.
     """
+    from pushforward.cli.compare_tables import as_tables, compare_as_tables
     from pushforward.experiments.compare import Comparison, by_feature_space
     from pushforward.experiments.compare import compare as measure
+    from pushforward.experiments.opened import MEASURED_ROWS
     from pushforward.experiments.record_tables import samples_table
 
     voice = Voice(quiet, json)
+    asked = (features, metrics, label, size, channel, crop, using)
+    if all(value is None for value in asked) and as_tables(real, generated):
+        compare_as_tables(
+            voice, real, generated, page, results, held_out=held_out, train=train, target=target,
+            types=types or "auto", reading={"categorical": list(categorical), "drop": list(drop)},
+            table=arguments.table_settings(table), seed=seed, device=device,
+            **({} if rows is None else {"rows": rows}),
+        )  # fmt: skip
+        return
+    for flag, value in {"held-out": held_out, "target": target, "page": page, "results": results,
+                        "types": types or None}.items():  # fmt: skip
+        if value is not None:
+            raise InvalidValue(
+                f"--{flag} is for tables without --metrics and --features; leave it out"
+            )
     reading = {"categorical": list(categorical), "drop": list(drop), "size": size}
     paired = {"channel": channel, "crop": crop}
     comparison = Comparison(
@@ -77,7 +110,7 @@ def compare(
         table=arguments.table_settings(table),
         paired={name: value for name, value in paired.items() if value is not None},
         using=using,
-        rows=rows,
+        rows=MEASURED_ROWS if rows is None else rows,
         seed=seed,
         device=device,
     )

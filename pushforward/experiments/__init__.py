@@ -36,6 +36,9 @@ Modules
 * `settings`, `configuration`: all that can be set in a fit, and where its values come from.
 * `measure`, `sample`, `compare`, `evaluation`: held-out quantities, samples beside data, sets of
   samples against each other, and runs side by side.
+* `table_quality`, `table_findings`, `table_rows`, `table_verdicts`, `table_page`, `table_columns`:
+  whether a synthetic table is like the real one, useful and safe; as records, in sentences, and as
+  a page.
 * `views`, `latent_views`, `films`: figures of a model, of its codes, and of its fit.
 * `sampling`, `codes`, `reconstructions`, `projections`, `densities`, `clusters`, `conditionals`:
   what a model says of rows, or makes without any; each a function of an `OpenedRun` whose value
@@ -59,5 +62,6 @@ __all__, __getattr__, __dir__ = lazy(
         "experiment": ["Experiment", "Outcome", "fit_model"],
         "opened": ["OpenedRun", "open_run"],
         "resuming": ["resume"],
+        "table_quality": ["TableReport", "compare_tables"],
     },
 )
