@@ -8,7 +8,6 @@ from cyclopts import Parameter
 
 from pushforward.cli import arguments
 from pushforward.cli.console import Voice, write_table
-from pushforward.core.errors import InvalidValue
 
 __all__ = ["compare"]
 
@@ -75,49 +74,45 @@ def compare(
             or truncated(...); by default each model's own.
         rows: at most this many rows of each; by default 10000, and of tables 100000.
     """
-    from pushforward.cli.compare_tables import as_tables, compare_as_tables
+    from pushforward.experiments import table_texts
     from pushforward.experiments.compare import Comparison, by_feature_space
     from pushforward.experiments.compare import compare as measure
     from pushforward.experiments.opened import MEASURED_ROWS
     from pushforward.experiments.record_tables import samples_table
+    from pushforward.experiments.table_rows import are_tables
 
     voice = Voice(quiet, json)
     asked = (features, metrics, label, size, channel, crop, using)
-    if all(value is None for value in asked) and as_tables(real, generated):
-        compare_as_tables(
-            voice, real, generated, page, results, held_out=held_out, train=train, target=target,
-            types=types or "auto", reading={"categorical": list(categorical), "drop": list(drop)},
-            table=arguments.table_settings(table), seed=seed, device=device,
-            **({} if rows is None else {"rows": rows}),
+    files = {"page": page, "results": results}
+    if all(value is None for value in asked) and are_tables(real, generated):
+        reports = table_texts.compare_each(
+            real, generated, files, held_out=held_out, train=train, target=target, rows=rows,
+            reading={"categorical": list(categorical), "drop": list(drop)}, seed=seed,
+            types=types, table=arguments.table_settings(table), device=device, say=voice.say,
         )  # fmt: skip
+        if json:
+            voice.results(record for report in reports for record in report.records)
+            return
+        write_table(table_texts.measures_table(reports))
+        for text, style in table_texts.verdict_lines(reports):
+            voice.say(text, style=style)
         return
-    for flag, value in {"held-out": held_out, "target": target, "page": page, "results": results,
-                        "types": types or None}.items():  # fmt: skip
-        if value is not None:
-            raise InvalidValue(
-                f"--{flag} is for tables without --metrics and --features; leave it out"
-            )
+    more = {"held_out": held_out, "target": target, "types": types, **files}
+    table_texts.refuse_table_settings(more)
     reading = {"categorical": list(categorical), "drop": list(drop), "size": size}
     paired = {"channel": channel, "crop": crop}
     comparison = Comparison(
-        real,
-        generated,
+        real, generated, train=train, y=label, using=using, seed=seed, device=device,
         spaces=None if features is None else arguments.split_names(features),
         metrics=None if metrics is None else arguments.split_names(metrics),
-        train=train,
-        y=label,
         reading={name: value for name, value in reading.items() if value not in (None, [])},
         table=arguments.table_settings(table),
         paired={name: value for name, value in paired.items() if value is not None},
-        using=using,
         rows=MEASURED_ROWS if rows is None else rows,
-        seed=seed,
-        device=device,
-    )
+    )  # fmt: skip
     measured, samples = measure(comparison, say=voice.say, warn=voice.warn)
     if json:
-        for record in (record for records in measured for record in records):
-            voice.result(record.as_dict())
+        voice.results(record for records in measured for record in records)
         return
     first = measured[0]
     voice.say(f"compared with {first[0].data}" if first else "nothing could be measured")

@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from pushforward.core.json_values import finite
+from pushforward.core.records import Record
 
 __all__ = ["Voice", "first_process", "print_table", "stderr", "stdout", "write_table"]
 
@@ -95,3 +96,8 @@ class Voice:
             self.write(json.dumps(finite(content), default=str, ensure_ascii=False))
         elif text:
             self.write(text)
+
+    def results(self, records: Iterable[Record]) -> None:
+        """Records as JSON, one a line."""
+        for record in records:
+            self.result(record.as_dict())

@@ -232,7 +232,7 @@ def _measures(report: Findings) -> str:
             f'<span class="number">{_value(record)}</span></div>{plot}'
             f'<p class="ends"><span>{low:.3g}</span><span>{ends[1]:.3g}</span></p>'
             f'<p class="facts">{_text(words)}</p>'
-            f'<p class="facts">{_text(record.details.get("settings", ""))}.</p></section>'
+            f'<p class="facts">How: {_text(record.details.get("settings", ""))}.</p></section>'
         )
     return (
         "<h2>Recognisable, useful, private</h2><p>Dots are what was measured, with two standard"
@@ -284,7 +284,7 @@ def _footer(report: Findings) -> str:
         f"Real: {tables.real.description}.",
         f"Synthetic: {tables.synthetic.description}.",
         *([f"Held out: {tables.held_out.description}."] if tables.held_out is not None else []),
-        *(f"{note[:1].upper()}{note[1:]}." for note in report.notes),
+        *(f"Note: {note}." for note in report.notes),
         f"Seed {report.pair.seed}. Made with pushforward {package_version()}.",
     ]
     return f"<footer>{''.join(f'<p>{_text(line)}</p>' for line in lines)}</footer>"

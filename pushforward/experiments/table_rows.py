@@ -29,7 +29,7 @@ from pushforward.experiments.opened import OpenedRun, at_source, open_run, table
 from pushforward.experiments.sample import sample_run
 from pushforward.metrics.tables.pair import Floats
 
-__all__ = ["TableRows", "TableSet", "is_run", "is_table_file", "read_tables"]
+__all__ = ["TableRows", "TableSet", "are_tables", "read_tables"]
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,11 @@ def is_table_file(source: object) -> bool:
         return False
     path = Path(source).expanduser()
     return path.exists() and is_table(path)
+
+
+def are_tables(real: str, generated: Sequence[str]) -> bool:
+    """Whether all that is compared are tables, or runs beside one."""
+    return is_table_file(real) and all(is_table_file(g) or is_run(g) for g in generated)
 
 
 def read_tables(

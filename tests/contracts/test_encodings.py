@@ -78,7 +78,8 @@ LINES: dict[str, list[list[str]]] = {
     "film": [["film", "vae", "--out", "ö"]],
     "evaluate": [["evaluate", "pca", "vae", "--draws", "2"]],
     "compare": [
-        ["compare", "x.csv", "pca", "--drop", "équipe", "--metrics", "prdc", "--rows", "20"]
+        ["compare", "x.csv", "pca", "--drop", "équipe", "--metrics", "prdc", "--rows", "20"],
+        ["compare", "x.csv", "x.csv", "--rows", "20"],
     ],
     "edit": [["edit", "pix", "--drag", "1,1:2,2"], ["edit", "größe"]],
     "export": [["export", "vae", "--out", "größe.html"], ["export", "größe"]],

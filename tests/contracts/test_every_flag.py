@@ -94,7 +94,7 @@ BASE: dict[str, list[str]] = {
     "plot": ["gmm", "--kind", "marginals"],
     "film": ["vae"],
     "evaluate": ["pca", "--draws", "2"],
-    "compare": ["x.csv", "pca", "--rows", "20"],
+    "compare": ["x.csv", "pca", "--rows", "20", "--metrics", "ks"],
     "resume": ["vae"],
     "recipe": ["dirac", "--budget", "0.001"],
     "studio": [".", "--no-browser"],

@@ -46,15 +46,15 @@ def boosted_detection(pair: TablePair, *, rows: int = 20_000, k: int = 5) -> lis
     labels = np.arange(len(x)) >= len(one)
     inputs, kinds = for_trees(x, pair.categorical)
     found, importance = [], np.zeros(x.shape[1])
-    for number, test in enumerate(folds(x, labels, k, pair.seed)):
+    for number, test in enumerate(folds(x, labels, k, pair.stream("folds"))):
         if labels[~test].all() or not labels[~test].any():
             continue
         empty = np.isnan(inputs[~test]).all(0)  # the trees need a value to train on
         usable = np.where(empty, 0.0, inputs)
-        model = _trees(kinds, pair.seed + number).fit(usable[~test], labels[~test])
+        model = _trees(kinds, pair.stream("trees", number)).fit(usable[~test], labels[~test])
         score = model.decision_function(usable[test])
         found.append(auc(score[labels[test]], score[~labels[test]]))
-        importance += _importance(model, usable[test], labels[test], pair.seed)
+        importance += _importance(model, usable[test], labels[test], pair.stream("shuffled"))
     kept = [(value, error) for value, error in found if math.isfinite(value)]
     if not kept:
         return []
@@ -77,7 +77,8 @@ def logistic_detection(pair: TablePair, *, rows: int = 20_000) -> list[Record]:
     from sklearn.preprocessing import RobustScaler
 
     one, two = (
-        subsample(x, rows, pair.seed + i) for i, x in enumerate((pair.real, pair.synthetic))
+        subsample(x, rows, pair.stream(name))
+        for name, x in (("real", pair.real), ("synthetic", pair.synthetic))
     )
     if min(len(one), len(two)) < LEAST:
         return []
@@ -86,7 +87,7 @@ def logistic_detection(pair: TablePair, *, rows: int = 20_000) -> list[Record]:
     scores, errors = [], []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # lbfgs may stop at its limit of steps, as in SDMetrics
-        split = StratifiedKFold(3, shuffle=True, random_state=pair.seed)
+        split = StratifiedKFold(3, shuffle=True, random_state=pair.stream("logistic"))
         for train, test in split.split(x, labels):
             model = make_pipeline(RobustScaler(), LogisticRegression())
             score = model.fit(x[train], labels[train]).predict_proba(x[test])[:, 1]
@@ -140,7 +141,10 @@ def _importance(model: Any, x: Floats, labels: NDArray[np.bool_], seed: int) -> 
 def _balance(pair: TablePair, rows: int) -> tuple[Floats, Floats]:
     """As many rows of each table."""
     count = min(rows, len(pair.real), len(pair.synthetic))
-    return subsample(pair.real, count, pair.seed), subsample(pair.synthetic, count, pair.seed + 1)
+    return (
+        subsample(pair.real, count, pair.stream("real")),
+        subsample(pair.synthetic, count, pair.stream("synthetic")),
+    )
 
 
 def _expand(x: Floats, real: Floats, pair: TablePair) -> Floats:

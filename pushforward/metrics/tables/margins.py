@@ -81,7 +81,7 @@ def tv_complement(real: Floats, synthetic: Floats) -> tuple[float, float, float]
     pooled /= pooled.sum()
     size = _size(real, synthetic)
     chance = float(np.sqrt(pooled * (1 - pooled) / (2 * math.pi * size)).sum())
-    return 1 - float(np.abs(p - q).sum()) / 2, math.sqrt(spread), 1 - min(chance, 1)
+    return 1 - float(np.abs(p - q).sum()) / 2, math.sqrt(max(spread, 0.0)), 1 - min(chance, 1)
 
 
 def missing(pair: TablePair) -> list[Record]:

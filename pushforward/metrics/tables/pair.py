@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pushforward.core.columns import Column
 from pushforward.core.errors import InvalidValue, ShapeMismatch
-from pushforward.core.random import Rng, generator, permutation
+from pushforward.core.random import Rng, derive, generator, permutation
 from pushforward.core.records import Bound, Record
 
 __all__ = ["Better", "Floats", "TablePair", "as_table", "pairs_of", "present", "subsample"]
@@ -70,13 +70,17 @@ class TablePair:
         if max(len(self.real), len(self.synthetic)) <= most:
             return self
         return TablePair(
-            subsample(self.real, most, self.seed),
-            subsample(self.synthetic, most, self.seed + 1),
+            subsample(self.real, most, self.stream("real")),
+            subsample(self.synthetic, most, self.stream("synthetic")),
             self.columns,
             self.data,
             self.compared,
             self.seed,
         )
+
+    def stream(self, *path: str | int) -> int:
+        """A seed below 2³¹, as scikit-learn wants it, for what `path` names."""
+        return derive(self.seed, "tables", *path) % 2**31
 
     def record(
         self,

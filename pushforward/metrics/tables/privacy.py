@@ -44,7 +44,7 @@ __all__ = ["baseline_protection", "closest_records", "copies", "membership"]
 
 WORK = 4_000_000_000
 """Differences of values that a measure computes: some seconds on one core."""
-LEAST, MOST = 500, 10_000  # synthetic rows of a distance, whatever the work
+LEAST, MOST = 300, 10_000  # synthetic rows of a distance, whatever the work
 SMALLEST = 10
 """Rows of each set at least: fewer say nothing about distances."""
 
@@ -85,14 +85,14 @@ def closest_records(pair: TablePair, held_out: Floats, *, rows: int | None = Non
         return []
     every = np.concatenate([pair.real, fresh])
     size = rows or _affordable(every)
-    some = subsample(pair.synthetic, size, pair.seed)
+    some = subsample(pair.synthetic, size, pair.stream("synthetic"))
     ranges = ranges_of(every)
     settings = f"mean of |difference| / range over columns, {len(some)} synthetic rows"
     facts: dict[str, Any] = {"settings": settings, "held_out": len(fresh)}
     records = [_closest_share(pair, every, some, ranges, facts)]
     to_train = Gower(pair.real, pair.categorical, ranges)
     near = to_train.two_nearest(some)
-    others = to_train.two_nearest(subsample(fresh, size, pair.seed + 1))
+    others = to_train.two_nearest(subsample(fresh, size, pair.stream("held-out")))
     value, error = auc(-near[:, 0], -others[:, 0])
     medians = {
         "median_synthetic": float(np.median(near[:, 0])),
@@ -152,8 +152,8 @@ def baseline_protection(pair: TablePair, *, rows: int | None = None) -> list[Rec
     """SDMetrics' DCRBaselineProtection; its error is from 200 bootstrap resamples of both sets."""
     if min(len(pair.real), len(pair.synthetic)) < SMALLEST:
         return []
-    some = subsample(pair.synthetic, rows or _affordable(pair.real), pair.seed)
-    rng = np.random.default_rng(pair.seed)
+    some = subsample(pair.synthetic, rows or _affordable(pair.real), pair.stream("synthetic"))
+    rng = np.random.default_rng(pair.stream("uniform"))
     gower = Gower(pair.real, pair.categorical, ranges_of(pair.real))
     one, two = gower.nearest(some), gower.nearest(_uniform(pair, len(some), rng))
     base = float(np.median(two))
@@ -185,7 +185,8 @@ def membership(pair: TablePair, held_out: Floats, *, rows: int | None = None) ->
     if min(len(pair.real), len(fresh)) < SMALLEST:
         return []
     size = rows or _affordable(pair.synthetic)
-    members, others = subsample(pair.real, size, pair.seed), subsample(fresh, size, pair.seed + 1)
+    members = subsample(pair.real, size, pair.stream("members"))
+    others = subsample(fresh, size, pair.stream("held-out"))
     ranges = ranges_of(np.concatenate([pair.real, fresh]))
     gower = Gower(pair.synthetic, pair.categorical, ranges)
     value, error = auc(-gower.nearest(members), -gower.nearest(others))

@@ -90,10 +90,10 @@ def usefulness(
     """
     real, test, seen = pair.real, held_out, False
     if test is None:
-        order = np.random.default_rng(pair.seed).permutation(len(real))
+        order = np.random.default_rng(pair.stream("test")).permutation(len(real))
         test, real, seen = real[order[: len(real) // 3]], real[order[len(real) // 3 :]], True
     sets = [
-        subsample(x[~np.isnan(x[:, target])], rows, pair.seed + i)
+        subsample(x[~np.isnan(x[:, target])], rows, pair.stream("target", i))
         for i, x in enumerate((real, pair.synthetic, test))
     ]
     if min(len(x) for x in sets) < LEAST:
@@ -102,7 +102,8 @@ def usefulness(
     classes = np.unique(np.concatenate([x[:, target] for x in sets])) if categorical else None
     truth = sets[2][:, target]
     on_real, on_synthetic = (
-        _predict(x, sets[2], target, pair.categorical, classes, pair.seed) for x in sets[:2]
+        _predict(x, sets[2], target, pair.categorical, classes, pair.stream("trees"))
+        for x in sets[:2]
     )
     scores = _of_classes(classes) if classes is not None else {"R²": _r2}
     settings = (
@@ -127,7 +128,9 @@ def _records(
     facts: dict[str, Any],
 ) -> list[Record]:  # fmt: skip
     real, synthetic = score(truth, one), score(truth, two)
-    draws = np.random.default_rng(pair.seed + 7).integers(0, len(truth), (RESAMPLES, len(truth)))
+    draws = np.random.default_rng(pair.stream("bootstrap")).integers(
+        0, len(truth), (RESAMPLES, len(truth))
+    )
     found = np.array([(score(truth[i], one[i]), score(truth[i], two[i])) for i in draws])
     found = found[np.isfinite(found).all(1)]
     errors = found.std(0, ddof=1) if len(found) > 1 else np.full(2, math.nan)
