@@ -102,7 +102,7 @@ def compare_tables(
 
     Example:
         >>> import pandas
-        >>> real = pandas.DataFrame({"a": range(60), "b": list("xyz") * 20})
+        >>> real = pandas.DataFrame({"a": range(0, 180, 3), "b": list("xyz") * 20})
         >>> report = compare_tables(real, real)
         >>> report.records[0].quantity, report.records[0].value
         ('margins', 1.0)

@@ -308,6 +308,6 @@ def _membership(record: Record) -> Verdict:
 
 def _percent(share: float) -> str:
     """A share in per cent, with as many digits as tell it from 0 and from 100."""
-    value = 100 * share
+    value = round(100 * share, 9)
     digits = 0 if value in (0, 100) or 1 <= value <= 99 else 2 if abs(value) < 0.1 else 1
     return f"{value:.{digits}f} %"

@@ -49,6 +49,8 @@ def test_the_page_stands_alone_at_any_width(
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
         assert tab.locator("svg").count() >= 15
         assert tab.locator("h3", has_text="<b>bold</b>").count() == 1
+        assert tab.locator("td", has_text="margin <b>bold</b>").count() == 1
+        assert tab.locator("b").count() == 0
         paper = tab.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (paper == "rgb(251, 250, 248)") == (scheme == "light")
         tab.locator("summary").first.click()

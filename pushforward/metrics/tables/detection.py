@@ -2,8 +2,8 @@ r"""Can a classifier tell synthetic rows from real ones?
 
 * `boosted`: the area under the ROC curve (AUC) of gradient-boosted trees, which take missing values
   and categories as they are, on rows that they were not trained on (k folds); ½ if the tables
-  cannot be told apart. Equal rows are in one fold, so that copies are not mistaken for skill. The
-  error is DeLong's, of each fold's test rows.
+  cannot be told apart. Copies of a real row are in its fold, so that they are not mistaken for
+  skill. The error is DeLong's, of each fold's test rows.
 * `logistic`: SDMetrics' LogisticDetection (MIT licence), 1 - mean_f (2 max(½, AUC_f) - 1) over
   three shuffled, stratified folds of a logistic regression on robustly scaled columns; missing
   numbers are the real mean, categories have a column each. 1 if the tables cannot be told apart. A
@@ -47,7 +47,7 @@ def boosted_detection(pair: TablePair, *, rows: int = 20_000, k: int = 5) -> lis
     inputs, kinds = for_trees(x, pair.categorical)
     found, importance = [], np.zeros(x.shape[1])
     for number, test in enumerate(folds(x, labels, k, pair.stream("folds"))):
-        if labels[~test].all() or not labels[~test].any():
+        if any(len(np.unique(labels[part])) < 2 for part in (test, ~test)):
             continue
         empty = np.isnan(inputs[~test]).all(0)  # the trees need a value to train on
         usable = np.where(empty, 0.0, inputs)

@@ -42,17 +42,19 @@ def _mix(z: Keys) -> Keys:
 
 
 def folds(x: Floats, labels: NDArray[np.bool_], k: int, seed: int) -> Iterator[NDArray[np.bool_]]:
-    """k masks of test rows, stratified by labels; equal rows are in one fold.
+    """k masks of test rows, stratified by labels (n,), true for synthetic rows.
 
-    A copy in the training rows would otherwise tell the label of its original.
+    Copies of a real row that is there once are in its fold, as they would otherwise tell its label.
     """
     rng = np.random.default_rng(seed)
     keys, place = np.unique(row_keys(x), return_inverse=True)
-    first = np.zeros(len(keys))
-    np.maximum.at(first, place, labels.astype(float))
-    fold = np.empty(len(keys), dtype=np.int64)
-    for group in (first > 0, first == 0):
-        members = rng.permutation(np.flatnonzero(group))
+    once = np.bincount(place, weights=~labels)[place] == 1
+    group = np.where(once, place, len(keys) + np.arange(len(x)))
+    groups, place = np.unique(group, return_inverse=True)
+    synthetic = np.bincount(place, weights=labels) > 0
+    fold = np.empty(len(groups), dtype=np.int64)
+    for kind in (synthetic, ~synthetic):
+        members = rng.permutation(np.flatnonzero(kind))
         fold[members] = np.arange(len(members)) % k
     for number in range(k):
         yield fold[place] == number

@@ -92,6 +92,8 @@ def usefulness(
     if test is None:
         order = np.random.default_rng(pair.stream("test")).permutation(len(real))
         test, real, seen = real[order[: len(real) // 3]], real[order[len(real) // 3 :]], True
+    if real.shape[1] < 2:
+        return []
     sets = [
         subsample(x[~np.isnan(x[:, target])], rows, pair.stream("target", i))
         for i, x in enumerate((real, pair.synthetic, test))

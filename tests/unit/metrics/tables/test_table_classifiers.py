@@ -63,6 +63,8 @@ def test_equal_rows_are_in_one_fold_and_labels_are_spread() -> None:
     assert (sum(m.astype(int) for m in masks) == 1).all()
     for mask in masks:
         assert (mask[:60] == mask[60:]).all()
+    repeated = np.zeros((120, 4))  # a row that the real table repeats is no copy of one
+    assert [int(m.sum()) for m in folds(repeated, labels, 4, 0)] == [30] * 4
     fresh = np.concatenate([draw(0, 60), draw(1, 60)])
     assert [int((m & labels).sum()) for m in folds(fresh, labels, 4, 0)] == [15] * 4
 
@@ -99,6 +101,14 @@ def test_a_relation_is_seen_by_trees_and_not_by_a_linear_classifier() -> None:
     pair = TablePair(draw(0), other, COLUMNS)
     assert boosted_detection(pair)[0].value > 0.65
     assert logistic_detection(pair)[0].value > 0.85
+
+
+def test_shares_of_a_single_category_are_told_apart() -> None:
+    rng = np.random.default_rng(0)
+    column = Column("k", "categorical", categories=("p", "q", "r"))
+    x, y = (rng.choice(3, (300, 1), p=p).astype(float) for p in ((0.8, 0.1, 0.1), (0.1, 0.1, 0.8)))
+    assert boosted_detection(TablePair(x, y, [column]))[0].value > 0.75
+    assert usefulness(TablePair(x, y, [column]), x, 0) == []
 
 
 def test_too_few_rows_are_not_classified() -> None:
