@@ -74,11 +74,12 @@ def compare_each(
     for name, path in files.items():
         if path is not None:
             _check_file(name, path, len(generated))
-    more = {} if rows is None else {"rows": rows}
+    if rows is not None:
+        settings["rows"] = rows
     reports = []
     for each in generated:
         say(f"measuring {each} beside {real}")
-        reports.append(compare_tables(real, each, types=types or "auto", **more, **settings))
+        reports.append(compare_tables(real, each, types=types or "auto", **settings))
     for name, path in files.items():
         if path is not None:
             (reports[0].write_page if name == "page" else reports[0].write_results)(path)
