@@ -39,6 +39,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "vgan": {"latent": 2, "width": 4},
     "gmm": {"components": 2},
     "kmeans": {"clusters": 2},
+    "mixed": {"components": 2},
 }
 PAIRED = {"pix2pix": 1, "srgan": 2, "srresnet": 2}
 """Models that need images as conditions, with the factor by which those are smaller."""

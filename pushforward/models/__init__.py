@@ -27,6 +27,27 @@ catalogue.update(
             "pushforward.models.classical.kmeans",
             "k cluster centres, each the mean of its rows: clusters",
         ),
+        "independent": (
+            "pushforward.models.tabular.independent",
+            (
+                "independent columns of a table, the baseline: density, samples; takes missing"
+                " values and categories"
+            ),
+        ),
+        "copula": (
+            "pushforward.models.tabular.copula",
+            (
+                "Gaussian copula of a table with any margins: density, samples, conditionals, gaps"
+                " filled; takes missing values and categories"
+            ),
+        ),
+        "mixed": (
+            "pushforward.models.tabular.mixed",
+            (
+                "mixture over mixed columns of a table: density, clusters, samples, conditionals,"
+                " gaps filled; takes missing values and categories"
+            ),
+        ),
         "autoencoder": (
             "pushforward.models.deep.autoencoder",
             "a network that encodes and decodes: codes and reconstructions",

@@ -48,6 +48,14 @@ PASSES: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
     "pca": (lambda: pf.PCA(2), {}),
     "pca heldout": (lambda: pf.PCA("heldout"), {}),
     "gaussian": (pf.Gaussian, {}),
+    "independent": (pf.IndependentColumns, {}),
+    "copula": (pf.GaussianCopula, {"steps": 5, "tolerance": 0.0}),
+    "copula gaps": (pf.GaussianCopula, {"steps": 5, "tolerance": 0.0}),
+    "mixed": (lambda: pf.MixedMixture(3), {"steps": 5, "tolerance": 0.0}),
+    "mixed gaps": (
+        lambda: pf.MixedMixture(2, covariance="diagonal"),
+        {"steps": 5, "tolerance": 0.0},
+    ),
     "kde": (lambda: pf.KDE(bandwidth=0.3), {}),
     "fourier_kde": (lambda: pf.FourierKDE(bandwidth=0.5), {}),
 }
@@ -59,7 +67,7 @@ def rows(name: str = "") -> Tensor:
     x = torch.randn(1003, 3, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
     x[::3] += 3
     x[1::3, 0] -= 5
-    if name == "gmm gaps":
+    if name.endswith(" gaps"):
         x[::5, 1] = torch.nan
     return x[:, :1] if name == "fourier_kde" else x
 

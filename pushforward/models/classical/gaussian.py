@@ -21,7 +21,6 @@ from torch import Tensor
 from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import InvalidValue
 from pushforward.core.fitter import Fitter, Symptom
-from pushforward.core.model import Model
 from pushforward.core.phase import Batch
 from pushforward.core.random import Rng, generator, normal
 from pushforward.core.registry import register
@@ -37,6 +36,7 @@ from pushforward.models.classical.axes import (
     subspace,
     too_far_error,
 )
+from pushforward.models.classical.completion import CompletesNormally
 from pushforward.models.classical.covariance import Correlation, root
 from pushforward.models.classical.refusals import (
     refuse_conditions,
@@ -50,7 +50,7 @@ __all__ = ["Gaussian"]
 
 
 @register("gaussian")
-class Gaussian(Model):
+class Gaussian(CompletesNormally):
     """One normal distribution with a full covariance: N(μ, Σ).
 
     Created by `Gaussian().fit(x)` (maximum likelihood: Σ is the 1/N covariance), by `Gaussian.of`,
@@ -181,6 +181,10 @@ class Gaussian(Model):
         keep = axes_to_keep(space, axes)
         covariance = self.covariance_[keep][:, keep]
         return Gaussian.of(self.mean_[keep], covariance, subspace(space, keep))
+
+    def _normal_components(self) -> tuple[Tensor, Tensor]:
+        """Mean (1, d) and covariance (1, d, d)."""
+        return self.mean_[None], self.covariance_[None]
 
     def _correlation(self) -> Correlation:
         """The decomposed covariance, cached while the estimates are unchanged."""

@@ -32,6 +32,7 @@ from pushforward.models.classical.axes import (
     subspace,
     too_far_error,
 )
+from pushforward.models.classical.completion import CompletesNormally
 from pushforward.models.classical.covariance import root
 from pushforward.models.classical.covariance_kinds import (
     CovarianceKind,
@@ -52,7 +53,7 @@ MOST = 1e100
 
 
 @register("gmm")
-class GMM(MixturePasses):
+class GMM(CompletesNormally, MixturePasses):
     """Mixture of k normal distributions: p(x) = Σ_k π_k N(x; μ_k, Σ_k).
 
     NaN is a missing value, when fitting and everywhere else.
@@ -267,6 +268,15 @@ class GMM(MixturePasses):
         return self.freedom() * math.log(len(values)) - 2 * float(values.sum())
 
     # ------------------------------------------------------------------------------------ details
+
+    def _normal_components(self) -> tuple[Tensor, Tensor]:
+        """Means (k, d), and covariances (k, d, d), or variances (k, d) of independent ones."""
+        return self.means_, self.covariances_ if self._has_matrices else self.variances_
+
+    def _component_probabilities(self, rows: Tensor) -> Tensor:
+        """The probability of each component given the observed values of rows (n, k)."""
+        shape = [int(s or 0) for s in self.fitted_space().shape]
+        return self.responsibilities(rows.reshape(-1, *shape))
 
     @property
     def _has_matrices(self) -> bool:

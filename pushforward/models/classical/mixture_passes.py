@@ -37,6 +37,7 @@ from pushforward.models.classical.starts import (
     START_ROWS,
     choose_at_random,
     choose_plus_plus,
+    move_centres,
     squared_distances,
 )
 
@@ -48,8 +49,6 @@ START_ROWS_EACH = 64
 """Least rows per component in a start's sample."""
 WHOLE_ROWS_EACH = 32
 """Complete rows per component above which a start ignores incomplete ones."""
-LLOYD_STEPS = 30
-"""Passes of k-means over a start's sample; it need not converge, since EM continues."""
 LONE = 1.5
 """A component with fewer rows than this has hardly more than one."""
 
@@ -123,7 +122,7 @@ class MixturePasses(Model):
             means = torch.tensor(self.start, dtype=torch.float64, device=self.device)
             centres = (means - shift) / scale
         if self.start == "kmeans":
-            centres = _lloyd(x, w, centres)
+            centres = move_centres(x, w, centres)
         owner = squared_distances(x, centres).argmin(1)
         r = torch.nn.functional.one_hot(owner, self.components).to(x).T * w
         if not len(self._least):  # from the first start, for all starts
@@ -273,18 +272,3 @@ class MixturePasses(Model):
 def _variance(x: Tensor, w: Tensor) -> Tensor:
     """Weighted variances (d,) of rows x (n, d)."""
     return w @ (x - w @ x / w.sum()).square() / w.sum()
-
-
-def _lloyd(x: Tensor, w: Tensor, centres: Tensor) -> Tensor:
-    """Centres (k, d) after a few passes of k-means over rows x (n, d)."""
-    before = None
-    for _ in range(LLOYD_STEPS):
-        owner = squared_distances(x, centres).argmin(1)
-        if before is not None and bool((owner == before).all()):
-            break
-        before = owner
-        count = torch.zeros_like(centres[:, 0]).index_add_(0, owner, w)
-        sums = torch.zeros_like(centres).index_add_(0, owner, x * w[:, None])
-        means = sums / count.clamp_min(1e-300)[:, None]
-        centres = torch.where(count[:, None] > 0, means, centres)
-    return centres

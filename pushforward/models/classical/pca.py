@@ -35,6 +35,7 @@ from pushforward.core.samplers import Sampler
 from pushforward.core.scaling import ScalingKind
 from pushforward.core.space import Space
 from pushforward.fitting.em import EM
+from pushforward.models.classical.completion import CompletesNormally
 from pushforward.models.classical.covariance import LEAST
 from pushforward.models.classical.gaussian import Gaussian
 from pushforward.models.classical.principal import PrincipalPasses, fix_signs
@@ -49,7 +50,7 @@ Rounding along the first axis may exceed the residual.
 
 
 @register("pca")
-class PCA(PrincipalPasses):
+class PCA(CompletesNormally, PrincipalPasses):
     """Principal component analysis: x ≈ μ + U_K z, with the exact density of probabilistic PCA.
 
     log p(x) = log N(x; μ, U_K (L_K - σ² I) U_Kᵀ + σ² I), and codes z = U_Kᵀ (x - μ). With fewer
@@ -281,6 +282,10 @@ class PCA(PrincipalPasses):
             setattr(model, name, getattr(self, name)[:components].clone())
         model.noise_variance_ = noise if components < d else torch.zeros_like(noise)
         return model
+
+    def _normal_components(self) -> tuple[Tensor, Tensor]:
+        """Mean (1, d) and covariance (1, d, d)."""
+        return self.mean_[None], self.gaussian().covariance_[None]
 
     def gaussian(self) -> Gaussian:
         """The same distribution with its covariance written out (d, d)."""

@@ -20,7 +20,14 @@ from torch import Tensor
 from pushforward.core.errors import InvalidValue, quote
 from pushforward.core.numbers import to_float64
 
-__all__ = ["START_ROWS", "choose_at_random", "check_start", "choose_plus_plus", "squared_distances"]
+__all__ = [
+    "START_ROWS",
+    "choose_at_random",
+    "check_start",
+    "choose_plus_plus",
+    "move_centres",
+    "squared_distances",
+]
 
 START_ROWS = 16_384
 """Rows in the sample for a start (at least 64 per cluster).
@@ -29,6 +36,8 @@ Starts cannot be merged, so they use a seeded sample.
 """
 CANCELLED = 1e-8
 """Share of |x|² + |c|² below which a squared distance has lost too many digits."""
+LLOYD_STEPS = 30
+"""Passes of k-means over a start's sample; it need not converge, since EM continues."""
 DISTANCES = 1 << 20
 """Distances computed by differences per block: eight megabytes."""
 
@@ -95,6 +104,21 @@ def choose_at_random(
     spare = max(clusters - possible, 0)
     extra = torch.multinomial(w, spare or 1, replacement=True, generator=rng)[:spare]
     return x[torch.cat([rows, extra]).to(x.device)].clone()
+
+
+def move_centres(x: Tensor, w: Tensor, centres: Tensor) -> Tensor:
+    """Centres (k, d) after a few passes of k-means over rows x (n, d)."""
+    before = None
+    for _ in range(LLOYD_STEPS):
+        owner = squared_distances(x, centres).argmin(1)
+        if before is not None and bool((owner == before).all()):
+            break
+        before = owner
+        count = torch.zeros_like(centres[:, 0]).index_add_(0, owner, w)
+        sums = torch.zeros_like(centres).index_add_(0, owner, x * w[:, None])
+        means = sums / count.clamp_min(1e-300)[:, None]
+        centres = torch.where(count[:, None] > 0, means, centres)
+    return centres
 
 
 def squared_distances(x: Tensor, centres: Tensor) -> Tensor:

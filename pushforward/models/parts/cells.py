@@ -1,0 +1,198 @@
+r"""Normal densities of rows of which some coordinates are known only to lie in a cell.
+
+For a row with points o, cells c and gaps, the density of the points times the mass of the cells is
+
+    N(z_o; μ_o, Σ_oo) · P(low < z_c < high | z_o).
+
+With Cholesky's factor of the covariance in the order points, cells, gaps, z = μ + L e, each cell is
+an interval of its own e given the e before it; the product of their masses, over e drawn one after
+the other within them, is an unbiased estimate of the probability (Genz 1992; Geweke, Hajivassiliou
+and Keane). Here the e are quasi-random, the same for all rows: results are deterministic, and exact
+for rows with no more than one cell, or where coordinates are independent.
+
+Reference:
+    Genz (1992), Numerical computation of multivariate normal probabilities.
+    https://doi.org/10.1080/10618600.1992.10477010
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from pushforward.densities.margins import LOG_2PI, Scores, log_normal_mass
+
+__all__ = ["Paths", "follow", "log_masses", "quasi_random"]
+
+POINTS = 64
+"""Quasi-random paths of a row with several cells."""
+LEAST = 1e-15
+"""Distance of uniform numbers from 0 and 1."""
+BLOCK = 1 << 20
+"""Numbers in a block: eight megabytes of float64."""
+
+
+@dataclass
+class Paths:
+    """Paths through the cells of rows.
+
+    Args:
+        order: of the coordinates: points, cells, gaps (n, d).
+        root: Cholesky's factor in that order (n, d, d).
+        mean: in that order (n, d).
+        e: standardised coordinates in that order, 0 for gaps (n, m, d).
+        log_weight: log-density of the points times the masses of the cells (n, m).
+        gaps: number of gaps (n,).
+    """
+
+    order: Tensor
+    root: Tensor
+    mean: Tensor
+    e: Tensor
+    log_weight: Tensor
+    gaps: Tensor
+
+    def log_mass(self) -> Tensor:
+        """The mean over paths (n,)."""
+        return self.log_weight.logsumexp(1) - math.log(self.log_weight.shape[1])
+
+    def given(self) -> tuple[Tensor, Tensor]:
+        """Means (n, m, d) and deviations (n, d) of z given each path, in the original order.
+
+        Deviations are 0 except for gaps.
+        """
+        d = self.order.shape[1]
+        hidden = self._hidden()
+        mean = self.mean[:, None] + self.e @ self.root.mT
+        rest = self.root * hidden[:, None, :]
+        deviation = rest.square().sum(2).sqrt()
+        back = self.order.argsort(1)
+        where = back[:, None, :].expand(-1, self.e.shape[1], d)
+        return mean.gather(2, where), deviation.gather(1, back)
+
+    def draw(self, path: Tensor, noise: Tensor) -> Tensor:
+        """z (n, d) on one path of each row (n,), with noise (n, d) for the gaps."""
+        e = self.e[torch.arange(len(path), device=path.device), path]
+        e = torch.where(self._hidden(), noise, e)
+        z = self.mean + (self.root @ e[:, :, None])[:, :, 0]
+        return z.gather(1, self.order.argsort(1))
+
+    def _hidden(self) -> Tensor:
+        """Which ordered coordinates are gaps (n, d)."""
+        d = self.order.shape[1]
+        return torch.arange(d, device=self.order.device) >= d - self.gaps[:, None]
+
+
+@lru_cache(maxsize=32)
+def quasi_random(count: int, d: int) -> Tensor:
+    """Points (count, d) of a scrambled Sobol sequence, the same in every process."""
+    engine = torch.quasirandom.SobolEngine(max(d, 1), scramble=True, seed=0)
+    return engine.draw(count, dtype=torch.float64)[:, :d].clamp(LEAST, 1 - LEAST)
+
+
+def follow(scores: Scores, mean: Tensor, covariance: Tensor, points: int | None = None) -> Paths:
+    """Paths of rows through their cells.
+
+    Args:
+        scores: of rows (n, d); a coordinate without z and cell is a gap.
+        mean, covariance: of the normal distribution (d,), (d, d) or variances (d,).
+        points: the number of paths; by default as many as needed for the rows' cells.
+    """
+    covariance = torch.diag(covariance) if covariance.ndim == 1 else covariance
+    cell = ~torch.isnan(scores.low)
+    gap = torch.isnan(scores.z) & ~cell
+    d = scores.z.shape[1]
+    kind = cell.to(torch.int8) + 2 * gap.to(torch.int8)
+    order = kind.argsort(stable=True, dim=1)
+    cells = cell.sum(1)
+    several = bool((cells > 1).any())
+    count = points or (POINTS if several else 1)
+    root = _ordered_root(covariance, order)
+    mean_ordered = mean[order]
+    known = (n_points := d - cells - gap.sum(1))[:, None] > torch.arange(d, device=mean.device)
+    z = scores.z.gather(1, order)
+    away = torch.where(known, z - mean_ordered, 0.0)
+    e = torch.linalg.solve_triangular(root, away[:, :, None], upper=False)[:, :, 0]
+    e = torch.where(known, e, 0.0)
+    scale = root.diagonal(dim1=1, dim2=2)
+    log_points = -0.5 * (e.square() + LOG_2PI) - scale.log()
+    log_weight = torch.where(known, log_points, 0.0).sum(1)[:, None].repeat(1, count)
+    paths = e[:, None, :].repeat(1, count, 1)
+    if bool(cell.any()):
+        edges = scores.low.gather(1, order), scores.high.gather(1, order)
+        u = quasi_random(count, d).to(mean)
+        for p in range(int(n_points[cells > 0].min()), int((n_points + cells).max())):
+            rows = ((p >= n_points) & (p < n_points + cells)).nonzero()[:, 0]
+            shift = mean_ordered[rows, p, None] + (
+                paths[rows, :, :p] @ root[rows, p, :p, None]
+            ).squeeze(-1)
+            low, high = ((x[rows, p, None] - shift) / scale[rows, p, None] for x in edges)
+            log_weight[rows] += log_normal_mass(low, high)
+            paths[rows, :, p] = _between(low, high, u[:, p])
+    return Paths(order, root, mean_ordered, paths, log_weight, gap.sum(1))
+
+
+def log_masses(scores: Scores, mean: Tensor, covariance: Tensor) -> Tensor:
+    """Log-density of the points times the mass of the cells (n,), gaps integrated out.
+
+    Args:
+        scores: of rows (n, d).
+        mean: (d,).
+        covariance: (d, d), or variances (d,) of independent coordinates.
+    """
+    cell = ~torch.isnan(scores.low)
+    if covariance.ndim == 1:
+        return _independent(scores, cell, mean, covariance.sqrt())
+    n, d = scores.z.shape
+    out = mean.new_empty(n)
+    complete = ~torch.isnan(scores.z).any(1)
+    root = _ordered_root(covariance, torch.arange(d, device=mean.device)[None])[0]
+    away = torch.linalg.solve_triangular(root, (scores.z[complete] - mean).T, upper=False)
+    constant = 0.5 * d * LOG_2PI + root.diagonal().log().sum()
+    out[complete] = -0.5 * away.square().sum(0) - constant
+    several = cell.sum(1) > 1
+    for part, points in ((several, POINTS), (~several & ~complete, 1)):
+        size = max(1, BLOCK // (d * max(d, points) or 1))
+        for rows in part.nonzero()[:, 0].split(size):
+            out[rows] = follow(scores.at(rows), mean, covariance, points).log_mass()
+    return out
+
+
+def _independent(scores: Scores, cell: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
+    """As `log_masses`, for independent coordinates."""
+    points = -0.5 * (((scores.z - mean) / deviation).square() + LOG_2PI) - deviation.log()
+    low, high = ((edge - mean) / deviation for edge in (scores.low, scores.high))
+    value = torch.where(cell, log_normal_mass(low, high), points)
+    return value.where(cell | ~torch.isnan(scores.z), 0.0).sum(1)
+
+
+def _ordered_root(covariance: Tensor, order: Tensor) -> Tensor:
+    """Cholesky's factors of the covariance (d, d) with coordinates ordered (n, d): (n, d, d).
+
+    Rows with the same order share one.
+    """
+    orders, place = torch.unique(order, dim=0, return_inverse=True)
+    matrices = covariance[orders[:, :, None], orders[:, None, :]]
+    root, failed = torch.linalg.cholesky_ex(matrices)
+    if bool(failed.any()):  # correlations of 1 up to rounding
+        least = 32 * len(covariance) * torch.finfo(covariance.dtype).eps
+        variances = matrices.diagonal(dim1=1, dim2=2).clamp_min(1e-300)
+        root = torch.linalg.cholesky(matrices + torch.diag_embed(least * variances))
+    ordered: Tensor = root[place]
+    return ordered
+
+
+def _between(low: Tensor, high: Tensor, u: Tensor) -> Tensor:
+    """Quantiles u of a standard normal between low and high, accurate in the tails."""
+    flip = low > 0
+    a, b = torch.where(flip, -high, low), torch.where(flip, -low, high)
+    below, above = torch.special.ndtr(a), torch.special.ndtr(b)
+    share = torch.where(flip, 1 - u, u)
+    e = torch.special.ndtri(below + share * (above - below))
+    e = torch.where(above > 1e-280, e, b)  # both masses vanish: the nearest end
+    e = e.maximum(a).minimum(b).clamp(-1e150, 1e150)
+    return torch.where(flip, -e, e)

@@ -1,0 +1,1 @@
+"""Models of tables with mixed columns: margins, copulas and mixtures."""

@@ -1,0 +1,232 @@
+"""Parameters of mixtures over mixed columns: their steps, starts, and how many components."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from pushforward.models.classical.starts import choose_plus_plus, move_centres, squared_distances
+from pushforward.models.tabular.score_sums import Precisions, ScoreSums, expect, maximise
+from pushforward.models.tabular.tables import add_log_tables, count_codes, pool, smooth
+
+__all__ = ["CANDIDATES", "KINDS", "MixedKind", "Parameters", "Rows", "Structure", "choose", "start"]
+
+MixedKind = Literal["full", "diagonal", "tied"]
+KINDS: tuple[MixedKind, ...] = get_args(MixedKind)
+CANDIDATES = 1, 2, 4, 8, 16
+"""Numbers of components that are tried."""
+START_ROWS = 8192
+"""Rows in the sample for a start and for the choice of the number of components."""
+HELD_OUT_ROWS = 2000
+"""Rows from which a quarter is held out to choose by; with fewer, Schwarz's criterion decides."""
+START_STEPS, START_GAIN = 60, 1e-4
+"""Passes over the sample at most, and the gain in nats per row below which they end."""
+BLOCK = 1024
+"""Rows of a block of the sample."""
+PRIOR_ROWS = 2
+"""Rows of a covariance's prior beyond its dimension (Fraley & Raftery's degrees of freedom)."""
+
+
+@dataclass
+class Rows:
+    """Rows in a mixture's coordinates.
+
+    Args:
+        z: means of scores (n, s), NaN where missing.
+        variance: of scores within cells (n, s).
+        codes: of listed categories (n, c), NaN where missing.
+        offset: of the log-density (n,).
+        weights: (n,), or None.
+    """
+
+    z: Tensor
+    variance: Tensor
+    codes: Tensor
+    offset: Tensor
+    weights: Tensor | None
+
+    def __len__(self) -> int:
+        return len(self.z)
+
+    def at(self, rows: Tensor) -> Rows:
+        """Some of the rows."""
+        w = None if self.weights is None else self.weights[rows]
+        return Rows(self.z[rows], self.variance[rows], self.codes[rows], self.offset[rows], w)
+
+    def blocks(self) -> Iterator[Rows]:
+        """The rows, block by block."""
+        for rows in torch.arange(len(self)).split(BLOCK):
+            yield self.at(rows)
+
+    def variances(self) -> Tensor:
+        """Variances of the scores (s,), over all rows."""
+        known = ~torch.isnan(self.z)
+        w = known if self.weights is None else known * self.weights[:, None]
+        n = w.sum(0).clamp_min(1e-300)
+        mean = (w * self.z.nan_to_num(0.0)).sum(0) / n
+        squares = (self.z - mean).square() + self.variance
+        total = (w * squares.nan_to_num(0.0)).sum(0) / n
+        return torch.where(total > 1e-6, total, 1.0)
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What all components have in common.
+
+    Args:
+        kind: of covariances.
+        sizes: numbers of categories.
+        base: frequencies (C,).
+        rare: which categories are pooled (C,).
+        pseudo_count: rows with these frequencies added to each component.
+    """
+
+    kind: MixedKind
+    sizes: tuple[int, ...]
+    base: Tensor
+    rare: Tensor
+    pseudo_count: float
+
+    def tables(self, counts: Tensor) -> Tensor:
+        """Log-probabilities (k, C) from counts."""
+        pooled = pool(counts, self.base, self.rare, self.sizes)
+        return smooth(pooled, self.base, self.pseudo_count, self.sizes)
+
+    def freedom(self, k: int, s: int) -> int:
+        """Number of free parameters of k components with s scores."""
+        matrix = s * (s + 1) // 2
+        covariances = {"full": k * matrix, "diagonal": k * s, "tied": matrix}[self.kind]
+        shared = sum(int(r.sum().clamp_min(1)) for r in self.rare.split(list(self.sizes)))
+        return k - 1 + k * s + covariances + k * (sum(self.sizes) - shared)
+
+
+class Parameters:
+    """Parameters prepared for a pass; derived from a model's buffers, so no part of a checkpoint.
+
+    Args:
+        structure: common to all components.
+        weights: (k,).
+        means: (k, s).
+        covariances: (k or 1, s, s).
+        tables: log-probabilities (k, C).
+    """
+
+    def __init__(
+        self,
+        structure: Structure,
+        weights: Tensor,
+        means: Tensor,
+        covariances: Tensor,
+        tables: Tensor,
+    ) -> None:
+        self.structure, self.weights, self.means = structure, weights, means
+        self.covariances, self.tables = covariances, tables
+        self.prepared = Precisions.of(means, covariances)
+
+    def expect(self, rows: Rows) -> tuple[Tensor, ScoreSums]:
+        """E step."""
+        logits = self.weights.clamp_min(1e-300).log() + rows.offset[:, None]
+        sizes = self.structure.sizes
+        add_log_tables(logits, rows.codes, self.tables, sizes)
+        r, sums = expect(rows.z, rows.variance, logits, rows.weights, self.prepared)
+        sums.codes = count_codes(rows.codes, r, sizes)
+        return r, sums
+
+    def maximise(self, sums: ScoreSums, variance: Tensor) -> Parameters:
+        """M step; the prior of covariances is from the variances of all rows (s,)."""
+        k, s = self.means.shape
+        prior = torch.diag(variance) / k ** (2 / max(s, 1))
+        strength = PRIOR_ROWS + (1 if self.structure.kind == "diagonal" else s)
+        weights, means, covariances = maximise(
+            sums, self.means, prior, float(strength), self.structure.kind
+        )
+        return Parameters(
+            self.structure, weights, means, covariances, self.structure.tables(sums.codes)
+        )
+
+    def score(self, rows: Rows) -> float:
+        """Mean log-density of rows, nats (a lower bound with cells)."""
+        total = weight = 0.0
+        for block in rows.blocks():
+            sums = self.expect(block)[1]
+            total, weight = total + float(sums.log_likelihood), weight + float(sums.weight)
+        return total / max(weight, 1e-300)
+
+
+def start(
+    rows: Rows, k: int, structure: Structure, variance: Tensor, rng: torch.Generator
+) -> Parameters:
+    """k components near clusters of rows, improved by passes over them."""
+    features = _features(rows, structure, variance)
+    w = rows.weights
+    centres = choose_plus_plus(features, k, rng, w)
+    if k > 1:
+        ones = features.new_ones(len(features)) if w is None else w
+        centres = move_centres(features, ones, centres)
+    owner = squared_distances(features, centres).argmin(1)
+    r = torch.nn.functional.one_hot(owner, k).to(features)
+    r = r if w is None else r * w[:, None]
+    s = rows.z.shape[1]
+    means = centres[:, :s] * variance.sqrt()
+    spread = torch.diag(variance) / k ** (2 / max(s, 1))
+    count = 1 if structure.kind == "tied" else k
+    weights = (r.sum(0) + 1e-3) / (r.sum(0) + 1e-3).sum()
+    tables = structure.tables(count_codes(rows.codes, r, structure.sizes))
+    spreads = spread.expand(count, s, s).clone()
+    return _improve(Parameters(structure, weights, means, spreads, tables), rows, variance)
+
+
+def choose(rows: Rows, structure: Structure, variance: Tensor, rng: torch.Generator) -> Parameters:
+    """The best number of components; numbers rise until the criterion falls."""
+    held_out = len(rows) >= HELD_OUT_ROWS
+    order = torch.randperm(len(rows), generator=rng)
+    cut = len(rows) // 4 if held_out else 0
+    test, train = rows.at(order[:cut]), rows.at(order[cut:].sort().values)
+    best, best_value = None, -math.inf
+    for k in CANDIDATES:
+        if k > max(len(train) // 2, 1):
+            break
+        parameters = start(train, k, structure, variance, rng)
+        value = parameters.score(test if held_out else train)
+        if not held_out:
+            freedom = structure.freedom(k, rows.z.shape[1])
+            value -= 0.5 * freedom * math.log(len(train)) / len(train)
+        if value <= best_value:
+            break
+        best, best_value = parameters, value
+    assert best is not None
+    return _improve(best, rows, variance) if held_out else best
+
+
+def _improve(parameters: Parameters, rows: Rows, variance: Tensor) -> Parameters:
+    """After passes over the rows."""
+    last = -math.inf
+    for _ in range(START_STEPS):
+        total: ScoreSums | None = None
+        for block in rows.blocks():
+            part = parameters.expect(block)[1]
+            total = part if total is None else total.merge(part)
+        assert total is not None
+        value = float(total.log_likelihood / total.weight)
+        parameters = parameters.maximise(total, variance)
+        if value - last < START_GAIN:
+            break
+        last = value
+    return parameters
+
+
+def _features(rows: Rows, structure: Structure, variance: Tensor) -> Tensor:
+    """Scores of unit variance, then indicators of categories, 0 where missing: (n, s + C)."""
+    parts = [(rows.z / variance.sqrt()).nan_to_num(0.0)]
+    for j, base in enumerate(structure.base.split(list(structure.sizes))):
+        known = ~torch.isnan(rows.codes[:, j])
+        codes = rows.codes[:, j].nan_to_num(0.0).to(torch.int64)
+        indicator = torch.nn.functional.one_hot(codes, len(base)).to(base)
+        spread = (base * (1 - base)).sum().clamp_min(1e-3).sqrt()
+        parts.append((indicator - base) * known[:, None] / spread)
+    return torch.cat(parts, 1)
