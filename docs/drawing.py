@@ -29,7 +29,7 @@ CONTENTS = {
     "compat": "scikit-learn's names",
     "metrics": "records with error bars",
     "latent": "grids, paths, directions",
-    "models": "classical, deep, parts",
+    "models": "classical, deep, tabular, parts",
     "fitting": "Trainer, EM, run folders",
     "nets": "layers, critics",
     "objectives": "games, penalties, bounds",

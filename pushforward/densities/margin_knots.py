@@ -44,6 +44,8 @@ TAIL_SHARE = 0.05
 """Share of the rows by whose mean excess a tail falls."""
 LOCAL = 0.1, 10.0
 """Range of Abramson's factors of the bandwidth."""
+EMPTY = 0.05
+"""Rows added to each interval of an empirical margin: between common values some may be empty."""
 TWO_VALUED = 1e-3
 """Mass of a tail in rows if there are just two values, which more rows would hardly add to."""
 TINY = 1e-3
@@ -100,7 +102,8 @@ def fit_knots(x: Floats, weights: Floats, column: Column, kind: str) -> Knots:
     edges = _edges(values, counts, kind, lattice, atoms, (below, above))
     rows = float(counts.sum())
     own = _own_cells(edges, lattice, atoms)
-    mass = counted = _count(values, counts, edges)
+    counted = _count(values, counts, edges)
+    mass = counted + EMPTY
     if kind == "kernel":
         heavy = _heavy(counted, own)
         at = (np.searchsorted(edges, values, side="right") - 1).clip(0, len(own) - 1)
@@ -185,25 +188,32 @@ def _edges(
 ) -> Floats:
     """Knots between order statistics, and around cells."""
     rows = float(counts.sum())
-    if lattice.step:
+    if lattice.step and kind == "kernel":
         return _lattice_edges(values, counts, lattice, ends)
+    grid = np.array([])
     number = min(MOST - 2 * len(atoms) - 2, math.ceil(3 * math.sqrt(rows)))
     if kind == "kernel":
-        number = MOST - 2 * len(atoms) - 2
-        grid = np.linspace(*ends, number // 4)
-        number -= len(grid)
-    else:
-        grid = np.array([])
+        grid = np.linspace(*ends, (MOST - 2 * len(atoms) - 2) // 4)
+        number = MOST - 2 * len(atoms) - 2 - len(grid)
     middles = values[:-1] + (values[1:] - values[:-1]) / 2
+    if lattice.step:
+        middles = lattice.snap(middles) + lattice.step / 2
+        middles = np.where(middles > values[1:], middles - lattice.step, middles)
     ranks = counts.cumsum()[:-1]
     chosen = np.searchsorted(ranks, np.linspace(0, rows, number + 2)[1:-1])
     edges = np.concatenate([grid, middles[np.unique(chosen.clip(0, len(middles) - 1))], ends])
+    if lattice.step:
+        common = values[counts >= max(HEAVY * rows, 2)][: MOST // 4]
+        half = lattice.step / 2
+        edges = np.concatenate([edges, common - half, common + half])
     for _, low, high in atoms:
         edges = edges[(edges <= low) | (edges >= high)]
     edges = np.concatenate([edges, *([low, high] for _, low, high in atoms)])
     low, high = ends[0], ends[1]
     if atoms:  # a cell at a known bound reaches half its width beyond
         low, high = min(low, atoms[0][1]), max(high, atoms[-1][2])
+    if lattice.step:
+        edges = low + lattice.step * np.unique(np.round((edges - low) / lattice.step))
     edges = np.unique(edges)
     return np.asarray(edges[(edges >= low) & (edges <= high)])
 

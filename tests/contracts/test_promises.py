@@ -59,7 +59,6 @@ def keep(model: Any, x: torch.Tensor, protocol: str) -> None:
         "Assigns": lambda: (model.assign(x[:2]), model.responsibilities(x[:2])),
         "Completes": lambda: model.complete(x, rng=0),
         "Conditions": lambda: model.condition({0: float(x[0, 0])}),
-        "Completes": lambda: model.complete(x[:2]),
         "Translates": lambda: model.translate(codes if y is None else y),
         "Composes": lambda: model.scenes(2, y=y, rng=0),
         "Criticises": lambda: model.criticise(x[:2], y),

@@ -297,13 +297,25 @@ def _association(frame: pd.DataFrame, one: str, two: str) -> float:
 
 
 def test_few_rows_shrink_correlations_and_many_do_not() -> None:
-    noise = np.corrcoef(np.random.default_rng(0).normal(size=(12, 10)).T)
-    shrunk, share = shrink(torch.from_numpy(noise), 12)
+    noise = torch.from_numpy(np.corrcoef(np.random.default_rng(0).normal(size=(12, 10)).T))
+    shrunk, share = shrink(noise, noise, 12)
     assert share > 0.5
-    assert float(shrunk[0, 1]) == pytest.approx((1 - share) * noise[0, 1])
-    assert shrink(torch.from_numpy(noise), 1e6)[1] < 1e-3
+    assert float(shrunk[0, 1]) == pytest.approx((1 - share) * float(noise[0, 1]))
+    assert shrink(noise, noise, 1e6)[1] < 1e-3
     singular = torch.ones(3, 3, dtype=torch.float64)
-    assert float(torch.linalg.eigvalsh(shrink(singular, 1e9)[0]).min()) > 0
+    assert float(torch.linalg.eigvalsh(shrink(singular, singular, 1e9)[0]).min()) > 0
+
+
+def test_categories_that_few_rows_let_determine_each_other_do_not_in_the_copula() -> None:
+    """The latent correlation is near 1: another combination would have no probability at all."""
+    group = np.arange(90) % 3
+    frame = pd.DataFrame(
+        {"c": np.array(["x", "y", "z"])[group], "a": group + 0.1 * np.sin(range(90))}
+    )
+    model = pf.GaussianCopula().fit(read(frame), quiet=True)
+    rows = torch.tensor([[0.0, 0.05], [0.0, 2.0]], dtype=torch.float64)
+    usual, other = model.log_prob(rows).tolist()
+    assert -60 < other < usual - 4
 
 
 def test_without_cells_latent_correlations_are_the_observed() -> None:

@@ -33,6 +33,8 @@ LARGEST = 0.995
 """Largest correlation of two columns with cells."""
 HALVINGS = 40
 """Steps of bisection: 2^-40 is below any statistical error."""
+STEPS = 41
+"""Shares of the observed correlations that are tried."""
 LEAST = 1e-6
 """Least eigenvalue of a correlation matrix."""
 MOST_INDICATORS = 64
@@ -110,26 +112,41 @@ def _invert(target: Tensor, products: Tensor) -> Tensor:
     return (low + high) / 2
 
 
-def shrink(correlation: Tensor, rows: float) -> tuple[Tensor, float]:
+def shrink(latent: Tensor, observed: Tensor, rows: float) -> tuple[Tensor, float]:
     """A positive definite correlation matrix (s, s) and the share λ of the identity in it.
+
+    Correlations of cells are estimated pair by pair, and few rows may let categories determine each
+    other: as much of the observed correlations is mixed in as keeps the least eigenvalue from
+    falling below a share of theirs, min(½, 5/√n).
 
     λ = Σ Var(r_ij) / Σ r_ij² over i ≠ j, at most 1, with Var(r) = (1 - r²)² / n for normal scores;
     that minimises the expected squared error.
+
+    Args:
+        latent: correlations of the latent scores (s, s).
+        observed: correlations of what is observed of them (s, s).
+        rows: n.
     """
-    s = len(correlation)
-    away = ~torch.eye(s, dtype=torch.bool, device=correlation.device)
-    r = correlation[away]
+    s = len(latent)
+    away = ~torch.eye(s, dtype=torch.bool, device=latent.device)
+    r = latent[away]
     error = (1 - r.square()).square().sum() / max(rows, 1.0)
     share = float((error / r.square().sum().clamp_min(1e-300)).clamp(0, 1)) if s > 1 else 0.0
-    shrunk = torch.where(away, (1 - share) * correlation, correlation)
-    values, axes = torch.linalg.eigh(shrunk)
-    if float(values.min()) < LEAST:
-        shrunk = (axes * values.clamp_min(LEAST)) @ axes.T
-        deviation = shrunk.diagonal().sqrt()
-        shrunk = shrunk / deviation / deviation[:, None]
-    shrunk = (shrunk + shrunk.T) / 2
-    shrunk.fill_diagonal_(1.0)
-    return shrunk, share
+    shrunk = [torch.where(away, (1 - share) * m, m) for m in (latent, observed)]
+    least = float(torch.linalg.eigvalsh(shrunk[1]).min()) if s else 1.0
+    least *= min(0.5, 5 / math.sqrt(max(rows, 1.0)))
+    for part in torch.linspace(0, 1, STEPS, dtype=torch.float64).tolist():
+        mixed = (1 - part) * shrunk[0] + part * shrunk[1]
+        values, axes = torch.linalg.eigh(mixed)
+        if not s or float(values.min()) >= least:
+            break
+    if s and float(values.min()) < LEAST:
+        mixed = (axes * values.clamp_min(LEAST)) @ axes.T
+        deviation = mixed.diagonal().sqrt()
+        mixed = mixed / deviation / deviation[:, None]
+    mixed = (mixed + mixed.T) / 2
+    mixed.fill_diagonal_(1.0)
+    return mixed, share
 
 
 def order_categories(

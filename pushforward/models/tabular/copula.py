@@ -137,9 +137,10 @@ class GaussianCopula(ScoreMixture):
         _, means, covariance = maximise(statistics, means, eye, 1.0, "full")
         self.scores_mean_, self.scores_covariance_, self._ready = means, covariance, None
         coefficients = hermite_coefficients(self.margins_).to(means)
-        correlation, share = shrink(
-            latent_correlation(covariance[0], coefficients), float(statistics.weight)
-        )
+        deviation = covariance[0].diagonal().sqrt()
+        observed = covariance[0] / deviation / deviation[:, None]
+        latent = latent_correlation(covariance[0], coefficients)
+        correlation, share = shrink(latent, observed, float(statistics.weight))
         self.covariance_, self.shrinkage_ = correlation[None], means.new_tensor(share)
         return not self._gaps
 

@@ -35,7 +35,6 @@ from pushforward.models.tabular.mixed_parts import (
     Rows,
     Structure,
     choose,
-    start,
 )
 from pushforward.models.tabular.score_mixture import ScoreMixture
 from pushforward.models.tabular.score_sums import ScoreSums
@@ -56,10 +55,11 @@ class MixedMixture(ScoreMixture):
     For tables of any columns, with missing values. Numbers are modelled by their normal scores.
 
     Args:
-        components: k, or 'auto' for the best of 1, 2, 4, 8 and 16 (no more than the rows warrant),
-            on a sample of rows: by Schwarz's criterion if there are fewer than 2000, else by the
-            log-density of a quarter of them.
-        covariance: of the scores in each component: 'full', 'diagonal', or 'tied' (one for all).
+        components: k, or 'auto' for the best of 1, 2, 4, 8 and 16 by the log-density of held-out
+            rows of a sample: a quarter of them, or each quarter in turn if there are fewer than
+            2000.
+        covariance: of the scores in each component: 'full', 'diagonal', 'tied' (one for all), or
+            'auto' for the better of 'full' and 'diagonal', likewise.
         margins: 'kernel' (kernel densities within known bounds), 'empirical' (distribution
             functions between order statistics) or 'none' (standardised numbers).
         pseudo_count: rows with the frequencies of the whole table that are added to each
@@ -95,7 +95,7 @@ class MixedMixture(ScoreMixture):
     def __init__(
         self,
         components: int | Literal["auto"] = "auto",
-        covariance: MixedKind = "full",
+        covariance: MixedKind = "auto",
         margins: MarginKind = "kernel",
         pseudo_count: float = 1.0,
         rare: int = 5,
@@ -110,7 +110,9 @@ class MixedMixture(ScoreMixture):
         else:
             self.components = check_whole_number("components", components)
         if covariance not in KINDS:
-            raise InvalidValue(f"unknown covariance {covariance!r}; {suggest(covariance, KINDS)}")
+            raise InvalidValue(
+                f"unknown covariance {covariance!r}; {suggest(str(covariance), KINDS)}"
+            )
         if isinstance(pseudo_count, bool) or not isinstance(pseudo_count, (int, float)):
             raise InvalidKind(f"pseudo_count must be a number above 0, got {pseudo_count!r}")
         if not 0 < pseudo_count < float("inf"):
@@ -159,11 +161,9 @@ class MixedMixture(ScoreMixture):
         x = batch.x.to(self.device)
         rows = self._split(self.coordinates(x), batch.weights)
         self._prior = rows.variances()
-        if self.components == "auto":
-            parameters = choose(rows, self._structure(), self._prior, rng)
-        else:
-            parameters = start(rows, self.components, self._structure(), self._prior, rng)
-        self._set(parameters)
+        counts = CANDIDATES if isinstance(self.components, str) else (self.components,)
+        kinds = KINDS[:2] if self.covariance == "auto" else (self.covariance,)
+        self._set(choose(rows, counts, [self._structure(kind) for kind in kinds], rng))
 
     def coordinates(self, x: Tensor) -> Tensor:
         """Means and variances of scores (n, s) each, codes (n, c), and the offset (n, 1)."""
@@ -215,10 +215,8 @@ class MixedMixture(ScoreMixture):
 
     # ------------------------------------------------------------------------------------ details
 
-    def _structure(self) -> Structure:
-        return Structure(
-            self.covariance, tuple(self.sizes), self.base_, self.rare_ > 0, self.pseudo_count
-        )
+    def _structure(self, kind: MixedKind) -> Structure:
+        return Structure(kind, tuple(self.sizes), self.base_, self.rare_ > 0, self.pseudo_count)
 
     def _split(self, coordinates: Tensor, weights: Tensor | None) -> Rows:
         s, c = len(self.scored), len(self.listed)
@@ -229,10 +227,11 @@ class MixedMixture(ScoreMixture):
     def _current(self) -> Parameters:
         """The parameters, prepared for a pass."""
         if self._ready is None:
-            covariance = self.covariance_
-            covariance = torch.diag_embed(covariance) if covariance.ndim == 2 else covariance
+            covariance, kind = self.covariance_, self.covariance
+            if covariance.ndim == 2:
+                covariance, kind = torch.diag_embed(covariance), "diagonal"
             self._ready = Parameters(
-                self._structure(), self.weights_, self.location_, covariance, self.tables_
+                self._structure(kind), self.weights_, self.location_, covariance, self.tables_
             )
         return self._ready
 
@@ -241,5 +240,5 @@ class MixedMixture(ScoreMixture):
         self.weights_, self.location_ = parameters.weights, parameters.means
         self.tables_ = parameters.tables
         covariance = parameters.covariances
-        diagonal = self.covariance == "diagonal"
+        diagonal = parameters.structure.kind == "diagonal"
         self.covariance_ = covariance.diagonal(dim1=1, dim2=2).clone() if diagonal else covariance
