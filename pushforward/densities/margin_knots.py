@@ -125,7 +125,8 @@ def _category_knots(codes: Floats, weights: Floats, count: int) -> Knots:
     mass = np.asarray(counts + 0.5, np.float64)
     edges, values = np.arange(count + 1) - 0.5, np.arange(count, dtype=np.float64)
     none = (0.0, 0.0)
-    return Knots(edges, mass / mass.sum(), none, (1.0, 1.0), Lattice(1.0), values, 0.0, count - 1.0)
+    share: Floats = np.asarray(mass / mass.sum(), np.float64)
+    return Knots(edges, share, none, (1.0, 1.0), Lattice(1.0), values, 0.0, count - 1.0)
 
 
 def _bound(known: float | None, end: float, side: int) -> float:
