@@ -123,7 +123,8 @@ def _category_knots(codes: Floats, weights: Floats, count: int) -> Knots:
     """One cell for each category, with half a row more than it has (Krichevsky and Trofimov)."""
     counts = np.bincount(codes.astype(np.int64), weights, minlength=count)
     mass = np.asarray(counts + 0.5, np.float64)
-    edges, values = np.arange(count + 1) - 0.5, np.arange(count, dtype=np.float64)
+    edges = np.arange(-0.5, count, dtype=np.float64)
+    values = np.arange(count, dtype=np.float64)
     none = (0.0, 0.0)
     share: Floats = np.asarray(mass / mass.sum(), np.float64)
     return Knots(edges, share, none, (1.0, 1.0), Lattice(1.0), values, 0.0, count - 1.0)
