@@ -49,7 +49,7 @@ def fit_runs(folder: Path) -> None:
         "60",
         "--film",
         "36",
-        "--out",
+        "--run",
         str(folder / "digits"),
     ]
     subprocess.run([sys.executable, "-m", "pushforward", *line], check=True, capture_output=True)
