@@ -46,7 +46,7 @@ def fit_runs(folder: Path) -> None:
         "vae",
         "digits",
         "--epochs",
-        "60",
+        "300",
         "--film",
         "36",
         "--run",
@@ -144,7 +144,10 @@ def density(page: Any, address: str) -> None:
 def translate(page: Any, address: str) -> None:
     """A face from its edges."""
     page.goto(f"{address}#/translate?run=edges-to-faces")
-    page.wait_for_selector("#room[data-made]", timeout=120_000)
+    page.wait_for_selector("#room[data-ready]", timeout=120_000)
+    page.get_by_label("Row, of 800").fill("7")
+    page.click("#example")
+    wait(page, f"Number({ROOM}.made) >= 2")
     page.wait_for_timeout(1500)
 
 
@@ -169,9 +172,14 @@ def edit(page: Any, address: str, photo: Path, frames: list[Image.Image]) -> Non
     wait(page, f"Number({ROOM}.edited) >= 1")
     page.get_by_text("Looking …").wait_for(state="hidden")
     page.wait_for_timeout(1500)
-    slider = page.get_by_label("way")
-    slider.focus()
-    page.keyboard.press("Home")
+    slider = page.get_by_label("from the start to the result")
+    end = page.locator(".stage").screenshot()
+    for _ in range(100):  # until the images on the way are there
+        slider.focus()
+        page.keyboard.press("Home")
+        page.wait_for_timeout(100)
+        if slider.input_value() == "0" and page.locator(".stage").screenshot() != end:
+            break
     for _ in range(16):
         page.wait_for_timeout(60)
         keep()
@@ -217,16 +225,19 @@ def main() -> None:
         edit(page, address, place.parent / "sad.png", frames)
         _save(page.screenshot(), "edit")
         browser.close()
+    _save_film(frames)
+
+
+def _save_film(frames: list[Image.Image]) -> None:
+    """A GIF with one palette, which rests at its start and its end."""
     small = [frame.resize((320, 320), Image.Resampling.LANCZOS) for frame in frames]
-    sheet = Image.fromarray(
-        np.concatenate([np.asarray(frame) for frame in small[:: len(small) - 1]])
-    )
-    palette = sheet.quantize(64)
+    sheet = Image.fromarray(np.concatenate([np.asarray(frame) for frame in small[::2]]))
+    palette = sheet.quantize(128)
     stills = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in small]
-    durations = [500] + [160] * (len(stills) - 2) + [1500]
+    durations = [600] + [160] * (len(stills) - 2) + [1500]
     stills[0].save(
         IMAGES / "studio-edit.gif", save_all=True, append_images=stills[1:], duration=durations,
-        loop=0, optimize=True,
+        loop=0, optimize=False, disposal=1,
     )  # fmt: skip
 
 

@@ -3,18 +3,20 @@ Krähenbühl, Shechtman & Efros 2016, https://arxiv.org/abs/1609.03552, §3.2).
 
     argmin_z  ⟨(g(z) - c)²⟩_colour + λ_s ⟨(H(g(z)) - H(s))²⟩_sketch
               + ⟨(g(z) - g(z_0))²⟩_fixed + λ_r ⟨(g(z) - g(z_0))²⟩_rest
-              + λ_z mean ((z - z_0)/s_z)²
+              + λ_z mean ((z - z_0)/s_z)² + λ_o mean max(0, |z - m_z|/s_z - 3)²
 
 ⟨·⟩_m is a mean weighted by a mask m, with levels in 0..1; c are the colours of strokes, s a sketch,
-H histograms of oriented gradients, z_0 the code before the edit, s_z the standard deviations of the
-prior; the rest is what is neither painted nor sketched. Parts that are dragged ask for the colours
-and the gradients of the warped image around their targets. Half of the candidates start around z_0, and
-half at those of many samples of the prior that cost least, as nothing slopes towards what is far
-away: a mouth that is painted elsewhere, the target of a long drag. All are minimised at once; those that end far worse than the best, and those that look like a better
-one, are left out.
+H histograms of oriented gradients, z_0 the code before the edit, m_z and s_z the means and standard
+deviations of the prior; the rest is what is neither painted nor sketched. Parts that are dragged
+ask for the colours and the gradients of the warped image around their targets. Half of the
+candidates start around z_0, and half at those of many samples of the prior that cost least, as
+nothing slopes towards what is far away: a mouth that is painted elsewhere, the target of a long
+drag. All are minimised at once; those that end far worse than the best, and those that look like a
+better one, are left out.
 
 Differences: each candidate by L-BFGS, which never makes it worse, in place of Adam's fixed steps;
-λ_r, as nearness of codes alone changes much that nobody asked about; candidates that differ.
+λ_r, as nearness of codes alone changes much that nobody asked about; λ_o in place of a code that is
+clipped; candidates that differ.
 """
 
 from __future__ import annotations
@@ -50,6 +52,10 @@ REST = 0.1
 """λ_r: with 0, a stroke on a DCGAN's digit changed twice as much elsewhere."""
 ALIKE = 0.02
 """Root mean square difference of two images, of the range, below which one of them is shown."""
+OUTSIDE, REACH = 1.0, 3.0
+"""λ_o, and the standard deviations of the prior within which codes stay: beyond, a model makes what
+no data look like, such as green skin for a mouth that is half drawn.
+"""
 SPREAD = 0.5
 """Of the uniform noise around z_0 that candidates start with, in standard deviations."""
 TRIED = 32
@@ -111,7 +117,7 @@ class _Problem:
     def objective(self, z: Tensor, rows: Tensor | slice) -> Tensor:
         """The cost of codes (m, latent): (m,)."""
         made = _fractions(self.model.decode(z, self.y), self.model.fitted_space())
-        cost = self.keep * self._far(z)
+        cost = self.keep * self._far(z) + OUTSIDE * self._outside(z)
         for wanted, mask, weight in self.levels:
             cost = cost + weight * _weighted((made - wanted).square().mean(1), mask)
         if self.gradients:
@@ -123,6 +129,13 @@ class _Problem:
     def _far(self, z: Tensor) -> Tensor:
         free = self.distribution.scale > 0
         return ((z - self.start)[:, free] / self.distribution.scale[free]).square().mean(1)
+
+    def _outside(self, z: Tensor) -> Tensor:
+        """By how much codes leave the range of the prior, or of z_0 where that is outside."""
+        centre, scale = self.distribution.centre.to(z), self.distribution.scale.to(z)
+        free = scale > 0
+        away, first = (((c - centre)[:, free] / scale[free]).abs() for c in (z, self.start))
+        return (away - first.clamp_min(REACH)).clamp_min(0).square().mean(1)
 
 
 def edit(

@@ -280,16 +280,15 @@ export function enter(root, { socket, values }) {
 
     const size = slider("size", { low: 1, high: Math.max(4, Math.round(Math.max(facts.width, facts.height) / 3)), value: strokes.brush.size, step: 1, shown: (v) => `${v} px`, title: "size of the brush" }, (v) => { strokes.brush.size = v; });
     const condition = facts.conditions.length ? field("Condition", select(facts.conditions.map((/** @type {string} */ name, /** @type {number} */ k) => [String(k), name]), "0", (k) => { y = Number(k); sample(); })) : null;
+    const undoing = [button("Undo", () => strokes.undo(), { id: "undo", title: "Ctrl+Z" }), button("Clear", () => { strokes.clear(); if (!drawing) ask(true); }, { id: "clear" })];
     const result = h("div", { class: "row" }, button("Go on from this", settle, { id: "settle" }), button("Back to the start", restart), button("Save image", () => image.toBlob((blob) => blob && save(blob, `${run}.png`))), button("Save GIF", film), button("Apply to the photograph", transfer, { id: "transfer" }));
     sample();
     return h("div", { class: "columns" },
       h("div", { class: "side" },
         h("section", { class: "card" }, h("h2", {}, "Start"), condition, h("div", { class: "row" }, button("Another sample", () => { seed++; sample(); }, { class: "main", id: "sample" }), button("Blank sheet", openSheet, { id: "sheet" })), field("or a photograph", file),
-          facts.methods.length > 1 ? field("Pictures are projected by", methods) : null, errors, beforeCard),
-        h("section", { class: "card" }, h("h2", {}, "Brushes"), h("div", { class: "row" }, ...tools), h("div", { class: "row" }, field("Colour", colour)), size.element,
-          h("div", { class: "row" }, button("Undo", () => strokes.undo(), { id: "undo", title: "Ctrl+Z" }), button("Clear", () => { strokes.clear(); if (!drawing) ask(true); }, { id: "clear" })))),
+          facts.methods.length > 1 ? field("Pictures are projected by", methods) : null, errors, beforeCard)),
       h("div", { class: "plots" },
-        h("section", { class: "card" }, h("h2", {}, "Image"), stage, sheetBar, progress.element, note, result),
+        h("section", { class: "card" }, h("h2", {}, "Image"), h("div", { class: "row", role: "group", "aria-label": "Brushes" }, ...tools), h("div", { class: "row" }, colour, size.element, ...undoing), stage, sheetBar, progress.element, note, result),
         h("section", { class: "card" }, h("h2", {}, "Candidates"), about, candidates.element, large)));
   }
 

@@ -128,7 +128,8 @@ function tableRow(name, choose) {
     badge.title = run.sentence;
     model.textContent = run.model;
     model.title = run.description;
-    data.textContent = `${run.source ?? "in memory"}${run.space ? `: ${run.space}` : ""}`;
+    data.title = run.source ?? "";
+    data.textContent = `${String(run.source ?? "in memory").replace(/^.*[/\\](?=.)/, "")}${run.space ? `: ${run.space}` : ""}`;
     samples.textContent = run.samples === null ? "" : `${run.samples.toLocaleString("en")}${run.state === "running" && run.budget ? ` of ${run.budget.toLocaleString("en")}` : ""}`;
     time.textContent = duration(run.seconds) + (run.state === "running" && run.remaining ? `, ${duration(run.remaining)} left` : "");
   }
