@@ -81,6 +81,8 @@ __all__, __getattr__, __dir__ = lazy(
         "models.deep.srresnet": ["SRResNet"],
         "models.deep.vgan": ["VGAN"],
         "models.deep.observed": ["Observed"],
+        "models.tabular.ctgan": ["CTGAN"],
+        "models.tabular.tvae": ["TVAE"],
     },
     modules=["compat", "latent"],
     first="pushforward.models",  # fills the catalogue

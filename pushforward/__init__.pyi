@@ -73,7 +73,9 @@ from pushforward.models.deep.srresnet import SRResNet as SRResNet
 from pushforward.models.deep.vae import VAE as VAE
 from pushforward.models.deep.vgan import VGAN as VGAN
 from pushforward.models.tabular.copula import GaussianCopula as GaussianCopula
+from pushforward.models.tabular.ctgan import CTGAN as CTGAN
 from pushforward.models.tabular.independent import IndependentColumns as IndependentColumns
 from pushforward.models.tabular.mixed import MixedMixture as MixedMixture
+from pushforward.models.tabular.tvae import TVAE as TVAE
 
 __version__: str

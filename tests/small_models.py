@@ -37,6 +37,8 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "srresnet": {"width": 4, "blocks": 1},
     "vgan": {"latent": 2, "width": 4},
+    "ctgan": {"latent": 2, "hidden": (16,), "critic_hidden": (16,), "packing": 4},
+    "tvae": {"latent": 2, "hidden": (16,)},
     "gmm": {"components": 2},
     "kmeans": {"clusters": 2},
     "mixed": {"components": 2},
@@ -49,6 +51,8 @@ CLIPS = {"vgan"}
 """Models of clips."""
 IMAGES = {"dcgan", "r3gan", "lapgan", *PAIRED, *CLIPS}
 """Models that take images, or clips, and nothing else."""
+TABLES = {"ctgan", "tvae"}
+"""Models that take tables, and no images."""
 VERBS = ("encode", "log_prob", "elbo", "assign", "responsibilities")
 
 

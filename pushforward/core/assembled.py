@@ -66,11 +66,15 @@ class Assembled(HasUnits, Stored):
             moments: of the data; needed by standardised scalings.
         """
         self.space, self.condition_space = space, condition_space
-        self.scaling = Scaling.choose(self.scaling_kind, space, moments or _unit_moments(space))
+        self.scaling = self.choose_scaling(space, moments)
         if condition_space is not None:
             kind: ScalingKind = "signed" if condition_space.kind != "points" else "unit"
             self.condition_scaling = Scaling.choose(kind, condition_space)
         self.build(space, condition_space)
+
+    def choose_scaling(self, space: Space, moments: Moments | None = None) -> Scaling:
+        """The scaling of observations, by `scaling_kind`; moments as for `assemble`."""
+        return Scaling.choose(self.scaling_kind, space, moments or _unit_moments(space))
 
     def build(self, space: Space, condition_space: Space | None = None) -> None:
         """Create everything whose size depends on the spaces; models without networks need not."""

@@ -25,7 +25,7 @@ Gathered = tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]
 class FusedAdam(torch.optim.Adam):
     """Adam with one fused kernel call for all parameters of a group.
 
-    Takes torch.optim.Adam's arguments for rate, betas and epsilon. The first step, which creates
+    Takes torch.optim.Adam's arguments for rate, betas, epsilon and weight decay. The first step, which creates
     the state, and steps with missing gradients or a loss scaler use torch's own implementation.
     """
 
@@ -35,8 +35,11 @@ class FusedAdam(torch.optim.Adam):
         lr: float,
         betas: tuple[float, float],
         eps: float,
+        weight_decay: float = 0.0,
     ) -> None:
-        super().__init__(parameters, lr=lr, betas=betas, eps=eps, fused=True)
+        super().__init__(
+            parameters, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=True
+        )
         self._known: tuple[Any, list[Gathered]] | None = None
 
     @torch.no_grad()
@@ -67,7 +70,7 @@ class FusedAdam(torch.optim.Adam):
                 lr=group["lr"],
                 beta1=group["betas"][0],
                 beta2=group["betas"][1],
-                weight_decay=0.0,
+                weight_decay=group["weight_decay"],
                 eps=group["eps"],
                 amsgrad=False,
                 maximize=False,

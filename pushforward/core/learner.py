@@ -45,6 +45,11 @@ class Learner(Model, HasMode):
 
     Evaluations during a fit then take fewer rows, and are further apart in short fits.
     """
+    usual_batch: ClassVar[int] = 128
+    """Rows per step if the fit does not say, or all if there are fewer.
+
+    128 are enough for batch norm, and few enough for small tables.
+    """
 
     def __init_subclass__(cls, **rest: Any) -> None:
         super().__init_subclass__(**rest)
@@ -104,6 +109,13 @@ class Learner(Model, HasMode):
     def augmentations(self, space: Space) -> Sequence[Value]:
         """The default augmentations of every batch, besides dequantising."""
         return ()
+
+    def row_weights(self, source: Source) -> Tensor | None:
+        """Weights (n,) by which training rows are drawn, with replacement, once prepared for them.
+
+        None to take every row once per epoch. Streams are always read in order.
+        """
+        return None
 
     def prepared_for_fit(self, source: Source) -> Source:
         """The source unchanged: the trainer adds fresh noise to every batch."""

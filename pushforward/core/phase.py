@@ -136,19 +136,30 @@ class Adam(Optimizer, name="adam"):
     """Adam, fused if the device supports it.
 
     Reference: Kingma & Ba (2015), Algorithm 1, https://arxiv.org/abs/1412.6980.
+
+    Args:
+        rate: the learning rate.
+        beta1, beta2: of the running means of gradients and of their squares.
+        epsilon: added to the root of the latter.
+        decay: times the weights, is added to their gradients (an L2 penalty; `adamw` decouples it).
     """
 
     rate: float = 1e-3
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
+    decay: float = 0.0
 
     def build(self, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
         """The torch optimiser over `parameters`."""
-        betas = (self.beta1, self.beta2)
-        if _fused(parameters):
-            return FusedAdam(parameters, lr=self.rate, betas=betas, eps=self.epsilon)
-        return torch.optim.Adam(parameters, lr=self.rate, betas=betas, eps=self.epsilon)
+        kind = FusedAdam if _fused(parameters) else torch.optim.Adam
+        return kind(
+            parameters,
+            lr=self.rate,
+            betas=(self.beta1, self.beta2),
+            eps=self.epsilon,
+            weight_decay=self.decay,
+        )
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.phase import Batch
-from pushforward.core.random import derive, permutation
+from pushforward.core.random import derive, permutation, uniform
 from pushforward.core.source import Source, take_rows
 from pushforward.core.source_views import Subset
 
@@ -46,12 +46,22 @@ class Batches:
         size: observations per step, over all processes.
         seed: of the order.
         rank, world: this process and the number of processes.
+        weights: (n,) by which rows are drawn with replacement, instead of each once per epoch.
 
     An epoch is len(source) // size steps; the few rows left out change every epoch.
     """
 
-    def __init__(self, source: Source, size: int, seed: int, rank: int = 0, world: int = 1) -> None:
+    def __init__(
+        self,
+        source: Source,
+        size: int,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+        weights: Tensor | None = None,
+    ) -> None:
         self.source, self.size, self.seed, self.rank, self.world = source, size, seed, rank, world
+        self._ends = None if weights is None else weights.to("cpu", torch.float64).cumsum(0)
         self.steps_per_epoch = max(1, len(source) // size)
 
     def steps_in_epoch(self, *, counted: bool) -> int:
@@ -69,11 +79,19 @@ class Batches:
         """Row numbers in the order of an epoch (steps_per_epoch · size,), int64."""
         stream = torch.Generator().manual_seed(derive(self.seed, "order", epoch))
         n = len(self.source)
+        if self._ends is not None:
+            return self._drawn(self._ends, stream)
         if self.source.resident:
             rows = permutation(n, rng=stream)
         else:
             rows = self._by_blocks(stream, n)
         return rows[: self.steps_per_epoch * self.size]
+
+    def _drawn(self, ends: Tensor, stream: torch.Generator) -> Tensor:
+        """Rows drawn by their weights, whose cumulative sums are `ends` (n,)."""
+        count = self.steps_per_epoch * self.size
+        at = uniform(count, rng=stream, dtype=torch.float64) * ends[-1]
+        return torch.searchsorted(ends, at, right=True).clamp_max(len(ends) - 1)
 
     def _by_blocks(self, stream: torch.Generator, n: int) -> Tensor:
         block = max(1, BLOCK_BYTES // self._row_bytes())

@@ -86,13 +86,11 @@ class Feed:
         self._step_rows = settings.batch
         self._most = SAMPLED_ROWS if model.evaluates_samples else EVALUATED_ROWS
         self._scaling = None if _changes_nothing(model.scaling) else model.scaling
-        kind = StreamBatches if isinstance(self.training, Stream) else Batches
-        self._batches: Batches | StreamBatches = kind(
-            self.training,  # type: ignore[arg-type]
-            settings.batch,
-            settings.seed,
-            processes.rank,
-            processes.world,
+        where = (settings.batch, settings.seed, processes.rank, processes.world)
+        self._batches: Batches | StreamBatches = (
+            StreamBatches(self.training, *where)
+            if isinstance(self.training, Stream)
+            else Batches(self.training, *where, weights=model.row_weights(training))
         )
 
     def steps_per_epoch(self, *, counted: bool) -> int:

@@ -73,8 +73,8 @@ class Trainer(ExplicitSettings):
         steps: the budget in steps, instead of epochs.
         samples: the budget in observations seen, likewise.
         minutes: the budget in minutes, likewise.
-        batch: observations per step, over all processes; if None 128, or all rows if there are
-            fewer.
+        batch: observations per step, over all processes; if None the model's own, mostly 128, or
+            all rows if there are fewer.
         seed: of initialisation, order of rows, noise and augmentation.
         optimizers: by phase name, instead of the model's own: {'critic': 'adam(rate=1e-4)'}.
         schedule: of the learning rates, one for all or by phase: 'cosine', 'linear(start=0.5)', …
@@ -225,10 +225,14 @@ class Trainer(ExplicitSettings):
                 f"{type(model).__name__} is not trained by gradients; leave `by` out to use its own"
                 " fitter"
             )
-        return fit_by_gradients(self.groups(), model, source)
+        return fit_by_gradients(self.groups(model.usual_batch), model, source)
 
-    def groups(self) -> FitSettings:
-        """The settings in groups, one per collaborator."""
+    def groups(self, usual_batch: int = BATCH) -> FitSettings:
+        """The settings in groups, one per collaborator.
+
+        Args:
+            usual_batch: the model's, if `batch` is not given.
+        """
         units = {name: getattr(self, name) for name in BUDGETS}
         budget = BudgetSettings(
             **{name: None if value is None else float(value) for name, value in units.items()},
@@ -249,7 +253,7 @@ class Trainer(ExplicitSettings):
             OptimisationSettings(
                 **{
                     **self._shared(OptimisationSettings),
-                    "batch": self.batch or BATCH,
+                    "batch": self.batch or usual_batch,
                     "fewer": self.batch is None,
                 }
             ),

@@ -97,6 +97,19 @@ catalogue.update(
             "pushforward.models.deep.vgan",
             "clips of a moving foreground before a still background: samples, masks",
         ),
+        "ctgan": (
+            "pushforward.models.tabular.ctgan",
+            (
+                "a conditional GAN for tables with categories: samples; takes missing values"
+            ),
+        ),
+        "tvae": (
+            "pushforward.models.tabular.tvae",
+            (
+                "variational auto-encoder for tables with categories: codes, samples, a bound on"
+                " the density; takes missing values, and fills them in"
+            ),
+        ),
     }
 )
 

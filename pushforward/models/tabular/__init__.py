@@ -1,1 +1,1 @@
-"""Models of tables with mixed columns: margins, copulas and mixtures."""
+"""Models of tables with mixed columns: margins, copulas, mixtures and networks."""
