@@ -53,6 +53,7 @@ __all__, __getattr__, __dir__ = lazy(
         "core.capabilities": ["capabilities"],
         "data": ["read", "register_reader", "split"],
         "experiments": ["Experiment", "compare_tables"],
+        "experiments.choosing": ["fit_auto"],
         "fitting": ["Trainer", "EM"],
         "fitting.augment": ["dequantise", "binarise", "flip", "crop", "affine"],
         "latent.paths": ["interpolate"],

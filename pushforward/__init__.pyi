@@ -41,6 +41,7 @@ from pushforward.data import register_reader as register_reader
 from pushforward.data import split as split
 from pushforward.experiments import Experiment as Experiment
 from pushforward.experiments import compare_tables as compare_tables
+from pushforward.experiments.choosing import fit_auto as fit_auto
 from pushforward.fitting import EM as EM
 from pushforward.fitting import Trainer as Trainer
 from pushforward.fitting.augment import affine as affine

@@ -37,7 +37,7 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "srresnet": {"width": 4, "blocks": 1},
     "vgan": {"latent": 2, "width": 4},
-    "ctgan": {"latent": 2, "hidden": (16,), "critic_hidden": (16,), "packing": 4},
+    "ctgan": {"latent": 2, "hidden": (32,), "critic_hidden": (32,), "packing": 2},
     "tvae": {"latent": 2, "hidden": (16,)},
     "gmm": {"components": 2},
     "kmeans": {"clusters": 2},
@@ -53,6 +53,8 @@ IMAGES = {"dcgan", "r3gan", "lapgan", *PAIRED, *CLIPS}
 """Models that take images, or clips, and nothing else."""
 TABLES = {"ctgan", "tvae"}
 """Models that take tables, and no images."""
+ENCODED = {"ctgan", "tvae"}
+"""Models whose coordinates are more than the columns."""
 VERBS = ("encode", "log_prob", "elbo", "assign", "responsibilities")
 
 

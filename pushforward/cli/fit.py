@@ -26,6 +26,7 @@ ALIASES = {
     "batch": ("--batch", "-b"),
 }
 HELP = "Fit a distribution: fit MODEL SOURCE. `pushforward fit MODEL --help` lists a model's flags."
+AUTO, AUTO_HELP = "auto", "the model that suits a table best, of several that are compared"
 EPILOGUE = (
     "Settings: defaults < --config file < environment (PUSHFORWARD_EPOCHS, ...) < flags; all are"
     " stored in run.json."
@@ -64,6 +65,7 @@ def application(words: Sequence[str]) -> App:
     """`fit`: its sub-commands are the models, of which the one in `words` has its flags."""
     app = App(name="fit", help=HELP, help_epilogue=EPILOGUE)
     named = words[0] if words else ""
+    app.command("pushforward.cli.auto:auto", name=AUTO, help=AUTO_HELP, sort_key=-1)
     for place, (name, line) in enumerate(catalogue().items()):
         if name == named:
             usage = f"Usage: pushforward fit {name} [OPTIONS] SOURCE"
@@ -89,7 +91,7 @@ def arrange(words: list[str]) -> list[str]:
     if words[0].startswith("-") and words[0] not in ("--help", "-h"):
         words = _model_first(words)
     name = words[0]
-    if name in catalogue() or name.startswith("-"):
+    if name == AUTO or name in catalogue() or name.startswith("-"):
         return words
     swapped = next((word for word in words[1:] if word in catalogue()), None)
     near = (

@@ -51,7 +51,7 @@ _DRAWN = (
     "|film|latent-[a-z]+"
 )
 _WRITTEN = re.compile(
-    r"model\.json|model\.safetensors|run\.json|config\.toml|trainer\.json|log\.jsonl|README\.md|stop|state/\d+\.safetensors"
+    r"model\.json|model\.safetensors|run\.json|config\.toml|trainer\.json|log\.jsonl|choice\.json|README\.md|stop|state/\d+\.safetensors"
     r"|(?:conditional|codes|projections|reconstructions)\.(?:png|npz)"
     rf"|(?:images|pictures)/(?:{_DRAWN})\.(?:png|gif|svg|pdf|csv)"
     r"|(?:images|pictures)/(?:samples-seed-?\d+|reconstructions-|projections-)[^/]*\.(?:png|npz)"

@@ -25,8 +25,9 @@ Gathered = tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]
 class FusedAdam(torch.optim.Adam):
     """Adam with one fused kernel call for all parameters of a group.
 
-    Takes torch.optim.Adam's arguments for rate, betas, epsilon and weight decay. The first step, which creates
-    the state, and steps with missing gradients or a loss scaler use torch's own implementation.
+    Takes torch.optim.Adam's arguments for rate, betas, epsilon and weight decay. The first step,
+    which creates the state, and steps with missing gradients or a loss scaler use torch's own
+    implementation.
     """
 
     def __init__(

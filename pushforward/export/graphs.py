@@ -25,6 +25,7 @@ from pushforward.export.traced import traceable
 from pushforward.latent.code_distribution import infer_code_distribution
 from pushforward.models.parts.enlarger import Enlarger
 from pushforward.models.parts.translator import Translator
+from pushforward.models.tabular.mode_encoding import ModeEncoding
 from pushforward.nets.unet import UNet
 
 __all__ = ["Graph", "Input", "code_width", "find_graphs"]
@@ -77,6 +78,11 @@ def find_graphs(model: Model) -> list[Graph]:
         InvalidKind: If it has none.
     """
     model.fitted_space()
+    if isinstance(model.scaling, ModeEncoding) and isinstance(model, (Decodes, Encodes)):
+        raise InvalidKind(
+            f"{type(model).__name__} cannot be exported: its rows are encoded by modes, which is"
+            " not part of a graph yet; sample it here and export the rows"
+        )
     if isinstance(model, Translator):
         return [_translator(model)]
     graphs = [_decoder(model)] if isinstance(model, Decodes) else []

@@ -99,9 +99,7 @@ catalogue.update(
         ),
         "ctgan": (
             "pushforward.models.tabular.ctgan",
-            (
-                "a conditional GAN for tables with categories: samples; takes missing values"
-            ),
+            ("a conditional GAN for tables with categories: samples; takes missing values"),
         ),
         "tvae": (
             "pushforward.models.tabular.tvae",

@@ -199,6 +199,7 @@ def test_learners_take_conditions(learner: str) -> None:
     fast = {
         "r3gan": "adam(rate=0.003, beta1=0.0)",
         "lapgan": "adam(rate=0.01, beta1=0.0)",
+        "ctgan": "adam(rate=0.003, beta1=0.0)",
     }.get(learner, "adam(rate=0.01)")
     model = make(learner).fit(
         x,

@@ -44,7 +44,18 @@ from pushforward.objectives.divergences import Divergence
 from pushforward.objectives.games import Game, Labelled
 from pushforward.objectives.penalties import Penalty
 from pushforward.objectives.views import shared_information
-from tests.small_models import CLIPS, IMAGES, MODELS, NAMES, PAIRED, conditions, data, fitted
+from tests.small_models import (
+    CLIPS,
+    ENCODED,
+    IMAGES,
+    MODELS,
+    NAMES,
+    PAIRED,
+    TABLES,
+    conditions,
+    data,
+    fitted,
+)
 
 shapes_checked = jaxtyped(typechecker=beartype)
 SIZES = (1, 7)
@@ -136,10 +147,18 @@ def condition_seen(model: Any, y: Any, n: int) -> Float[Tensor, "{n} *condition"
     return model.to_condition(y, n)
 
 
+@shapes_checked
+def there_and_back(model: Any, x: Events) -> Float[Tensor, "rows *event"]:
+    return model.to_user(model.to_model(x))
+
+
 def check_verbs(model: Any, x: Tensor, y: Tensor | None = None) -> set[str]:
     """Call every verb that a model has; returns their names."""
     called = {"units"}
-    in_user_units(model, in_model_units(model, x))
+    if model.registered_name in ENCODED:
+        there_and_back(model, x)
+    else:
+        in_user_units(model, in_model_units(model, x))
     for verb in (log_prob, elbo, quality, encode, energy):
         if hasattr(model, verb.__name__):
             verb(model, x, y)
@@ -183,7 +202,7 @@ def test_verbs_of_every_model(name: str, model: Any, rows: int) -> None:
     assert set(promised) <= called
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in TABLES])
 def test_verbs_of_models_of_images(name: str) -> None:
     sides = data(name).shape[2:] if name in IMAGES else (8, 9)
     x = torch.randint(0, 256, (48, 3, *sides), generator=torch.Generator().manual_seed(0)).byte()

@@ -19,6 +19,7 @@ Reference: Xu et al. (2019, https://arxiv.org/abs/1907.00503), §4.3.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -58,7 +59,7 @@ class CategoryConditions(nn.Module):
         ends = [0]
         for block in self.blocks:
             ends.append(ends[-1] + _size(block))
-        return [slice(a, b) for a, b in zip(ends, ends[1:])]
+        return [slice(a, b) for a, b in pairwise(ends)]
 
     def __len__(self) -> int:
         return len(self.blocks)

@@ -71,9 +71,9 @@ class CTGAN(EncodedTable):
 
     Example:
         >>> import pandas, pushforward as pf
-        >>> table = pandas.DataFrame({"cm": [150., 160., 170., 180.] * 25, "eye": list("bbgh") * 25})
+        >>> table = pandas.DataFrame({"cm": [150., 160., 170., 180.] * 9, "eye": list("bbgh") * 9})
         >>> rows = pf.read(table, types="auto")
-        >>> model = pf.CTGAN(hidden=(16,), packing=2).fit(rows, epochs=2, batch=20)
+        >>> model = pf.CTGAN(hidden=(16,), packing=2).fit(rows, epochs=2, batch=12)
         >>> x = model.sample(3, rng=0, using="given(column='eye', value='g')")
         >>> model.space.export(x)["eye"].tolist()
         ['g', 'g', 'g']
@@ -193,10 +193,11 @@ class CTGAN(EncodedTable):
     def _whole_packs(self, batch: Batch) -> Batch:
         """A batch whose last pack is filled with rows from its start."""
         count = -(-len(batch.x) // self.packing) * self.packing
+        if count == len(batch.x):
+            return batch
         rows = torch.arange(count, device=batch.x.device) % len(batch.x)
-        return (
-            batch if count == len(batch.x) else Batch(*(t if t is None else t[rows] for t in batch))
-        )
+        y, weights = (None if t is None else t[rows] for t in (batch.y, batch.weights))
+        return Batch(batch.x[rows], y, weights)
 
     def _asked_of(self, u: Tensor, rng: Rng) -> Tensor | None:
         """Conditions of training rows; None without categorical columns."""
@@ -224,10 +225,11 @@ class CTGAN(EncodedTable):
         return outputs
 
     def _activate(self, raw: Tensor, rng: Rng, *, gaps: bool = True) -> Tensor:
-        """α by tanh, one-hot entries by Gumbel-softmax; without `gaps`, 'missing' is never drawn."""
+        """α by tanh, one-hot entries by Gumbel-softmax; without `gaps` never 'missing'."""
         stream, parts = generator(rng, raw.device), []
-        noise = uniform(*raw.shape, rng=stream, like=raw).clamp_min(torch.finfo(raw.dtype).tiny)
-        gumbel = -(-noise.log()).log()
+        kind = raw.dtype if self._in_loss else torch.float64  # samples are alike in all types
+        noise = uniform(*raw.shape, rng=stream, device=raw.device, dtype=kind)
+        gumbel = -(-noise.clamp_min(torch.finfo(kind).tiny).log()).log().to(raw)
         for block in self.scaling.blocks:
             if block.numeric:
                 parts.append(raw[:, block.start : block.start + 1].tanh())
@@ -292,10 +294,10 @@ class CTGAN(EncodedTable):
         """Rows (n, d) in the user's units under conditions, some at a time."""
         parts = []
         with torch.no_grad(), evaluation_mode(self):
-            for start in range(0, n, DRAWN_AT_ONCE):
+            for start in range(0, max(n, 1), DRAWN_AT_ONCE):
                 rows = slice(start, min(start + DRAWN_AT_ONCE, n))
-                given = [None if t is None else t[rows] for t in (asked, y)]
-                raw = self._raw(rows.stop - start, *given, stream)
+                asked_here, y_here = (None if t is None else t[rows] for t in (asked, y))
+                raw = self._raw(rows.stop - start, asked_here, y_here, stream)
                 parts.append(self.to_user(self._activate(raw, stream, gaps=gaps)))
         return self.scaling.settle(torch.cat(parts))
 
@@ -308,9 +310,8 @@ class CTGAN(EncodedTable):
         space = self.fitted_space()
         names = [space.names[j] for j in self._categorical(space)]
         if column not in names:
-            raise InvalidValue(
-                f"{column!r} is no categorical column; {suggest(column, names) if names else 'there is none'}"
-            )
+            near = suggest(column, names) if names else "there is none"
+            raise InvalidValue(f"{column!r} is no categorical column; {near}")
         categories = space.columns[space.names.index(column)].categories
         if value not in categories:
             raise InvalidValue(f"{column!r} is never {value!r}; {suggest(value, categories)}")

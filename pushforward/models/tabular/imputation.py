@@ -2,9 +2,9 @@ r"""Missing values of table rows, drawn from a variational auto-encoder given th
 
 1. A few rounds of Gibbs sampling fill the gaps: z ~ q(z|x), then the gaps from p(x|z) (Rezende et
    al. 2014, §F, https://arxiv.org/abs/1401.4082). This alone is exact only for q(z|x) = p(z|x).
-2. Codes z_i ~ q(z|x filled) are weighted by w_i ∝ p(x observed|z_i) p(z_i) / q(z_i|x filled), so that
-   they are draws of p(z|x observed) as their number grows (Mattei & Frellsen 2019, MIWAE, Eq. 10,
-   https://arxiv.org/abs/1812.02633).
+2. Codes z_i ~ q(z|x filled) are weighted by w_i ∝ p(x observed|z_i) p(z_i) / q(z_i|x filled), so
+   that they are draws of p(z|x observed) as their number grows (Mattei & Frellsen 2019, MIWAE, Eq.
+   10, https://arxiv.org/abs/1812.02633).
 3. A draw takes the gaps from p(x|z_i) for one z_i drawn by its weight; means and probabilities are
    averages over all.
 """

@@ -86,7 +86,8 @@ class ModeColumns(RowDistribution):
                 noise = normal(*sample_shape, *alpha.shape, rng=stream, like=alpha)
                 parts.append((alpha + sigma * noise)[..., None])
             logits = self.outputs[:, block.choices if gaps else block.named]
-            u = uniform(*sample_shape, *logits.shape, rng=stream, like=logits)
+            shape, device = (*sample_shape, *logits.shape), logits.device
+            u = uniform(*shape, rng=stream, device=device, dtype=torch.float64)
             gumbel = -(-u.clamp_min(torch.finfo(u.dtype).tiny).log()).log()
             entries = block.choices.stop - block.choices.start
             parts.append(one_hot((logits + gumbel).argmax(-1), entries).to(logits))

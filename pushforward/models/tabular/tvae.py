@@ -71,11 +71,11 @@ class TVAE(EncodedTable, RecognisedModel):
 
     Example:
         >>> import pandas, pushforward as pf
-        >>> table = pandas.DataFrame({"cm": [150., 160., 170., 180.] * 25, "eye": list("bbgh") * 25})
+        >>> table = pandas.DataFrame({"cm": [150., 160., 170., 180.] * 9, "eye": list("bbgh") * 9})
         >>> rows = pf.read(table, types="auto")
-        >>> model = pf.TVAE(latent=2, hidden=(16,)).fit(rows, epochs=2, batch=20)
+        >>> model = pf.TVAE(latent=2, hidden=(16,)).fit(rows, epochs=2, batch=12)
         >>> model.elbo(rows.x, rng=0).shape
-        torch.Size([100])
+        torch.Size([36])
     """
 
     usual_batch: ClassVar[int] = 500
