@@ -25,7 +25,7 @@ from pushforward.core.errors import (
 )
 from pushforward.core.events import CancelToken, Event, Listener
 from pushforward.core.fit_source import as_source
-from pushforward.core.folders import write_text
+from pushforward.core.folders import check_place, write_text
 from pushforward.core.json_values import finite
 from pushforward.core.model import Model
 from pushforward.core.preparation import has_integers
@@ -165,6 +165,8 @@ def fit_auto(
         BadSource: For what is no table, or if no candidate takes it.
     """
     how = how or Choosing(**settings)
+    if folder is not None:
+        check_place(folder, overwrite=overwrite)
     rows, arguments = _rows(source, reading or {})
     choice = choose(rows, how, listeners=listeners, told=told)
     candidate = choice.winner.candidate

@@ -21,7 +21,7 @@ SMALL: dict[str, Any] = {"latent": 2, "hidden": (16,)}
 
 @pytest.fixture(scope="module")
 def model() -> Any:
-    return pf.TVAE(**SMALL).fit(rows(), steps=60, batch=40, quiet=True)
+    return pf.TVAE(**SMALL).fit(rows(), steps=60, batch=40, quiet=True).requires_grad_(False)
 
 
 def test_the_published_settings_are_the_defaults() -> None:

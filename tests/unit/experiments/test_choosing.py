@@ -1,0 +1,181 @@
+"""The choice of a model for a table: the rule on made-up trials, and on small tables."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import pushforward as pf
+from pushforward.core.events import CancelToken, Progress
+from pushforward.core.records import Record
+from pushforward.experiments.candidates import Candidate, usual_candidates
+from pushforward.experiments.choosing import Choosing, Deadline, choose, fit_auto
+from pushforward.experiments.selection import Trial, difference, select
+from pushforward.experiments.table_detection import detect, with_gaps_of
+
+
+def trial(name: str, values: Any = None, auc: float | None = None, error: float = 0.02) -> Trial:
+    likely = None if values is None else Record.of("log_prob", torch.as_tensor(values), unit="nats")
+    told = None if auc is None else Record("detection", auc, error)
+    return Trial(Candidate(name), likely, told)
+
+
+NOISE = torch.randn(400, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+def test_the_likeliest_is_chosen() -> None:
+    trials = [trial("a", NOISE), trial("b", NOISE + 1), trial("c", NOISE + 0.5)]
+    chosen = select(trials)
+    assert chosen is trials[1]
+
+
+def test_a_simpler_model_within_one_standard_error_is_taken() -> None:
+    """The error is that of the difference row by row, far below that of either mean."""
+    wobble = 0.2 * NOISE.flip(0)
+    near = NOISE + 0.5 * float(wobble.std()) / 20 + wobble - wobble.mean()
+    simple = trial("a", NOISE)
+    assert select([simple, trial("b", near)]) is simple
+    gap, error = difference(trial("b", near), simple)
+    assert gap == pytest.approx(error / 2)
+    far = trial("b", near + 2 * error)
+    assert select([simple, far]) is far
+
+
+def test_a_density_of_minus_infinity_is_never_chosen() -> None:
+    values = NOISE.clone()
+    values[3] = -torch.inf
+    assert select([trial("a", values), trial("b", NOISE - 9)]).label == "b"  # type: ignore[union-attr]
+    assert select([trial("a", values)]) is None
+
+
+def test_a_model_without_a_density_must_be_told_less_from_rows() -> None:
+    likely = trial("a", NOISE, 0.70)
+    assert select([likely, trial("b", auc=0.68)]) is likely
+    better = trial("b", auc=0.60)
+    assert select([likely, better]) is better
+    alone = trial("b", auc=0.9)
+    assert select([alone]) is alone
+    assert select([trial("a", NOISE), better]).label == "a"  # type: ignore[union-attr]
+
+
+def test_small_tables_get_small_models() -> None:
+    space = pf.read(torch.randn(10, 3)).space
+    sizes = {}
+    for rows in (200, 5000, 50_000):
+        sizes[rows] = {c.model: c for c in usual_candidates(space, rows)}
+    assert sizes[200]["tvae"].settings["hidden"] == (32, 32)
+    assert sizes[50_000]["tvae"].settings == {"latent": 128, "hidden": (128, 128)}
+    assert sizes[50_000]["ctgan"].settings["hidden"] == (256, 256)
+    assert "likelihood" not in sizes[200]["vae"].settings
+    components = [
+        [c.settings["components"] for c in usual_candidates(space, rows, ["gmm"])]
+        for rows in (40, 100, 5000)
+    ]
+    assert components == [[1], [1, 2], [1, 2, 4, 8, 16]]
+    with pytest.raises(pf.InvalidValue, match="unknown model 'gnm'; did you mean 'gmm'"):
+        usual_candidates(space, 100, ["gnm"])
+
+
+def test_a_fit_ends_at_the_first_event_after_its_time() -> None:
+    late, early = Deadline(-1.0), Deadline(1e6)
+    for deadline in (late, early):
+        deadline(Progress(0, 0.0, 0.0, None, {}))
+    assert (late.token.cancelled, early.token.cancelled) == (True, False)
+    assert isinstance(late.token, CancelToken)
+
+
+def clusters(n: int = 300) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    side = rng.integers(0, 2, n)
+    return pd.DataFrame(rng.normal(size=(n, 2)) * 0.5 + side[:, None] * 6, columns=["a", "b"])
+
+
+def test_two_clusters_are_found_by_the_mixture_of_two(tmp_path: Path) -> None:
+    told: list[tuple[str, bool]] = []
+    choice = fit_auto(
+        clusters(),
+        tmp_path / "run",
+        Choosing(budget=30, candidates=("gmm",), folds=3),
+        told=lambda candidate, trial: told.append((candidate.label, trial is None)),
+    )
+    assert choice.winner.label == "gmm(components=2)"
+    assert choice.model.components == 2
+    assert choice.model.provenance.rows == 300, "fitted to all rows"
+    assert told[:2] == [("gmm(components=1)", True), ("gmm(components=1)", False)]
+    kept = json.loads((tmp_path / "run" / "choice.json").read_text())
+    assert kept["winner"] == choice.winner.label
+    assert len(kept["trials"]) == len(choice.trials) == 4
+    assert kept["trials"][1]["likelihood"]["n"] == 300, "every row was held out once"
+    assert "before the fit to all rows" in (tmp_path / "run" / "README.md").read_text()
+    again = fit_auto(clusters(), tmp_path / "run", budget=30, candidates=("gmm",), overwrite=True)
+    assert again.folder == tmp_path / "run"
+
+
+def test_models_that_cannot_take_the_table_are_skipped_with_the_reason() -> None:
+    table = clusters(60).assign(side=["l", "r"] * 30)
+    how = Choosing(budget=10, candidates=("gmm", "tvae", "ctgan"), folds=1)
+    choice = choose(pf.read(table, types="auto"), how)
+    reasons = {t.label: t.skipped for t in choice.trials}
+    assert reasons["gmm(components=1)"] == "column 'side' is categorical"
+    by_name = {t.candidate.model: t for t in choice.trials}
+    assert by_name["tvae"].likelihood is not None
+    assert by_name["tvae"].likelihood.bound == "lower bound"
+    assert by_name["ctgan"].likelihood is None
+    lines = choice.lines()
+    assert sum("chosen" in line[-1] for line in lines) == 1
+    assert "column 'side' is categorical" in lines[0][-1]
+
+
+def test_whole_numbers_are_cells_to_all_models_alike() -> None:
+    """Otherwise a mixture of narrow spikes would win on counts."""
+    counts = np.random.default_rng(0).poisson(2, (300, 2))
+    how = Choosing(budget=20, candidates=("gmm",), folds=1)
+    choice = choose(pf.read(pd.DataFrame(counts, columns=["a", "b"])), how)
+    means = [t.mean for t in choice.trials]
+    p = np.bincount(counts[:, 0]) / len(counts)
+    entropy = -2 * float((p[p > 0] * np.log(p[p > 0])).sum())
+    assert max(means) < -entropy + 0.3, "a density of cells is at most the mass of the levels"
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (torch.randn(10, 2), "10 rows are too few"),
+        (torch.rand(40, 1, 8, 8), "a model is chosen for tables"),
+    ],
+)
+def test_what_cannot_be_chosen_for_is_refused(x: torch.Tensor, message: str) -> None:
+    with pytest.raises(pf.BadSource, match=message):
+        fit_auto(x)
+
+
+def test_no_candidate_at_all_is_an_error_with_the_reasons() -> None:
+    table = clusters(60).assign(side=["l", "r"] * 30)
+    with pytest.raises(pf.BadSource, match=r"no candidate.*gmm\(components=1\): column 'side'"):
+        choose(pf.read(table, types="auto"), Choosing(budget=5, candidates=("gmm",), folds=1))
+
+
+def test_trees_tell_other_samples_from_rows_and_not_the_same() -> None:
+    x = torch.randn(1200, 3, generator=torch.Generator().manual_seed(0))
+    space = pf.read(x).space
+    same = detect(x[:600], x[600:], space, seed=0, data="")
+    other = detect(x[:600], x[600:] * torch.tensor([1.0, 3.0, 1.0]), space, seed=0, data="")
+    assert same is not None
+    assert other is not None
+    assert 0.5 <= same.value < 0.56
+    assert other.value > 0.65
+    assert detect(x[:20], x[20:40], space, seed=0, data="") is None
+
+
+def test_samples_get_as_many_gaps_as_the_rows() -> None:
+    x = torch.ones(500, 2)
+    x[:100, 0] = torch.nan
+    made = with_gaps_of(torch.zeros(500, 2), x, seed=0)
+    assert made.isnan().sum(0).tolist() == [100, 0]
+    assert torch.equal(with_gaps_of(x[200:], x[200:], 0), x[200:])
