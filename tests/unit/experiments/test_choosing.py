@@ -15,9 +15,10 @@ import pushforward as pf
 from pushforward.core.events import CancelToken, Progress
 from pushforward.core.records import Record
 from pushforward.experiments.candidates import Candidate, usual_candidates
-from pushforward.experiments.choosing import Choosing, Deadline, choose, fit_auto
+from pushforward.experiments.choosing import Choosing, choose, fit_auto
 from pushforward.experiments.selection import Trial, difference, select
 from pushforward.experiments.table_detection import detect, with_gaps_of
+from pushforward.experiments.trials import Deadline
 
 
 def trial(name: str, values: Any = None, auc: float | None = None, error: float = 0.02) -> Trial:
