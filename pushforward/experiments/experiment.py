@@ -27,6 +27,7 @@ from pushforward.core.source import Source, fingerprint
 from pushforward.core.storage import describe, write_tensors
 from pushforward.data import read, split
 from pushforward.data.reading import requested_conditions, with_labels
+from pushforward.experiments.baseline import compare_with_independent
 from pushforward.experiments.card import write_card
 from pushforward.experiments.fitters import make_fitter, silence_fabric, writes_run
 from pushforward.experiments.images import write_images
@@ -323,7 +324,10 @@ def complete_run(part: Path, folder: Path, outcome: Outcome, bounds: int = 0) ->
             " again, to another folder"
         )
     run, parts = OpenedRun(part, outcome.run.model, Manifest.read(part)), outcome.parts
-    results = measure_run(run, parts.held_out, draws=bounds) if parts.held_out is not None else []
+    results: list[Record] = []
+    if parts.held_out is not None:
+        results = measure_run(run, parts.held_out, draws=bounds)
+        results += compare_with_independent(run.model, parts.train, parts.held_out, results)
     write_images(run, parts)
     write_card(run, folder, parts, results)
     return replace(outcome, run=replace(run, folder=folder), records=tuple(results))

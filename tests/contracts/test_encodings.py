@@ -60,6 +60,7 @@ LINES: dict[str, list[list[str]]] = {
     "fit": [
         ["fit", "pca", "x.csv", "--drop", "équipe", "--run", "new"],
         ["fit", "vae", "x.csv", "--drop", "équipe", *SMALL, "--run", "new"],
+        ["fit", "auto", "x.csv", "--candidates", "gmm,ctgan", "--budget", "4", "--run", "new"],
     ],
     "sample": [["sample", "pca", "-n", "3"], ["sample", "pca", "-n", "3", "--json"]],
     "encode": [["encode", "pca", "x.csv"]],

@@ -21,7 +21,7 @@ from pushforward.core.moments import Moments
 from pushforward.core.scan import scan
 from tests import small_models
 from tests.linear_gaussian import LinearGaussian
-from tests.small_models import ENCODED, IMAGES, MODELS
+from tests.small_models import IMAGES, MODELS
 
 LEARNERS = [name for name, cls in MODELS.items() if issubclass(cls, Learner) and name not in IMAGES]
 ALL = [name for name in MODELS if name not in IMAGES]
