@@ -105,6 +105,6 @@ def _message(model: Model, measured: Record, alone: Record) -> str:
     )
     return (
         f"worse than independent columns: {measured.quantity} {measured.value:.2f} against"
-        f" {alone.value:.2f} nats per row on the same {alone.n} rows it has not seen; try: {remedy},"
-        " more rows, or pushforward fit auto, which compares models"
+        f" {alone.value:.2f} nats per row on the same {alone.n} rows it has not seen; try:"
+        f" {remedy}, more rows, or pushforward fit auto, which compares models"
     )

@@ -29,7 +29,7 @@ from pushforward.models.tabular.mode_encoding import Block, ModeEncoding
 __all__ = ["Imputer", "complete_rows"]
 
 ROUNDS = 10
-"""Rounds of Gibbs sampling before codes are weighted: without any, the error is an eighth larger."""
+"""Rounds of Gibbs sampling before codes are weighted; without any, errors are an eighth larger."""
 CODES = 64
 """Chains, and codes, per row: four times as many change the error by a hundredth."""
 ROWS = 256

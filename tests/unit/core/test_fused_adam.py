@@ -57,6 +57,15 @@ def test_moves_as_torch_does(dtype: torch.dtype, without: int) -> None:
     assert_same(one, two)
 
 
+def test_weights_decay_as_torchs() -> None:
+    one, two, still = (parameters(torch.float32) for _ in range(3))
+    moved(FusedAdam(one, **HOW, weight_decay=0.1), one, range(8))  # type: ignore[arg-type]
+    moved(torch.optim.Adam(two, fused=True, **HOW, weight_decay=0.1), two, range(8))  # type: ignore[arg-type]
+    moved(FusedAdam(still, **HOW), still, range(8))  # type: ignore[arg-type]
+    assert_same(one, two)
+    assert not torch.equal(one[0], still[0])
+
+
 def test_a_loaded_state_is_gone_on_from() -> None:
     quick, one, plain, two = both()
     moved(quick, one, range(5))

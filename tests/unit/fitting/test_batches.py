@@ -141,3 +141,18 @@ def test_streamed_data_are_read_in_ascending_chunks_of_bounded_size(mapped: Arra
 def test_resident_data_are_permuted_whole(resident: Arrays) -> None:
     order = Batches(resident, 1, seed=0).order(0)
     assert len({int(r) // 4 for r in order[:12]}) > 5
+
+
+def test_rows_are_drawn_by_their_weights(source: Arrays) -> None:
+    weights = torch.zeros(len(source))
+    weights[3], weights[10], weights[50] = 1.0, 2.0, 5.0
+    batches = Batches(source, 10, seed=0, weights=weights)
+    assert batches.steps_per_epoch == 10
+    drawn = torch.cat([batches.order(epoch) for epoch in range(200)])
+    shares = torch.bincount(drawn, minlength=len(source)) / len(drawn)
+    assert shares[[3, 10, 50]].tolist() == pytest.approx([1 / 8, 2 / 8, 5 / 8], abs=0.01)
+    assert float(shares.sum()) == pytest.approx(1)
+    again = Batches(source, 10, seed=0, weights=weights)
+    assert [_rows(b) for b in islice(again.from_step(7), 5)] == [
+        batches.rows(step).tolist() for step in range(7, 12)
+    ]
