@@ -153,9 +153,6 @@ def test_every_model_says_the_same_of_large_whole_numbers_and_of_their_floats(
         whole_numbers = torch.equal(drawn, drawn.round())  # 150 of them where the data are
         distinct = len(drawn[:, 1].unique())
         assert distinct > (100 if whole_numbers else 300), "samples keep their digits"
-        # rounded samples are as whole as the data; float32 would leave two or three of them
-        least = 100 if name in ENCODED else 300
-        assert len(drawn[:, 1].unique()) > least, "samples keep their digits"
         assert (
             float((drawn.double().mean(0) - torch.from_numpy(whole).double().mean(0)).abs().max())
             < 200
