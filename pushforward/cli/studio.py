@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +32,8 @@ def studio(
 
     Args:
         folder: a run, or a folder of runs; nothing outside it is read.
-        host: to listen on; this machine only unless changed.
+        host: to listen on; this machine only unless changed. 0.0.0.0 is every network it is in:
+            who knows the address may then use the studio from there.
         port: to listen on; a free one from 8400 if not given.
         browser: whether to open the page in the browser.
     """
@@ -42,6 +46,7 @@ def studio(
     find_device(device)
     try:
         from pushforward.studio import serve
+        from pushforward.studio.guard import is_loopback
     except ModuleNotFoundError as error:
         raise InvalidValue(
             f"the studio needs {error.name}, which is not installed; {install_line('studio')}"
@@ -49,13 +54,28 @@ def studio(
 
     def ready(address: str) -> None:
         voice.say("the studio is open; Ctrl-C ends it")
+        if not is_loopback(host):
+            voice.say(
+                f"listening on {host}: whoever reaches this machine and has the address may use"
+                " it, and what is sent is not encrypted; in networks that you trust only. From"
+                " other machines, put this one's name or number in place of 127.0.0.1"
+            )
         voice.result({"address": address}, address)
+        sys.stdout.flush()
         if browser:
             import webbrowser
 
-            webbrowser.open(address)
+            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
     serve(path, host=host, port=port, device=device, ready=ready)
+    _leave()
+
+
+def _leave() -> None:
+    """End the process; Python itself would wait for threads in the midst of a computation."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _folder(folder: str) -> Path:

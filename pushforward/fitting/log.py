@@ -70,8 +70,14 @@ class Log:
             ) from error
 
 
+EVERY = {"event", "samples", "seconds"}
+"""What every line tells."""
+
+
 def read_log(folder: Path) -> list[dict[str, Any]]:
-    """The events of a run, ignoring a partial last line left by a killed process."""
+    """The events of a run, ignoring lines that are none, and a partial last line left by a killed
+    process.
+    """
     path = Path(folder) / "log.jsonl"
     if not path.exists():
         return []
@@ -84,7 +90,7 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
             if i == len(lines) - 1:
                 break
             raise BadRun(f"{path} is damaged in line {i + 1}; restore it from a copy") from error
-        if isinstance(event, dict):
+        if isinstance(event, dict) and event.keys() >= EVERY and isinstance(event["event"], str):
             events.append(event)
     return events
 

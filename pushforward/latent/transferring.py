@@ -19,7 +19,7 @@ colours of the one before it, so that errors do not add up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -71,10 +71,23 @@ class _Change:
         """After a step (1, 2 + c · (c + 1), h, w)."""
         return _Change(self.flow + step[:, :2].clamp(-MOST, MOST), self.colour + step[:, 2:])
 
-    def applied(self, x: Tensor, rows: slice = slice(None), mode: str = "bilinear") -> Tensor:
-        """Images (1, c, h, w) of the flow's size after the change, in some rows."""
-        flow, colour = self.flow[:, :, rows], self.colour[:, :, rows]
-        places = _pixels(x)[rows] + flow[0].movedim(0, -1)
+    def strips(self, size: tuple[int, int]) -> Iterator[tuple[int, _Change]]:
+        """The same at another size (h, w), some rows at a time: where they begin, and the change.
+
+        At the size of a photograph, all of it would take 56 bytes a pixel.
+        """
+        wide = self.at((self.flow.shape[2], size[1]))
+        scale = self.flow.new_tensor([1.0, size[0] / self.flow.shape[2]])[:, None, None]
+        for top in range(0, size[0], STRIP):
+            rows = torch.arange(top, min(top + STRIP, size[0]))
+            flow, colour = (_stretched_rows(x, rows, size[0]) for x in (wide.flow, wide.colour))
+            yield top, _Change(flow * scale, colour)
+
+    def applied(self, x: Tensor, top: int = 0, mode: str = "bilinear") -> Tensor:
+        """Images (1, c, h, w) after the change, in as many rows as it has, from the top one."""
+        flow, colour = self.flow, self.colour
+        rows = slice(top, top + flow.shape[2])
+        places = _pixels(x, rows) + flow[0].movedim(0, -1)
         still = flow == 0
         moved = x[:, :, rows] if bool(still.all()) else sample_at(x, places.to(x), mode)
         return moved + _recolouring(colour, moved)
@@ -92,6 +105,7 @@ def transfer(before: Tensor, after: Tensor, photo: Tensor, *, span: float | None
         span: of levels; 255 for bytes by default, else 1.
 
     Raises:
+        InvalidValue: For values that are not finite.
         ShapeMismatch: For images of different shapes.
     """
     sequence = after if after.ndim == 4 else after[None]
@@ -105,6 +119,8 @@ def transfer(before: Tensor, after: Tensor, photo: Tensor, *, span: float | None
             f"before and after must have one shape, got {tuple(before.shape)} and"
             f" {tuple(sequence.shape[1:])}"
         )
+    if not all(bool(image.isfinite().all()) for image in (before, sequence)):
+        raise InvalidValue("before and after must be finite; choose a code nearer to the data")
     if span is None:
         span = 1.0 if photo.is_floating_point() else 255.0
     if span <= 0:
@@ -285,11 +301,10 @@ def _slope(x: Tensor, axis: int) -> Tensor:
     return torch.gradient(x, dim=axis)[0] if x.shape[axis] > 1 else torch.zeros_like(x)
 
 
-def _pixels(x: Tensor) -> Tensor:
-    """The place of every pixel (h, w, 2), x and y."""
-    down, across = torch.meshgrid(
-        *(torch.arange(side, dtype=torch.float32) for side in x.shape[-2:]), indexing="ij"
-    )
+def _pixels(x: Tensor, rows: slice = slice(None)) -> Tensor:
+    """The place of every pixel of some rows (h, w, 2), x and y."""
+    down, across = (torch.arange(side, dtype=torch.float32) for side in x.shape[-2:])
+    down, across = torch.meshgrid(down[rows], across, indexing="ij")
     return torch.stack([across, down], -1)
 
 
@@ -299,18 +314,25 @@ def _stretched(x: Tensor, size: tuple[int, int]) -> Tensor:
     return interpolate(x, size, mode="bilinear", align_corners=False)
 
 
+def _stretched_rows(x: Tensor, rows: Tensor, height: int) -> Tensor:
+    """Some of the rows that maps (1, c, h, w) have when they are stretched to another height."""
+    last = x.shape[2] - 1
+    place = ((rows + 0.5) * x.shape[2] / height - 0.5).clamp(0, last)
+    above = place.long()
+    start, end = x[:, :, above], x[:, :, (above + 1).clamp(max=last)]
+    return start + (place - above)[:, None] * (end - start)
+
+
 def _apply(change: _Change, photo: Tensor, span: float) -> Tensor:
     """The photograph (c, k, l) after a change of any size."""
     levels = photo.to("cpu", torch.float32)[None] / span
     if change.colour.shape[1] == 12 and levels.shape[1] == 1:
         levels = levels.expand(-1, 3, -1, -1)
     size = (photo.shape[-2], photo.shape[-1])
-    whole = change.at(size)
-    strips = [
-        whole.applied(levels, slice(top, top + STRIP), "bicubic")
-        for top in range(0, size[0], STRIP)
-    ]
-    made = torch.cat(strips, 2)[0] * span
-    if not photo.is_floating_point():
-        return made.round().clamp(0, 255).to(photo.dtype)
-    return made.to(photo)
+    made = torch.empty((levels.shape[1], *size), dtype=photo.dtype)
+    for top, part in change.strips(size):
+        strip = part.applied(levels, top, "bicubic")[0] * span
+        if not photo.is_floating_point():
+            strip = strip.round().clamp(0, 255)
+        made[:, top : top + STRIP] = strip.to(photo.dtype)
+    return made.to(photo.device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pushforward.core.errors import InvalidKind, InvalidValue
 
-__all__ = ["choice", "matrix", "number", "switch", "text", "whole"]
+__all__ = ["choice", "matrix", "number", "some_of", "switch", "text", "whole"]
 
 T = TypeVar("T")
 
@@ -37,9 +37,16 @@ def whole(content: Mapping[str, Any], name: str, low: int, high: int, default: i
 def number(content: Mapping[str, Any], name: str, default: float | None = None) -> float:
     """A finite number."""
     value = content.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not _is_finite(value):
         raise InvalidValue(f"{name} must be a finite number, got {value!r}")
     return float(value)
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond the floats
+        return False
 
 
 def choice(
@@ -52,12 +59,20 @@ def choice(
     return value
 
 
+def some_of(content: Mapping[str, Any], name: str, choices: Collection[str]) -> list[str]:
+    """A list of texts out of several; empty if it is not given."""
+    value = content.get(name, [])
+    if not isinstance(value, list) or not all(isinstance(v, str) and v in choices for v in value):
+        raise InvalidValue(f"{name} are some of {', '.join(choices)}, got {value!r}")
+    return value
+
+
 def matrix(content: Mapping[str, Any], name: str, most: int, columns: int | None = None) -> Tensor:
-    """Finite numbers (n, columns), 1 ≤ n ≤ most, as float64."""
+    """Numbers (n, columns) that are finite in float32, 1 ≤ n ≤ most, as float64."""
     value = content.get(name)
     try:
         rows = torch.tensor(value, dtype=torch.float64)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise InvalidKind(f"{name} must be rows of numbers") from error
     width = rows.shape[1] if columns is None and rows.ndim == 2 else columns
     if rows.ndim != 2 or not 1 <= len(rows) <= most or rows.shape[1] != width:
@@ -65,8 +80,8 @@ def matrix(content: Mapping[str, Any], name: str, most: int, columns: int | None
             f"{name} must be 1 to {most} rows of {columns or 'as many'} numbers, got the shape"
             f" {tuple(rows.shape)}"
         )
-    if not bool(rows.isfinite().all()):
-        raise InvalidValue(f"{name} must be finite")
+    if not bool(rows.float().isfinite().all()):
+        raise InvalidValue(f"{name} must be finite, and no larger than float32 holds")
     return rows
 
 

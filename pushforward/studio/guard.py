@@ -7,14 +7,16 @@ token in the address keeps out other users of the machine.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterable
+from ipaddress import ip_address
 
 from starlette.datastructures import Headers, QueryParams
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["Guard", "new_token"]
+__all__ = ["Guard", "is_loopback", "names_of", "new_token"]
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:;"
@@ -28,13 +30,36 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-cache",
 }
-GUARDED = ("/", "/socket")
-"""Paths that need the token; the rest of the page has no secrets."""
+OPEN = "/page/"
+"""What lies below needs no token: scripts and styles, the same for everyone."""
+WILDCARDS = ("0.0.0.0", "::", "")
+"""Hosts that stand for every network of the machine."""
+_NUMBERED = re.compile(r"\[[\da-f:.]+\]|[\d.]+")
 
 
 def new_token() -> str:
     """A token that cannot be guessed."""
     return secrets.token_urlsafe(24)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only programs on this machine reach a server that listens there."""
+    return host in ("localhost", "::1") or re.fullmatch(r"127[.\d]*", host) is not None
+
+
+def names_of(host: str, port: int, machine: str = "") -> list[str]:
+    """The names, with the port, under which a server that listens on a host is called.
+
+    Args:
+        machine: its name in the network, for a host that stands for all networks.
+    """
+    names = {f"[{host}]" if ":" in host else host}
+    if is_loopback(host):
+        names |= {"localhost", "127.0.0.1", "[::1]"}
+    elif host in WILDCARDS:
+        names = {"localhost"} | ({machine, f"{machine}.local"} if machine else set())
+    ports = [f":{port}", ""] if port == 80 else [f":{port}"]  # browsers leave 80 out
+    return sorted(f"{name.lower()}{port}" for name in names for port in ports)
 
 
 class Guard:
@@ -44,10 +69,15 @@ class Guard:
         app: behind it.
         token: that the address of the page and of the socket contains.
         hosts: with ports, by which the server may be called.
+        numbered: a port at which it may be called by any address in numbers, too: no other page
+            can have one of those resolved to this machine.
     """
 
-    def __init__(self, app: ASGIApp, token: str, hosts: Iterable[str]) -> None:
-        self._app, self._token, self._hosts = app, token, frozenset(hosts)
+    def __init__(
+        self, app: ASGIApp, token: str, hosts: Iterable[str], numbered: int | None = None
+    ) -> None:
+        self._app, self._token, self._numbered = app, token, numbered
+        self._hosts = frozenset(host.lower() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what may pass."""
@@ -66,19 +96,36 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> str | None:
         headers = Headers(scope=scope)
-        if headers.get("host") not in self._hosts:
+        if not self._is_known(headers.get("host", "")):
             return "this studio is not served under that name"
-        origin = headers.get("origin")
-        if origin is not None and origin.partition("://")[2] not in self._hosts:
-            return "this studio answers its own page only"
-        if scope["type"] == "websocket" and origin is None:
+        origins = headers.getlist("origin")
+        own = [o.startswith("http://") and self._is_known(o[len("http://") :]) for o in origins]
+        if not all(own) or (scope["type"] == "websocket" and not origins):
             return "this studio answers its own page only"
         given = QueryParams(scope["query_string"]).get("token", "")
-        if scope["path"] in GUARDED and not secrets.compare_digest(
+        if not scope["path"].startswith(OPEN) and not secrets.compare_digest(
             given.encode(), self._token.encode()
         ):
             return "wrong or missing token: open the address that pushforward studio printed"
         return None
+
+    def _is_known(self, host: str) -> bool:
+        host = host.lower()
+        if host in self._hosts or self._numbered is None:
+            return host in self._hosts
+        name, _, port = host.rpartition(":")
+        return port == str(self._numbered) and _is_numbered(name)
+
+
+def _is_numbered(name: str) -> bool:
+    """Whether a name is an address in numbers."""
+    if not _NUMBERED.fullmatch(name):
+        return False
+    try:
+        ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _with_headers(send: Send) -> Send:

@@ -20,13 +20,15 @@ from pushforward.experiments.experiment import Experiment
 from pushforward.fitting.controls import Controls
 from pushforward.studio.comparison import Comparison
 
-__all__ = ["Checkpoint", "LiveFit"]
+__all__ = ["THREAD", "Checkpoint", "LiveFit"]
 
 T = TypeVar("T")
 WAIT = 20.0
 """Seconds for a visit: a step of a large model may take some."""
 MEASURED, BETWEEN = 1000, 0.3
 """Measures kept (every second one is dropped for more), and seconds between them while it runs."""
+THREAD = "fit-"
+"""What the names of the threads of fits begin with."""
 KEPT = 12
 """Checkpoints: the oldest is dropped for another."""
 
@@ -77,7 +79,7 @@ class LiveFit:
         self._measured_at = -BETWEEN
         self.error, self.reason, self.samples = "", "", self.before
         self.shows_progress = self.shows_warnings = True
-        self._thread = threading.Thread(target=self._fit, name=f"fit-{self.name}", daemon=True)
+        self._thread = threading.Thread(target=self._fit, name=THREAD + self.name, daemon=True)
         self._thread.start()
 
     @property
@@ -212,3 +214,5 @@ class LiveFit:
             self.error = f"{type(error).__name__}: {error}"
         except KeyboardInterrupt:
             self.reason = "interrupted"
+        finally:
+            self.controls.end()  # a fit that failed before its first step has not met them

@@ -106,7 +106,8 @@ def _expected(run: OpenedRun, x: Tensor, i: int, known: list[int]) -> dict[str, 
     space: Space = run.model.fitted_space()
     given = {axis_name(space, k): float(x[k]) for k in known if k != i}
     conditional = condition(run, given)
-    place = list(conditional.distribution.fitted_space().names).index(space.names[i])
+    rest = [k for k in range(space.size) if k == i or k not in known]  # names may be numbers
+    place = rest.index(i)
     table, column = _column_of(conditional, place), space.columns[i]
     low, high = (as_number(table[name], column) for name in ("q05", "q95"))
     mean, spread = as_number(table["mean"], column), float(table["sd"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 import warnings
 
 import numpy as np
@@ -24,10 +25,20 @@ from pushforward.data.formats.images import (
 from pushforward.data.image_inputs import ImageInputs, image_channels
 from pushforward.data.options import Options
 
-__all__ = ["MEGAPIXELS", "as_rgba", "check_picture", "count_pixels", "read_input", "read_photo"]
+__all__ = [
+    "MEGAPIXELS",
+    "ONE_PHOTO",
+    "as_rgba",
+    "check_picture",
+    "count_pixels",
+    "read_input",
+    "read_photo",
+]
 
 MEGAPIXELS = 40
 """Pictures of more pixels are refused before they are decoded."""
+ONE_PHOTO = threading.Lock()
+"""Photographs are changed at their own size one at a time: the largest take a gigabyte."""
 
 
 def check_picture(data: bytes, name: str) -> Header:

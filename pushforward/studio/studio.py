@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Mapping
@@ -64,7 +65,8 @@ class Studio:
         self._fits: dict[str, LiveFit] = {}
         self.uploads = Uploads()
         """Data of users, in memory."""
-        self._pages, self._lock = 0, threading.RLock()
+        self._pages, self._visits = 0, 0
+        self._lock = threading.RLock()
 
     # --------------------------------------------------------------------------------------- runs
 
@@ -72,10 +74,12 @@ class Studio:
         """Names of the runs, relative to the folder, the latest first; '.' is the folder itself."""
         if _is_run(self.folder):
             return ["."]
+        if not self.folder.is_dir():
+            raise BadRun(f"the folder {self.folder.name} is gone; start the studio on another")
         found: list[Path] = []
         folders = [self.folder]
         for _ in range(DEPTH):
-            below = [child for folder in folders for child in _folders(folder)]
+            below = [child for folder in folders for child in _folders(folder, self.folder)]
             found += [folder for folder in below if _is_run(folder)]
             folders = [folder for folder in below if not _is_run(folder)]
         found.sort(key=_began, reverse=True)
@@ -87,7 +91,10 @@ class Studio:
         Raises:
             BadRun: If it is no run below the studio's folder.
         """
-        path = (self.folder / name).resolve()
+        try:
+            path = (self.folder / name).resolve()
+        except (OSError, ValueError, RuntimeError):  # no name of a file, or links in a circle
+            path = Path()
         if not path.is_relative_to(self.folder) or not _is_run(path):
             raise BadRun(f"there is no run {name!r} in {self.folder.name}; choose one of the list")
         return path
@@ -107,8 +114,7 @@ class Studio:
         """When the files that describe a run were written, in nanoseconds; 0 for those missing."""
         path = self.path(name)
         return tuple(
-            file.stat().st_mtime_ns if (file := path / part).exists() else 0
-            for part in ("model.json", "model.safetensors", "run.json")
+            _written(path / part) for part in ("model.json", "model.safetensors", "run.json")
         )
 
     def rows(self, name: str) -> tuple[LabelledRows | None, tuple[str, ...]]:
@@ -163,14 +169,20 @@ class Studio:
             fitting = watched or any(not fit.ended for fit in self._resumed.values())
         return max(1, THREADS // 2) if fitting else THREADS
 
-    def add(self, fit: LiveFit) -> str:
-        """Keep a fit; return its name."""
+    def add(self, fit: LiveFit, instead_of: str = "") -> str:
+        """Keep a fit, in the place of another if one is named, which ends; return its name.
+
+        Raises:
+            InvalidValue: If too many fits are going on.
+        """
         with self._lock:
-            ended = [name for name, old in self._fits.items() if old.ended]
-            for name in ended[: max(0, len(self._fits) - MOST_FITS + 1)]:
-                del self._fits[name]
-            if len(self._fits) >= MOST_FITS:
+            others = {name: old for name, old in self._fits.items() if name != instead_of}
+            ended = [name for name, old in others.items() if old.ended]
+            for name in ended[: max(0, len(others) - MOST_FITS + 1)]:
+                del self._fits[name], others[name]
+            if len(others) >= MOST_FITS:
                 raise InvalidValue(f"{MOST_FITS} fits are going on; stop one of them first")
+            self.drop(instead_of)
             self._fits[fit.name] = fit
         return fit.name
 
@@ -194,20 +206,21 @@ class Studio:
     def enter(self) -> None:
         """A page connected."""
         with self._lock:
-            self._pages += 1
+            self._pages, self._visits = self._pages + 1, self._visits + 1
 
     def leave(self, grace: float = GRACE) -> None:
         """A page left; once all are gone for a while, fits end and runs are closed."""
         with self._lock:
             self._pages -= 1
             if self._pages == 0:
-                timer = threading.Timer(grace, self._free, [time.monotonic()])
+                timer = threading.Timer(grace, self._free, [self._visits])
                 timer.daemon = True
                 timer.start()
 
-    def _free(self, since: float) -> None:
+    def _free(self, visits: int) -> None:
+        """End everything, unless a page has come since."""
         with self._lock:
-            if self._pages == 0:
+            if self._visits == visits:
                 self.free()
 
     def free(self) -> None:
@@ -237,16 +250,32 @@ def _find_rows(run: OpenedRun) -> tuple[LabelledRows | None, tuple[str, ...]]:
 
 
 def _is_run(path: Path) -> bool:
-    return any((path / name).is_file() for name in DESCRIBING)
-
-
-def _began(path: Path) -> float:
-    """When a run was described: before its first step."""
-    return next((path / name).stat().st_mtime for name in DESCRIBING if (path / name).is_file())
-
-
-def _folders(path: Path) -> list[Path]:
     try:
-        return [child for child in path.iterdir() if child.is_dir() and child.name[:1] != "."]
+        return any((path / name).is_file() for name in DESCRIBING)
+    except OSError:  # it may not be looked into
+        return False
+
+
+def _began(path: Path) -> int:
+    """When a run was described: before its first step; 0 for one that has just gone."""
+    return next((time for name in DESCRIBING if (time := _written(path / name))), 0)
+
+
+def _written(file: Path) -> int:
+    """When a file was written, in nanoseconds; 0 for one that is missing."""
+    try:
+        return file.stat().st_mtime_ns
     except OSError:
-        return []
+        return 0
+
+
+def _folders(path: Path, root: Path) -> list[Path]:
+    """The folders in a folder that may be looked into; links out of the root are left out."""
+    found: list[Path] = []
+    with contextlib.suppress(OSError):
+        for child in path.iterdir():
+            with contextlib.suppress(OSError, RuntimeError):
+                own = not child.is_symlink() or child.resolve().is_relative_to(root)
+                if child.name[:1] != "." and child.is_dir() and own:
+                    found.append(child)
+    return found

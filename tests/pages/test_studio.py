@@ -252,10 +252,30 @@ def test_the_page_says_that_the_server_is_gone_and_comes_back(open_page: Open, s
     page.get_by_text("The studio does not answer").wait_for()
     served.start()
     wait(page, "document.documentElement.dataset.connected === 'true'")
-    page.get_by_text("The studio does not answer").wait_for(state="hidden")
+    page.locator("#connection").wait_for(state="hidden")
     decoded = int(page.evaluate(f"{ROOM}.decoded"))
     page.click("#random")
     wait(page, f"Number({ROOM}.decoded) > {decoded}")
+
+
+def test_the_page_says_that_a_studio_was_started_anew(open_page: Open, served: Any) -> None:
+    page = open_page("latent?run=pca")
+    wait(page, f"Number({ROOM}.decoded) >= 1")
+    decoded = int(page.evaluate(f"{ROOM}.decoded"))
+    served.stop()
+    page.get_by_text("The studio does not answer").wait_for()
+    page.click("#random")  # is refused, and not done later
+    token, served.token = served.token, "another"
+    served.start()
+    page.get_by_text("it was started again").wait_for()
+    page.wait_for_timeout(1500)
+    assert page.get_by_text("it was started again").is_visible()
+    served.stop()
+    served.token = token
+    served.start()
+    page.locator("#connection").wait_for(state="hidden")
+    page.wait_for_timeout(500)
+    assert int(page.evaluate(f"{ROOM}.decoded")) == decoded
 
 
 def test_rooms_are_used_with_the_keyboard(open_page: Open) -> None:

@@ -17,10 +17,15 @@ const root = /** @type {HTMLElement} */ (document.getElementById("room"));
 const connection = /** @type {HTMLElement} */ (document.getElementById("connection"));
 
 const token = new URLSearchParams(location.search).get("token") ?? "";
-const socket = new Socket(token, (connected) => {
-  document.documentElement.dataset.connected = String(connected);
-  connection.textContent = connected ? "" : "The studio does not answer: it was stopped, or is starting. Trying again …";
-  connection.hidden = connected;
+const SAYINGS = {
+  open: "",
+  closed: "The studio does not answer: it was stopped, or is starting. Trying again …",
+  refused: "A studio answers, but not to this address: it was started again. Open the address that it printed.",
+};
+const socket = new Socket(token, (state) => {
+  document.documentElement.dataset.connected = String(state === "open");
+  if (connection.textContent !== SAYINGS.refused || state !== "closed") connection.textContent = SAYINGS[state];
+  connection.hidden = state === "open";
 });
 
 /** @param {string} theme */

@@ -5,6 +5,7 @@
  * @typedef {{values: Values, shape: number[]}} NamedArray
  * @typedef {{content: any, arrays: Record<string, NamedArray>}} Answer
  * @typedef {{channel: string, resolve: (answer: Answer) => void, reject: (reason: Error) => void}} Waiting
+ * @typedef {"open" | "closed" | "refused"} State  refused: a server answers, but not to this page
  */
 
 /** A request that a later one in its channel replaced. */
@@ -12,9 +13,10 @@ export class Superseded extends Error {}
 
 const KINDS = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array };
 const RETRY = [250, 500, 1000, 2000, 4000];
+const LARGEST = 64 * 2 ** 20; // bytes of a message that the server takes
 
 export class Socket {
-  /** @param {string} token @param {(connected: boolean) => void} tell */
+  /** @param {string} token @param {(state: State) => void} tell */
   constructor(token, tell) {
     this.token = token;
     this.tell = tell;
@@ -22,8 +24,8 @@ export class Socket {
     this.failures = 0;
     /** @type {Map<number, Waiting>} */
     this.waiting = new Map();
-    /** @type {(string | Uint8Array<ArrayBuffer>)[]} */
-    this.unsent = [];
+    /** @type {Map<number, string | Uint8Array<ArrayBuffer>>} until the connection is open */
+    this.unsent = new Map();
     this.connect();
   }
 
@@ -33,16 +35,27 @@ export class Socket {
     this.socket.binaryType = "arraybuffer";
     this.socket.onopen = () => {
       this.failures = 0;
-      this.tell(true);
-      for (const message of this.unsent.splice(0)) this.socket?.send(message);
+      this.tell("open");
+      for (const message of this.unsent.values()) this.socket?.send(message);
+      this.unsent.clear();
     };
     this.socket.onmessage = (event) => this.receive(event.data);
     this.socket.onclose = () => {
-      this.tell(false);
+      this.tell("closed");
+      if (this.failures) this.look();
       for (const { reject } of this.waiting.values()) reject(new Error("the connection to the studio broke; this was not done"));
       this.waiting.clear();
+      this.unsent.clear();
       setTimeout(() => this.connect(), RETRY[Math.min(this.failures++, RETRY.length - 1)]);
     };
+  }
+
+  /** Find out whether a server is there that refuses this page, such as one that was started anew. */
+  async look() {
+    try {
+      const { ok } = await fetch("/page/icon.svg", { cache: "no-store" });
+      if (ok && this.socket?.readyState !== WebSocket.OPEN) this.tell("refused");
+    } catch { /* nothing answers */ }
   }
 
   /**
@@ -57,9 +70,13 @@ export class Socket {
     const header = JSON.stringify({ id, verb, content, channel });
     const message = file ? attach(header, file) : header;
     return new Promise((resolve, reject) => {
+      if (message.length > LARGEST) throw new Error(`the file has ${Math.ceil(message.length / 2 ** 20)} MB, and the studio takes ${LARGEST / 2 ** 20}`);
       this.waiting.set(id, { channel, resolve, reject });
       if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(message);
-      else this.unsent.push(message);
+      else {
+        if (channel) this.supersede(channel, id);
+        this.unsent.set(id, message);
+      }
     });
   }
 
@@ -79,6 +96,7 @@ export class Socket {
     for (const [id, { channel: other, reject }] of this.waiting) {
       if (other === channel && id < before) {
         this.waiting.delete(id);
+        this.unsent.delete(id);
         reject(new Superseded("superseded"));
       }
     }

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pushforward.core.errors import InvalidKind, InvalidValue
+from pushforward.core.errors import InvalidValue
 from pushforward.core.space import Space
 from pushforward.data.export.grids import to_image
 from pushforward.data.formats.photographs import Photograph
@@ -28,7 +28,7 @@ from pushforward.studio import contents
 from pushforward.studio.canvas import as_pixels
 from pushforward.studio.conditions import chosen_condition, condition_names
 from pushforward.studio.messages import Answer, Request
-from pushforward.studio.pictures import check_picture, read_input, read_photo
+from pushforward.studio.pictures import ONE_PHOTO, check_picture, read_input, read_photo
 from pushforward.studio.studio import Studio
 
 __all__ = ["begin", "change", "film", "open", "photo", "typical"]
@@ -122,7 +122,8 @@ def photo(studio: Studio, request: Request) -> Answer:
     levels = read_photo(request.attached, name)
     space = run.model.fitted_space()
     frames = _frames(studio, request, run)
-    changed = change_photo(frames, space, Photograph(levels.numpy()), _fit(space))
+    with ONE_PHOTO:
+        changed = change_photo(frames, space, Photograph(levels.numpy()), _fit(space))
     if changed is None:
         raise InvalidValue(
             f"{name} is no larger than the model's images: what the page shows is the result"
@@ -221,9 +222,8 @@ def _shares(image: Image.Image) -> Tensor:
 
 def _planes(request: Request, height: int, width: int) -> Mapping[str, Image.Image]:
     """The attached parts as images with transparency; sketches and what stays are black."""
-    names, layers = request.content.get("parts", []), {"colour": 4, "sketch": 1, "fixed": 1}
-    if not isinstance(names, list) or not set(names) <= set(layers):
-        raise InvalidKind(f"parts are some of {', '.join(layers)}, got {names!r}")
+    layers = {"colour": 4, "sketch": 1, "fixed": 1}
+    names = contents.some_of(request.content, "parts", layers)
     sizes = [layers[name] * height * width for name in names]
     if sum(sizes) != len(request.attached):
         raise InvalidValue(

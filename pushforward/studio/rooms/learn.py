@@ -154,11 +154,11 @@ def _described_upload(studio: Studio, name: str, columns: Sequence[str]) -> Answ
     return Answer(upload.described(), {"images": as_pixels(upload.rows[:8], upload.space)})
 
 
-def _welcome(studio: Studio, fit: LiveFit) -> Answer:
+def _welcome(studio: Studio, fit: LiveFit, instead_of: str = "") -> Answer:
     """Keep a new fit, once it has begun."""
     try:
         answer = _described_fit(fit)
-        studio.add(fit)
+        studio.add(fit, instead_of)
     except Exception:
         fit.stop()
         raise
@@ -200,9 +200,7 @@ def _described_fit(fit: LiveFit) -> Answer:
 
 def _replace(studio: Studio, old: LiveFit, new: LiveFit) -> Answer:
     """Keep a new fit in the place of an old one, which goes on if the new one cannot begin."""
-    answer = _welcome(studio, new)
-    studio.drop(old.name)
-    return answer
+    return _welcome(studio, new, old.name)
 
 
 def _pace(seconds: float) -> float:
@@ -224,10 +222,7 @@ def _phases(fit: LiveFit, names: object) -> Sequence[str] | None:
     """The phases to play; all for None or an empty list."""
     if not names:
         return None
-    known = _phase_names(fit.model)
-    if not isinstance(names, list) or not set(names) <= set(known):
-        raise InvalidValue(f"phases of this model are {', '.join(known)}, got {names!r}")
-    return names
+    return contents.some_of({"phases": names}, "phases", _phase_names(fit.model))
 
 
 # ------------------------------------------------------------------------------------------ looking

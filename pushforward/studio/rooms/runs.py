@@ -55,7 +55,9 @@ def show(studio: Studio, request: Request) -> Answer:
         {
             **_summary(studio, name),
             "curves": curves,
-            "quality": [[e["samples"], e["quality"]] for e in events if e["event"] == "evaluated"],
+            "quality": [
+                [e["samples"], e.get("quality")] for e in events if e["event"] == "evaluated"
+            ],
             "warnings": [e for e in events if e["event"] == "warned"],
             "images": sorted(str(file.relative_to(path)) for file in _images(path)),
             "film": frame_times(_film(path)),

@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+import pushforward as pf
 from pushforward.export import write_page
 from pushforward.export.html_page import MODULES, bundle
 from tests.small_models import conditions, data, fitted, images, rows
@@ -47,6 +48,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "vae conv": {"network": "conv(width=8, hidden=16, norm='group')"},
     "vae bernoulli": {"likelihood": "bernoulli", "activation": "gelu"},
     "pca": {},
+    "autoencoder": {},
     "gan": {},
     "dcgan": {},
     "r3gan": {},
@@ -63,7 +65,8 @@ def test_the_page_computes_what_the_model_does(case: str, browser: Any, tmp_path
     x = images() if name == "vae" else data(name)
     x = (x - 4) / 2 if "bernoulli" in case else x
     model = fitted(name, x, conditions(name, x), settings=SETTINGS[case])
-    page = open_page(browser, write_page(model, tmp_path / "a.html").path)
+    seen = x if name == "autoencoder" else None
+    page = open_page(browser, write_page(model, tmp_path / "a.html", rows=seen).path)
     shapes = page.evaluate(
         "pushforward.runtime.program.inputs.map(n => pushforward.runtime.shape(n))"
     )
@@ -186,6 +189,44 @@ def luminance(colour: str) -> float:
     levels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in levels]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+HOSTILE = (
+    "</script><script>alert(1)</script>", "\"quotes\" 'single'", "<!--",
+    "<img src=x onerror=alert(1)>", "x" * 10_000, "\u202eright to left",
+    "\U0001f600", "{{weights}}", "a\u2028b", "\\u003c",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [1280, 375])
+def test_names_of_labels_are_text_of_any_length(browser: Any, tmp_path: Path, width: int) -> None:
+    x = rows(d=2)
+    model = fitted("gan", x, [HOSTILE[i % len(HOSTILE)] for i in range(len(x))])
+    title = "</title><script>alert(2)</script>{{content}}"
+    made = write_page(model, tmp_path / "a.html", title=title, data="<b>{{script}}</b> </script>")
+    page = open_page(browser, made.path, viewport={"width": width, "height": 700}, offline=True)
+    assert page.title() == title
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    shown = page.locator("[role=group][aria-label=label] button").all_text_contents()
+    assert sorted(shown) == sorted(HOSTILE)
+    assert page.locator("script:not([type]), img, b").count() == 0
+
+
+def test_a_page_of_an_autoencoder_draws_its_codes_from_rows(browser: Any, tmp_path: Path) -> None:
+    x = data("autoencoder")
+    model = fitted("autoencoder", x)
+    with pytest.raises(pf.PushforwardError, match="has no distribution of codes"):
+        write_page(model, tmp_path / "a.html")
+    assert not (tmp_path / "a.html").exists()
+    page = open_page(browser, write_page(model, tmp_path / "a.html", rows=x).path)
+    picture = "document.querySelector('canvas').toDataURL()"
+    before = page.evaluate(picture)
+    page.get_by_label("Seed").fill("9")
+    page.get_by_label("Seed").press("Enter")
+    page.wait_for_function(f"before => {picture} !== before", arg=before)
+    codes = page.evaluate("Array.from(pushforward.view.z)")
+    kept = model.encode(x)
+    assert float((kept - torch.tensor(codes)).abs().amax(1).min()) < 1e-4
 
 
 # ------------------------------------------------------------------------- without a browser

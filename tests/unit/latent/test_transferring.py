@@ -8,8 +8,9 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 import pushforward as pf
+from pushforward.core.errors import InvalidValue
 from pushforward.data.resampling import resize
-from pushforward.latent import transfer, warp
+from pushforward.latent import transfer, transferring, warp
 
 
 def photograph(height: int, width: int, channels: int = 3) -> Tensor:
@@ -173,3 +174,22 @@ def test_what_does_not_fit_is_refused() -> None:
         transfer(SMALL, SMALL, PHOTO[:2])
     with pytest.raises(pf.InvalidValue, match="span must be above 0"):
         transfer(SMALL, SMALL, PHOTO, span=0.0)
+
+
+@pytest.mark.parametrize("size", [(700, 40), (300, 9), (7, 600), (1, 1)])
+def test_strips_make_up_the_whole(size: tuple[int, int]) -> None:
+    stream = torch.Generator().manual_seed(0)
+    flow, colour = (torch.randn(1, n, 16, 12, generator=stream) for n in (2, 12))
+    change = transferring._Change(flow, colour)
+    whole = change.at(size)
+    strips = list(change.strips(size))
+    assert [top for top, _ in strips] == list(range(0, size[0], transferring.STRIP))
+    assert torch.allclose(torch.cat([s.flow for _, s in strips], 2), whole.flow, atol=1e-3)
+    assert torch.allclose(torch.cat([s.colour for _, s in strips], 2), whole.colour, atol=1e-4)
+
+
+def test_images_that_are_not_finite_are_refused() -> None:
+    x, bad = torch.rand(3, 8, 8), torch.full((3, 8, 8), torch.inf)
+    for before, after in ((x, bad), (bad, x), (x, torch.stack([x, bad]))):
+        with pytest.raises(InvalidValue, match="must be finite"):
+            transfer(before, after, torch.rand(3, 20, 20))

@@ -73,3 +73,36 @@ def test_requests_are_read_with_and_without_a_file() -> None:
 def test_other_messages_are_refused(message: Any, error: type, text: str) -> None:
     with pytest.raises(error, match=text):
         read_request(message)
+
+
+def test_names_that_are_no_text_reach_the_page_and_come_back() -> None:
+    name = b"run\xff \xe2\x80\xae\xf0\x9f\x98\x80".decode("utf-8", "surrogateescape")
+    header, _ = unpack(pack({"id": 1}, Answer({"name": name})))
+    assert header["content"]["name"] == name
+    echoed = json.dumps({"id": 1, "verb": "a", "content": {"run": header["content"]["name"]}})
+    assert read_request(echoed).run == name
+
+
+def test_of_keys_that_come_twice_the_last_counts() -> None:
+    request = read_request(
+        '{"id": 1, "id": 2, "verb": "a", "verb": "b", "content": {"x": 1, "x": 2}}'
+    )
+    assert (request.id, request.verb, dict(request.content)) == (2, "b", {"x": 2})
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ("[" + "[]," * 2**21 + "[]]", "at most 4194304 characters"),
+        (struct.pack("<I", 2**23) + b" " * 2**23, "at most 4194304 characters"),
+        ('{"id": ' + "9" * 5000 + ', "verb": "a"}', "no JSON"),
+        ('{"id": NaN, "verb": "a"}', "id of a request must be int"),
+        ('{"id": 1.0, "verb": "a"}', "id of a request must be int"),
+        ('{"id": 1, "verb": null}', "verb of a request must be str"),
+        ('{"id": 1, "verb": "a", "content": []}', "content of a request must be dict"),
+        ('{"id": 1, "verb": "a", "channel": 3}', "channel of a request must be str"),
+    ],
+)
+def test_large_and_odd_headers_are_refused(message: Any, text: str) -> None:
+    with pytest.raises((InvalidValue, InvalidKind), match=text):
+        read_request(message)

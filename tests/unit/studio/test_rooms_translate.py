@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from pushforward.experiments.translations import translate
 from pushforward.studio.messages import Answer, Request
 from pushforward.studio.rooms import find_verb
 from pushforward.studio.studio import Studio
+from tests.png_chunks import bomb
 
 SIDE = 16
 COLOURS = ((0, 48, 252), (252, 80, 1), (250, 240, 4))
@@ -68,19 +67,6 @@ def picture(height: int = 20, width: int = 24, mode: str = "RGB") -> bytes:
     file = io.BytesIO()
     Image.fromarray(levels).convert(mode).save(file, "PNG")
     return file.getvalue()
-
-
-def bomb(width: int, height: int) -> bytes:
-    """A PNG whose header claims so many pixels."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
-
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    data = chunk(b"IDAT", zlib.compress(bytes(1000)))
-    return b"\x89PNG\r\n\x1a\n" + head + data + chunk(b"IEND", b"")
 
 
 def pixels(answer: Answer, name: str = "output") -> np.ndarray[Any, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 pytest.importorskip("starlette")
 pytest.importorskip("httpx2")
@@ -19,7 +20,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from pushforward.core.errors import InvalidValue
 from pushforward.studio import server
-from pushforward.studio.messages import Answer, unpack
+from pushforward.studio.messages import Answer, Request, unpack
 from pushforward.studio.server import application
 from pushforward.studio.studio import Studio
 
@@ -161,3 +162,17 @@ def test_a_taken_port_is_refused() -> None:
             server._listen("127.0.0.1", port)
         with server._listen("127.0.0.1", None) as other:
             assert other.getsockname()[1] != port
+
+
+def test_answers_are_computed_without_gradients(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+
+    def verb(studio: Studio, request: Any) -> Answer:
+        seen.append(torch.is_grad_enabled())
+        return Answer()
+
+    monkeypatch.setattr(server, "find_verb", lambda name: verb)
+    server.answer(Studio(tmp_path), Request(1, "a.b"))
+    assert seen == [False]
