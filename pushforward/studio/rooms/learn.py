@@ -222,7 +222,10 @@ def _phases(fit: LiveFit, names: object) -> Sequence[str] | None:
     """The phases to play; all for None or an empty list."""
     if not names:
         return None
-    return contents.some_of({"phases": names}, "phases", _phase_names(fit.model))
+    known = _phase_names(fit.model)
+    if not isinstance(names, list) or not all(name in known for name in names):
+        raise InvalidValue(f"phases of this model are {', '.join(known)}, got {names!r}")
+    return names
 
 
 # ------------------------------------------------------------------------------------------ looking

@@ -121,14 +121,19 @@ def test_what_cannot_be_packed_is_answered_too() -> None:
 
 def test_a_request_that_waits_is_replaced_by_the_next_on_its_channel() -> None:
     seen: list[int] = []
+    all_came = threading.Event()
 
     def slow(request: Request) -> Answer:
         seen.append(request.id)
-        threading.Event().wait(0.1)
+        if request.id == 0:
+            assert all_came.wait(20)
+        elif request.channel == "last":
+            all_came.set()
         return Answer()
 
-    answers = serve([request(i, "c") for i in range(50)], slow, 2)
-    assert [a["id"] for a in answers] == seen == [0, 49]
+    messages: list[str | bytes] = [request(i, "c") for i in range(50)]
+    answers = serve([*messages, request(50, "last")], slow, 3)
+    assert sorted(a["id"] for a in answers) == sorted(seen) == [0, 49, 50]
 
 
 def test_nothing_is_computed_for_a_page_that_has_left() -> None:
