@@ -42,6 +42,8 @@ UNSUITED = {
     ("dcgan", "ring"): "images of at least 8x8",
     ("r3gan", "ring"): "images of at least 8x8",
     ("lapgan", "ring"): "LAPGAN makes images",
+    ("ctgan", "digits"): "CTGAN takes tables and points",
+    ("tvae", "digits"): "TVAE takes tables and points",
 }
 FIRST = {"lapgan": {"base": "mlp"}}
 

@@ -14,7 +14,7 @@ import torch
 
 import pushforward as pf
 from pushforward.core.errors import BadRun, InvalidValue, PushforwardError
-from pushforward.studio import studio as module
+from pushforward.studio import run_folder as module
 from pushforward.studio.live_fit import LiveFit
 from pushforward.studio.messages import Answer, Request
 from pushforward.studio.rooms import find_verb
@@ -152,7 +152,7 @@ def test_a_fit_that_cannot_begin_says_so_at_once(folder: Path) -> None:
 def test_fits_are_limited_and_a_changed_one_takes_its_own_place(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOST_FITS", 2)
+    monkeypatch.setattr("pushforward.studio.studio.MOST_FITS", 2)
     studio = Studio(folder)
     one, two = start(studio), start(studio)
     with pytest.raises(InvalidValue, match="2 fits are going on"):

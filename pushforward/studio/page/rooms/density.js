@@ -7,6 +7,7 @@ import { Plot, label } from "../plot.js";
 import { Superseded } from "../socket.js";
 import { runChooser } from "./choosing.js";
 import { contour } from "./contours.js";
+import { DATES, parsed, writer, written } from "./column_texts.js";
 import { oddRows } from "./odd_rows.js";
 import { exact, shown, tell, text } from "./values.js";
 
@@ -16,7 +17,6 @@ import { exact, shown, tell, text } from "./values.js";
  */
 
 const MOST = 6, LARGE = 72, SMALL = 24, DEPTH = 12;
-const DATES = ["days since 1970-01-01", "seconds since 1970-01-01"];
 
 /** @type {import("../main.js").Room["enter"]} */
 export function enter(root, { socket, values }) {
@@ -385,20 +385,4 @@ function scaleOf(values) {
   let high = -Infinity, low = Infinity;
   for (let i = 0; i < values.length; i++) if (Number.isFinite(values[i])) { high = Math.max(high, values[i]); low = Math.min(low, values[i]); }
   return high < low ? { kind: "rising", low: 0, high: 1 } : { kind: "rising", low: Math.max(low, high - DEPTH), high };
-}
-
-/** A number of a column as one types it. @param {Column} c @param {number} v */
-function written(c, v) {
-  if (c.unit === DATES[0]) return new Date(v * 864e5).toISOString().slice(0, 10);
-  if (c.unit === DATES[1]) return new Date(v * 1e3).toISOString().slice(0, 19);
-  return String(c.kind === "integer" ? Math.round(v) : Number(v.toPrecision(5)));
-}
-
-/** How ticks of a column are written, if not as numbers. @param {Column} c */
-const writer = (c) => (DATES.includes(c.unit) ? (/** @type {number} */ v) => written(c, v).slice(0, 10) : undefined);
-
-/** @param {Column} c @param {string} typed */
-function parsed(c, typed) {
-  const time = Date.parse(typed.includes("T") ? `${typed}Z` : typed);
-  return c.unit === DATES[0] ? Math.floor(time / 864e5) : time / 1e3;
 }
