@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.pages.test_studio import READY, ROOM, pixels, wait
+from tests.pages.test_studio import READY, ROOM, pixels, remembered, wait
 
 Open = Callable[..., Any]
 
@@ -66,7 +66,7 @@ def test_a_film_is_scrubbed_and_its_place_is_in_the_address(open_page: Open, run
     page.get_by_text("after 0 samples, frame 1 of").wait_for()
     page.wait_for_timeout(300)
     assert last.evaluate("c => c.toDataURL()") != before
-    assert "frame.filmed=0" in page.url
+    remembered(page, "frame.filmed=0")
     page.reload()
     page.get_by_text("after 0 samples, frame 1 of").wait_for()
 
@@ -83,7 +83,7 @@ def test_runs_are_compared_by_features(open_page: Open) -> None:
     assert "lower is better" in row
     assert "★" in row
     assert "±" in row
-    assert "features=pca%2820%29" in page.url
+    remembered(page, "features=pca%2820%29")
     page.get_by_label("show gmm", exact=True).check()
     page.get_by_text("only runs of the same data compare").wait_for()
     assert page.locator("#compare").is_disabled()
@@ -99,8 +99,8 @@ def test_curves_are_chosen_and_drawn_by_logarithm(open_page: Open) -> None:
     page.get_by_label("Logarithmic").check()
     page.wait_for_timeout(300)
     assert page.eval_on_selector(plot, "c => c.toDataURL()") != before
-    assert "term=distortion" in page.url
-    assert "log=1" in page.url
+    remembered(page, "term=distortion")
+    remembered(page, "log=1")
     page.reload()
     page.wait_for_selector(READY)
     assert page.get_by_label("Logarithmic").is_checked()
@@ -121,7 +121,7 @@ def test_a_point_is_dragged_over_the_map_of_neighbours(open_page: Open) -> None:
     page.wait_for_timeout(500)
     dragged = pixels(page, "#decoded")
     assert dragged != before
-    assert page.url != address
+    wait(page, f"location.href !== {address!r}", 10)
     decoded = int(page.evaluate(f"{ROOM}.decoded"))
     plot.focus()
     for _ in range(3):
@@ -150,6 +150,7 @@ def test_a_walk_plays_and_is_there_after_a_reload(open_page: Open) -> None:
     assert place.input_value() == held
     page.get_by_label("Along").select_option("sphere")
     page.get_by_text("Through 2 codes along a sphere").wait_for()
+    remembered(page, "along=sphere")
     page.reload()
     page.get_by_text("Through 2 codes along a sphere, in 24 steps").wait_for()
     with page.expect_download() as download:

@@ -28,6 +28,11 @@ def wait(page: Any, expression: str, seconds: float = 30.0) -> None:
         page.wait_for_timeout(50)
 
 
+def remembered(page: Any, text: str) -> None:
+    """Wait until the address, which follows what rests, holds a text."""
+    wait(page, f"location.href.includes({text!r})", 10)
+
+
 ROOM = "document.getElementById('room').dataset"
 
 
@@ -110,7 +115,7 @@ def test_a_point_is_dragged_through_latent_space(open_page: Open) -> None:
     wait(page, f"Number({ROOM}.decoded) > {decoded}")
     page.wait_for_timeout(300)
     assert pixels(page, "#decoded") != before
-    assert "z=" in page.url
+    remembered(page, "z=")
     after = pixels(page, "#decoded")
     page.reload()
     wait(page, f"Number({ROOM}.decoded) >= 1")
