@@ -32,7 +32,8 @@ __all__ = ["COMMANDS", "application", "main"]
 
 COMMANDS = (
     "demo", "fit", "sample", "encode", "reconstruct", "translate", "enlarge", "project", "edit",
-    "latent", "density", "assign", "condition", "plot", "film", "evaluate", "compare", "resume",
+    "latent", "density", "assign", "condition", "synthesise", "fill", "odd", "describe", "plot",
+    "film", "evaluate", "compare", "resume",
     "recipe", "studio", "export", "models", "hacks", "data", "doctor",
 )  # fmt: skip
 """In the order of a first session; each is the function of its name in the module of its name."""
@@ -48,6 +49,10 @@ pushforward: generative models behind one set of verbs
   pushforward density runs/pca-shots-1 new.csv how likely each row is, to find outliers
   pushforward condition runs/gmm-shots-1 X=0   the distribution of the other columns, given one
   pushforward assign runs/gmm-shots-1 new.csv  the cluster of every row
+  pushforward synthesise table.csv -o copy.csv a table with the same columns, form and relations
+  pushforward fill table.csv -o filled.csv     gaps filled from the rest of their row
+  pushforward odd table.csv                    odd rows, and which values make them so
+  pushforward describe table.csv               groups of rows, in words
   pushforward plot runs/gmm-shots-1            density, clusters, biplot, marginals or codes
   pushforward latent runs/vae-digits-1         what its codes mean: a grid, paths, attributes
   pushforward project runs/vae-digits-1 digits the codes that reconstruct each row best

@@ -34,6 +34,7 @@ class Column:
         reason: why the column has that type.
         ordered: whether the categories have an order, that of `categories`.
         format: of dates that are written otherwise than in ISO 8601, such as '%d.%m.%Y'.
+        decimals: the most decimals of the values of a typed column of fractions, if they are few.
     """
 
     name: str = ""
@@ -49,3 +50,4 @@ class Column:
     reason: str = ""
     ordered: bool = False
     format: str = ""
+    decimals: int | None = None

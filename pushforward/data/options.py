@@ -63,6 +63,7 @@ class Options:
     drop: tuple[str, ...] = ()
     columns: tuple[str, ...] | None = None
     types: Mapping[str, ColumnType] | None = None
+    relation: tuple[str, ...] = ()
     label: str | bool | None = None
     memory: int = MEMORY
     download: bool = False
@@ -133,6 +134,7 @@ class Options:
             rest[field] = _names(rest[field], field)
         rest["categorical"], rest["drop"] = rest["categorical"] or (), rest["drop"] or ()
         rest["types"] = parse_types(rest.get("types"))
+        rest["relation"] = _names(rest.get("relation"), "relation") or ()
         if fit is not None and fit not in FITS:
             raise InvalidValue(
                 f"fit must be 'crop', 'pad' or 'stretch', got {fit!r}; {suggest(str(fit), FITS)}"

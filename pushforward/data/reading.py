@@ -61,6 +61,7 @@ def read(
     drop: Sequence[str] | str = (),
     columns: Sequence[str] | str | None = None,
     types: Mapping[str, str] | Sequence[str] | str | None = None,
+    relation: Sequence[str] | str = (),
     label: str | bool | None = None,
     like: object = None,
     n: int | None = None,
@@ -110,6 +111,9 @@ def read(
             count, integer, ordered, categorical, boolean, date, duration, identifier, constant,
             text; see `data.tables.types`); {'age': 'count', 'share': 'bounded(0, 1)'} declares
             some and infers the others. Identifiers, constants and free text are carried along.
+        relation: linear relations between columns of numbers, such as 'GS <= G' or
+            'PTS = 2*FG + FT': checked, kept with the model, and respected by synthetic rows and
+            filled gaps (`data.tables.relations`).
         label: the column (tables, metadata.csv) or array (.npz) that holds the labels;
             False leaves labels out.
         like: a space, model or source whose columns,
@@ -155,6 +159,7 @@ def read(
         drop=drop,
         columns=columns,
         types=types,
+        relation=relation,
         label=label,
         like=like,
         n=n,
@@ -182,6 +187,7 @@ def read(
         "drop": drop,
         "columns": columns,
         "types": dict(types) if isinstance(types, Mapping) else types,
+        "relation": relation,
         "label": label,
         "like": like,
         "n": n,
@@ -212,7 +218,14 @@ def _traced(result: Source, source: Observations, arguments: Mapping[str, Any]) 
     for paths or names with plain arguments.
     """
     if isinstance(source, (str, os.PathLike)) and is_plain(arguments):
-        usual = {"categorical": (), "drop": (), "seed": 0, "download": False, "na": ()}
+        usual = {
+            "categorical": (),
+            "drop": (),
+            "relation": (),
+            "seed": 0,
+            "download": False,
+            "na": (),
+        }
         reading = {k: v for k, v in arguments.items() if v is not None and v != usual.get(k)}
         y = reading.get("y")
         if isinstance(y, str) and Path(y).exists():

@@ -35,6 +35,8 @@ class DataSettings:
         columns: columns to use, and no others.
         drop: columns to leave out.
         types: what columns are, such as age=count,share=bounded(0,1); 'auto' infers all of them.
+        relation: a linear relation between columns that rows obey, such as 'GS <= G' or
+            'PTS = 2*FG + FT'; repeatable.
         download: fetch a named data set that is not found.
         dequantise: add U(-1/2, 1/2) to integers; by default to levels of images, if the model has a
             density per unit.
@@ -56,5 +58,6 @@ class DataSettings:
     columns: Sequence[str] = ()
     drop: Sequence[str] = ()
     types: Sequence[str] = ()
+    relation: Sequence[str] = ()
     download: bool = False
     dequantise: bool | None = None

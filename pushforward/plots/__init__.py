@@ -22,6 +22,7 @@ __all__, __getattr__, __dir__ = lazy(
         "how_many": ["choice", "criteria", "elbow_curve"],
         "latent": ["decoded_grid", "decoded_path"],
         "traversals": ["traversal_sheet"],
+        "table_columns": ["cell_map", "table_margins"],
         "style": ["new_page", "write_figure"],
     },
 )

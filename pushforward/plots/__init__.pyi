@@ -14,4 +14,6 @@ from pushforward.plots.spectrum import biplot as biplot
 from pushforward.plots.spectrum import scree as scree
 from pushforward.plots.style import new_page as new_page
 from pushforward.plots.style import write_figure as write_figure
+from pushforward.plots.table_columns import cell_map as cell_map
+from pushforward.plots.table_columns import table_margins as table_margins
 from pushforward.plots.traversals import traversal_sheet as traversal_sheet

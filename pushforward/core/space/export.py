@@ -70,6 +70,8 @@ def _column_fields(column: Column) -> dict[str, Any]:
     for name in ("type", "reason", "ordered", "format"):
         if not fields[name]:
             del fields[name]
+    if fields["decimals"] is None:
+        del fields["decimals"]
     return fields
 
 

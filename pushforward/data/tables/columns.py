@@ -31,6 +31,12 @@ _MOST_CATEGORIES = 100_000
 """Distinct texts that are kept while reading: beyond, a column is free text, and its categories
 would fill the memory.
 """
+MOST_DECIMALS = 9
+"""Decimals that numbers are written with; those with more were computed, not written."""
+_NEARLY, _COUNTED = 0.98, 100_000
+"""The share of values that the decimals of a column suffice for (others show errors of a
+computation, such as 9.899999), and how many values are looked at.
+"""
 _DATE = r"\s*\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?\s*(Z|[+-]\d{2}(:?\d{2})?)?)?\s*"
 
 
@@ -55,6 +61,9 @@ class ColumnSurvey:
     typed: bool = False
     numbers: set[float] = field(default_factory=set)
     date_format: str = ""
+    decimals_of: NDArray[np.int64] = field(
+        default_factory=lambda: np.zeros(MOST_DECIMALS + 2, dtype=np.int64)
+    )
 
     def see(
         self, series: Series, start: int, *, declared: bool, cells: Cells | None = None
@@ -96,6 +105,17 @@ class ColumnSurvey:
         return self.typed and self.whole and self.kind != "date" and bool(self.numbers)
 
     @property
+    def decimals(self) -> int | None:
+        """The decimals that nearly all numbers of a typed column do with; None for more than
+        `MOST_DECIMALS`.
+        """
+        if not self.typed:
+            return None
+        shares = self.decimals_of.cumsum() / max(int(self.decimals_of.sum()), 1)
+        enough = np.flatnonzero(shares[:-1] >= _NEARLY)
+        return int(enough[0]) if len(enough) else (None if self.decimals_of.any() else 0)
+
+    @property
     def distinct(self) -> int:
         """Distinct numbers of a typed column."""
         return len(self.numbers)
@@ -128,6 +148,8 @@ class ColumnSurvey:
     def see_numbers(self, values: NDArray[Any], whole: bool) -> None:
         """Remember distinct whole numbers up to a limit, and whether all are whole."""
         self.whole = self.whole and whole
+        if not whole and self.decimals_of.sum() < _COUNTED:
+            self.decimals_of += count_decimals(values)
         if self.whole and len(self.numbers) <= _MOST_CATEGORIES:
             self.numbers.update(np.unique(values[np.isfinite(values)]).tolist())
 
@@ -208,6 +230,7 @@ class ColumnSurvey:
             high,
             unit="%" if percent else "",
             dtype="" if dtype in _USUAL[kind] else dtype,
+            decimals=self.decimals,
         )
 
     @property
@@ -252,6 +275,17 @@ def joint(before: str, now: str) -> str:
     if "date" in kinds:
         return "text"
     return next((k for k in ("text", "categorical", "continuous") if k in kinds), now)
+
+
+def count_decimals(values: NDArray[Any]) -> NDArray[np.int64]:
+    """How many of the finite numbers have 0, 1, …, `MOST_DECIMALS` decimals, or more."""
+    rest, counts = values[np.isfinite(values)], np.zeros(MOST_DECIMALS + 2, dtype=np.int64)
+    for decimals in range(MOST_DECIMALS + 1):
+        further = rest[np.round(rest, decimals) != rest]
+        counts[decimals] = len(rest) - len(further)
+        rest = further
+    counts[-1] = len(rest)
+    return counts
 
 
 def is_whole(values: NDArray[Any]) -> bool:

@@ -28,6 +28,12 @@ from pushforward.data.options import Options
 from pushforward.data.sources.arrays import labels_of, refuse_infinity
 from pushforward.data.sources.spool import Spool
 from pushforward.data.tables.columns import ColumnSurvey
+from pushforward.data.tables.relations import (
+    parse_relations,
+    relations_of,
+    violating_rows,
+    violation_notes,
+)
 from pushforward.data.tables.selection import condition_names, special_columns
 from pushforward.data.tables.surveys import Survey, survey_table
 from pushforward.data.tables.table import Table
@@ -69,13 +75,14 @@ def from_chunks(table: Table, options: Options) -> Arrays:
     carried = survey.carried if options.like is None else _carried_like(survey, options.like)
     _check_named(survey, special, options, name)
     space = _space(survey, options, name, table)
+    space = _related(space, options)
     x, aside = _encode_all(table, survey, space, (*special, *carried), options)
     y, condition_space = _conditions(aside, options, survey)
     weights: Any = options.weights
     if isinstance(weights, str):
         weights = column_numbers(aside[weights], Column(weights), name)
     source = Arrays(x, y, weights, space=space, condition_space=condition_space, name=name)
-    source.notes = tuple(notes_of(table, survey))
+    source.notes = (*notes_of(table, survey), *_relation_notes(x, space, options))
     source.carried = {n: aside[n].to_numpy(dtype=object, na_value=None) for n in carried}
     if source.resident and not (options.lenient or options.scanned_later):
         refuse_infinity(source.x, space, name)
@@ -130,6 +137,22 @@ def _space(survey: Survey, options: Options, name: str, table: Table) -> Space:
         "frame",
         extra={"carried": _carried(survey)} if survey.types else {},
     )
+
+
+def _related(space: Space, options: Options) -> Space:
+    """The space with the relations that its columns are declared to have."""
+    if not options.relation:
+        return space
+    texts = [relation.text for relation in parse_relations(options.relation, space)]
+    return replace(space, extra={**space.extra, "relations": texts})
+
+
+def _relation_notes(x: Any, space: Space, options: Options) -> list[str]:
+    """How many rows violate each of the declared relations, and which."""
+    if not options.relation:
+        return []
+    relations = relations_of(space)
+    return violation_notes(relations, violating_rows(relations, x, space), len(x))
 
 
 def _carried(survey: Survey) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from pushforward.core.data_types import Frame, Series
 from pushforward.core.frames import kind_of
 from pushforward.data.options import Options
 from pushforward.data.tables.cells import Cells
+from pushforward.data.tables.layout import Layout
 
 __all__ = ["Chunks", "Table", "CHUNK_ROWS"]
 
@@ -27,6 +28,7 @@ class Table:
         unnamed: whether its columns have no names.
         cells: notation of its numbers, for text tables.
         notes: decisions made while reading.
+        layout, encoding: of text tables.
     """
 
     chunks: Chunks
@@ -34,6 +36,8 @@ class Table:
     unnamed: bool = False
     cells: Cells | None = None
     notes: list[str] = field(default_factory=list)
+    layout: Layout | None = None
+    encoding: str = "utf-8"
 
     def frames(self, options: Options) -> Iterator[Any]:
         """The chunks, with the caller's missing-value markers applied."""

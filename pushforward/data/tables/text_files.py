@@ -69,6 +69,7 @@ def text_table(path: Path, packing: str, options: Options) -> Table:
     table.unnamed = not layout.header and layout.names is None
     table.notes += [*([f"the file is {note}"] if note else []), *layout.notes]
     table.cells = Cells(layout.decimal, layout.thousands)
+    table.layout, table.encoding = layout, encoding
     return table
 
 

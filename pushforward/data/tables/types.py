@@ -269,7 +269,8 @@ def as_column(survey: ColumnSurvey, kind: ColumnType, percent: bool) -> Column:
     if kind.type in ("date", "duration"):
         return replace(column, **named, format=survey.date_format)
     lower, upper = _bounds(survey, kind)
-    return replace(column, kind=form, lower=lower, upper=upper, **named)
+    decimals = None if whole else column.decimals
+    return replace(column, kind=form, lower=lower, upper=upper, decimals=decimals, **named)
 
 
 def _bounds(survey: ColumnSurvey, kind: ColumnType) -> tuple[float | None, float | None]:

@@ -1,0 +1,293 @@
+r"""How odd rows are given how many values they have, and which of their values make them so.
+
+A row's log-density is compared with those of samples of the model of which the same columns are
+observed: its p-value is the share of samples that are as unlikely or more,
+
+    p(x) = (1 + #{s : log p(s_o) ≤ log p(x_o)}) / (S + 1),
+
+uniform for rows of the model, whatever is missing in them. Rows beyond all samples are ordered by
+how many standard deviations their log-density lies below the samples' mean.
+
+Which values are odd is told by conditional log-densities, gaps integrated out,
+
+    log p(x_j | x_-j) = log p(x) - log p(x_-j),
+
+compared in the same way with those of values drawn from p(x_j | x_-j). The surprise of a value is
+their mean, minus its own, in nats: the units of densities cancel, so that columns can be compared.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pushforward.core.capabilities import Completes, Conditions
+from pushforward.core.random import derive, generator, permutation
+from pushforward.core.source import Source, iterate_blocks
+from pushforward.core.source_views import Subset
+from pushforward.tabular.gaps import complete
+from pushforward.tabular.rules import Rules
+
+__all__ = [
+    "MOST_REASONS",
+    "Calibration",
+    "Reason",
+    "Scores",
+    "can_explain",
+    "cross_fitted",
+    "explain",
+    "score",
+]
+
+SAMPLES = 4000
+"""Samples that rows are compared with: p-values down to 1 in 4001."""
+DRAWS = 400
+"""Draws of a value given the others: its p-value down to 1 in 401."""
+MOST_REASONS, SURPRISING = 3, 3.0
+"""Values that are named, and the nats from which a second one is: 20 times less likely than usual.
+"""
+BLOCK = 4096
+"""Rows whose densities are computed at once."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How likely rows are.
+
+    Args:
+        log_density: of the observed values (n,), nats.
+        p: the share of samples, with the same values observed, that are as unlikely (n,).
+        depth: standard deviations of the log-density below the samples' mean (n,).
+    """
+
+    log_density: NDArray[np.float64]
+    p: NDArray[np.float64]
+    depth: NDArray[np.float64]
+
+    @property
+    def order(self) -> NDArray[np.int64]:
+        """Rows, the oddest first."""
+        return np.lexsort((-self.depth, self.p))
+
+    @classmethod
+    def empty(cls, n: int) -> Scores:
+        """Scores to be filled in."""
+        return cls(np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan))
+
+    def put(self, rows: NDArray[np.int64], other: Scores) -> None:
+        """Set those of some rows."""
+        self.log_density[rows], self.p[rows], self.depth[rows] = (
+            other.log_density,
+            other.p,
+            other.depth,
+        )
+
+
+class Calibration:
+    """Log-densities of samples of a model, for each pattern of observed columns.
+
+    Args:
+        model: with an exact density.
+        rules: how the data are rounded and bounded; samples are alike.
+        samples: how many.
+    """
+
+    def __init__(self, model: Any, rules: Rules, samples: int = SAMPLES, seed: int = 0) -> None:
+        self.model = model
+        x = model.sample(samples, rng=derive(seed, "calibration")).detach().cpu().double().numpy()
+        self.samples = torch.from_numpy(rules.clipped(rules.rounded(x)))
+        self._sorted: dict[bytes, NDArray[np.float64]] = {}
+
+    def of(self, x: Tensor) -> Scores:
+        """The scores of rows x (n, d), user's units."""
+        scores = Scores.empty(len(x))
+        gaps = x.isnan().cpu().numpy()
+        patterns, which = np.unique(gaps, axis=0, return_inverse=True)
+        which = which.reshape(-1)
+        for i, pattern in enumerate(patterns):
+            rows = np.flatnonzero(which == i)
+            if pattern.all():
+                scores.put(
+                    rows, Scores(np.zeros(len(rows)), np.ones(len(rows)), -np.ones(len(rows)))
+                )
+                continue
+            own = _log_prob(self.model, x[torch.from_numpy(rows)])
+            scores.put(rows, self._compared(own, pattern))
+        return scores
+
+    def _compared(self, own: NDArray[np.float64], pattern: NDArray[np.bool_]) -> Scores:
+        reference = self._reference(pattern)
+        p = (1 + np.searchsorted(reference, own, side="right")) / (len(reference) + 1)
+        finite = reference[np.isfinite(reference)]
+        deviation = float(finite.std()) or 1.0
+        depth = np.nan_to_num((finite.mean() - own) / deviation, posinf=math.inf)
+        return Scores(own, np.minimum(p, 1.0), depth)
+
+    def _reference(self, pattern: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """The samples' log-densities of the observed columns, sorted."""
+        key = pattern.tobytes()
+        if key not in self._sorted:
+            masked = self.samples.clone()
+            masked[:, torch.from_numpy(pattern)] = math.nan
+            self._sorted[key] = np.sort(_log_prob(self.model, masked))
+        return self._sorted[key]
+
+
+def _log_prob(model: Any, x: Tensor) -> NDArray[np.float64]:
+    blocks = [model.log_prob(block).detach().cpu().double() for block in x.split(BLOCK)]
+    return np.asarray(torch.cat(blocks).numpy())
+
+
+def score(
+    model: Any, source: Source, rules: Rules, *, samples: int = SAMPLES, seed: int = 0
+) -> Scores:
+    """The scores of all rows of a source, which the model has not seen."""
+    calibration, scores = Calibration(model, rules, samples, seed), Scores.empty(len(source))
+    start = 0
+    for batch in iterate_blocks(source, BLOCK):
+        scores.put(np.arange(start, start + len(batch)), calibration.of(batch.x))
+        start += len(batch)
+    return scores
+
+
+def cross_fitted(
+    fit: Callable[[Source], Any], source: Source, folds: int, seed: int = 0
+) -> Iterator[tuple[NDArray[np.int64], Any]]:
+    """Each of K parts of the rows, with a model that was fitted to the other parts."""
+    order = permutation(len(source), rng=derive(seed, "folds"))
+    parts = [part for part in order.tensor_split(folds) if len(part)]
+    for k, part in enumerate(parts):
+        rest = torch.cat([other for i, other in enumerate(parts) if i != k]).sort().values
+        yield part.sort().values.numpy(), fit(Subset(source, rest))
+
+
+# ------------------------------------------------------------------------------------------ reasons
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A value of a row, beside what the others let expect.
+
+    Args:
+        column: its position.
+        value: of the row.
+        surprise: nats that its conditional log-density lies below the mean of draws.
+        p: the share of draws that are as unlikely.
+        low, middle, high: 5 %, 50 % and 95 % of draws, for numbers.
+        category, share: the most probable category's code, and its probability.
+    """
+
+    column: int
+    value: float
+    surprise: float
+    p: float
+    low: float = math.nan
+    middle: float = math.nan
+    high: float = math.nan
+    category: int = -1
+    share: float = math.nan
+
+
+def can_explain(model: Any) -> bool:
+    """Whether conditional densities and draws of single values can be had from a model."""
+    return isinstance(model, (Completes, Conditions))
+
+
+def explain(
+    model: Any, row: Tensor, rules: Rules, *, draws: int = DRAWS, seed: int = 0
+) -> tuple[list[Reason], list[Reason]]:
+    """The observed values of a row (d,), the most surprising first; and those of them that make it
+    odd: the first, then what still is surprising when the ones before are taken out of the row.
+    """
+    stream = generator(derive(seed, "reasons"), model.device)
+
+    def reasons_of(given: Tensor) -> list[Reason]:
+        places = (~given.isnan()).nonzero()[:, 0].tolist()
+        found = [_reason(model, given, j, rules, draws, stream) for j in places]
+        return sorted(found, key=lambda reason: (-reason.surprise, reason.p))
+
+    every, rest = reasons_of(row), row.clone()
+    named, left = every[:1], every
+    while len(named) < MOST_REASONS and "missing" in model.accepts and len(left) > 2:
+        rest[named[-1].column] = math.nan
+        left = reasons_of(rest)
+        if left[0].surprise < SURPRISING:
+            break
+        named.append(left[0])
+    return every, named
+
+
+def _reason(
+    model: Any, row: Tensor, j: int, rules: Rules, draws: int, stream: torch.Generator
+) -> Reason:
+    drawn, own, others = _given_rest(model, row, j, rules, draws, stream)
+    p = (1 + int((others <= own).sum())) / (draws + 1)
+    finite = others[np.isfinite(others)]
+    surprise = float(finite.mean() - own) if len(finite) else 0.0
+    value = float(row[j])
+    if rules.space.columns[j].kind == "categorical":
+        codes, counts = np.unique(drawn.round().astype(int), return_counts=True)
+        best = int(counts.argmax())
+        return Reason(
+            j, value, surprise, p, category=int(codes[best]), share=float(counts[best] / draws)
+        )
+    low, middle, high = np.quantile(drawn, [0.05, 0.5, 0.95])
+    return Reason(j, value, surprise, p, float(low), float(middle), float(high))
+
+
+def _given_rest(
+    model: Any, row: Tensor, j: int, rules: Rules, draws: int, stream: torch.Generator
+) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
+    """Draws of x_j given the rest, and log p(x_j | x_-j) of the row and of the draws."""
+    rest = row.clone()
+    rest[j] = math.nan
+    if "missing" not in model.accepts:
+        return _by_condition(model, row, j, rules, draws, stream)
+    copies = row.double().repeat(draws, 1)
+    if isinstance(model, Completes):
+        copies[:, j] = complete(model, rest.repeat(draws, 1), rng=stream)[:, j].cpu().double()
+    else:
+        known = _known(model, rest)
+        given = model.condition(known) if known else model
+        names = given.fitted_space().names
+        place = names.index(model.fitted_space().names[j])
+        copies[:, j] = given.sample(draws, rng=stream)[:, place].cpu().double()
+    copies[:, j] = _tidy(copies, j, rules)
+    rows = torch.cat([row.double()[None], rest.double()[None], copies])
+    if bool(rest.isnan().all()):
+        rows[1] = row  # its density is that of no value: 1
+        values = _log_prob(model, rows)
+        return copies[:, j].numpy(), float(values[0]), values[2:]
+    values = _log_prob(model, rows)
+    return copies[:, j].numpy(), float(values[0] - values[1]), values[2:] - values[1]
+
+
+def _by_condition(
+    model: Any, row: Tensor, j: int, rules: Rules, draws: int, stream: torch.Generator
+) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
+    """The same of models that take no gaps: by their conditional of the column."""
+    space, known = model.fitted_space(), row.clone()
+    known[j] = math.nan
+    given = model.condition(_known(model, known)) if space.size > 1 else model
+    drawn = given.sample(draws, rng=stream).cpu().double().reshape(draws, 1)
+    copies = row.double().repeat(draws, 1)
+    copies[:, j] = drawn[:, 0]
+    drawn = _tidy(copies, j, rules)[:, None]
+    values = _log_prob(given, torch.cat([row[j].double().reshape(1, 1), drawn]))
+    return drawn[:, 0].numpy(), float(values[0]), values[1:]
+
+
+def _tidy(copies: Tensor, j: int, rules: Rules) -> Tensor:
+    return torch.from_numpy(rules.clipped(rules.rounded(copies.numpy()))[:, j].copy())
+
+
+def _known(model: Any, row: Tensor) -> dict[str, float]:
+    names = model.fitted_space().names
+    return {names[i]: float(v) for i, v in enumerate(row.tolist()) if not math.isnan(v)}

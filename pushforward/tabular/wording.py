@@ -1,0 +1,63 @@
+"""Values of table columns as people write them: few digits, dates as dates, categories by name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from pushforward.core.column_values import as_texts
+from pushforward.core.columns import Column
+from pushforward.core.dates import DATE_UNITS
+
+__all__ = ["few_digits", "in_words", "listed", "share"]
+
+
+def few_digits(value: float, scale: float | None = None) -> str:
+    """A number with as many decimals as two significant digits of its scale (a standard deviation)
+    have; with three significant digits without a scale.
+    """
+    if not math.isfinite(value):
+        return str(value)
+    size = abs(value) if scale is None else abs(scale)
+    if not 0 < size < math.inf:
+        return f"{value:.4g}"
+    decimals = (2 if scale is None else 1) - math.floor(math.log10(size))
+    if scale is not None:
+        decimals = max(decimals, 0)
+    text = f"{round(value, decimals):.{min(max(decimals, 0), 12)}f}"
+    if scale is None and "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def in_words(value: float, column: Column, scale: float | None = None) -> str:
+    """A value of a column as text: a category's name, a date, a number with few digits."""
+    if math.isnan(value):
+        return "missing"
+    if column.kind == "categorical":
+        code = round(value)
+        return str(column.categories[code]) if 0 <= code < len(column.categories) else str(code)
+    if column.unit in DATE_UNITS[:2] or column.format:
+        whole = replace(column, kind="integer")
+        return (as_texts(np.array([round(value)], dtype=np.float64), whole) or [""])[0]
+    if column.kind == "integer" and scale is None:
+        return str(round(value)) if float(value).is_integer() else few_digits(value)
+    text = few_digits(value, scale)
+    return f"{text}%" if column.unit == "%" else text
+
+
+def share(value: float) -> str:
+    """A share as a percentage."""
+    percent = 100 * value
+    return f"{percent:.0f} %" if percent >= 1 or percent == 0 else f"{percent:.2g} %"
+
+
+def listed(parts: Sequence[str], most: int = 5) -> str:
+    """Parts with commas, 'and' before the last; the number of those beyond `most`."""
+    shown = list(parts[:most])
+    if len(parts) > most:
+        return f"{', '.join(shown)} and {len(parts) - most} more"
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
