@@ -30,6 +30,7 @@ CONTENTS = {
     "metrics": "records with error bars",
     "latent": "grids, paths, directions",
     "models": "classical, deep, tabular, parts",
+    "tabular": "copies, gaps, odd rows, groups",
     "fitting": "Trainer, EM, run folders",
     "nets": "layers, critics",
     "objectives": "games, penalties, bounds",

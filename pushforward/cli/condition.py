@@ -26,6 +26,7 @@ def condition(
     seed: arguments.Seed = 0,
     out: arguments.Out = None,
     save: str | None = None,
+    plot: str | None = None,
     quiet: arguments.Quiet = False,
     json: arguments.JsonLines = False,
 ) -> None:
@@ -34,27 +35,34 @@ def condition(
     Args:
         known: what is known, by column name or position.
         n: draw this many samples of the other axes instead.
-        out: .csv .tsv .json; of samples also .parquet .npz .npy; stdout if not given.
+        out: .csv .tsv .json, with all digits; of samples also .parquet .npz .npy; stdout if not
+            given.
         save: write the conditional model to a run folder of its own.
+        plot: draw the others' distributions over those of all rows: .png, .svg or .pdf.
     """
     from pushforward.cli.outputs import check_out, check_table_out, deliver, deliver_table
+    from pushforward.cli.table_results import check_picture, draw, say_all
     from pushforward.experiments import open_run
     from pushforward.experiments.conditionals import condition as given
     from pushforward.experiments.sampling import require_sample_size
 
     if n is not None:
         require_sample_size(n)
+    check_picture(plot)
     voice = Voice(quiet, json)
     opened = open_run(run)
     conditional = given(opened, _values(known, opened.model.fitted_space()))
-    voice.say(conditional.summary)
+    say_all(voice, [conditional.summary, *conditional.support(opened)])
     space = conditional.distribution.fitted_space()
     check_table_out(out) if n is None else check_out(out, space)
     if save is not None:
         conditional.distribution.save(save)
         voice.say(f"saved to {save}")
+    draw(voice, plot, lambda: conditional.plot(opened, seed))
     if n is None:
-        deliver_table(voice, conditional.table(seed), out, what="the distribution")
+        exact = out is not None or json
+        table = conditional.table(seed) if exact else conditional.short_table(seed)
+        deliver_table(voice, table, out, what="the distribution")
         return
     x, default = conditional.sample(n, seed), opened.folder / "conditional"
     deliver(voice, x, space, out, default, what=f"{n} samples")

@@ -111,9 +111,7 @@ def read(
             count, integer, ordered, categorical, boolean, date, duration, identifier, constant,
             text; see `data.tables.types`); {'age': 'count', 'share': 'bounded(0, 1)'} declares
             some and infers the others. Identifiers, constants and free text are carried along.
-        relation: linear relations between columns of numbers, such as 'GS <= G' or
-            'PTS = 2*FG + FT': checked, kept with the model, and respected by synthetic rows and
-            filled gaps (`data.tables.relations`).
+        relation: linear relations between columns, such as 'GS <= G' (`data.tables.relations`).
         label: the column (tables, metadata.csv) or array (.npz) that holds the labels;
             False leaves labels out.
         like: a space, model or source whose columns,
@@ -218,14 +216,8 @@ def _traced(result: Source, source: Observations, arguments: Mapping[str, Any]) 
     for paths or names with plain arguments.
     """
     if isinstance(source, (str, os.PathLike)) and is_plain(arguments):
-        usual = {
-            "categorical": (),
-            "drop": (),
-            "relation": (),
-            "seed": 0,
-            "download": False,
-            "na": (),
-        }
+        empty = dict.fromkeys(("categorical", "drop", "relation", "na"), ())
+        usual = {**empty, "seed": 0, "download": False}
         reading = {k: v for k, v in arguments.items() if v is not None and v != usual.get(k)}
         y = reading.get("y")
         if isinstance(y, str) and Path(y).exists():

@@ -40,8 +40,8 @@ __all__ = ["FOLDS", "Oddities", "OddRow", "odd"]
 
 FOLDS = 5
 """Parts of cross-fitting: each row is judged by a model of four fifths of the others."""
-SPOKEN = 1.0
-"""Rows that chance alone would make as odd, up to which a row is put in words."""
+SPOKEN = 0.05
+"""Rows as odd by chance alone, up to which a row is put in words; those beyond all samples are."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,8 @@ class Oddities:
         scored: how each row was judged (n,).
         order: row numbers, the oddest first.
         top: the oddest rows, with reasons.
+        identifiers: theirs, by column.
+        samples: that rows were compared with.
         notes: what else is worth knowing.
     """
 
@@ -90,6 +92,7 @@ class Oddities:
     order: NDArray[np.int64]
     top: tuple[OddRow, ...]
     identifiers: dict[str, list[Any]] = field(default_factory=dict)
+    samples: int = SAMPLES
     notes: tuple[str, ...] = ()
 
     @property
@@ -99,20 +102,23 @@ class Oddities:
         kinds, counts = np.unique(self.scored, return_counts=True)
         how = listed([f"{count:,} {kind}" for kind, count in zip(kinds, counts)])
         said = [self.subject.said, f"{n:,} rows: {how}", *self.notes]
-        odd = [row for row in self.top if row.unseen or row.p * n <= SPOKEN]
+        least = 1.5 / (self.samples + 1)
+        odd = [r for r in self.top if r.unseen or r.p <= max(SPOKEN / max(n, 1), least)]
+        chance = n / (self.samples + 1)
+        if odd and chance >= 1:
+            said.append(f"by chance, {chance:.0f} of so many rows are odder than all samples")
         if not odd:
             return [*said, "no row is odder than the oddest of so many rows usually is"]
-        return [*said, *(self._sentence(row, n) for row in odd)]
+        return [*said, *(self._sentence(row) for row in odd)]
 
-    def _sentence(self, row: OddRow, n: int) -> str:
+    def _sentence(self, row: OddRow) -> str:
         name = f"row {row.row}" + (f" ({row.identity})" if row.identity else "")
         space = self.subject.space
         parts = [f"{space.names[u.column]} is {u.text!r}, which is not known" for u in row.unseen]
         parts += [self._reason(reason) for reason in row.reasons]
-        least = 1 / (SAMPLES + 1)
         chance = (
-            f"odder than all {SAMPLES:,} samples"
-            if row.p <= least * 1.5
+            f"odder than all {self.samples:,} samples"
+            if row.p <= 1.5 / (self.samples + 1)
             else f"as odd as {share(row.p)} of samples"
         )
         return f"{name}: {'; '.join(parts) or 'its values together'} ({chance})"
@@ -189,7 +195,9 @@ def _expected(reason: Reason, column: Any) -> str:
     if reason.category >= 0:
         return f"{in_words(reason.category, column)} ({share(reason.share)})"
     scale = (reason.high - reason.low) / 3.3  # 90 % of a normal distribution are 3.3 deviations
-    low, high = (in_words(v, column, scale or None) for v in (reason.low, reason.high))
+    whole = column.kind == "integer"
+    ends = [round(v) if whole else v for v in (reason.low, reason.high)]
+    low, high = (in_words(v, column, None if whole else scale or None) for v in ends)
     return low if low == high else f"{low} to {high}"
 
 
@@ -365,5 +373,6 @@ def _found(
         )
     identifiers = {name: [carried[name][row.row] for row in rows] for name in names}
     return Oddities(
-        subject, judge.scores, judge.scored, order, tuple(rows), identifiers, tuple(notes)
-    )
+        subject, judge.scores, judge.scored, order, tuple(rows), identifiers, judge.samples,
+        tuple(notes),
+    )  # fmt: skip

@@ -36,7 +36,7 @@ __all__ = ["Synthetic", "synthesise"]
 SHOWN = 5000
 """Rows of each table that a figure shows: more would not change a histogram."""
 
-Entries = tuple[NDArray[Any], Column] | Sequence[str]
+Entries = tuple[NDArray[Any], Column] | Sequence[Any]
 """The entries of a column: numbers and what they are, or texts."""
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from pushforward.core.space import Space
 
@@ -27,8 +28,10 @@ LARGE = 0.8
 """Standard deviations between means that are worth saying: Cohen's 'large'."""
 FREQUENT = 0.5
 """Cohen's h of shares that are worth saying: .5 against .26, or .1 against 0.01."""
-ERRORS = 3.0
-"""Standard errors that a difference must have."""
+ERRORS, CHANCE = 3.0, 0.0027
+"""Standard errors that a difference of means must have, and the probability by chance that one of
+shares must not have: that of three standard errors.
+"""
 
 
 @dataclass(frozen=True)
@@ -133,8 +136,17 @@ def _of_gaps(
 def _of_share(group: int, j: int, code: int, a: int, n: int, b: int, m: int) -> Difference:
     p, q = a / n, b / m
     effect = 2 * math.asin(math.sqrt(p)) - 2 * math.asin(math.sqrt(q))
-    said = abs(effect) >= FREQUENT and abs(effect) >= ERRORS * math.sqrt(1 / n + 1 / m)
+    said = abs(effect) >= FREQUENT and _by_chance(a, n, b, m) < CHANCE
     return Difference(group, j, code, p, q, effect, 0.0, said)
+
+
+def _by_chance(a: int, n: int, b: int, m: int) -> float:
+    """The probability of shares a/n and b/m that differ as much or more if there is no difference:
+    Fisher's exact test, twice the smaller tail.
+    """
+    less = stats.hypergeom.cdf(a, n + m, a + b, n)
+    more = stats.hypergeom.sf(a - 1, n + m, a + b, n)
+    return min(1.0, 2 * float(min(less, more)))
 
 
 def standardised_means(

@@ -256,8 +256,7 @@ def _given_rest(
     else:
         known = _known(model, rest)
         given = model.condition(known) if known else model
-        names = given.fitted_space().names
-        place = names.index(model.fitted_space().names[j])
+        place = int(rest[:j].isnan().sum())
         copies[:, j] = given.sample(draws, rng=stream)[:, place].cpu().double()
     copies[:, j] = _tidy(copies, j, rules)
     rows = torch.cat([row.double()[None], rest.double()[None], copies])

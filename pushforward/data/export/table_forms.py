@@ -139,7 +139,7 @@ def _numbers(
 class TableSink(Protocol):
     """What the pieces of a table are written to."""
 
-    def add(self, columns: Mapping[str, tuple[NDArray[Any], Column] | Sequence[str]]) -> None:
+    def add(self, columns: Mapping[str, tuple[NDArray[Any], Column] | Sequence[Any]]) -> None:
         """Append rows: of each column its numbers (n,) and what it is, or its texts."""
         ...
 
@@ -155,7 +155,7 @@ class TextSink:
         self.stream, self.form, self.started = stream, form, False
         self.writer = csv.writer(stream, delimiter=form.separator, lineterminator=form.newline)
 
-    def add(self, columns: Mapping[str, tuple[NDArray[Any], Column] | Sequence[str]]) -> None:
+    def add(self, columns: Mapping[str, tuple[NDArray[Any], Column] | Sequence[Any]]) -> None:
         """Append rows."""
         if not self.started and self.form.header:
             self.writer.writerow(columns)
@@ -199,7 +199,7 @@ class FrameSink:
         self.frames: list[Frame] = []
         self._writer: Any = None
 
-    def add(self, columns: Mapping[str, tuple[NDArray[Any], Column] | Sequence[str]]) -> None:
+    def add(self, columns: Mapping[str, tuple[NDArray[Any], Column] | Sequence[Any]]) -> None:
         """Append rows."""
         import pandas
 

@@ -177,9 +177,13 @@ def test_condition_prints_the_distribution_in_closed_form(cli, tmp_path):
     model.save(tmp_path / "gmm")
     distribution = model.condition({"height": 1.5})
     assert float(distribution.weights_.min()) > 0.3
+    assert cli("condition", tmp_path / "gmm", "height=1.5", "-o", "exact.csv").code == 0
     done = cli("condition", tmp_path / "gmm", "height=1.5")
     assert done.code == 0
-    (row,) = rows(done.out)
+    (short,) = rows(done.out)
+    (row,) = rows((tmp_path / "exact.csv").read_text())
+    assert all(len(short[key]) <= 5 < len(row[key]) for key in row if key != "axis")
+    assert all(abs(float(short[k]) - float(row[k])) <= 0.005 for k in row if k != "axis")
     assert row["axis"] == "age"
     assert float(row["mean"]) == pytest.approx(
         float(distribution.weights_ @ distribution.means_[:, 0]), abs=1e-12

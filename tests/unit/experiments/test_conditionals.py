@@ -20,6 +20,10 @@ def test_the_command_writes_what_python_gets(
     rest = condition(opened("gmm"), {"height": 1.7})
     assert rest.summary == "given height = 1.7: gmm of points in 1 dimension (weight)"
     lines = list(csv.reader(command("condition", place / "gmm", "height=1.7").splitlines()))
+    short = rest.short_table()
+    assert [list(short), *(list(map(str, r)) for r in zip(*short.values()))] == lines
+    command("condition", place / "gmm", "height=1.7", "-o", place / "exact.csv", "-q")
+    lines = list(csv.reader((place / "exact.csv").read_text().splitlines()))
     assert [list(rest.table()), *(list(map(str, r)) for r in zip(*rest.table().values()))] == lines
     flags = ["-n", 4, "--seed", 2]
     written = list(csv.reader(command("condition", place / "gmm", "height=1.7", *flags).split()))

@@ -1,0 +1,304 @@
+"""The verbs of tables from Python: copies, gaps filled, odd rows, groups, of tables with everything
+in them that a real one has.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+import pytest
+import torch
+
+import pushforward as pf
+from pushforward.experiments.gaps import fill
+from pushforward.experiments.groups import describe
+from pushforward.experiments.oddity import odd
+from pushforward.experiments.synthesis import synthesise
+from pushforward.experiments.table_models import TableReading, open_model
+from tests.tiny_tables import TinyClasses
+
+READING = TableReading(model="tiny_classes")
+HEADER = "Kürzel;Gruppe;Alter;Größe (cm);Spiele;Starts;Quote;Eintritt;Raucher;Land;Bemerkung"
+
+
+def messy(path: Path, n: int = 240) -> Path:
+    """Latin-1, semicolons, decimal commas, percentages, DD.MM.YYYY dates, gaps, and free text."""
+    r = np.random.default_rng(0)
+    lines = [HEADER]
+    for i in range(n):
+        kind = ("Müller", "Söhne", "Café")[int(r.choice(3, p=[0.5, 0.3, 0.2]))]
+        old = {"Müller": 40, "Söhne": 62, "Café": 25}[kind]
+        games = int(r.integers(1, 83))
+        day = np.datetime64("2020-01-01") + int(r.integers(0, 900))
+        cells = [
+            f"K-{1000 + i}", kind, f"{old + r.normal() * 4:.0f}", f"{172 + 7 * r.normal():.1f}",
+            str(games), str(int(r.integers(0, games + 1))), f"{100 * r.beta(2, 3):.1f}%",
+            day.astype(object).strftime("%d.%m.%Y"), "ja" if r.random() < 0.3 else "nein",
+            "Österreich", f'"{i}: sagt, er komme; und ""gern"" wieder einmal"',
+        ]  # fmt: skip
+        cells = [c.replace(".", ",") if j in (3, 6) else c for j, c in enumerate(cells)]
+        for j in (2, 3, 6, 7, 8):
+            cells[j] = str(r.choice(["", "-"])) if j in (3, 6) and r.random() < 0.1 else cells[j]
+            cells[j] = "" if j not in (3, 6) and r.random() < 0.1 else cells[j]
+        lines.append(";".join(cells))
+    path.write_bytes(("\r\n".join(lines) + "\r\n").encode("latin-1"))
+    return path
+
+
+def cells_of(path: Path) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(path.read_text(encoding="latin-1")), delimiter=";"))
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return messy(tmp_path_factory.mktemp("tables") / "messy.csv")
+
+
+# ------------------------------------------------------------------------------------------- copies
+
+
+def test_a_copy_is_written_as_the_table_is(table: Path, tmp_path: Path) -> None:
+    reading = TableReading(model="tiny_classes", relation="Starts <= Spiele")
+    made = synthesise(table, gaps=True, out=tmp_path / "copy.csv", reading=reading)
+    real, copy = cells_of(table), cells_of(tmp_path / "copy.csv")
+    assert b"\r\n" in (tmp_path / "copy.csv").read_bytes()
+    assert copy[0] == real[0]
+    assert len(copy) == len(real)
+    columns, before = ([*zip(*rows[1:])] for rows in (copy, real))
+    assert columns[0][:2] == ("K-1000", "K-1001")
+    assert set(columns[9]) == {"Österreich"}
+    assert set(columns[10]) == {""}
+    for j in range(1, 9):  # as many gaps, each column's own
+        assert columns[j].count("") == sum(before[j].count(gap) for gap in ("", "-"))
+    numbers = [[c.replace(",", ".").rstrip("%") for c in columns[j] if c] for j in (3, 6)]
+    assert all(len(c.split(".")[1]) == 1 for c in numbers[0] + numbers[1])
+    assert all(c.endswith("%") for c in columns[6] if c)
+    assert all(0 <= float(c) <= 100 for c in numbers[1])
+    assert all(pandas.to_datetime(c, format="%d.%m.%Y") for c in columns[7] if c)
+    assert all(int(s) <= int(g) for g, s in zip(columns[4], columns[5]))
+    said = " ".join(made.sentences)
+    assert "free text is left empty: Bemerkung" in said
+    assert "all rows obey Starts <= Spiele" in said
+    assert made.table["column"][0] == "Gruppe"
+    again = pf.read(tmp_path / "copy.csv", types="auto")
+    types = {c.name: c.type for c in again.space.columns}
+    assert types == {c.name: c.type for c in pf.read(table, types="auto").space.columns}
+
+
+def test_copies_are_repeatable_and_have_the_columns_asked_for(table: Path) -> None:
+    first, second = (
+        synthesise(table, 50, text="drop", identifiers="empty", reading=READING).frame
+        for _ in range(2)
+    )
+    pandas.testing.assert_frame_equal(first, second)
+    assert list(first.columns) == HEADER.split(";")[:-1]
+    assert first["Kürzel"].isna().all()
+    assert len(first) == 50
+    other = synthesise(table, 50, reading=TableReading(model="tiny_classes", seed=1)).frame
+    assert not first["Alter"].equals(other["Alter"])
+
+
+def test_frames_come_back_in_their_dtypes(tmp_path: Path) -> None:
+    r = np.random.default_rng(0)
+    frame = pandas.DataFrame(
+        {
+            "a": r.normal(size=80).astype("float32"),
+            "b": pandas.array(r.integers(0, 9, 80), dtype="Int64"),
+            "c": pandas.Categorical(r.choice(["x", "y"], 80)),
+            "d": pandas.Timestamp("2020-01-01") + pandas.to_timedelta(r.integers(0, 99, 80), "D"),
+            "e": r.integers(0, 9, 80).astype("float64"),
+        }
+    )
+    frame.loc[3, "b"] = pandas.NA
+    made = synthesise(frame, 70, gaps=True, reading=READING).frame
+    assert made.dtypes.to_dict() == frame.dtypes.to_dict()
+    filled = fill(frame, reading=READING).frame
+    assert filled.dtypes.to_dict() == frame.dtypes.to_dict()
+    assert int(filled.isna().sum().sum()) == 0
+    pandas.testing.assert_frame_equal(filled.drop(3), frame.drop(3))
+    frame.to_parquet(tmp_path / "t.parquet")
+    synthesise(tmp_path / "t.parquet", out=tmp_path / "u.parquet", reading=READING)
+    fill(tmp_path / "t.parquet", out=tmp_path / "v.parquet", reading=READING)
+    for name in "uv":
+        assert pandas.read_parquet(tmp_path / f"{name}.parquet").dtypes.to_dict() == (
+            frame.dtypes.to_dict()
+        )
+
+
+# --------------------------------------------------------------------------------------------- gaps
+
+
+def test_only_missing_cells_change_byte_for_byte(table: Path, tmp_path: Path) -> None:
+    filled = fill(table, out=tmp_path / "filled.csv", reading=READING)
+    before = table.read_bytes().split(b"\r\n")
+    after = (tmp_path / "filled.csv").read_bytes().split(b"\r\n")
+    assert len(after) == len(before)
+    gaps = 0
+    for line, new in zip(before, after):
+        for cell, value in zip(line.split(b";")[:9], new.split(b";")[:9]):
+            if cell in (b"", b"-"):
+                gaps += bool(line)
+                assert bool(value.strip(b"-")) or not line
+            else:
+                assert value == cell
+        assert line.split(b";")[9:] == new.split(b";")[9:]
+    assert filled.gaps == gaps > 50
+    assert sum(filled.table["gaps"]) == gaps
+    assert "no" in fill(tmp_path / "filled.csv", reading=READING).sentences[1]
+
+
+def test_tables_that_are_no_plain_rows_are_written_anew(table: Path, tmp_path: Path) -> None:
+    odd_lines = table.read_bytes().replace(b"\r\n", b"\n").replace(b"\nK-1003", b"\n\nK-1003")
+    (tmp_path / "blank.csv").write_bytes(odd_lines)
+    fill(tmp_path / "blank.csv", out=tmp_path / "kept.csv", reading=READING)
+    assert (tmp_path / "kept.csv").read_bytes().count(b"\n\n") == 1  # blank lines stay
+    fill(table, out=tmp_path / "other.tsv", reading=READING)
+    rows = pandas.read_csv(tmp_path / "other.tsv", sep="\t", encoding="latin-1", decimal=",")
+    assert int(rows.isna().sum().sum()) == 0
+    assert rows["Quote"].str.endswith("%").all()
+
+
+def test_several_imputations_are_pooled(tmp_path: Path) -> None:
+    r = np.random.default_rng(0)
+    x = r.normal(size=(300, 2))
+    x[:, 1] += 2 * x[:, 0]
+    frame = pandas.DataFrame(x, columns=["a", "b"]).round(3)
+    frame.loc[r.random(300) < 0.5, "b"] = np.nan
+    reading = TableReading(model="gmm")
+    many = fill(frame, imputations=8, intervals=0.9, reading=reading)
+    assert len(many.frames) == 8
+    pooled = {name: dict(zip(many.pooled, row)) for name, *row in zip(*many.pooled.values())}
+    means = [f["b"].mean() for f in many.frames]
+    row = dict(zip(many.pooled, [*zip(*many.pooled.values())][1]))
+    within = np.mean([f["b"].var() / 300 for f in many.frames])
+    total = within + (1 + 1 / 8) * np.var(means, ddof=1)
+    assert row["mean"] == pytest.approx(np.mean(means), abs=0.002)
+    assert row["error"] == pytest.approx(total**0.5, rel=0.02)
+    assert 0 < row["missing_information"] < 1
+    assert pooled["a"]
+    assert many.intervals is not None
+    rows = many.intervals["row"]
+    assert rows == np.flatnonzero(frame["b"].isna()).tolist()
+    assert len(set(map(str, means))) == 8
+    inside = [
+        float(low) <= x[i, 1] <= float(high)
+        for i, low, high in zip(rows, many.intervals["low"], many.intervals["high"])
+    ]
+    assert np.mean(inside) == pytest.approx(0.9, abs=0.08)
+
+
+def test_unseen_categories_stay_and_are_counted(table: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.csv"
+    other.write_bytes(table.read_bytes().replace(b";Caf\xe9;", b";Bar;", 1))
+    with pytest.raises(pf.InvalidValue, match="imputations must be at least 1, got 0"):
+        fill(table, imputations=0, reading=READING)
+    model = TinyClasses().fit(pf.read(table, types="auto"))
+    model.save(tmp_path / "run")
+    filled = fill(tmp_path / "run", other, out=tmp_path / "out.csv")
+    assert any("1 values are categories that the model has never seen" in s for s in filled.notes)
+    assert sum(row[1] == "Bar" for row in cells_of(tmp_path / "out.csv")) == 1
+
+
+# ---------------------------------------------------------------------------------------- odd rows
+
+
+def test_planted_errors_rank_first_and_say_why(table: Path, tmp_path: Path) -> None:
+    lines = table.read_bytes().split(b"\r\n")
+    cells = lines[57 + 1].split(b";")
+    cells[3] = b"17,4"  # a decimal mark that slipped
+    lines[57 + 1] = b";".join(cells)
+    (tmp_path / "planted.csv").write_bytes(b"\r\n".join(lines))
+    found = odd(tmp_path / "planted.csv", top=3, reading=READING)
+    first = found.top[0]
+    assert (first.row, first.identity, first.scored) == (57, "Kürzel K-1057", "cross-fitted")
+    assert found.subject.space.names[first.reasons[0].column] == "Größe (cm)"
+    assert any(
+        s.startswith("row 57 (Kürzel K-1057): Größe (cm) is 17.4, where 1") for s in found.sentences
+    )
+    assert found.table["row"][0] == 57
+    assert found.table["Kürzel"][0] == "K-1057"
+    assert found.table["column1"][0] == "Größe (cm)"
+
+
+def test_a_categorys_odd_partner_is_found() -> None:
+    """A number that others have, but none of that category."""
+    r = np.random.default_rng(0)
+    kind = r.choice(["a", "b"], 200)
+    frame = pandas.DataFrame({"x": np.where(kind == "a", 0, 10) + r.normal(size=200), "kind": kind})
+    frame["y"] = r.normal(size=200)
+    row = int(np.flatnonzero(kind == "a")[5])
+    frame.loc[row, "x"] = 10.3
+    found = odd(frame, top=1, reading=READING)
+    assert found.top[0].row == row
+    assert {reason.column for reason in found.top[0].reasons} <= {0, 1}
+    assert len(found.top[0].reasons) == 1
+
+
+def test_new_rows_and_unseen_categories(table: Path, tmp_path: Path) -> None:
+    TinyClasses().fit(pf.read(table, types="auto")).save(tmp_path / "run")
+    other = tmp_path / "other.csv"
+    other.write_bytes(table.read_bytes().replace(b";Caf\xe9;", b";Bar;", 1))
+    found = odd(tmp_path / "run", other, top=2)
+    first = found.top[0]
+    assert [u.text for u in first.unseen] == ["Bar"]
+    assert any("Gruppe is 'Bar', which is not known" in s for s in found.sentences)
+    assert set(found.scored) == {"new"}
+    pf.GMM(1).fit(torch.randn(50, 2), quiet=True).save(tmp_path / "lost")
+    with pytest.raises(pf.BadRun, match="rows in memory"):
+        odd(tmp_path / "lost")
+
+
+def test_a_model_that_has_seen_an_outlier_does_not_judge_it(tmp_path: Path) -> None:
+    """In sample, a component of its own hides a clump; out of sample it cannot."""
+    r = np.random.default_rng(0)
+    x = r.normal(size=(120, 2))
+    x[7] = [9.0, -9.0]
+    frame = pandas.DataFrame(x, columns=["a", "b"])
+    reading = TableReading(model="gmm")
+    assert odd(frame, top=1, reading=reading).top[0].row == 7
+    inside = odd(frame, folds=0, top=1, reading=reading)
+    assert set(inside.scored) == {"in sample"}
+    assert any("odd ones may hide" in s for s in inside.sentences)
+
+
+# ------------------------------------------------------------------------------------------- groups
+
+
+def test_groups_are_described_by_what_sets_them_apart(table: Path) -> None:
+    found = describe(table, reading=READING)
+    assert sum(group.size for group in found.groups) == found.rows == 240
+    said = " ".join(found.sentences)
+    assert "high Alter" in said
+    assert "Gruppe Söhne (" in said
+    assert "typical is row" in said
+    assert "(Kürzel K-1" in said
+    rows = [dict(zip(found.table, row)) for row in zip(*found.table.values())]
+    assert {row["column"] for row in rows if row["worth_saying"]} <= {"Alter", "Gruppe"}
+    assert found.plot().axes
+
+
+def test_relations_and_runs_open_alike(table: Path, tmp_path: Path) -> None:
+    TinyClasses().fit(pf.read(table, types="auto", relation="Starts <= Spiele")).save(
+        tmp_path / "run"
+    )
+    subject = open_model(tmp_path / "run")
+    assert [r.text for r in subject.relations] == ["Starts <= Spiele"]
+    with pytest.raises(pf.InvalidValue, match="with a model of its own"):
+        open_model(tmp_path / "run", READING)
+    with pytest.raises(pf.InvalidKind, match="expected a table"):
+        open_model("digits", TableReading())
+
+
+def test_pictures_have_a_panel_or_a_cell_for_each_column(table: Path) -> None:
+    made: Any = synthesise(table, reading=READING)
+    assert len([ax for ax in made.plot().axes if ax.get_visible()]) == 8
+    filled = fill(table, reading=READING)
+    shown = [ax.get_xlabel() for ax in filled.plot().axes if ax.get_visible()]
+    assert shown == ["Alter", "Größe (cm)", "Quote (%)", "Eintritt", "Raucher"]
+    found = odd(table, top=4, reading=READING)
+    assert len(found.plot().axes[0].get_yticklabels()) == 4

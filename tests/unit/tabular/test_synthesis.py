@@ -1,0 +1,77 @@
+"""Synthetic rows: identifiers in their pattern, gaps as the data have them."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from pushforward.core.array_source import Arrays
+from pushforward.tabular.synthesis import find_gaps, identifiers_like
+from pushforward.tabular.tallies import Tally
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (["K-1002", "K-1000", "K-1001"], ["K-1000", "K-1001", "K-1002", "K-1003"]),
+        ([3, 1, 2], ["1", "2", "3", "4"]),
+        ([7.0, 8.0], ["7", "8", "9", "10"]),
+        (["P009", "P010"], ["P009", "P010", "P011", "P012"]),
+        (["a1@x.de", "a2@x.de"], ["a1@x.de", "a2@x.de", "a3@x.de", "a4@x.de"]),
+        (["Ann", "Bert", "Cleo"], ["1", "2", "3", "4"]),
+    ],
+)
+def test_numbered_identifiers_count_on_from_the_least(values: list, expected: list[str]) -> None:
+    _, make = identifiers_like(values)
+    assert [*make(0, 3), *make(3, 1)] == expected
+
+
+def test_uuids_and_codes_are_drawn_in_their_pattern_and_never_repeat() -> None:
+    uuids = ["4a3ee24c-4f1e-4d3a-9d8e-0a2b3c4d5e6f", "00000000-0000-4000-8000-000000000001"]
+    how, make = identifiers_like(uuids, seed=1)
+    found = [*make(0, 500), *make(500, 500)]
+    assert how == "UUIDs"
+    assert len(set(found)) == 1000
+    assert all(re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab].*", u) for u in found)
+    codes = [f"X{a}{b}7Q{a}-{b}{a}{b}{a}{b}" for a in "ABCZ" for b in "1290"]
+    codes = [c[:2] + c[2:] for c in codes]
+    how, make = identifiers_like(codes, seed=1)
+    found = make(0, 2000)
+    assert how.startswith("drawn like X")
+    assert len(set(found)) == 2000
+    assert all(re.fullmatch(r"X[A-Z]\d7Q[A-Z]-\d[A-Z]\d[A-Z]\d", code) for code in found)
+
+
+def test_as_many_rows_as_the_data_have_exactly_their_gaps() -> None:
+    x = torch.randn(300, 11, generator=torch.Generator().manual_seed(0))
+    x[x[:, 0] > 0, 3] = torch.nan
+    x[::7, 9:] = torch.nan
+    patterns = find_gaps(Arrays(x))
+    masks = patterns.rows(300, seed=2)
+    mask = np.concatenate([masks(0, 128), masks(128, 172)])
+    assert mask.sum(0).tolist() == x.isnan().sum(0).tolist()
+    assert sorted(map(tuple, mask)) == sorted(map(tuple, x.isnan().numpy()))
+    more = patterns.rows(6000, seed=3)(0, 6000)
+    assert more.mean(0) == pytest.approx(x.isnan().double().mean(0).numpy(), abs=0.03)
+    assert (more[:, 9] == more[:, 10]).all()  # gaps that go together do
+
+
+def test_tallies_of_chunks_are_those_of_the_whole() -> None:
+    from pushforward.core.space import Column, Space
+
+    columns = (Column("a"), Column("b"), Column("c", "categorical", categories=("x", "y")))
+    space = Space("points", (3,), columns)
+    stream = np.random.default_rng(0)
+    x = np.column_stack([stream.normal(1e8, 1, 500), stream.normal(size=500), np.arange(500) % 2])
+    x[stream.random(x.shape) < 0.2] = np.nan
+    facts = Tally(space)
+    for part in np.array_split(x, 7):
+        facts.add(part)
+    assert facts.mean == pytest.approx(np.nanmean(x, 0), rel=1e-14)
+    assert facts.variance == pytest.approx(np.nanvar(x, 0, ddof=1), rel=1e-6)
+    assert facts.missing.tolist() == np.isnan(x).sum(0).tolist()
+    assert facts.categories[2].tolist() == [(x[:, 2] == 0).sum(), (x[:, 2] == 1).sum()]
+    assert (facts.low[1], facts.high[1]) == (np.nanmin(x[:, 1]), np.nanmax(x[:, 1]))
