@@ -79,7 +79,7 @@ class TinyClasses(Model):
             own, values = r[there], x[there, j]
             if column.kind == "categorical":
                 hot = torch.nn.functional.one_hot(values.long(), len(column.categories)).double()
-                counts = own.T @ hot + 0.1
+                counts = own.T @ hot + 1e-3
                 self.values[:, j, : hot.shape[1]] = counts / counts.sum(1, keepdim=True)
                 continue
             total = own.sum(0) + 1e-9

@@ -43,11 +43,14 @@ def fill(
     """
     from pushforward.cli.outputs import check_table_out, deliver_table
     from pushforward.cli.table_results import check_picture, draw, say_all, show_table
+    from pushforward.data.export.table_forms import check_table_path
     from pushforward.experiments.gaps import fill as fill_gaps
 
     check_picture(plot)
     if out is None and (imputations > 1 or intervals is not None):
         raise InvalidValue("several tables are written; pass --out filled.csv, say")
+    if out is not None:
+        check_table_path(out)
     beside = {} if out is None else {k: str(_beside(out, k)) for k in ("means", "intervals")}
     check_table_out(beside.get("means") if imputations > 1 else None)
     check_table_out(beside.get("intervals") if intervals is not None else None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from pushforward.core.errors import BadRun, InvalidValue, one_of
 from pushforward.core.random import derive, generator
 from pushforward.data.export.filled_tables import Misaligned, can_be_patched, open_filled
 from pushforward.data.export.table_forms import check_table_path
+from pushforward.data.export.tables import Writable
 from pushforward.data.tables.typed_rows import TypedRows, typed_rows
 from pushforward.experiments.filled import Filled
 from pushforward.experiments.opened import table_settings
@@ -61,7 +62,7 @@ def fill(
     imputations: int = 1,
     intervals: float | None = None,
     out: str | Path | None = None,
-    stream: TextIO | None = None,
+    stream: Writable | None = None,
     reading: TableReading | None = None,
 ) -> Filled:
     """Fill the gaps of a table from the model's distribution given the rest of each row.
@@ -150,7 +151,7 @@ class _Work:
         self.share = intervals
         self.subject = result.subject
 
-    def run(self, path: Path | None, stream: TextIO | None) -> None:
+    def run(self, path: Path | None, stream: Writable | None) -> None:
         """Fill the table, in its own text where that can be done, else written anew."""
         file, to_text = self.file, path is not None or stream is not None
         patched = to_text and can_be_patched(file.table, file.path, path)
@@ -160,7 +161,7 @@ class _Work:
             self.result.notes.append("the table is written anew, as its lines are no plain rows")
             self._fill(path, stream, False)
 
-    def _fill(self, path: Path | None, stream: TextIO | None, patched: bool) -> None:
+    def _fill(self, path: Path | None, stream: Writable | None, patched: bool) -> None:
         self._begin()
         file, form = self.file, self.file.form
         space = self.subject.space

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from pushforward.data.export.table_forms import (
     check_table_path,
     open_sink,
 )
+from pushforward.data.export.tables import Writable
 from pushforward.data.tables.typed_rows import chunk_size
 from pushforward.experiments.sampling import require_sample_size
 from pushforward.experiments.table_models import TableModel, TableReading, open_model
@@ -122,7 +123,7 @@ def synthesise(
     identifiers: Literal["pattern", "empty"] = "pattern",
     text: Literal["empty", "drop"] = "empty",
     out: str | Path | None = None,
-    stream: TextIO | None = None,
+    stream: Writable | None = None,
     reading: TableReading | None = None,
 ) -> Synthetic:
     """A table like another: drawn from a model, and written as the table is.

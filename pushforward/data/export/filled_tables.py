@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from pushforward.data.export.table_forms import (
     open_text,
     table_suffix,
 )
+from pushforward.data.export.tables import Writable
 from pushforward.data.export.writing import replacing
 from pushforward.data.tables.cells import is_missing
 from pushforward.data.tables.files import kind_of_file
@@ -75,7 +76,7 @@ def _alike(path: Path, target: Path) -> bool:
 @contextmanager
 def open_filled(
     table: Table, path: Path | None, target: Path | None, space: Space, form: TableForm,
-    dtypes: dict[str, Any], *, stream: TextIO | None = None, patched: bool = True,
+    dtypes: dict[str, Any], *, stream: Writable | None = None, patched: bool = True,
 ) -> Iterator[tuple[Add, FrameSink | None]]:  # fmt: skip
     """What filled rows are written with, in order, and the frames, if they are kept.
 
@@ -103,7 +104,9 @@ def open_filled(
 
 
 @contextmanager
-def _text_target(target: Path | None, stream: TextIO | None, form: TableForm) -> Iterator[TextIO]:
+def _text_target(
+    target: Path | None, stream: Writable | None, form: TableForm
+) -> Iterator[Writable]:
     if target is None:
         assert stream is not None
         with tempfile.TemporaryFile("w+", encoding="utf-8", newline="") as kept:
@@ -126,7 +129,7 @@ class _Patch:
     """Replaces cells of a text table in its own text."""
 
     def __init__(
-        self, layout: Layout, lines: Iterator[str], out: TextIO, space: Space, form: TableForm
+        self, layout: Layout, lines: Iterator[str], out: Writable, space: Space, form: TableForm
     ) -> None:
         self.layout, self.lines, self.out = layout, lines, out
         self.space, self.form = space, form

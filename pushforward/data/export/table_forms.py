@@ -21,6 +21,7 @@ from pushforward.core.column_values import as_texts, restore
 from pushforward.core.columns import Column
 from pushforward.core.data_types import Frame
 from pushforward.core.errors import BadRun, InvalidValue, MissingExtra
+from pushforward.data.export.tables import Writable
 from pushforward.data.export.writing import replacing
 from pushforward.data.tables.table import Table
 
@@ -151,7 +152,7 @@ class TableSink(Protocol):
 class TextSink:
     """A text table, written piece by piece to an open stream."""
 
-    def __init__(self, stream: TextIO, form: TableForm) -> None:
+    def __init__(self, stream: Writable, form: TableForm) -> None:
         self.stream, self.form, self.started = stream, form, False
         self.writer = csv.writer(stream, delimiter=form.separator, lineterminator=form.newline)
 
@@ -258,7 +259,7 @@ def _as_before(given: Frame, dtypes: Mapping[str, Any]) -> Frame:
 
 @contextmanager
 def open_sink(
-    path: Path | None, form: TableForm, dtypes: Mapping[str, Any], stream: TextIO | None = None
+    path: Path | None, form: TableForm, dtypes: Mapping[str, Any], stream: Writable | None = None
 ) -> Iterator[TableSink]:
     """What a table is written to: a file, which appears when all is written; a stream; or memory.
 

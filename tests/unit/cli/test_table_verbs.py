@@ -1,4 +1,4 @@
-"""synthesise, fill, odd and describe from the command line: files, streams, and one line of error."""
+"""synthesise, fill, odd and describe from the command line: files, streams, one line of error."""
 
 from __future__ import annotations
 

@@ -45,12 +45,12 @@ def test_draws_have_the_conditional_covariance() -> None:
 
 def test_modes_of_a_mixture_are_its_likeliest_centre() -> None:
     means = torch.tensor([[0.0, -5.0], [0.0, 5.0]], dtype=torch.float64)
-    weights = torch.tensor([0.4, 0.6], dtype=torch.float64)
+    weights = torch.tensor([0.6, 0.4], dtype=torch.float64)
     spread = torch.stack([torch.eye(2), torch.diag(torch.tensor([1.0, 9.0]))]).double()
     model = pf.GMM.of(weights, means, spread)
     x = torch.tensor([[0.0, math.nan]]).double()
     assert complete(model, x, using="mode")[0, 1] == pytest.approx(-5, abs=0.01)
-    assert complete(model, x, using="mean")[0, 1] == pytest.approx(1.0, abs=1e-9)
+    assert complete(model, x, using="mean")[0, 1] == pytest.approx(-1.0, abs=1e-9)
 
 
 def test_intervals_cover_their_share_of_further_draws() -> None:
