@@ -188,7 +188,7 @@ class Oddities:
 
 
 def _clip(text: str) -> str:
-    return text if len(text) <= 9 else text[:8] + "…"
+    return text if len(text) <= 10 else text[:9] + "…"
 
 
 def _expected(reason: Reason, column: Any) -> str:

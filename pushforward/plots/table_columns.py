@@ -78,7 +78,9 @@ def _histogram(ax: Axes, values: Mapping[str, NDArray[Any]], column: Column) -> 
     if column.kind == "integer" and high - low <= BINS:
         edges = np.arange(math.floor(low), math.floor(high) + 2) - 0.5
     else:
-        edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
+        least = min(len(part) for part in values.values() if len(part))
+        bins = min(BINS, max(6, round(2 * least ** (1 / 3))))  # Rice's rule
+        edges = np.linspace(low, high if high > low else low + 1, bins + 1)
     for i, (name, part) in enumerate(values.items()):
         if not len(part):
             continue

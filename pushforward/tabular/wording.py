@@ -34,7 +34,9 @@ def few_digits(value: float, scale: float | None = None) -> str:
 
 
 def in_words(value: float, column: Column, scale: float | None = None) -> str:
-    """A value of a column as text: a category's name, a date, a number with few digits."""
+    """A value of a column as text: a category's name, a date, a number with the decimals that the
+    column has, or with few digits if it has a scale.
+    """
     if math.isnan(value):
         return "missing"
     if column.kind == "categorical":
@@ -45,7 +47,10 @@ def in_words(value: float, column: Column, scale: float | None = None) -> str:
         return (as_texts(np.array([round(value)], dtype=np.float64), whole) or [""])[0]
     if column.kind == "integer" and scale is None:
         return str(round(value)) if float(value).is_integer() else few_digits(value)
-    text = few_digits(value, scale)
+    if scale is None and column.decimals is not None:  # a value of the table, not a mean
+        text = f"{value:.{column.decimals}f}"
+    else:
+        text = few_digits(value, scale)
     return f"{text}%" if column.unit == "%" else text
 
 

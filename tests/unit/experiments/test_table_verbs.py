@@ -75,6 +75,7 @@ def test_a_copy_is_written_as_the_table_is(table: Path, tmp_path: Path) -> None:
     assert set(columns[10]) == {""}
     for j in range(1, 9):  # as many gaps, each column's own
         assert columns[j].count("") == sum(before[j].count(gap) for gap in ("", "-"))
+    assert all("," in c and "." not in c for j in (3, 6) for c in columns[j] if c)
     numbers = [[c.replace(",", ".").rstrip("%") for c in columns[j] if c] for j in (3, 6)]
     assert all(len(c.split(".")[1]) == 1 for c in numbers[0] + numbers[1])
     assert all(c.endswith("%") for c in columns[6] if c)
@@ -184,6 +185,7 @@ def test_several_imputations_are_pooled(tmp_path: Path) -> None:
     assert many.intervals is not None
     rows = many.intervals["row"]
     assert rows == np.flatnonzero(frame["b"].isna()).tolist()
+    assert [float(v) for v in many.intervals["value"]] == many.frame["b"][rows].tolist()
     assert len(set(map(str, means))) == 8
     inside = [
         float(low) <= x[i, 1] <= float(high)

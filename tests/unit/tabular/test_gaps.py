@@ -54,12 +54,13 @@ def test_modes_of_a_mixture_are_its_likeliest_centre() -> None:
 
 
 def test_intervals_cover_their_share_of_further_draws() -> None:
-    stream = np.random.default_rng(0)
-    drawn, new = stream.normal(size=(DRAWS, 40_000)), stream.normal(size=40_000)
+    n, stream = 100_000, np.random.default_rng(0)
+    drawn, new = stream.random(size=(DRAWS, n)), stream.random(size=n)
     for share in (0.5, 0.9):
         low, high = interval(drawn, share)
         covered = float(((low <= new) & (new <= high)).mean())
-        assert covered == pytest.approx(share, abs=4 * math.sqrt(share * (1 - share) / 40_000))
+        assert covered == pytest.approx(share, abs=4 * math.sqrt(share * (1 - share) / n))
+        assert float((high - low).mean()) == pytest.approx(share, abs=1e-3)  # of draws of U(0, 1)
 
 
 def test_rubins_rules() -> None:

@@ -54,6 +54,8 @@ def test_without_draws_rows_are_moved_to_where_the_rules_hold() -> None:
     moved, how = obey(x, rules("GS <= G"))
     assert moved.tolist() == [[82, 82, 1, 0], [0, 10, 0, 2], [5, 20, 0.5, 1]]
     assert (how.redrawn, how.projected, how.violating) == (0, 2, {"GS <= G": 0})
+    half, _ = obey(torch.tensor([[9, 11, 0.5, 0]]).double(), rules("2*GS <= G"))
+    assert half.tolist() == [[5, 11, 0.5, 0]]  # 5.5, on the side where it holds
     strict, _ = obey(torch.tensor([[9, 9, 0.5, 0]]).double(), rules("GS < G"))
     assert strict.tolist() == [[8, 9, 0.5, 0]]
 
