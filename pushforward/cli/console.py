@@ -9,12 +9,11 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
 
 from pushforward.core.json_values import finite
-from pushforward.core.records import Record
 
 __all__ = ["Voice", "first_process", "print_table", "stderr", "stdout", "write_table"]
 
@@ -62,6 +61,14 @@ def first_process() -> bool:
     )
 
 
+class HasContent(Protocol):
+    """A record, whose module imports PyTorch: more than a line of help needs."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain content for JSON."""
+        ...
+
+
 @dataclass(frozen=True)
 class Voice:
     """How much a command says.
@@ -97,7 +104,7 @@ class Voice:
         elif text:
             self.write(text)
 
-    def results(self, records: Iterable[Record]) -> None:
+    def results(self, records: Iterable[HasContent]) -> None:
         """Records as JSON, one a line."""
         for record in records:
             self.result(record.as_dict())
