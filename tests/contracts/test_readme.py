@@ -50,12 +50,11 @@ def test_every_block_of_the_readme_runs_as_printed(
     assert {p.name for p in tmp_path.iterdir()} >= {
         "runs",
         "wine.csv",
-        "ranks.csv",
-        "synthetic.csv",
+        "copy.csv",
         "threes.png",
         "samples.npy",
     }
-    assert (tmp_path / "synthetic.csv").read_text().count("\n") == 201
+    assert (tmp_path / "copy.csv").read_text().count("\n") == 179
     assert names["codes"].shape == (1797, 16)  # type: ignore[attr-defined]
 
 
