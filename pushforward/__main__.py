@@ -1,7 +1,5 @@
 """`python -m pushforward`: the command line, where the script of that name is not on the path."""
 
-import sys
+from pushforward.cli.main import run
 
-from pushforward.cli.main import main
-
-sys.exit(main())
+run()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
@@ -28,7 +29,7 @@ from pushforward.core.errors import (
 from pushforward.core.memory_errors import explain_memory_error
 from pushforward.core.text_streams import encodable
 
-__all__ = ["COMMANDS", "application", "main"]
+__all__ = ["COMMANDS", "application", "main", "run"]
 
 COMMANDS = (
     "demo", "fit", "sample", "encode", "reconstruct", "translate", "enlarge", "project", "edit",
@@ -139,6 +140,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         warnings.simplefilter("default", UserWarning)  # whatever filters a user has set: each once
         warnings.showwarning = _print_warning  # type: ignore[assignment]
         return _run(words, debug)
+
+
+def run() -> None:
+    """The command line of this process, which ends with it: Python itself would wait for threads in
+    the midst of a computation, such as a fit that is watched in the studio.
+    """
+    code = main()
+    if any(not thread.daemon for thread in threading.enumerate()[1:]):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _run(words: list[str], debug: bool) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from pathlib import Path
@@ -68,14 +67,6 @@ def studio(
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
     serve(path, host=host, port=port, device=device, ready=ready)
-    _leave()
-
-
-def _leave() -> None:
-    """End the process; Python itself would wait for threads in the midst of a computation."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
 
 
 def _folder(folder: str) -> Path:
