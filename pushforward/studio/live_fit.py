@@ -39,6 +39,7 @@ class Checkpoint:
 
     samples: int
     model: Model
+    steps: int = 0
 
 
 class LiveFit:
@@ -66,6 +67,7 @@ class LiveFit:
     ) -> None:
         self.name = secrets.token_hex(6)
         self._make, self.before = make, 0 if start is None else start.samples
+        self._steps_before = 0 if start is None else start.steps
         experiment = make()
         self.source = experiment.read()
         weights = None if start is None else start.model
@@ -119,6 +121,11 @@ class LiveFit:
         name = self.experiment.source
         return Comparison(self.source, name if isinstance(name, str) else "")
 
+    @property
+    def steps(self) -> int:
+        """Steps since the first fit that this one continues began."""
+        return self._steps_before + self.controls.steps
+
     def slow(self, seconds: float) -> None:
         """Wait so long before each step; 0 for full speed."""
         self.controls.slow(seconds)
@@ -147,7 +154,7 @@ class LiveFit:
         """
         if not isinstance(self.model, Learner):
             raise InvalidKind("models fitted by passes begin anew each time; start again")
-        kept = self.visit(lambda model: Checkpoint(self.samples, copy.deepcopy(model)))
+        kept = self.visit(lambda model: Checkpoint(self.samples, copy.deepcopy(model), self.steps))
         self.checkpoints.append(kept)
         del self.checkpoints[:-KEPT]
         return kept
@@ -184,7 +191,7 @@ class LiveFit:
         """How it stands, ready for JSON."""
         return {
             "samples": self.samples,
-            "steps": self.controls.steps,
+            "steps": self.steps,
             "paused": self.controls.paused and not self.ended,
             "pace": self.pace,
             "ended": self.ended,

@@ -2,6 +2,10 @@
 
 import { field, h, select } from "../elements.js";
 
+const EXAMPLES = /** @type {Record<string, string>} */ ({
+  Decodes: "pushforward fit vae digits", HasDensity: "pushforward fit gmm table.csv", Translates: "pushforward fit pix2pix photos/ --label edges",
+});
+
 /**
  * @param {import("../socket.js").Socket} socket
  * @param {string} ability  a capability of the run's model
@@ -17,7 +21,7 @@ export function runChooser(socket, ability, chosen, act, suits = () => true) {
       const { content } = await socket.ask("runs.list");
       const able = content.runs.filter((/** @type {any} */ run) => !run.error && run.able.includes(ability) && suits(run));
       if (!able.length) {
-        element.replaceChildren(h("p", { class: "warning" }, `No run in “${content.folder}” suits this room. Fit one first, for example with: pushforward fit vae digits`));
+        element.replaceChildren(h("p", { class: "warning" }, `No run in “${content.folder}” suits this room. Fit one first, for example with: ${EXAMPLES[ability] ?? EXAMPLES.Decodes}`));
         return;
       }
       const name = able.some((/** @type {any} */ run) => run.name === chosen) ? chosen : able[0].name;

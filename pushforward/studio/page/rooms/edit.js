@@ -247,7 +247,7 @@ export function enter(root, { socket, values }) {
 
     async function transfer() {
       const target = codes[chosen] ?? base?.[0];
-      if (!photo || !start || target === start[0] || !target) return said.say("Choose a photograph and edit it first.");
+      if (!photo || !start || target === start[0] || !target) { note.textContent = photo ? "Edit the photograph first: draw on it." : "There is no photograph yet: choose one under “or a photograph”, and edit it."; return; }
       large.replaceChildren(h("p", { class: "note" }, "Applying the change to the photograph at its own size …"));
       try {
         const { content, arrays } = await socket.ask("edit.photo", { run, y, name: photo.name, from: start, to: [target] }, { channel: "photo", file: photo.data });

@@ -189,7 +189,7 @@ export function enter(root, { socket, values }) {
     const rows = data.key() !== begunOn;
     const changed = names === null ? [] : [...(rows ? ["data"] : []), ...names];
     applyBox.hidden = !changed.length;
-    applyNote.textContent = changed.length ? `Changed: ${changed.join(", ")}.` : "";
+    applyNote.textContent = changed.length ? `Changed: ${changed.join(", ")}. The weights stay, optimisers start afresh: keep a checkpoint first to come back to.` : "";
     if (!changed.length) applySaid.say("");
   }
 

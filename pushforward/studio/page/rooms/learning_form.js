@@ -67,6 +67,8 @@ export function modelForm(models, values, changed) {
       type: "text", inputMode: "decimal", value: String(rates[phase] ?? rate), spellcheck: false, autocomplete: "off", id: `rate-${phase}`,
       onchange: () => {
         const value = Number(input.value.replace(",", "."));
+        input.setCustomValidity(Number.isFinite(value) ? "" : "A learning rate is a number, such as 0.001.");
+        if (!input.reportValidity()) return;
         if (input.value.trim() === "" || value === rate) delete rates[phase]; else rates[phase] = value;
         if (input.value.trim() === "") input.value = String(rate);
         keepInAddress();

@@ -18,8 +18,8 @@ export function oddRows(socket, run, facts, first, mark) {
   const progress = h("p", { class: "note", id: "scored", role: "status" });
   const number = h("input", { type: "number", min: "0", max: String(facts.of - 1), step: "1", placeholder: "0", onchange: () => show(number.valueAsNumber) });
 
-  /** @param {number} which */
-  async function show(which) {
+  /** @param {number} which @param {boolean} [chosen]  from the list, which may be far below */
+  async function show(which, chosen = false) {
     try {
       const { content } = await socket.ask("density.row", { run, number: which }, { channel: "row" });
       said.say("");
@@ -29,6 +29,7 @@ export function oddRows(socket, run, facts, first, mark) {
       for (const line of list.querySelectorAll("tr[data-row]")) line.setAttribute("aria-selected", String(line.getAttribute("data-row") === String(which)));
       root.dataset.row = String(which);
       mark(content);
+      if (chosen) rowBox.scrollIntoView({ block: "center", behavior: "smooth" });
     } catch (error) { tell(said, error); }
   }
 
@@ -57,7 +58,7 @@ export function oddRows(socket, run, facts, first, mark) {
     const names = found.named ? [h("th", {}, found.named.column)] : [];
     const head = h("tr", {}, h("th", {}, "Row"), ...names, h("th", {}, "Log density"), ...found.names.map((/** @type {string} */ name) => h("th", {}, name)));
     list.replaceChildren(h("table", {}, head, ...found.rows.map((/** @type {any} */ r, /** @type {number} */ k) => h("tr", { "data-row": r.number },
-      h("td", {}, button(String(r.number), () => show(r.number), { "aria-label": `show row ${r.number}` })),
+      h("td", {}, button(String(r.number), () => show(r.number, true), { "aria-label": `show row ${r.number}` })),
       found.named ? h("td", {}, found.named.rows[k]) : null,
       h("td", {}, r.log_density === null ? "−∞" : shown(r.log_density)), ...r.values.map((/** @type {any} */ v) => h("td", {}, exact(v)))))));
   }
