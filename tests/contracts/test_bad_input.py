@@ -242,7 +242,7 @@ CASES: list[Case] = [
     (
         "categories: who takes them",
         lambda w: ["fit", "gmm", table(w / "x.csv", b=lambda i: "pq"[i % 2]), "--categorical", "b", "--run", "new"],
-        ["'b' is categorical", "GMM", "drop", "use a model that takes categories (independent, copula, mixed, autoencoder, vae with --likelihood columns, gan, infogan, ebgan)"],
+        ["'b' is categorical", "GMM", "drop", "use a model that takes categories (independent, copula, mixed, autoencoder, vae with --likelihood columns, gan, infogan, ebgan, ctgan, tvae)"],
     ),
     (
         "more components than rows",
