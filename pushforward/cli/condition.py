@@ -52,9 +52,9 @@ def condition(
     voice = Voice(quiet, json)
     opened = open_run(run)
     conditional = given(opened, _values(known, opened.model.fitted_space()))
-    say_all(voice, [conditional.summary, *conditional.support(opened)])
     space = conditional.distribution.fitted_space()
     check_table_out(out) if n is None else check_out(out, space)
+    say_all(voice, [conditional.summary, *conditional.support(opened)])
     if save is not None:
         conditional.distribution.save(save)
         voice.say(f"saved to {save}")

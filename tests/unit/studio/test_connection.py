@@ -16,6 +16,7 @@ from pushforward.core.errors import InvalidValue
 from pushforward.studio import connection
 from pushforward.studio.connection import MOST_AT_ONCE, Connection
 from pushforward.studio.messages import Answer, Request, unpack
+from tests.loops import run
 
 
 class Page:
@@ -44,7 +45,7 @@ def serve(
     """What a page is answered."""
     page: Any = Page(messages, lambda answers: len(answers) < expected)
     with ThreadPoolExecutor(16) as workers:
-        asyncio.run(asyncio.wait_for(Connection(page, handle, workers).serve(), 30))
+        run(asyncio.wait_for(Connection(page, handle, workers).serve(), 30))
     answers: list[dict[str, Any]] = page.answers
     return answers
 
@@ -151,7 +152,7 @@ def test_nothing_is_computed_for_a_page_that_has_left() -> None:
         return len(asyncio.all_tasks())
 
     with ThreadPoolExecutor(16) as workers:
-        assert asyncio.run(visit(workers)) == 1  # nothing waits for what is still computed
+        assert run(visit(workers)) == 1  # nothing waits for what is still computed
     assert len(seen) <= MOST_AT_ONCE
 
 
@@ -164,5 +165,5 @@ def test_a_socket_that_closes_meanwhile_ends_quietly(caplog: pytest.LogCaptureFi
     for first in ("{", request(1)):
         page: Any = Closed([first], lambda answers: not answers)
         with ThreadPoolExecutor(4) as workers:
-            asyncio.run(Connection(page, lambda request: Answer(), workers).serve())
+            run(Connection(page, lambda request: Answer(), workers).serve())
     assert not caplog.records

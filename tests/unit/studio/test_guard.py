@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
 
 from pushforward.studio.guard import Guard, is_loopback, names_of, new_token
+from tests.loops import run
 
 TOKEN = "secret"
 
@@ -25,7 +25,7 @@ def status(guard: Guard, path: str, host: str, *origins: str, token: str = TOKEN
     pairs = [(b"host", host.encode()), *((b"origin", o.encode()) for o in origins)]
     query = f"token={token}".encode()
     scope = {"type": "http", "method": "GET", "path": path, "query_string": query, "headers": pairs}
-    asyncio.run(guard(scope, receive, send))
+    run(guard(scope, receive, send))
     return int(sent[0]["status"])
 
 
