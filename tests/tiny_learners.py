@@ -64,6 +64,10 @@ LEARNERS: dict[str, Make] = {
 """By registered name, with batch norm and dropout where the model has any."""
 
 
+OF_TABLES = {"ctgan", "tvae"}
+"""Learners of table rows alone, whose own tests stop and resume them."""
+
+
 def _with_hack(name: str) -> Make:
     game = "minimax" if name == "modified_loss" else "non_saturating"
     return lambda: pf.GAN(
@@ -129,7 +133,7 @@ def all_are_here() -> None:
         for name, cls in pf.registered_models()
         if name in catalogue and issubclass(cls, Learner)
     }
-    assert found == set(LEARNERS)
+    assert found - OF_TABLES == set(LEARNERS)
     own = "pushforward."
     assert {n for n, c in Adversaries.members.items() if c.__module__.startswith(own)} == set(PAIRS)
     assert {n for n, c in Architecture.members.items() if c.__module__.startswith(own)} == set(

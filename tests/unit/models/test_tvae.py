@@ -173,3 +173,12 @@ def test_samples_with_gaps_and_without(model: Any) -> None:
     gaps = model.sample(300, rng=0, using="gaps").isnan().double().mean(0)
     assert float(gaps[0]) == 0
     assert 0.1 < float(gaps[1]) < 0.5
+
+
+def test_a_fit_in_two_sittings_is_one_fit(tmp_path: Any) -> None:
+    source = rows()
+    whole = pf.TVAE(**SMALL).fit(source, steps=8, batch=40, quiet=True, run=tmp_path / "a")
+    pf.TVAE(**SMALL).fit(source, steps=5, batch=40, quiet=True, run=tmp_path / "b")
+    parts = pf.TVAE(**SMALL).fit(source, by=pf.Trainer(resume=tmp_path / "b", steps=8, quiet=True))
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, parts.state_dict()[name]), name
