@@ -89,7 +89,8 @@ class Setting:
     def metavar(self) -> str:
         """What a value looks like, in help."""
         if self.choices:
-            return "|".join(self.choices)
+            numbers = [METAVARS[kind] for kind in self.kinds if kind in (int, float)]
+            return "|".join((*numbers, *self.choices))
         scalars = [kind for kind in self.kinds if kind is not types.NoneType]
         kind = scalars[0] if len(scalars) == 1 else str if str in scalars else float
         word = METAVARS.get(kind, "TEXT")
@@ -128,9 +129,11 @@ class Setting:
             raise InvalidKind(
                 f"{where}{each}{self.option} must be {' or '.join(words)}, got {text!r}{advice}"
             )
-        if self.choices and value is not None and value not in self.choices:
+        if self.choices and isinstance(value, str) and value not in self.choices:
+            numbers = [f"{WORDS[kind]} or " for kind in self.kinds if kind in (int, float)]
             raise InvalidValue(
-                f"{where}{self.option} must be one of {', '.join(self.choices)}, got {value!r};"
+                f"{where}{self.option} must be {''.join(numbers)}one of"
+                f" {', '.join(self.choices)}, got {value!r};"
                 f" {suggest(str(value), self.choices)}"
             )
         return value

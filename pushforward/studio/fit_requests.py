@@ -130,7 +130,7 @@ def _described(setting: Setting) -> dict[str, Any]:
         "section": setting.section,
         "default": _typed(setting.default),
         "help": setting.help,
-        "choices": list(setting.choices),
+        "choices": [] if {int, float} & set(setting.kinds) else list(setting.choices),
         "switch": setting.is_switch,
     }
 
