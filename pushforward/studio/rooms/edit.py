@@ -128,12 +128,11 @@ def photo(studio: Studio, request: Request) -> Answer:
         raise InvalidValue(
             f"{name} is no larger than the model's images: what the page shows is the result"
         )
-    if np.array_equal(changed.levels, levels.numpy()):
-        raise InvalidValue(
-            f"the change leaves {name} as it is: what the model changed has no counterpart there;"
-            " draw more, or save the image instead"
-        )
-    return Answer({"name": f"{run.folder.name}.png"}, {"file": _png(to_image(changed.levels))})
+    facts = {
+        "name": f"{run.folder.name}.png",
+        "unchanged": np.array_equal(changed.levels, levels.numpy()),
+    }
+    return Answer(facts, {"file": _png(to_image(changed.levels))})
 
 
 # -------------------------------------------------------------------------------------------------

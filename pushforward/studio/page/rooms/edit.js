@@ -254,6 +254,7 @@ export function enter(root, { socket, values }) {
         const blob = new Blob([/** @type {Uint8Array<ArrayBuffer>} */ (arrays.file.values)], { type: "image/png" });
         const shown = h("img", { src: URL.createObjectURL(blob), alt: "The photograph after the edit", id: "full-size" });
         shown.style.maxWidth = "100%";
+        if (content.unchanged) note.textContent = "The change leaves the photograph as it is: what the model changed has no counterpart there. Draw more, or save the image instead.";
         large.replaceChildren(h("h2", {}, "The photograph"), shown, button("Save the photograph", () => save(blob, content.name)));
       } catch (error) {
         large.replaceChildren();
