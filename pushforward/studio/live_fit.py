@@ -191,7 +191,7 @@ class LiveFit:
         """How it stands, ready for JSON."""
         return {
             "samples": self.samples,
-            "steps": self.controls.steps,
+            "steps": self.steps,
             "paused": self.controls.paused and not self.ended,
             "pace": self.pace,
             "ended": self.ended,

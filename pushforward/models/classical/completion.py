@@ -9,6 +9,7 @@ and k is drawn from, or weighted by, its probability given x_o.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Literal
 
 import torch
@@ -58,9 +59,9 @@ class CompletesNormally(Model):
             filled[part] = self._fill(rows[part], stream, using)
         return filled.reshape(given.shape)
 
+    @abstractmethod
     def _normal_components(self) -> tuple[Tensor, Tensor]:
         """Means (k, d) and covariances (k, d, d), user's units."""
-        raise NotImplementedError
 
     def _component_probabilities(self, rows: Tensor) -> Tensor:
         """The probability of each component given the observed values of rows (n, k)."""

@@ -38,7 +38,7 @@ def until(found: Any, seconds: float = 30.0) -> Any:
 
 def stepped(studio: Studio, fit: str, steps: int, **more: Any) -> Answer:
     """A look at a fit after so many more steps have been played."""
-    before = studio.fit(fit).controls.steps
+    before = studio.fit(fit).steps
     ask(studio, "learn.control", fit=fit, action="step", steps=steps, **more)
 
     def done() -> Answer | None:
@@ -108,9 +108,9 @@ def test_settings_change_and_checkpoints_are_returned_to(studio: Studio) -> None
     now = live.visit(lambda model: {name: t.clone() for name, t in model.state_dict().items()})
     assert all(torch.equal(now[name], kept[name]) for name in now if "generator" in name)
     ask(studio, "learn.control", fit=changed["fit"], action="step", steps=2)
-    until(lambda: ask(studio, "learn.look", fit=changed["fit"]).content["steps"] == 2)
+    until(lambda: ask(studio, "learn.look", fit=changed["fit"]).content["steps"] == 3 + 2)
     back = ask(studio, "learn.back", fit=changed["fit"], number=0).content
-    assert back["samples"] == 3 * 128
+    assert (back["samples"], back["steps"]) == (3 * 128, 3)
     ask(studio, "learn.stop", fit=back["fit"])
 
 
