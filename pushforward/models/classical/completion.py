@@ -16,11 +16,12 @@ import torch
 from torch import Tensor
 
 from pushforward.core.data_types import Observations
-from pushforward.core.errors import InvalidValue
+from pushforward.core.errors import one_of
 from pushforward.core.model import Model
-from pushforward.core.random import Rng, generator, normal, uniform
+from pushforward.core.random import Rng, generator, normal
 from pushforward.densities.margins import Scores
 from pushforward.models.parts.cells import follow
+from pushforward.models.parts.gaps import USES, draw_places, fill_gaps
 
 __all__ = ["CompletesNormally"]
 
@@ -46,18 +47,16 @@ class CompletesNormally(Model):
             using: 'draw'; 'mean' for the conditional mean; 'mode' for that in the most probable
                 component.
         """
-        if using not in ("draw", "mean", "mode"):
-            raise InvalidValue(f"using must be 'draw', 'mean' or 'mode', got {using!r}")
+        one_of("using", using, USES)
         space = self.fitted_space()
         given = space.conform(x, what="x", missing=True)
         space.refuse_infinite(given, "x")
-        rows = given.to(self.device, torch.float64).flatten(1)
-        filled, d = rows.clone(), rows.shape[1]
-        incomplete = torch.isnan(rows).any(1).nonzero()[:, 0]
         stream = generator(rng)
-        for part in incomplete.split(max(1, NUMBERS // (d * d))):
-            filled[part] = self._fill(rows[part], stream, using)
-        return filled.reshape(given.shape)
+        return fill_gaps(
+            given.to(self.device, torch.float64),
+            max(1, NUMBERS // space.size**2),
+            lambda rows: self._fill(rows, stream, using),
+        )
 
     @abstractmethod
     def _normal_components(self) -> tuple[Tensor, Tensor]:
@@ -72,9 +71,7 @@ class CompletesNormally(Model):
         means, covariances = self._normal_components()
         r = self._component_probabilities(rows)
         if using == "draw":
-            total = r.cumsum(1)
-            u = uniform(len(r), 1, rng=rng, like=r) * total[:, -1:]
-            chosen = torch.searchsorted(total, u, right=True)[:, 0].clamp_max(r.shape[1] - 1)
+            chosen = draw_places(r, rng)
         else:
             chosen = r.argmax(1)
         if using != "mean":

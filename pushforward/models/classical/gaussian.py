@@ -184,7 +184,7 @@ class Gaussian(CompletesNormally):
 
     def _normal_components(self) -> tuple[Tensor, Tensor]:
         """Mean (1, d) and covariance (1, d, d)."""
-        return self.mean_[None], self.covariance_[None]
+        return self.normal_components()[1:]
 
     def _correlation(self) -> Correlation:
         """The decomposed covariance, cached while the estimates are unchanged."""

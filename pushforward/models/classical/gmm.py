@@ -20,7 +20,7 @@ from pushforward.core.errors import InvalidKind, InvalidValue
 from pushforward.core.fitter import Fitter
 from pushforward.core.moments import Moments
 from pushforward.core.numbers import to_python
-from pushforward.core.random import Rng, generator, normal
+from pushforward.core.random import Rng, generator
 from pushforward.core.registry import register
 from pushforward.core.samplers import Sampler
 from pushforward.core.scaling import ScalingKind
@@ -44,6 +44,7 @@ from pushforward.models.classical.missing import LEAST_WEIGHT, Conditional, Inde
 from pushforward.models.classical.mixture_passes import MixturePasses
 from pushforward.models.classical.refusals import check_whole_number
 from pushforward.models.classical.starts import check_start
+from pushforward.models.parts.mixture_draws import draw_mixture
 
 __all__ = ["GMM", "choose_components"]
 
@@ -208,18 +209,8 @@ class GMM(CompletesNormally, MixturePasses):
         """n samples (n, *shape), user's units, float64."""
         space = self.fitted_space()
         self.to_condition(y, n)
-        stream = generator(rng)
-        weights = self.weights_.to(stream.device)
-        component = torch.multinomial(weights, n, replacement=True, generator=stream).to(
-            self.device
-        )
-        noise = normal(n, self.location_.shape[1], rng=stream, like=self.location_)
         roots = root(self._full()) if self._has_matrices else self._variances().sqrt()
-        x = torch.empty_like(noise)
-        for k in component.unique().tolist():
-            rows = component == k
-            spread = noise[rows] @ roots[k].T if self._has_matrices else noise[rows] * roots[k]
-            x[rows] = self.location_[k] + spread
+        _, x = draw_mixture(n, self.weights_, self.location_, roots, generator(rng))
         return self.to_user(x.reshape(n, *map(int, space.shape)))  # type: ignore[arg-type]
 
     def condition(self, known: Mapping[Any, Any]) -> GMM:

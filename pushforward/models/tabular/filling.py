@@ -14,6 +14,7 @@ from pushforward.core.random import normal, uniform
 from pushforward.core.space import Column
 from pushforward.densities.margins import Margins, Scores
 from pushforward.models.parts.cells import Paths, follow
+from pushforward.models.parts.gaps import draw_places
 from pushforward.models.tabular.tables import draw_codes
 
 __all__ = ["Filling"]
@@ -72,10 +73,7 @@ class Filling:
         scores, codes = model.margins_.scores(model.numbers(rows)), rows[:, model.listed]
         r = model.logits_of(scores, codes).softmax(1).nan_to_num(1 / len(model.weights_))
         if self._using == "draw":
-            total = r.cumsum(1)
-            u = uniform(len(r), rng=self._rng, like=r) * total[:, -1]
-            component = torch.searchsorted(total, u[:, None], right=True)[:, 0]
-            component = component.clamp_max(r.shape[1] - 1)
+            component = draw_places(r, self._rng)
             filled = self._drawn(scores, component)
         elif self._using == "mode":
             component = r.argmax(1)

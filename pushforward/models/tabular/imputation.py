@@ -20,9 +20,10 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import one_of
-from pushforward.core.random import Rng, generator, uniform
+from pushforward.core.random import Rng, generator
 from pushforward.densities.normals import Normal
 from pushforward.densities.repeats import repeat
+from pushforward.models.parts.gaps import USES, draw_places, fill_gaps
 from pushforward.models.tabular.mode_columns import ModeColumns
 from pushforward.models.tabular.mode_encoding import Block, ModeEncoding
 
@@ -34,7 +35,6 @@ CODES = 64
 """Chains, and codes, per row: four times as many change the error by a hundredth."""
 ROWS = 256
 """Rows at a time, which bounds the memory of their codes."""
-USES = ("draw", "mean", "mode")
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,13 @@ def complete_rows(
 ) -> Tensor:
     """Rows x (n, d), user's units, with NaN filled in; other values are as they were."""
     one_of("using", using, USES)
-    stream, result = generator(rng, x.device), x.clone()
-    for rows in x.isnan().any(1).nonzero()[:, 0].split(ROWS):
-        part = x[rows]
-        filled = model.scaling.settle(_filled(model, part, stream, using).to(x.dtype))
-        result[rows] = torch.where(part.isnan(), filled, part)
-    return result
+    stream = generator(rng, x.device)
+
+    def fill(rows: Tensor) -> Tensor:
+        filled = model.scaling.settle(_filled(model, rows, stream, using).to(x.dtype))
+        return torch.where(rows.isnan(), filled, rows)
+
+    return fill_gaps(x, ROWS, fill)
 
 
 def _filled(model: Imputer, x: Tensor, stream: torch.Generator, using: str) -> Tensor:
@@ -79,9 +80,7 @@ def _filled(model: Imputer, x: Tensor, stream: torch.Generator, using: str) -> T
     share = log_weight.reshape(CODES, -1).softmax(0)
     if using != "draw":
         return _averages(model, model.likelihood(z), share, using)
-    ends = share.cumsum(0).T.contiguous()
-    at = uniform(len(x), 1, rng=stream, like=ends) * ends[:, -1:]
-    place = torch.searchsorted(ends, at, right=True)[:, 0].clamp_max(CODES - 1)
+    place = draw_places(share.T.contiguous(), stream)
     chosen = z[place * len(x) + torch.arange(len(x), device=x.device)]
     return model.scaling.inverse(model.likelihood(chosen).rsample(rng=stream))
 

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from pushforward.core.data_types import Conditioning, Observations
-from pushforward.core.errors import InvalidValue
-from pushforward.core.random import Rng, generator, normal
+from pushforward.core.errors import one_of
+from pushforward.core.random import Rng, generator
 from pushforward.core.samplers import Sampler
 from pushforward.densities.margins import Scores
 from pushforward.models.classical.axes import (
@@ -31,6 +31,8 @@ from pushforward.models.classical.axes import (
 )
 from pushforward.models.classical.covariance import root
 from pushforward.models.parts.cells import follow, log_masses
+from pushforward.models.parts.gaps import USES, fill_gaps
+from pushforward.models.parts.mixture_draws import draw_mixture
 from pushforward.models.tabular.filling import Filling
 from pushforward.models.tabular.scored_columns import ScoredColumns
 from pushforward.models.tabular.tables import (
@@ -108,17 +110,9 @@ class ScoreMixture(ScoredColumns):
         space = self.fitted_space()
         self.to_condition(y, n)
         stream = generator(rng)
-        weights = self.weights_.to(stream.device)
-        component = torch.multinomial(weights, n, replacement=True, generator=stream).to(
-            self.device
-        )
-        z = normal(n, len(self.scored), rng=stream, like=self.weights_)
-        if self.scored:
-            full = self.covariance_.ndim == 3
-            roots = root(self.covariance_) if full else self.covariance_.sqrt()
-            for k in component.unique().tolist():
-                rows, spread = component == k, roots[k if len(roots) > 1 else 0]
-                z[rows] = self.location_[k] + (z[rows] @ spread.T if full else z[rows] * spread)
+        full = self.covariance_.ndim == 3 and bool(self.scored)
+        roots = root(self.covariance_) if full else self.covariance_.sqrt()
+        component, z = draw_mixture(n, self.weights_, self.location_, roots, stream)
         codes = draw_codes(component, self.tables_, self.sizes, stream)
         x = self.rows_of(self.margins_.inverse(z), codes)
         return x.reshape(n, *map(int, space.shape))  # type: ignore[arg-type]
@@ -138,17 +132,9 @@ class ScoreMixture(ScoredColumns):
             using: 'draw'; 'mean' for means of numbers and the most probable categories; 'mode' for
                 medians of numbers in the most probable component instead.
         """
-        if using not in ("draw", "mean", "mode"):
-            raise InvalidValue(f"using must be 'draw', 'mean' or 'mode', got {using!r}")
-        given = self.conform(x).to(torch.float64)
-        rows = given.flatten(1)
-        filled = rows.clone()
-        incomplete = torch.isnan(rows).any(1).nonzero()[:, 0]
-        if len(incomplete):
-            filling = Filling(self, generator(rng), using)
-            for part in incomplete.split(filling.block):
-                filled[part] = filling.fill(rows[part])
-        return filled.reshape(given.shape)
+        one_of("using", using, USES)
+        filling = Filling(self, generator(rng), using)
+        return fill_gaps(self.conform(x).to(torch.float64), filling.block, filling.fill)
 
     def condition(self, known: Mapping[Any, Any]) -> Self:
         """The distribution of the other columns, given {column name or position: value}.
