@@ -93,7 +93,7 @@ class Link:
 
 
 @contextmanager
-def _served(folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def served(folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """A studio of a folder, in a process of its own: its address, and the process."""
     line = [
         sys.executable,
@@ -138,7 +138,7 @@ def sliders() -> list[dict[str, Any]]:
         browser = play.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
-        with _served(folder) as (address, _):
+        with served(folder) as (address, _):
             for name in WIDTHS:
                 link, page = Link(address), browser.new_page()
                 page.goto(f"{address}#/latent?run={name}")
@@ -174,7 +174,7 @@ def beside() -> list[dict[str, Any]]:
         folder = Path(place)
         _runs(folder)
         for name in WIDTHS:
-            with _served(folder) as (address, _):
+            with served(folder) as (address, _):
                 link = Link(address)
                 times, shares = _beside(link, name)
                 link.close()
@@ -256,7 +256,7 @@ def start() -> list[dict[str, Any]]:
             child("import torch")
             bare = time.perf_counter() - began
             began = time.perf_counter()
-            with _served(folder) as (address, _):
+            with served(folder) as (address, _):
                 page = browser.new_page()
                 page.goto(f"{address}#/learn")
                 page.wait_for_selector("#room[data-ready]", timeout=60_000)
@@ -280,7 +280,7 @@ def memory() -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         _runs(folder)
-        with _served(folder) as (address, process):
+        with served(folder) as (address, process):
             link = Link(address)
             found = link.ask("edit.begin", {"run": "vae", "seed": 0})["content"]["code"]
             strokes = bytearray(4 * 28 * 28)

@@ -11,8 +11,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from PIL import Image
 from sklearn.datasets import load_wine
 
 import pushforward as pf
+from benchmarks.studio import served
 from tests.drawn_faces import face, faces
 
 IMAGES = Path(__file__).parent / "images"
@@ -66,26 +65,6 @@ def fit_runs(folder: Path) -> None:
     budget: dict[str, Any] = {"steps": 1200, "batch": 8, **quiet}
     pf.Pix2Pix(width=16).fit(str(images), y="edges", run=folder / "edges-to-faces", **budget)
     face(-0.9).resize((512, 512)).save(folder.parent / "sad.png")
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """A studio of the runs: its address."""
-    line = [
-        sys.executable,
-        "-m",
-        "pushforward",
-        "studio",
-        str(folder),
-        "--no-browser",
-        "--port",
-        "0",
-    ]
-    process = subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    yield process.stdout.readline().strip()
-    process.terminate()
-    process.wait(20)
 
 
 def wait(page: Any, expression: str, seconds: float = 120.0) -> None:
@@ -212,7 +191,7 @@ def main() -> None:
         place.mkdir(parents=True)
         fit_runs(place)
     frames: list[Image.Image] = []
-    with served(place) as address, sync_playwright() as play:
+    with served(place) as (address, _), sync_playwright() as play:
         browser = play.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )

@@ -41,14 +41,14 @@ def condition(
         plot: draw the others' distributions over those of all rows: .png, .svg or .pdf.
     """
     from pushforward.cli.outputs import check_out, check_table_out, deliver, deliver_table
-    from pushforward.cli.table_results import check_picture, draw, say_all
+    from pushforward.cli.table_results import check_plot, draw, say_all
     from pushforward.experiments import open_run
     from pushforward.experiments.conditionals import condition as given
     from pushforward.experiments.sampling import require_sample_size
 
     if n is not None:
         require_sample_size(n)
-    check_picture(plot)
+    check_plot(plot)
     voice = Voice(quiet, json)
     opened = open_run(run)
     conditional = given(opened, _values(known, opened.model.fitted_space()))

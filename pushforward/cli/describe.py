@@ -30,10 +30,10 @@ def describe(
         plot: draw the groups' means: .png, .svg or .pdf.
     """
     from pushforward.cli.outputs import check_table_out, deliver_table
-    from pushforward.cli.table_results import check_picture, draw, say_all
+    from pushforward.cli.table_results import check_plot, draw, say_all
     from pushforward.experiments.groups import describe as describe_groups
 
-    check_picture(plot)
+    check_plot(plot)
     check_table_out(out)
     voice = Voice(quiet, json)
     found = describe_groups(what, groups=groups, reading=reading_of(fresh, table))

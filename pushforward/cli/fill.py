@@ -42,11 +42,11 @@ def fill(
         plot: draw observed and filled values: .png, .svg or .pdf.
     """
     from pushforward.cli.outputs import check_table_out, deliver_table
-    from pushforward.cli.table_results import check_picture, draw, say_all, show_table
+    from pushforward.cli.table_results import check_plot, draw, say_all, show_table
     from pushforward.data.export.table_forms import check_table_path
     from pushforward.experiments.gaps import fill as fill_gaps
 
-    check_picture(plot)
+    check_plot(plot)
     if out is None and (imputations > 1 or intervals is not None):
         raise InvalidValue("several tables are written; pass --out filled.csv, say")
     if out is not None:

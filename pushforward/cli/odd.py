@@ -35,10 +35,10 @@ def odd(
         plot: draw which values are odd: .png, .svg or .pdf.
     """
     from pushforward.cli.outputs import check_table_out, deliver_table
-    from pushforward.cli.table_results import check_picture, draw, say_all
+    from pushforward.cli.table_results import check_plot, draw, say_all
     from pushforward.experiments.oddity import odd as find_odd
 
-    check_picture(plot)
+    check_plot(plot)
     check_table_out(out)
     voice = Voice(quiet, json)
     found = find_odd(what, file, top=top, folds=folds, reading=reading_of(fresh, table))

@@ -41,10 +41,10 @@ def synthesise(
         out: .csv, .tsv, .parquet; CSV on stdout if not given.
         plot: draw the columns of both tables: .png, .svg or .pdf.
     """
-    from pushforward.cli.table_results import check_picture, draw, say_all, show_table
+    from pushforward.cli.table_results import check_plot, draw, say_all, show_table
     from pushforward.experiments.synthesis import synthesise as make
 
-    check_picture(plot)
+    check_plot(plot)
     voice = Voice(quiet, json)
     made = make(
         what,

@@ -1,4 +1,4 @@
-"""Results of the verbs of tables: sentences on stderr, tables on stdout, pictures in files."""
+"""Results of the verbs of tables: sentences on stderr, tables on stdout, plots in files."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import Any
 from pushforward.cli.console import Voice, print_table
 from pushforward.core.errors import InvalidValue
 
-__all__ = ["check_picture", "draw", "say_all", "show_table"]
+__all__ = ["check_plot", "draw", "say_all", "show_table"]
 
-PICTURES = (".png", ".svg", ".pdf")
+FORMATS = (".png", ".svg", ".pdf")
 
 
-def check_picture(path: str | None) -> None:
-    """Refuse the name of a picture before the work that `draw` would refuse after it."""
-    if path is not None and Path(path).suffix.lower() not in PICTURES:
+def check_plot(path: str | None) -> None:
+    """Refuse the name of a plot before the work that `draw` would refuse after it."""
+    if path is not None and Path(path).suffix.lower() not in FORMATS:
         raise InvalidValue(
-            f"cannot draw {path!r}; expected a name that ends in {', '.join(PICTURES)}"
+            f"cannot draw {path!r}; expected a name that ends in {', '.join(FORMATS)}"
         )
 
 
 def draw(voice: Voice, path: str | None, plot: Callable[[], Any]) -> None:
-    """Write a figure, if a picture was asked for."""
+    """Write a figure, if a plot was asked for."""
     if path is None:
         return
     from pushforward.plots import write_figure
 
     written = write_figure(plot(), path)
-    voice.say(f"picture written to {written}")
+    voice.say(f"plot written to {written}")
 
 
 def say_all(voice: Voice, sentences: Sequence[str]) -> None:

@@ -287,7 +287,7 @@ export function enter(root, { socket, values }) {
     return h("div", { class: "columns" },
       h("div", { class: "side" },
         h("section", { class: "card" }, h("h2", {}, "Start"), condition, h("div", { class: "row" }, button("Another sample", () => { seed++; sample(); }, { class: "main", id: "sample" }), button("Blank sheet", openSheet, { id: "sheet" })), field("or a photograph", file),
-          facts.methods.length > 1 ? field("Pictures are projected by", methods) : null, errors, beforeCard)),
+          facts.methods.length > 1 ? field("Images are projected by", methods) : null, errors, beforeCard)),
       h("div", { class: "plots" },
         h("section", { class: "card" }, h("h2", {}, "Image"), h("div", { class: "row", role: "group", "aria-label": "Brushes" }, ...tools), h("div", { class: "row" }, colour, size.element, ...undoing), stage, sheetBar, progress.element, note, result),
         h("section", { class: "card" }, h("h2", {}, "Candidates"), about, candidates.element, large)));
