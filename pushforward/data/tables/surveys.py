@@ -19,7 +19,13 @@ from pushforward.data.options import Options
 from pushforward.data.tables.columns import ColumnSurvey, joint
 from pushforward.data.tables.selection import wanted_columns
 from pushforward.data.tables.table import Table
-from pushforward.data.tables.types import DECLARED, ColumnType, infer_type
+from pushforward.data.tables.types import (
+    CATEGORIES,
+    DECLARED,
+    ColumnType,
+    check_carried,
+    infer_type,
+)
 
 __all__ = ["Survey", "survey_table"]
 
@@ -98,6 +104,8 @@ def _decide_types(survey: Survey, table: Table) -> None:
             declared[name] = ColumnType("categorical", DECLARED)
         survey.types[name] = declared.get(name) or infer_type(column, survey.rows, name in percents)
     survey.aside = {n: c for n, c in survey.columns.items() if survey.types[n].carried}
+    for name, column in survey.aside.items():
+        check_carried(column, survey.types[name])
     survey.columns = {n: c for n, c in survey.columns.items() if n not in survey.aside}
 
 
@@ -116,7 +124,9 @@ def _see(survey: Survey, table: Table, chunk: Frame) -> None:
     """Add a chunk: numbers as one block, other columns one by one."""
     columns = list(survey.columns.values())
     places = [survey.places[c.name] for c in columns]
-    declared = set(survey.options.categorical)
+    typed = survey.options.types or {}
+    declared = {name for name, kind in typed.items() if kind.type in CATEGORIES}
+    declared.update(survey.options.categorical)
     dtypes = chunk.dtypes.tolist()
     plain = [
         i

@@ -20,8 +20,19 @@ from pushforward.core.dates import DURATION
 from pushforward.core.errors import InvalidKind, InvalidValue, suggest
 from pushforward.data.tables.columns import ColumnSurvey
 
-__all__ = ["CARRIED", "DECLARED", "ColumnType", "as_column", "infer_type", "parse_types"]
+__all__ = [
+    "CARRIED",
+    "CATEGORIES",
+    "DECLARED",
+    "ColumnType",
+    "as_column",
+    "check_carried",
+    "infer_type",
+    "parse_types",
+]
 
+CATEGORIES = ("categorical", "ordered", "boolean")
+"""Types whose values are codes."""
 DECLARED = "declared"
 """The reason of types that are not inferred."""
 SHORT = 40
@@ -241,6 +252,19 @@ def _type_of_numbers(column: ColumnSurvey) -> ColumnType:
 # ----------------------------------------------------------------------------------------- encoding
 
 
+def check_carried(survey: ColumnSurvey, kind: ColumnType) -> None:
+    """Refuse a column that is declared constant and is not: its values would be lost.
+
+    Raises:
+        InvalidValue: Names the column.
+    """
+    if kind.type == "constant" and (survey.low < survey.high or len(survey.categories) > 1):
+        raise InvalidValue(
+            f"column {survey.name!r} is declared constant, but its values differ; declare it text"
+            " to carry it along, or leave it out"
+        )
+
+
 def as_column(survey: ColumnSurvey, kind: ColumnType, percent: bool) -> Column:
     """The column of a space for a surveyed column of a type that is modelled.
 
@@ -248,8 +272,13 @@ def as_column(survey: ColumnSurvey, kind: ColumnType, percent: bool) -> Column:
         InvalidValue: If its values are not of that type.
     """
     named: dict[str, Any] = {"type": kind.type, "reason": kind.reason}
-    if kind.type in ("categorical", "ordered", "boolean"):
+    if kind.type in CATEGORIES:
         column = replace(survey.as_categories(), **named, ordered=kind.type == "ordered")
+        if kind.type == "boolean" and len(column.categories) > 2:
+            raise InvalidValue(
+                f"column {survey.name!r} is declared boolean, but holds"
+                f" {len(column.categories)} values; declare it categorical"
+            )
         return _in_order(column, kind) if kind.arguments else column
     if survey.kind in ("categorical", "text"):
         raise InvalidValue(
@@ -267,6 +296,11 @@ def as_column(survey: ColumnSurvey, kind: ColumnType, percent: bool) -> Column:
     whole = whole or (kind.type == "bounded" and holds_whole)
     form: Literal["integer", "continuous"] = "integer" if whole else "continuous"
     if kind.type in ("date", "duration"):
+        if survey.kind != "date":
+            raise InvalidValue(
+                f"column {survey.name!r} is declared {kind.type}, but holds numbers; declare it"
+                " continuous or count"
+            )
         return replace(column, **named, format=survey.date_format)
     lower, upper = _bounds(survey, kind)
     decimals = None if whole else column.decimals

@@ -139,6 +139,21 @@ def test_declared_types_win_and_the_others_are_inferred() -> None:
     assert exported["zip"].tolist() == frame["zip"].tolist()
 
 
+@pytest.mark.parametrize(
+    "values", [[0.5, 1.5, 0.5], [3, 1, 3], [True, False, True], ["b", "a", None], [1.5, None, 2.0]]
+)
+def test_anything_can_be_declared_categories_and_comes_back(values: list[Any]) -> None:
+    frame = pandas.DataFrame({"c": values * 4, "x": np.arange(12.0) / 3})
+    source = pf.read(frame, types={"c": "categorical"})
+    codes = source.all().x[:, 0]
+    assert codes.isnan().tolist() == frame["c"].isna().tolist()
+    assert len(source.space.columns[0].categories) == 2
+    back = source.space.export(source.all().x)["c"]
+    assert [v for v in back if v == v and v is not None] == [
+        v for v in frame["c"] if v == v and v is not None
+    ]
+
+
 def test_types_are_the_same_text_everywhere() -> None:
     mapping = parse_types({"a": "count", "b": "bounded(0, 1)", "c": "ordered(low < high)"})
     assert mapping == parse_types(["a=count", "b=bounded(0, 1)", "c=ordered(low < high)"])
@@ -161,6 +176,10 @@ def test_types_are_the_same_text_everywhere() -> None:
         ({"x": "bounded(2, 1)"}, "two bounds"),
         ({"x": "count(3)"}, "no arguments"),
         ({"t": "ordered(a < b)"}, "'c'"),
+        ({"x": "date"}, "holds numbers"),
+        ({"t": "boolean"}, "holds 3 values"),
+        ({"x": "constant"}, "its values differ"),
+        ({"t": "constant"}, "its values differ"),
         ("x", "NAME=TYPE"),
     ],
 )
