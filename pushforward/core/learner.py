@@ -45,11 +45,6 @@ class Learner(Model, HasMode):
 
     Evaluations during a fit then take fewer rows, and are further apart in short fits.
     """
-    usual_batch: ClassVar[int] = 128
-    """Rows per step if the fit does not say, or all if there are fewer.
-
-    128 are enough for batch norm, and few enough for small tables.
-    """
 
     def __init_subclass__(cls, **rest: Any) -> None:
         super().__init_subclass__(**rest)
@@ -63,6 +58,16 @@ class Learner(Model, HasMode):
         """A Trainer for 20 epochs."""
         trainer: Fitter = import_module("pushforward.fitting.trainer").Trainer(epochs=20)
         return trainer
+
+    def usual_batch(self, rows: int | None = None) -> int:
+        """Rows per step if the fit does not say, or all if there are fewer: 128.
+
+        These are enough for batch norm, and few enough for small tables.
+
+        Args:
+            rows: of the training data; None if it is unknown.
+        """
+        return 128
 
     @abstractmethod
     def phases(self) -> Sequence[Phase]:

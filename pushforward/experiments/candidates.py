@@ -90,17 +90,13 @@ def _of_model(name: str, space: Space, rows: int) -> list[Candidate]:
     if name in NETWORKS:
         likelihood = {"likelihood": "columns"} if name == "vae" and space.categorical else {}
         size = NETWORKS[name][0 if rows < FEW else 1 if rows < MANY else 2]
-        return [Candidate(name, {**size, **likelihood}, FITTERS[name] | _batch(rows))]
+        steps = {"batch": max(20, min(128, rows // 20))} if name == "vae" else {}
+        return [Candidate(name, {**size, **likelihood}, FITTERS[name] | steps)]
     return [Candidate(name)]
 
 
 def _arguments(name: str) -> Sequence[str]:
     return list(inspect.signature(model_class(name).__init__).parameters)  # type: ignore[misc]
-
-
-def _batch(rows: int) -> dict[str, int]:
-    """At least about 20 steps per epoch, so that few rows are not seen in two large batches."""
-    return {"batch": max(20, min(500, rows // 200 * 10))} if rows >= 2 * FEW // 100 else {}
 
 
 NETWORKS: dict[str, list[dict[str, Any]]] = {

@@ -25,6 +25,7 @@ from pushforward.core.numbers import normalise_settings
 from pushforward.core.phase import Optimizer
 from pushforward.core.registry import read
 from pushforward.core.source import Source
+from pushforward.core.stream import Stream
 from pushforward.fitting.augment import Augment
 from pushforward.fitting.budget import BUDGETS, EPOCHS, check_budget, extend
 from pushforward.fitting.explicit_settings import ExplicitSettings, as_json, require_stored
@@ -225,7 +226,9 @@ class Trainer(ExplicitSettings):
                 f"{type(model).__name__} is not trained by gradients; leave `by` out to use its own"
                 " fitter"
             )
-        return fit_by_gradients(self.groups(model.usual_batch), model, source)
+        return fit_by_gradients(
+            self.groups(model.usual_batch(_known_length(source))), model, source
+        )
 
     def groups(self, usual_batch: int = BATCH) -> FitSettings:
         """The settings in groups, one per collaborator.
@@ -370,3 +373,8 @@ def _settings_in(folder: Path) -> dict[str, Any]:
                 " a copy"
             )
     return dict(manifest.settings)
+
+
+def _known_length(source: Source) -> int | None:
+    """Number of rows; None for a stream whose rows are not counted yet."""
+    return source.known_length if isinstance(source, Stream) else len(source)

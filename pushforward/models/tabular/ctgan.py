@@ -25,7 +25,6 @@ from pushforward.core.registry import read, register
 from pushforward.core.scan import Facts
 from pushforward.core.source import Source
 from pushforward.core.space import Space
-from pushforward.fitting.trainer import Trainer
 from pushforward.models.deep.vital_signs import UNIFORM, distances
 from pushforward.models.parts.adversary import Adversary, Rows
 from pushforward.models.tabular.category_conditions import CategoryConditions
@@ -80,7 +79,6 @@ class CTGAN(EncodedTable):
     """
 
     evaluates_samples: ClassVar[bool] = True
-    usual_batch: ClassVar[int] = 500
     optimizer: ClassVar[Optimizer] = adam(2e-4, beta1=0.5, beta2=0.9, decay=1e-6)
     """The optimiser of both players."""
     generator: nn.Module
@@ -133,10 +131,6 @@ class CTGAN(EncodedTable):
         """Also count the categories of the training rows."""
         super().prepare(source, facts)
         self.asked.count(source, self._categorical(source.space))
-
-    def default_fitter(self) -> Trainer:
-        """300 epochs."""
-        return Trainer(epochs=300)
 
     def row_weights(self, source: Source) -> Tensor | None:
         """Rows are drawn so that rare categories are seen (training by sampling)."""

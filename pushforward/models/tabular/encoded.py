@@ -18,6 +18,7 @@ from pushforward.core.sampler import Sampler
 from pushforward.core.scan import Facts
 from pushforward.core.source import Sequential, Source
 from pushforward.core.space import Space
+from pushforward.fitting.trainer import Trainer
 from pushforward.models.tabular import samplers  # noqa: F401 - registers them
 from pushforward.models.tabular.mode_encoding import ModeEncoding
 
@@ -55,6 +56,14 @@ class EncodedTable(Learner):
                 f"{name} takes tables and points, got {source.space}; use 'vae' or 'gan' for images"
             )
         super().refuse(source, facts)
+
+    def default_fitter(self) -> Trainer:
+        """300 epochs, as published."""
+        return Trainer(epochs=300)
+
+    def usual_batch(self, rows: int | None = None) -> int:
+        """500 rows as published, or fewer for an epoch of 20 steps; at least 20, in whole tens."""
+        return 500 if rows is None else max(20, min(500, rows // 200 * 10))
 
     def least_rows(self, space: Space) -> int:
         """Two, for batch norm, and so that samples can differ."""

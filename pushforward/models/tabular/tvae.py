@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,6 @@ from pushforward.core.random import Rng, generator
 from pushforward.core.registry import register
 from pushforward.core.space import Space
 from pushforward.densities.normals import Normal, rate
-from pushforward.fitting.trainer import Trainer
 from pushforward.models.parts.recogniser import RecognisedModel
 from pushforward.models.tabular.encoded import EncodedTable
 from pushforward.models.tabular.imputation import Imputer, complete_rows
@@ -78,7 +77,6 @@ class TVAE(EncodedTable, RecognisedModel):
         torch.Size([36])
     """
 
-    usual_batch: ClassVar[int] = 500
     objective: Objective = Elbo()
     encoder: nn.Module
     decoder: Decoder
@@ -106,10 +104,6 @@ class TVAE(EncodedTable, RecognisedModel):
         self.encoder = Heads(width + extra, codes, self.hidden)
         network = Heads(self.latent + extra, (width,), self.hidden[::-1])
         self.decoder = Decoder(network, len(self.scaling.numbers))
-
-    def default_fitter(self) -> Trainer:
-        """300 epochs."""
-        return Trainer(epochs=300)
 
     def has_unit_density(self) -> bool:
         """Per unit of numbers; categories have masses."""

@@ -50,12 +50,13 @@ def test_the_published_settings_are_the_defaults() -> None:
     assert [str(p) for p in (model.game, *model.penalties)] == ["wasserstein", "gradient_penalty"]
     assert model.penalties[0].weight == 10.0
     assert str(model.optimizer) == "adam(rate=0.0002, beta1=0.5, beta2=0.9, decay=1e-06)"
-    assert (model.default_fitter().epochs, model.usual_batch) == (300, 500)
+    assert (model.default_fitter().epochs, model.usual_batch(10_000)) == (300, 500)
+    assert [model.usual_batch(n) for n in (30, 1000, None)] == [20, 50, 500]
 
 
 def test_few_rows_are_fitted_in_one_batch() -> None:
-    model = pf.CTGAN(**SMALL).fit(rows(30), epochs=2, quiet=True)
-    assert model.fit_result.samples == 60
+    model = pf.CTGAN(**SMALL).fit(rows(15), epochs=2, quiet=True)
+    assert model.fit_result.samples == 30
 
 
 def conditions() -> CategoryConditions:

@@ -27,7 +27,8 @@ def model() -> Any:
 def test_the_published_settings_are_the_defaults() -> None:
     model = pf.TVAE()
     assert (model.latent, model.hidden, model.modes, model.factor) == (128, (128, 128), 10, 2.0)
-    assert (model.default_fitter().epochs, model.usual_batch) == (300, 500)
+    assert (model.default_fitter().epochs, model.usual_batch(10_000)) == (300, 500)
+    assert [model.usual_batch(n) for n in (30, 1000, None)] == [20, 50, 500]
     (phase,) = model.fit(rows(60), steps=1, quiet=True).phases()
     assert str(phase.optimizer) == "adam(decay=1e-05)"
 
