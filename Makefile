@@ -44,9 +44,16 @@ matrix:
 bench: $(VENV)/.installed-bench
 	$(BIN)/python -m benchmarks $(ONLY)
 
-learn: $(VENV)/.installed-dev
+learn: $(VENV)/.installed-dev .venv-tables/.installed
 	$(if $(ONLY),,$(BIN)/python -m pytest -m slow -q)
 	$(BIN)/python -m studies $(ONLY)
+
+# Models of other libraries for the studies of tables: they need older versions of pandas and NumPy.
+.venv-tables/.installed:
+	$(PYTHON) -m venv .venv-tables
+	.venv-tables/bin/python -m pip install -q torch==2.13.0 ctgan==0.12.1 arfpy==0.1.1 imbalanced-learn==0.14.2 \
+		"numpy<2.4" pyarrow
+	touch $@
 
 tables: $(VENV)/.installed-dev
 	$(BIN)/python -m docs.tables

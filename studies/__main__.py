@@ -25,6 +25,7 @@ MODULES = (
     "translation",
     "super_resolution",
     "clips",
+    "tables",
 )
 FLAGS = ("--seeds", "--again", "--list", "--help")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,8 +27,13 @@ from pushforward.experiments.sampling import require_sample_size
 from pushforward.experiments.table_models import TableModel, TableReading, open_model
 from pushforward.experiments.view import Table
 from pushforward.plots.matplotlib_types import Figure
-from pushforward.tabular.rules import Outcome
-from pushforward.tabular.synthesis import find_gaps, identifiers_like, synthetic_rows
+from pushforward.tabular.rules import Outcome, Rules
+from pushforward.tabular.synthesis import (
+    find_gaps,
+    find_levels,
+    identifiers_like,
+    synthetic_rows,
+)
 from pushforward.tabular.tallies import Tally, tally
 from pushforward.tabular.wording import in_words, listed, share
 
@@ -164,12 +169,17 @@ def synthesise(
         mask = find_gaps(subject.need_rows(argument("gaps"))).rows(n, reading.seed)
     carried, notes = _carried(subject, identifiers, text, reading.seed)
     facts, outcome, kept = Tally(subject.space), Outcome(), []
+    rules, chunk = _levelled(subject), chunk_size(subject.space.size)
     form = TableForm() if subject.file is None else subject.file.form
     dtypes = {} if subject.file is None else subject.file.dtypes
     first = 0
     with open_sink(target, form, dtypes, stream) as sink:
         for rows, how in synthetic_rows(
-            subject.model, n, subject.rules, chunk=chunk_size(subject.space.size), seed=reading.seed
+            subject.model,
+            n,
+            rules,
+            chunk=chunk,
+            seed=reading.seed,
         ):
             if mask is not None:
                 rows[mask(first, len(rows))] = np.nan
@@ -190,6 +200,15 @@ def synthesise(
         target,
         (shown, np.concatenate(kept)[:SHOWN]),
     )
+
+
+def _levelled(subject: TableModel) -> Rules:
+    """The rules, with the levels of columns that no relation holds for: sums would break."""
+    if subject.rows is None:
+        return subject.rules
+    related = {j for r in subject.relations for j in r.places(subject.space)}
+    levels = find_levels(subject.rows)
+    return replace(subject.rules, levels={j: v for j, v in levels.items() if j not in related})
 
 
 Carried = dict[str, tuple[int, Callable[[int, int], list[Any]]]]

@@ -8,7 +8,7 @@ holds, and the first one of an equality is computed from the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -35,16 +35,21 @@ class Rules:
     Args:
         space: of its columns, with their bounds and decimals.
         relations: between its columns.
+        levels: of columns of which the same numbers come again and again, these numbers, ascending,
+            by the column's place.
     """
 
     space: Space
     relations: tuple[Relation, ...] = ()
+    levels: Mapping[int, NDArray[np.float64]] = field(default_factory=dict)
 
     def rounded(self, x: Rows) -> Rows:
-        """Rows (n, d) with whole numbers, codes and decimals as the data have them."""
+        """Rows (n, d) with whole numbers, codes, levels and decimals as the data have them."""
         x = x.copy()
         for j, column in enumerate(self.space.columns):
-            if column.kind == "categorical":
+            if j in self.levels:
+                x[:, j] = _nearest(x[:, j], self.levels[j])
+            elif column.kind == "categorical":
                 x[:, j] = x[:, j].round().clip(0, max(len(column.categories) - 1, 0))
             elif column.kind == "integer":
                 x[:, j] = x[:, j].round()
@@ -108,6 +113,12 @@ class Rules:
         columns = self.space.columns
         low = [-np.inf if c.lower is None else c.lower for c in columns]
         return np.array(low), np.array([np.inf if c.upper is None else c.upper for c in columns])
+
+
+def _nearest(values: NDArray[np.float64], levels: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The nearest level of each value (n,); NaN stays."""
+    places = np.searchsorted((levels[1:] + levels[:-1]) / 2, values)
+    return np.where(np.isnan(values), values, levels[np.minimum(places, len(levels) - 1)])
 
 
 @dataclass

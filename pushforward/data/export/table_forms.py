@@ -115,6 +115,8 @@ def cell_texts(values: NDArray[Any], column: Column, form: TableForm) -> list[st
     if column.kind == "categorical":
         codes = np.where(missing, -1, values).round().astype(np.int64)
         names = [*map(str, column.categories), ""]
+        if column.dtype.lower().startswith("float"):  # numbers, as Python writes them
+            names = [name.replace(".", form.decimal) for name in names]
         return [names[code] for code in codes]
     if column.unit == "%":
         return [

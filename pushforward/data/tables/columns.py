@@ -31,6 +31,8 @@ _MOST_CATEGORIES = 100_000
 """Distinct texts that are kept while reading: beyond, a column is free text, and its categories
 would fill the memory.
 """
+_FEW_FRACTIONS = 2
+"""Distinct fractions up to which they are kept: more are numbers, not categories."""
 MOST_DECIMALS = 9
 """Decimals that numbers are written with; those with more were computed, not written."""
 _NEARLY, _COUNTED = 0.98, 100_000
@@ -146,11 +148,13 @@ class ColumnSurvey:
         return bool(self.date_format) and fits_date_format(series, self.date_format)
 
     def see_numbers(self, values: NDArray[Any], whole: bool) -> None:
-        """Remember distinct whole numbers up to a limit, and whether all are whole."""
+        """Remember distinct whole numbers up to a limit (a few fractions), and whether all are
+        whole.
+        """
         self.whole = self.whole and whole
         if not whole and self.decimals_of.sum() < _COUNTED:
             self.decimals_of += count_decimals(values)
-        if self.whole and len(self.numbers) <= _MOST_CATEGORIES:
+        if len(self.numbers) <= (_MOST_CATEGORIES if self.whole else _FEW_FRACTIONS):
             self.numbers.update(np.unique(values[np.isfinite(values)]).tolist())
 
     def _join_dtype(self, dtype: str) -> None:

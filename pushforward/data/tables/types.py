@@ -179,9 +179,12 @@ def infer_type(column: ColumnSurvey, rows: int, percent: bool) -> ColumnType:
         return ColumnType("duration" if column.unit == DURATION else "date", f"holds {words}")
     if percent and column.low >= 0 and column.high <= 100:
         return ColumnType("bounded", "percentages between 0 and 100", ("0", "100"))
-    if column.kind == "integer" or column.is_whole:
-        return _type_of_whole(column, present)
-    return _type_of_numbers(column)
+    whole = column.kind == "integer" or column.is_whole
+    if whole and (column.low, column.high) == (0, 1) and column.distinct == 2:
+        return ColumnType("boolean", "holds only 0 and 1")
+    if column.distinct == 2 and present > FEW and not percent:
+        return ColumnType("categorical", f"holds only {column.low:g} and {column.high:g}")
+    return _type_of_whole(column, present) if whole else _type_of_numbers(column)
 
 
 def _type_of_texts(column: ColumnSurvey, present: int) -> ColumnType:
@@ -229,8 +232,6 @@ def _spelled(column: ColumnSurvey, order: Sequence[str]) -> tuple[str, ...]:
 
 def _type_of_whole(column: ColumnSurvey, present: int) -> ColumnType:
     distinct = column.distinct
-    if (column.low, column.high) == (0, 1) and distinct == 2:
-        return ColumnType("boolean", "holds only 0 and 1")
     if distinct == present and present > 2:
         if ALIKE.search(column.name) or ALIKE.search(column.name.lower()):
             return ColumnType("identifier", "every number is different, and its name says so")

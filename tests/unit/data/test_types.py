@@ -14,6 +14,8 @@ import pushforward as pf
 from pushforward.core.errors import DataWarning, InvalidKind, InvalidValue
 from pushforward.core.space import Space
 from pushforward.data.tables.types import parse_types
+from pushforward.experiments.synthesis import synthesise
+from pushforward.experiments.table_models import TableReading
 
 ROWS = 60
 NUMBERS = np.arange(ROWS)
@@ -71,6 +73,29 @@ def test_types_need_no_more_than_the_values() -> None:
         "whole": "count", "gaps": "count", "empty": "constant", "german": "date",
         "american": "date", "span": "duration", "sizes": "ordered",
     }  # fmt: skip
+
+
+def test_numbers_of_which_there_are_only_two_are_categories(tmp_path: Path) -> None:
+    halves = np.where(NUMBERS % 3 == 0, 0.5, 2.25)
+    assert types(code=NUMBERS % 2 + 1, dose=halves) == dict.fromkeys(
+        ("code", "dose"), "categorical"
+    )
+    assert types(dose=np.where(NUMBERS == 5, 1.5, halves)) == {"dose": "positive"}
+    few = pandas.DataFrame({"dose": [0.5, 2.25] * 10})
+    assert pf.read(few, types="auto").space.columns[0].type == "positive"  # too few to know
+    path = tmp_path / "t.csv"
+    path.write_text(
+        "share;x\n" + "\n".join(f"{'110,5' if k % 2 else '7,5'}%;{k}" for k in range(99))
+    )
+    assert pf.read(path, types="auto").space.columns[0].type == "positive"  # a percentage
+
+
+def test_categories_of_numbers_are_written_with_the_table_s_decimal_mark(tmp_path: Path) -> None:
+    path, copy = tmp_path / "t.csv", tmp_path / "copy.csv"
+    rows = [f"{'0,5' if k % 3 else '2,25'};{k / 7:.3f}".replace(".", ",") for k in range(99)]
+    path.write_text("dose;x\n" + "\n".join(rows))
+    synthesise(path, out=copy, reading=TableReading(model="independent"))
+    assert {line.split(";")[0] for line in copy.read_text().splitlines()[1:]} == {"0,5", "2,25"}
 
 
 def test_percentages_are_bounded_and_come_back_as_percentages(tmp_path: Path) -> None:

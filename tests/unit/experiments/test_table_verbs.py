@@ -91,6 +91,17 @@ def test_a_copy_is_written_as_the_table_is(table: Path, tmp_path: Path) -> None:
     assert types == {c.name: c.type for c in pf.read(table, types="auto").space.columns}
 
 
+def test_a_copy_has_prices_of_the_table_and_sums_that_hold() -> None:
+    r = np.random.default_rng(0)
+    price, count = r.choice([0.99, 4.99, 19.99], size=300), r.integers(1, 4, size=300)
+    frame = pandas.DataFrame({"price": price, "count": count, "paid": price + count})
+    reading = TableReading(model="independent")
+    assert set(synthesise(frame, reading=reading).frame["price"]) == {0.99, 4.99, 19.99}
+    related = TableReading(model="independent", relation="paid = price + count")
+    made = synthesise(frame, reading=related).frame
+    assert np.allclose(made["paid"], made["price"] + made["count"], atol=0.006)
+
+
 def test_copies_are_repeatable_and_have_the_columns_asked_for(table: Path) -> None:
     first, second = (
         synthesise(table, 50, text="drop", identifiers="empty", reading=READING).frame

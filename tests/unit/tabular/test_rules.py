@@ -36,6 +36,16 @@ def test_rows_are_rounded_as_the_data_are() -> None:
     assert x.tolist() == [[2.0, 4.0, 0.12, 2.0]]
 
 
+def test_numbers_with_levels_are_moved_to_the_nearest() -> None:
+    levels = {0: np.array([0.0, 5.0, 20.0]), 2: np.array([0.125])}
+    x = torch.tensor([[-3.0, 3.6, 0.7, 0.0], [2.6, 3.6, 0.1, 0], [12.4, 0, 0, 0], [99, 0, 0, 0]])
+    x[1, 2] = float("nan")
+    rounded = Rules(SPACE, levels=levels).rounded(x.double().numpy())
+    assert rounded[:, 0].tolist() == [0, 5, 5, 20]
+    np.testing.assert_equal(rounded[:, 2], [0.125, np.nan, 0.125, 0.125])
+    assert rounded[0, 1] == 4.0
+
+
 def test_accepted_draws_follow_the_distribution_restricted_to_what_is_allowed() -> None:
     n, stream = 20_000, iter(range(1, 1000))
     given = rules("GS <= G")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pushforward.core.array_source import Arrays
-from pushforward.tabular.synthesis import find_gaps, identifiers_like
+from pushforward.tabular.synthesis import find_gaps, find_levels, identifiers_like
 from pushforward.tabular.tallies import Tally
 
 
@@ -43,6 +43,20 @@ def test_uuids_and_codes_are_drawn_in_their_pattern_and_never_repeat() -> None:
     assert how.startswith("drawn like X")
     assert len(set(found)) == 2000
     assert all(re.fullmatch(r"X[A-Z]\d7Q[A-Z]-\d[A-Z]\d[A-Z]\d", code) for code in found)
+
+
+def test_numbers_that_come_again_and_again_are_levels() -> None:
+    r = np.random.default_rng(0)
+    prices = r.choice([0.99, 4.99, 19.99], size=200)
+    prices[::50] = np.nan
+    rare = np.where(np.arange(200) % 25 == 7, r.normal(size=200), 1.5)  # 8 of 200, 4 %
+    more = np.where(np.arange(200) % 16 == 7, r.normal(size=200), 1.5)  # 12 of 200, 6 %
+    twice = np.repeat(r.normal(size=100), 2)
+    x = torch.tensor(np.stack([prices, rare, more, r.normal(size=200), twice], axis=1))
+    levels = find_levels(Arrays(x))
+    assert sorted(levels) == [0, 1, 4]
+    assert levels[0].tolist() == [0.99, 4.99, 19.99]
+    assert len(levels[1]) == 9
 
 
 def test_as_many_rows_as_the_data_have_exactly_their_gaps() -> None:
