@@ -42,6 +42,12 @@ from pushforward.data import split as split
 from pushforward.experiments import Experiment as Experiment
 from pushforward.experiments import compare_tables as compare_tables
 from pushforward.experiments.choosing import fit_auto as fit_auto
+from pushforward.experiments.conditionals import condition as condition
+from pushforward.experiments.gaps import fill as fill
+from pushforward.experiments.groups import describe as describe
+from pushforward.experiments.oddity import odd as odd
+from pushforward.experiments.synthesis import synthesise as synthesise
+from pushforward.experiments.table_models import TableReading as TableReading
 from pushforward.fitting import EM as EM
 from pushforward.fitting import Trainer as Trainer
 from pushforward.fitting.augment import affine as affine

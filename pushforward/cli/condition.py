@@ -1,4 +1,4 @@
-"""`pushforward condition RUN axis=value...`: the distribution of the other axes, given some.
+"""`pushforward condition RUN|TABLE axis=value...`: the distribution of the other axes, given some.
 
 In closed form.
 """
@@ -6,27 +6,30 @@ In closed form.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from pushforward.cli import arguments
 from pushforward.cli.console import Voice
+from pushforward.cli.table_arguments import Fresh, Subject, reading_of
 from pushforward.core.errors import InvalidValue
 
 __all__ = ["condition"]
 
 
 def condition(
-    run: arguments.Run,
+    what: Subject,
     known: Annotated[tuple[str, ...], Parameter(name="AXIS=VALUE")],
     /,
     *,
     n: Annotated[arguments.Whole | None, Parameter(name=("--n", "-n"))] = None,
-    seed: arguments.Seed = 0,
     out: arguments.Out = None,
     save: str | None = None,
     plot: str | None = None,
+    fresh: Fresh = None,
+    table: arguments.Table = None,
     quiet: arguments.Quiet = False,
     json: arguments.JsonLines = False,
 ) -> None:
@@ -42,29 +45,31 @@ def condition(
     """
     from pushforward.cli.outputs import check_out, check_table_out, deliver, deliver_table
     from pushforward.cli.table_results import check_plot, draw, say_all
-    from pushforward.experiments import open_run
-    from pushforward.experiments.conditionals import condition as given
+    from pushforward.experiments import conditionals as given
     from pushforward.experiments.sampling import require_sample_size
 
     if n is not None:
         require_sample_size(n)
     check_plot(plot)
     voice = Voice(quiet, json)
-    opened = open_run(run)
-    conditional = given(opened, _values(known, opened.model.fitted_space()))
+    reading = reading_of(fresh, table)
+    subject = given.open_subject(what, reading)
+    conditional = given.condition(subject, _values(known, subject.model.fitted_space()))
     space = conditional.distribution.fitted_space()
     check_table_out(out) if n is None else check_out(out, space)
-    say_all(voice, [conditional.summary, *conditional.support(opened)])
+    said = [conditional.said, conditional.summary, *conditional.support()]
+    say_all(voice, [text for text in said if text])
     if save is not None:
         conditional.distribution.save(save)
         voice.say(f"saved to {save}")
-    draw(voice, plot, lambda: conditional.plot(opened, seed))
+    draw(voice, plot, lambda: conditional.plot(reading.seed))
     if n is None:
         exact = out is not None or json
-        table = conditional.table(seed) if exact else conditional.short_table(seed)
-        deliver_table(voice, table, out, what="the distribution")
+        found = conditional.table(reading.seed) if exact else conditional.short_table(reading.seed)
+        deliver_table(voice, found, out, what="the distribution")
         return
-    x, default = conditional.sample(n, seed), opened.folder / "conditional"
+    x = conditional.sample(n, reading.seed)
+    default = Path(getattr(subject, "folder", ".")) / "conditional"
     deliver(voice, x, space, out, default, what=f"{n} samples")
 
 

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pushforward.core.capabilities import missing_methods
+from pushforward.core.capabilities import capabilities, missing_methods
 from pushforward.core.column_numbers import as_number
 from pushforward.core.column_values import as_texts
+from pushforward.core.data_types import Observations
 from pushforward.core.dates import DAYS, SECONDS
-from pushforward.core.errors import BadRun, BadSource, InvalidValue, suggest
-from pushforward.core.source import iterate_blocks
+from pushforward.core.errors import BadRun, BadSource, InvalidKind, InvalidValue, suggest
+from pushforward.core.source import Source, iterate_blocks
 from pushforward.core.space import Column, Space
-from pushforward.experiments.opened import OpenedRun
+from pushforward.experiments.opened import OpenedRun, lacking, open_run
 from pushforward.experiments.sampling import require_sample_size
+from pushforward.experiments.table_models import TableModel, TableReading, open_model
 from pushforward.experiments.view import Table
 from pushforward.plots.matplotlib_types import Figure
 from pushforward.tabular.moments import closed_moments
 from pushforward.tabular.wording import few_digits, in_words
 
-__all__ = ["Conditional", "condition"]
+__all__ = ["Conditional", "condition", "open_subject"]
 
 DRAWS = 20_000
 """Samples for quantiles: enough for two digits of the outer ones."""
@@ -43,11 +47,18 @@ class Conditional:
         distribution: a model of the other axes.
         given: the values it is conditioned on, as numbers, by axis.
         space: of all axes.
+        subject: the model of all axes, and its rows.
     """
 
     distribution: Any
     given: Mapping[str | int, float]
     space: Space
+    subject: OpenedRun | TableModel
+
+    @property
+    def said(self) -> str:
+        """What was fitted for this, in a sentence; '' for a run."""
+        return "" if isinstance(self.subject, OpenedRun) else self.subject.said
 
     @property
     def summary(self) -> str:
@@ -98,7 +109,7 @@ class Conditional:
             for name, entries in table.items()
         }
 
-    def support(self, run: OpenedRun) -> list[str]:
+    def support(self) -> list[str]:
         """How far the data support the condition, in sentences: values outside their range, and how
         many rows are near: within half a standard deviation of each number, in the same categories.
         """
@@ -112,20 +123,26 @@ class Conditional:
                     f"{axis} = {in_words(value, column)} lies outside the data, which go from {low}"
                     f" to {high}: this is extrapolation"
                 )
-        near = self._near(run)
+        near = self._near()
         if near is not None:
             found, total = near
             rows = f"{found:,} of {total:,} rows are near" if found else "no row is near"
             said.append(rows if found else f"{rows}: the answer rests on the model alone")
         return said
 
-    def _near(self, run: OpenedRun) -> tuple[int, int] | None:
-        """How many rows are near, and of how many; None if the rows cannot be found."""
-        if self.space.kind != "points":
-            return None
+    def _rows(self) -> Source | None:
+        """The rows of the data; None if they cannot be found."""
+        if isinstance(self.subject, TableModel):
+            return self.subject.rows
         try:
-            source = run.rows("")
+            return self.subject.rows("")
         except (BadRun, BadSource, OSError):
+            return None
+
+    def _near(self) -> tuple[int, int] | None:
+        """How many rows are near, and of how many; None if the rows cannot be found."""
+        source = self._rows() if self.space.kind == "points" else None
+        if source is None:
             return None
         places = [self.space.axis(axis) for axis in self.given]
         values = np.array(list(self.given.values()))
@@ -135,7 +152,7 @@ class Conditional:
         reach = np.where(categorical, 0.25, NEAR * np.nanstd(x, 0) + 1e-12)
         return int((np.abs(x - values) <= reach).all(1).sum()), len(x)
 
-    def plot(self, run: OpenedRun, seed: int = 0, title: str = "") -> Figure:
+    def plot(self, seed: int = 0, title: str = "") -> Figure:
         """The distribution of the other axes, given the values, over that of the rows (or of the
         model, where they cannot be found).
         """
@@ -144,11 +161,11 @@ class Conditional:
         space = self.distribution.fitted_space()
         places = [self.space.axis(name) for name in space.names]
         drawn = self.distribution.sample(DRAWS, rng=seed).double().cpu().numpy()
-        try:
-            rows, name = run.rows(""), "all rows"
+        rows, name = self._rows(), "all rows"
+        if rows is None:
+            x, name = self.subject.model.sample(DRAWS, rng=seed), "all samples"
+        else:
             x = rows.take(torch.arange(min(DRAWS, len(rows)))).x
-        except (BadRun, BadSource, OSError):
-            x, name = run.model.sample(DRAWS, rng=seed), "all samples"
         given = self.summary.partition(":")[0]
         return table_margins(
             {name: x.double().cpu().numpy()[:, places], given: drawn}, space, title=title
@@ -161,32 +178,47 @@ class Conditional:
         return x
 
 
-def condition(run: OpenedRun, given: Mapping[str | int, Any]) -> Conditional:
-    """The distribution of the other axes of a run's model, given the values of some.
+def condition(
+    what: OpenedRun | TableModel | Observations,
+    given: Mapping[str | int, Any],
+    *,
+    reading: TableReading | None = None,
+) -> Conditional:
+    """The distribution of the other axes, given the values of some.
 
     Args:
-        run: whose model has closed conditionals.
+        what: a run, opened or its folder; or a table, likewise, to which a model is fitted first.
         given: values by axis (a column's name, or its position):
             numbers, dates, durations, or texts of these.
+        reading: how a table is read and fitted.
 
     Raises:
         InvalidKind: If the model has no closed conditionals.
         InvalidValue: For an unknown axis, or an impossible value.
 
     Example:
-        >>> import tempfile, pushforward as pf
-        >>> with tempfile.TemporaryDirectory() as place:
-        ...     path = pf.Gaussian().fit("moons:50").save(f"{place}/run")
-        ...     rest = condition(pf.experiments.open_run(f"{place}/run"), {0: 0.5})
-        >>> rest.summary, list(rest.table())[:3]
-        ('given 0 = 0.5: gaussian of points in 1 dimension', ['axis', 'mean', 'sd'])
+        >>> import numpy as np
+        >>> x = np.random.default_rng(0).normal(size=(200, 1)) + [0.0, 5.0]
+        >>> rest = condition(x, {0: 1.0}, reading=TableReading(model="gaussian"))
+        >>> rest.summary, round(rest.table()["mean"][0], 2)
+        ('given 0 = 1: gaussian of points in 1 dimension', 6.0)
     """
-    model = run.model
-    if "condition" not in missing_methods(model):  # otherwise the model explains why it has none
-        run.need("has no closed conditionals", "Conditions")
+    subject = what if isinstance(what, (OpenedRun, TableModel)) else open_subject(what, reading)
+    model = subject.model
+    told = "condition" in missing_methods(model)  # the model says why it has none
+    if not told and "Conditions" not in capabilities(model):
+        lack = "has no closed conditionals"
+        raise InvalidKind(lacking(model.registered_name, lack, "Conditions"))
     space = model.fitted_space()
     numbers = {axis: _number(axis, value, space) for axis, value in given.items()}
-    return Conditional(model.condition(numbers), numbers, space)
+    return Conditional(model.condition(numbers), numbers, space, subject)
+
+
+def open_subject(what: Observations, reading: TableReading | None = None) -> OpenedRun | TableModel:
+    """A run as it is, whatever its observations are; a model fitted to a table."""
+    if isinstance(what, (str, os.PathLike)) and (Path(what) / "model.json").is_file():
+        return open_run(Path(what))
+    return open_model(what, reading)
 
 
 def _number(axis: str | int, value: object, space: Space) -> float:

@@ -172,12 +172,13 @@ class OpenedRun:
     def need(self, lack: str, *capabilities: str) -> None:
         """Raise InvalidKind, naming suitable models, if the model lacks these capabilities."""
         if not self.can(*capabilities):
-            able = [
-                name
-                for name, cls in registered_models()
-                if set(capabilities) <= set(capabilities_of(cls))
-            ]
-            raise InvalidKind(f"the {self.name} model {lack}; models that do: {', '.join(able)}")
+            raise InvalidKind(lacking(self.name, lack, *capabilities))
+
+
+def lacking(name: str, lack: str, *capabilities: str) -> str:
+    """That a model lacks capabilities, and which models have them."""
+    able = [n for n, cls in registered_models() if set(capabilities) <= set(capabilities_of(cls))]
+    return f"the {name} model {lack}; models that do: {', '.join(able)}"
 
 
 def open_run(folder: str | Path, device: str = "cpu") -> OpenedRun:

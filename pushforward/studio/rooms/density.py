@@ -115,7 +115,7 @@ def given(studio: Studio, request: Request) -> Answer:
     warnings = _warnings(run.model, fixed, x)
     if not is_closed(run.model):
         return Answer({"columns": [], "warnings": warnings})
-    conditional = Conditional(run.model, {}, space)
+    conditional = Conditional(run.model, {}, space, run)
     if fixed:
         conditional = condition(run, {axis_name(space, i): v for i, v in fixed.items()})
     table = conditional.table()

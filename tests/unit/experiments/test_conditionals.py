@@ -6,6 +6,8 @@ import csv
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pandas
 import pytest
 import torch
 
@@ -56,6 +58,27 @@ def test_moments_of_mixtures_hold_the_distance_between_components() -> None:
     table = condition(run, {0: 0.0}).table()
     assert table["mean"] == pytest.approx([3.0], rel=1e-12)
     assert table["sd"] == pytest.approx([(1 + 3**2) ** 0.5], rel=1e-12)
+
+
+def test_of_a_table_it_is_the_conditional_of_a_model_of_all_its_columns(
+    command: Callable[..., str], place: Path
+) -> None:
+    r = np.random.default_rng(0)
+    x = r.normal(size=300)
+    frame = pandas.DataFrame({"a": x, "b": 2 * x + r.normal(size=300), "c": r.normal(size=300)})
+    frame.to_csv(path := place / "abc.csv", index=False)
+    reading = pf.TableReading(model="gaussian", drop="c")
+    rest = pf.condition(path, {"a": 1.5}, reading=reading)
+    means, covariance = frame[["a", "b"]].mean(), frame[["a", "b"]].cov(ddof=0)
+    slope = covariance.loc["a", "b"] / covariance.loc["a", "a"]
+    assert rest.table()["mean"] == pytest.approx([means["b"] + slope * (1.5 - means["a"])])
+    assert rest.said == f"fitted gaussian to 300 rows of {path}"
+    near = (np.abs(frame["a"] - 1.5) <= 0.5 * frame["a"].std(ddof=0)).sum()
+    assert rest.support() == [f"{near} of 300 rows are near"]
+    lines = command("condition", path, "a=1.5", "--model", "gaussian", "--drop", "c").splitlines()
+    assert lines[1].split(",") == [str(v[0]) for v in rest.short_table().values()]
+    with pytest.raises(pf.InvalidKind, match="the kmeans model has no closed conditionals"):
+        pf.condition(path, {"a": 1.5}, reading=pf.TableReading(model="kmeans"))
 
 
 def test_what_cannot_be_conditioned_on_is_said(opened: Callable[[str], OpenedRun]) -> None:
