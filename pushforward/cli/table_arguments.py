@@ -11,7 +11,9 @@ from pushforward.cli import arguments
 
 __all__ = ["Fresh", "Subject", "reading_of"]
 
-Subject = Annotated[str, Parameter(name="RUN|TABLE", help="a run folder, or a table, to which a model is fitted")]
+Subject = Annotated[
+    str, Parameter(name="RUN|TABLE", help="a run folder, or a table, to which a model is fitted")
+]
 Repeated = Annotated[tuple[str, ...], Parameter(negative="", n_tokens=1)]
 
 

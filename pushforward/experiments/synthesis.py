@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from pushforward.core.argument_names import argument
+from pushforward.core.argument_names import argument, setting
 from pushforward.core.columns import Column
 from pushforward.core.data_types import Frame, Observations
 from pushforward.core.errors import InvalidValue, one_of
@@ -148,7 +149,7 @@ def synthesise(
         >>> table = pandas.DataFrame({"id": ["K-7", "K-8", "K-9"], "x": [1.5, 2.0, 4.0]})
         >>> reading = TableReading(types={"id": "identifier"})
         >>> synthesise(table, reading=reading).frame["id"].tolist()
-        ['K-7', 'K-8', 'K-9']
+        ['K-10', 'K-11', 'K-12']
     """
     one_of("identifiers", identifiers, ("pattern", "empty"))
     one_of("text", text, ("empty", "drop"))
@@ -168,8 +169,9 @@ def synthesise(
     if gaps:
         mask = find_gaps(subject.need_rows(argument("gaps"))).rows(n, reading.seed)
     carried, notes = _carried(subject, identifiers, text, reading.seed)
+    notes += [] if gaps else _gaps_left_out(subject)
     facts, outcome, kept = Tally(subject.space), Outcome(), []
-    rules, chunk = _levelled(subject), chunk_size(subject.space.size)
+    rules, chunk = _rules(subject), chunk_size(subject.space.size)
     form = TableForm() if subject.file is None else subject.file.form
     dtypes = {} if subject.file is None else subject.file.dtypes
     first = 0
@@ -202,13 +204,25 @@ def synthesise(
     )
 
 
-def _levelled(subject: TableModel) -> Rules:
-    """The rules, with the levels of columns that no relation holds for: sums would break."""
+def _gaps_left_out(subject: TableModel) -> list[str]:
+    """That the table has gaps and the rows have none, if it has."""
+    rows = subject.rows
+    if rows is None or not torch.isnan(peek(rows, SHOWN).x).any():
+        return []
+    wanted = setting("gaps", True)
+    return [f"no value is missing, where the table has gaps; {wanted} leaves out as many"]
+
+
+def _rules(subject: TableModel) -> Rules:
+    """The rules of rows that could be the table's: within its range, and with its levels where no
+    relation holds (sums would break).
+    """
+    rules = replace(subject.rules, observed=True)
     if subject.rows is None:
-        return subject.rules
+        return rules
     related = {j for r in subject.relations for j in r.places(subject.space)}
     levels = find_levels(subject.rows)
-    return replace(subject.rules, levels={j: v for j, v in levels.items() if j not in related})
+    return replace(rules, levels={j: v for j, v in levels.items() if j not in related})
 
 
 Carried = dict[str, tuple[int, Callable[[int, int], list[Any]]]]

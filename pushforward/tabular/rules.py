@@ -37,11 +37,13 @@ class Rules:
         relations: between its columns.
         levels: of columns of which the same numbers come again and again, these numbers, ascending,
             by the column's place.
+        observed: whether numbers stay within the observed range of their column, too.
     """
 
     space: Space
     relations: tuple[Relation, ...] = ()
     levels: Mapping[int, NDArray[np.float64]] = field(default_factory=dict)
+    observed: bool = False
 
     def rounded(self, x: Rows) -> Rows:
         """Rows (n, d) with whole numbers, codes, levels and decimals as the data have them."""
@@ -111,14 +113,25 @@ class Rules:
 
     def _bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         columns = self.space.columns
-        low = [-np.inf if c.lower is None else c.lower for c in columns]
-        return np.array(low), np.array([np.inf if c.upper is None else c.upper for c in columns])
+        low = np.array([-np.inf if c.lower is None else c.lower for c in columns])
+        high = np.array([np.inf if c.upper is None else c.upper for c in columns])
+        if self.observed:
+            low = np.maximum(low, [c.low for c in columns])
+            high = np.minimum(high, [c.high for c in columns])
+        return low, high
 
 
 def _nearest(values: NDArray[np.float64], levels: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The nearest level of each value (n,); NaN stays."""
-    places = np.searchsorted((levels[1:] + levels[:-1]) / 2, values)
-    return np.where(np.isnan(values), values, levels[np.minimum(places, len(levels) - 1)])
+    """The nearest level of each value (n,); values stay that are NaN, or beyond all levels by more
+    than half a step: they break the range of the data, and are drawn again.
+    """
+    if len(levels) == 1:
+        return np.where(np.isnan(values), values, levels[0])
+    between = (levels[1:] + levels[:-1]) / 2
+    low, high = 2 * levels[0] - between[0], 2 * levels[-1] - between[-1]
+    near = (values >= low) & (values <= high)
+    places = np.searchsorted(between, np.where(near, values, levels[0]))
+    return np.where(near, levels[places], values)
 
 
 @dataclass

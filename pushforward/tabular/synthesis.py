@@ -104,30 +104,38 @@ def find_levels(source: Source) -> dict[int, Rows]:
 
 
 def identifiers_like(values: Sequence[Any] | NDArray[Any], seed: int = 0) -> tuple[str, Any]:
-    """What identifiers look like, in words, and a function (first, count) -> identifiers, alike.
+    """What identifiers look like, in words, and a function (first, count) -> identifiers, alike,
+    but none of them the same: it would be somebody's.
 
-    K-1000, K-1001, … and row numbers go on counting from the least number; UUIDs and other texts of
-    one length are drawn mark by mark, and never repeat; what has no pattern is numbered from 1.
+    K-1000, K-1001, … go on counting after the greatest number; UUIDs and other texts of one length
+    are drawn mark by mark, and never repeat; what has no pattern is numbered from 1. Numbers that
+    count the rows do so again.
     """
-    texts = [_text(v) for v in values[:SEEN] if v is not None and v == v]
+    every = [_text(v) for v in values if v is not None and v == v]
+    texts = every[:SEEN]
     if texts and all(_UUID.fullmatch(text) for text in texts):
         return "UUIDs", _uuids(seed, upper=texts[0].upper() == texts[0])
     numbered = [_NUMBERED.fullmatch(text) for text in texts]
     parts = [m.groups() for m in numbered if m is not None]
     if texts and len(parts) == len(texts) and len({(p[0], p[2]) for p in parts}) == 1:
         before, _, after = parts[0]
-        least = min(int(p[1]) for p in parts)
         digits = min(len(p[1]) for p in parts)
-        first = f"{before}{least:0{digits}d}{after}"
+        matches = [_NUMBERED.fullmatch(text) for text in every]
+        numbers = [int(m[2]) for m in matches if m is not None]
+        counts_rows = not before + after and numbers == [
+            *range(numbers[0], numbers[0] + len(every))
+        ]
+        next_ = numbers[0] if counts_rows else max(numbers) + 1
+        first = f"{before}{next_:0{digits}d}{after}"
 
         def count_on(start: int, count: int) -> list[str]:
-            numbers = range(least + start, least + start + count)
+            numbers = range(next_ + start, next_ + start + count)
             return [f"{before}{number:0{digits}d}{after}" for number in numbers]
 
         return f"numbered from {first}", count_on
     classes = _classes(texts)
     if classes is not None:
-        return f"drawn like {texts[0]}", _drawn(classes, seed)
+        return f"drawn like {texts[0]}", _drawn(classes, every, seed)
     return "numbered from 1, as they have no pattern", lambda start, count: [
         str(k) for k in range(start + 1, start + count + 1)
     ]
@@ -171,8 +179,10 @@ def _classes(texts: Sequence[str]) -> list[str] | None:
     return classes if ways > 1e9 else None  # with fewer, draws would repeat
 
 
-def _drawn(classes: Sequence[str], seed: int) -> Callable[[int, int], list[str]]:
-    taken: set[str] = set()
+def _drawn(
+    classes: Sequence[str], real: Sequence[str], seed: int
+) -> Callable[[int, int], list[str]]:
+    taken = set(real)
 
     def draw(start: int, count: int) -> list[str]:
         stream = np.random.default_rng(derive(seed, "identifiers", start))

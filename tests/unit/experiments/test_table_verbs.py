@@ -67,10 +67,13 @@ def test_a_copy_is_written_as_the_table_is(table: Path, tmp_path: Path) -> None:
     made = synthesise(table, gaps=True, out=tmp_path / "copy.csv", reading=reading)
     real, copy = cells_of(table), cells_of(tmp_path / "copy.csv")
     assert b"\r\n" in (tmp_path / "copy.csv").read_bytes()
+    whole = synthesise(table, 5, reading=reading).sentences
+    told = "no value is missing, where the table has gaps; gaps=True leaves out as many"
+    assert (told in whole, told in made.sentences) == (True, False)
     assert copy[0] == real[0]
     assert len(copy) == len(real)
     columns, before = ([*zip(*rows[1:])] for rows in (copy, real))
-    assert columns[0][:2] == ("K-1000", "K-1001")
+    assert columns[0][:2] == ("K-1240", "K-1241")
     assert set(columns[9]) == {"Österreich"}
     assert set(columns[10]) == {""}
     for j in range(1, 9):  # as many gaps, each column's own

@@ -38,12 +38,26 @@ def test_rows_are_rounded_as_the_data_are() -> None:
 
 def test_numbers_with_levels_are_moved_to_the_nearest() -> None:
     levels = {0: np.array([0.0, 5.0, 20.0]), 2: np.array([0.125])}
-    x = torch.tensor([[-3.0, 3.6, 0.7, 0.0], [2.6, 3.6, 0.1, 0], [12.4, 0, 0, 0], [99, 0, 0, 0]])
-    x[1, 2] = float("nan")
+    first = torch.tensor([-3.0, -2.0, 2.6, 12.4, 27.0, 28.0, np.nan])
+    x = torch.stack([first, torch.full((7,), 3.6), torch.linspace(0, 1, 7), torch.zeros(7)], 1)
+    x[2, 2] = np.nan
     rounded = Rules(SPACE, levels=levels).rounded(x.double().numpy())
-    assert rounded[:, 0].tolist() == [0, 5, 5, 20]
-    np.testing.assert_equal(rounded[:, 2], [0.125, np.nan, 0.125, 0.125])
+    np.testing.assert_equal(rounded[:, 0], [-3, 0, 5, 5, 20, 28, np.nan])  # beyond stays beyond
+    np.testing.assert_equal(rounded[:, 2], [0.125] * 2 + [np.nan] + [0.125] * 4)
     assert rounded[0, 1] == 4.0
+
+
+def test_rows_stay_within_what_was_observed_by_drawing_again() -> None:
+    columns = (Column("day", low=10.0, high=20.0), Column("k", "integer", lower=0.0, low=2, high=9))
+    within = Rules(Space("points", (2,), columns), observed=True)
+    x = torch.tensor([[9.0, 5.0], [12.0, 1.0], [15.0, 4.0], [21.0, 0.0]]).double()
+    redrawn, how = obey(x, within, lambda rows: torch.full((len(rows), 2), 11.0).double() - 4)
+    assert redrawn.tolist() == [[10, 7], [10, 7], [15, 4], [10, 7]]  # draws that never obey
+    assert (how.redrawn, how.projected) == (3, 3)
+    redrawn, how = obey(x, within, lambda rows: torch.tensor([[13.0, 3.0]] * len(rows)).double())
+    assert redrawn.tolist() == [[13, 3], [13, 3], [15, 4], [13, 3]]
+    assert (how.redrawn, how.projected) == (3, 0)
+    assert not Rules(within.space).broken(x.numpy()).any()
 
 
 def test_accepted_draws_follow_the_distribution_restricted_to_what_is_allowed() -> None:

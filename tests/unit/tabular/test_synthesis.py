@@ -16,15 +16,18 @@ from pushforward.tabular.tallies import Tally
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        (["K-1002", "K-1000", "K-1001"], ["K-1000", "K-1001", "K-1002", "K-1003"]),
-        ([3, 1, 2], ["1", "2", "3", "4"]),
+        (["K-1002", "K-1000", "K-1001"], ["K-1003", "K-1004", "K-1005", "K-1006"]),
+        ([3, 1, 2], ["4", "5", "6", "7"]),
         ([7.0, 8.0], ["7", "8", "9", "10"]),
-        (["P009", "P010"], ["P009", "P010", "P011", "P012"]),
-        (["a1@x.de", "a2@x.de"], ["a1@x.de", "a2@x.de", "a3@x.de", "a4@x.de"]),
+        (["P009", "P010"], ["P011", "P012", "P013", "P014"]),
+        (["P997", "P99"], ["P998", "P999", "P1000", "P1001"]),
+        (["a1@x.de", "a2@x.de"], ["a3@x.de", "a4@x.de", "a5@x.de", "a6@x.de"]),
         (["Ann", "Bert", "Cleo"], ["1", "2", "3", "4"]),
     ],
 )
-def test_numbered_identifiers_count_on_from_the_least(values: list, expected: list[str]) -> None:
+def test_numbered_identifiers_count_on_after_the_greatest_and_rows_from_the_first(
+    values: list, expected: list[str]
+) -> None:
     _, make = identifiers_like(values)
     assert [*make(0, 3), *make(3, 1)] == expected
 
@@ -43,6 +46,15 @@ def test_uuids_and_codes_are_drawn_in_their_pattern_and_never_repeat() -> None:
     assert how.startswith("drawn like X")
     assert len(set(found)) == 2000
     assert all(re.fullmatch(r"X[A-Z]\d7Q[A-Z]-\d[A-Z]\d[A-Z]\d", code) for code in found)
+
+
+def test_drawn_identifiers_are_none_of_the_real_ones() -> None:
+    r = np.random.default_rng(0)
+    codes = ["".join(r.choice(list("ABCDEFGH"), size=10)) for _ in range(2000)]
+    _, make = identifiers_like(codes, seed=1)
+    found = make(0, 500)
+    _, again = identifiers_like([*codes, *found], seed=1)  # the same draws are taken now
+    assert not set(again(0, 500)) & set(found)
 
 
 def test_numbers_that_come_again_and_again_are_levels() -> None:
