@@ -8,10 +8,10 @@ import math
 import numpy as np
 
 from pushforward.core.columns import Column
-from pushforward.core.dates import DAYS, DURATION, SECONDS
 from pushforward.core.records import Record
 from pushforward.metrics.tables.pair import Floats, TablePair, present
 from pushforward.plots.page_svg import bars_svg, histogram_svg
+from pushforward.tabular.wording import in_words
 
 __all__ = ["column_card"]
 
@@ -59,11 +59,19 @@ def _histogram(column: Column, one: Floats, two: Floats, label: str) -> str:
     if low == high:
         low, high = low - 0.5, high + 0.5
     edges = np.linspace(low, high, BINS + 1)
-    if column.kind == "integer" and high - low < BINS:
-        edges = np.arange(math.floor(low), math.ceil(high) + 2) - 0.5
+    if column.kind == "integer":  # as many whole numbers in every bin
+        width = math.ceil((math.ceil(high) - math.floor(low) + 1) / BINS)
+        edges = np.arange(math.floor(low), math.ceil(high) + 1 + width, width) - 0.5
     plot = histogram_svg(one, two, edges, label)
-    first, last = (show_value(v, column) for v in (low, high))
+    first, last = (_end(v, column, high - low) for v in (low, high))
     return f'{plot}<p class="ends"><span>{first}</span><span>{last}</span></p>'
+
+
+def _end(value: float, column: Column, width: float) -> str:
+    """An end of an axis: a value of the table, with no more digits than the axis warrants."""
+    if column.kind == "integer":
+        return html.escape(in_words(round(value), column))
+    return html.escape(in_words(value, column, width / 10))
 
 
 def _bars(column: Column, one: Floats, two: Floats, label: str) -> str:
@@ -82,13 +90,3 @@ def _bars(column: Column, one: Floats, two: Floats, label: str) -> str:
         for values, s in zip(bars, shares):
             values.append(float(s[rest].sum()))
     return bars_svg(names, bars[0], bars[1], label)
-
-
-def show_value(value: float, column: Column) -> str:
-    """A value in a column's unit, dates as dates."""
-    if column.unit in (DAYS, SECONDS) and column.unit != DURATION:
-        days = value if column.unit == DAYS else value / 86_400
-        return str(np.datetime64("1970-01-01") + np.timedelta64(round(days), "D"))
-    if column.kind == "integer" and abs(value) < 1e15:
-        return f"{round(value):,}"
-    return f"{value:.4g}"

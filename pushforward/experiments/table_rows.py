@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from pushforward.core.argument_names import argument
 from pushforward.core.columns import Column
 from pushforward.core.data_types import Observations
 from pushforward.core.errors import BadSource, DataWarning, InvalidKind, PushforwardError
@@ -135,6 +136,7 @@ def read_tables(
     elif run is not None and _is_fitted_to(run, real):
         first, second = _parts(run, rows)
         notes.append(f"the rows that {run.folder} held out are the held-out rows")
+    notes += _nothing_in_common(space, rows.x, made.x)
     copied = _copied(space, first, made)
     return TableSet(tuple(space.columns), rows, made, first, second, tuple(notes), copied)
 
@@ -234,6 +236,22 @@ def _left_out(space: Space) -> list[str]:
         f"{facts['name']} is left out: {facts['type']} ({facts['reason']})"
         for facts in space.extra.get("carried", ())
     ]
+
+
+def _nothing_in_common(space: Space, real: Floats, made: Floats) -> list[str]:
+    """Which columns of categories share none: they are rather written in two ways."""
+    notes = []
+    for i, column in enumerate(space.columns):
+        if column.kind != "categorical":
+            continue
+        sets = [np.unique(x[~np.isnan(x[:, i]), i]).astype(int) for x in (real, made)]
+        if min(map(len, sets)) and not set(sets[0]) & set(sets[1]):
+            one, two = (column.categories[codes[0]] for codes in sets)
+            notes.append(
+                f"{space.names[i]} has no value in common, such as {one!r} and {two!r}: if these"
+                f" are numbers, say what stands for missing ones ({argument('na')})"
+            )
+    return notes
 
 
 def _copied(space: Space, train: TableRows, made: TableRows) -> dict[str, int]:

@@ -79,9 +79,13 @@ def judge(
 
 
 def overall(verdicts: Sequence[Verdict], question: str) -> Grade:
-    """The worst grade of a question's verdicts; what is not known is worse than good."""
+    """The worst grade of a question's verdicts. What is not known is worse than good where safety
+    is asked for; otherwise it does not count beside what is.
+    """
     grades = [v.grade for v in verdicts if v.question == question]
-    return max(grades, key=GRADES.index) if grades else "unknown"
+    known = [grade for grade in grades if grade != "unknown"]
+    counted = grades if question == "safe" else known
+    return max(counted, key=GRADES.index) if counted else "unknown"
 
 
 def _known(record: Record | None) -> bool:
@@ -218,7 +222,10 @@ def _usefulness(by_name: Mapping[str, Record]) -> Verdict | None:
     target, loss = one.details["target"], by_name[f"loss {measure}"].value
     if one.value < USELESS[measure]:
         grade: Grade = "unknown"
-        sentence = f"{target} cannot be predicted from the other real columns, so nothing is said."
+        sentence = (
+            f"Gradient-boosted trees cannot predict {target} from the other real columns, so"
+            " nothing is said."
+        )
     else:
         grade = _low(loss, LOSS)
         sentence = (

@@ -79,7 +79,7 @@ def heat_svg(values: Floats, names: Sequence[str], label: str, *, scale: float =
     at; undefined ones are crossed out.
     """
     d = len(names)
-    room = 10 + 6.2 * min(max(len(n) for n in names), 14)
+    room = 12 + 7.4 * min(max(len(n) for n in names), 14)  # of wide letters
     parts = []
     for i in range(d):
         short = names[i] if len(names[i]) <= 14 else names[i][:13] + "…"

@@ -13,9 +13,11 @@ import pytest
 
 import pushforward as pf
 from pushforward.core.errors import BadSource, InvalidValue, ShapeMismatch
+from pushforward.core.records import Record
+from pushforward.experiments.table_columns import column_card
 from pushforward.experiments.table_quality import TableReport
 from pushforward.experiments.table_rows import read_tables
-from pushforward.experiments.table_verdicts import judge, overall
+from pushforward.experiments.table_verdicts import Grade, Verdict, judge, overall
 
 HOSTILE = "<script>alert(\"x\")</script> & 'quotes'"
 
@@ -253,7 +255,38 @@ def test_verdicts_follow_their_rules(report: TableReport) -> None:
     for by, expected in ((1.9, "good"), (2.1, "bad")):
         value = share.details["ideal"] + by * share.error
         assert grade("closest_share", value, "closeness") == expected
-    assert overall([], "safe") == "unknown"
+
+
+def test_what_is_not_known_counts_only_where_safety_is_asked_for() -> None:
+    def of(question: str, *grades: Grade) -> list[Verdict]:
+        return [Verdict("", question, grade, "", "") for grade in grades]  # type: ignore[arg-type]
+
+    assert overall([], "safe") == overall(of("good", "unknown"), "good") == "unknown"
+    assert overall(of("good", "good", "unknown"), "good") == "good"
+    assert overall(of("safe", "good", "unknown"), "safe") == "unknown"
+    assert overall(of("good", "good", "unknown", "watch"), "good") == "watch"
+
+
+def test_categories_written_in_two_ways_are_noted() -> None:
+    synthetic = MADE.replace({"team": {"red": "rouge", "blue": "bleu", HOSTILE: "autre"}})
+    notes = read_tables(TRAIN, synthetic).notes
+    assert any(n.startswith("team has no value in common, such as") for n in notes)
+    assert not any("in common" in n for n in read_tables(TRAIN, MADE).notes)
+
+
+def test_ends_of_axes_are_values_of_the_table_and_bins_of_whole_numbers_alike() -> None:
+    r = np.random.default_rng(0)
+    price, day = r.gamma(3, 9.0, 400).round(2), pd.Timestamp("2021-05-07")
+    days = [f"{day + pd.Timedelta(int(k), 'D'):%d.%m.%Y}" for k in r.integers(0, 900, 400)]
+    frame = pd.DataFrame({"n": r.integers(0, 90, 400), "income": price * 1000, "day": days})
+    pair = pf.compare_tables(frame, frame).pair
+    record = Record("margin x", 1.0, n=400)
+    cards = [column_card(pair, i, record) for i in range(3)]
+    ends = [re.search(r'"ends"><span>(.*?)</span><span>(.*?)</span>', card) for card in cards]
+    assert ends[0].groups() == ("0", "89")
+    assert all(re.fullmatch(r"\d+", end) for end in ends[1].groups())
+    assert all(re.fullmatch(r"\d\d\.\d\d\.202\d", end) for end in ends[2].groups())
+    assert cards[0].count(" L") == 2 * 60 + 1  # 30 bins of three numbers, filled and as a line
 
 
 def test_the_command_writes_what_python_gets(
