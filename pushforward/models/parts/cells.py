@@ -175,6 +175,8 @@ def _ordered_root(covariance: Tensor, order: Tensor) -> Tensor:
 
     Rows with the same order share one.
     """
+    if not order.shape[1]:  # `unique` takes no rows without coordinates
+        return covariance.new_zeros(len(order), 0, 0)
     orders, place = torch.unique(order, dim=0, return_inverse=True)
     matrices = covariance[orders[:, :, None], orders[:, None, :]]
     root, failed = torch.linalg.cholesky_ex(matrices)

@@ -1,0 +1,176 @@
+"""Hostile tables: what the verbs of tables do with columns, cells, names and relations that no
+ordinary table has. Each gives what was asked for, or one error that says why not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+import pytest
+
+import pushforward as pf
+from pushforward.cli.main import main
+from pushforward.core.errors import InvalidValue, PushforwardError
+from pushforward.experiments.gaps import fill
+from pushforward.experiments.oddity import odd
+from pushforward.experiments.synthesis import synthesise
+from pushforward.experiments.table_models import TableReading
+
+INDEPENDENT = TableReading(model="independent")
+
+
+def normal(n: int, seed: int = 0) -> Any:
+    return np.random.default_rng(seed).normal(size=n).round(3)
+
+
+def written(path: Path, columns: Mapping[str, Sequence[Any]]) -> Path:
+    """A CSV file of cells as they are."""
+    lines = [",".join(columns), *(",".join(map(str, row)) for row in zip(*columns.values()))]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+# ---------------------------------------------------------------------------------------- constants
+
+
+@pytest.mark.parametrize("cell", ["50%", "01.02.2020", "2020-02-01", "True", "2020-02-01T10:00:00"])
+@pytest.mark.parametrize("gap", [False, True])
+def test_constants_keep_their_notation(tmp_path: Path, cell: str, gap: bool) -> None:
+    cells = ["" if gap and i % 4 == 0 else cell for i in range(40)]
+    table = written(tmp_path / "table.csv", {"k": cells, "x": normal(40)})
+    synthesise(table, 3, out=tmp_path / "copy.csv", reading=INDEPENDENT)
+    copy = (tmp_path / "copy.csv").read_text().splitlines()
+    assert [line.partition(",")[0] for line in copy] == ["k", cell, cell, cell]
+
+
+def test_constants_keep_their_dtypes_after_a_run(tmp_path: Path) -> None:
+    frame = pandas.DataFrame({"x": normal(40)})
+    frame["day"] = pandas.Timestamp("1965-03-01")
+    frame["yes"] = True
+    frame["span"] = pandas.Timedelta(hours=5)
+    frame["n"] = pandas.array([3] * 40, dtype="Int64")
+    frame.to_parquet(tmp_path / "table.parquet")
+    run = str(tmp_path / "run")
+    command = ["fit", "independent", str(tmp_path / "table.parquet"), "--types", "auto"]
+    assert main([*command, "--run", run, "--quiet"]) == 0
+    for subject in (run, frame):
+        reading = INDEPENDENT if subject is frame else None
+        copy: Any = synthesise(subject, 5, reading=reading).frame
+        assert copy.dtypes.tolist() == frame.dtypes.tolist()
+        assert copy.iloc[:, 1:].equals(frame.iloc[:5, 1:])
+
+
+# ----------------------------------------------------------------------------------------- booleans
+
+
+def test_booleans_with_gaps_are_no_unknown_categories(tmp_path: Path) -> None:
+    cells = [("TRUE", "FALSE", "FALSE", "")[i % 4] for i in range(80)]
+    table = written(tmp_path / "table.csv", {"b": cells, "x": normal(80)})
+    space = pf.read(table, types="auto").space
+    assert space.columns[0].categories == ("False", "True")
+    filled = fill(table, out=tmp_path / "filled.csv", reading=INDEPENDENT)
+    assert filled.gaps == 20
+    found = pandas.read_csv(tmp_path / "filled.csv")["b"]
+    assert found.dtype == bool
+    assert 0 < found[3::4].sum() < 20
+
+
+def test_objects_that_are_booleans_stay_so() -> None:
+    frame = pandas.DataFrame({"b": [True, False, None] * 20, "x": normal(60)})
+    assert frame["b"].dtype == object
+    copy: Any = synthesise(frame, reading=INDEPENDENT).frame
+    assert set(copy["b"]) == {True, False}
+    assert 10 < copy["b"].sum() < 50
+
+
+# ------------------------------------------------------------------------ columns that are all alike
+
+
+@pytest.mark.parametrize("model", ["mixed", "independent", "copula"])
+def test_tables_of_categories_alone_are_filled_and_judged(model: str) -> None:
+    stream = np.random.default_rng(0)
+    frame = pandas.DataFrame({"a": stream.choice(list("abc"), 60), "b": stream.choice(["u", "v"], 60)})
+    frame.loc[::7, "a"] = None
+    reading = TableReading(model=model)
+    filled: Any = fill(frame, reading=reading).frame
+    assert not filled.isna().any().any()
+    assert odd(frame, top=2, folds=0, reading=reading).top[0].reasons
+
+
+def test_tables_without_a_column_to_model_say_why() -> None:
+    frame = pandas.DataFrame({"id": [f"K{i}" for i in range(30)], "k": ["a"] * 30})
+    with pytest.raises(PushforwardError, match=r"id \(identifier\), k \(constant\)"):
+        synthesise(frame)
+
+
+def test_gaps_of_columns_that_are_not_modelled_are_told() -> None:
+    frame = pandas.DataFrame({"id": [f"K{i}" if i % 5 else None for i in range(30)], "x": normal(30)})
+    frame.loc[3, "x"] = None
+    filled = fill(frame, reading=INDEPENDENT)
+    assert "columns that are not modelled keep their gaps: id (6)" in filled.sentences
+
+
+# ---------------------------------------------------------------------------------------- relations
+
+
+@pytest.mark.parametrize(
+    "relations",
+    [
+        ["a <= b", "a >= b + 1"],
+        ["a < b", "a >= b"],
+        ["a = b", "a = b + 2"],
+        ["n <= -1"],
+        ["a < b", "b < c", "c < a"],
+    ],
+)
+def test_relations_that_contradict_each_other_are_refused(relations: list[str]) -> None:
+    frame = pandas.DataFrame({name: normal(30, k) for k, name in enumerate("abc")})
+    frame["n"] = range(1, 31)
+    frame["n"] = frame["n"] % 7
+    with pytest.raises(InvalidValue, match="no row can obey"):
+        synthesise(frame, reading=TableReading(model="independent", relation=relations))
+
+
+def test_relations_that_meet_in_one_place_are_obeyed() -> None:
+    frame = pandas.DataFrame({"a": normal(30), "b": normal(30, 1)})
+    reading = TableReading(model="independent", relation=["a <= b", "a >= b"])
+    copy: Any = synthesise(frame, reading=reading).frame
+    assert np.allclose(copy["a"], copy["b"])
+
+
+def test_relations_with_infinite_numbers_are_refused() -> None:
+    frame = pandas.DataFrame({"a": normal(30)})
+    with pytest.raises(InvalidValue, match="1e400"):
+        synthesise(frame, reading=TableReading(relation="a <= 1e400"))
+
+
+@pytest.mark.parametrize("source", ["digits", "moons:50"])
+@pytest.mark.parametrize("declared", [{"relation": ["a <= b"]}, {"types": ["a=count"]}])
+def test_what_is_declared_of_columns_is_not_ignored(source: str, declared: dict[str, Any]) -> None:
+    with pytest.raises(InvalidValue, match="columns of a table"):
+        pf.read(source, **declared)
+    assert len(pf.read(source, types="auto")) > 0
+
+
+# ------------------------------------------------------------------------------------- command line
+
+
+def test_types_with_arguments_are_read_from_the_command_line(tmp_path: Path) -> None:
+    table = written(tmp_path / "table.csv", {"a": np.abs(normal(40)), "b": ["low", "high"] * 20})
+    types = "a=bounded(0, 9),b=ordered(low < high)"
+    out = tmp_path / "copy.csv"
+    command = ["synthesise", str(table), "--model", "independent", "--types", types]
+    assert main([*command, "-o", str(out), "--quiet"]) == 0
+    assert len(out.read_text().splitlines()) == 41
+
+
+def test_tables_are_written_into_folders_that_are_not_there_yet(tmp_path: Path) -> None:
+    table = written(tmp_path / "table.csv", {"a": normal(40), "b": normal(40, 1)})
+    out = tmp_path / "no" / "such" / "groups.csv"
+    command = ["describe", str(table), "--groups", "2", "--model", "kmeans"]
+    assert main([*command, "-o", str(out), "--quiet"]) == 0
+    assert out.read_text().startswith("group,")
