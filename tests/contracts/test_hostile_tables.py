@@ -174,3 +174,29 @@ def test_tables_are_written_into_folders_that_are_not_there_yet(tmp_path: Path) 
     command = ["describe", str(table), "--groups", "2", "--model", "kmeans"]
     assert main([*command, "-o", str(out), "--quiet"]) == 0
     assert out.read_text().startswith("group,")
+
+
+# ------------------------------------------------------------------------------------------ compare
+
+
+def related(n: int = 100) -> Any:
+    x = normal(n)
+    return pandas.DataFrame({"a": x, "b": (x + 0.5 * normal(n, 1)).round(3)})
+
+
+def test_columns_that_the_real_table_lacks_are_told(tmp_path: Path) -> None:
+    real, more = related(), related().assign(extra=1.0, further=2.0)
+    more.to_csv(tmp_path / "more.csv", index=False)
+    real.to_csv(tmp_path / "real.csv", index=False)
+    for first, second in ((real, more), (tmp_path / "real.csv", tmp_path / "more.csv")):
+        notes = pf.compare_tables(first, second).notes
+        assert any("extra and further" in note and "left out" in note for note in notes)
+        assert not any("no such column" in note for note in pf.compare_tables(second, first).notes)
+
+
+def test_a_constant_synthetic_column_has_lost_its_associations() -> None:
+    report = pf.compare_tables(related(), related().assign(a=0.0))
+    by_name = {record.quantity: record for record in report.records}
+    assert by_name["association a × b"].details["of_synthetic"] == 0
+    assert by_name["association a × b"].value < 0.6
+    assert next(v for v in report.verdicts if v.subject == "relations").grade == "bad"
