@@ -31,7 +31,9 @@ from pushforward.core.errors import InvalidValue, suggest
 from pushforward.densities.margin_knots import Knots, fit_knots
 from pushforward.densities.steps import Lattice
 
-__all__ = ["KINDS", "MarginKind", "Margins", "Scores", "log_normal_mass", "truncated_moments"]
+__all__ = [
+    "FARTHEST", "KINDS", "MarginKind", "Margins", "Scores", "log_normal_mass", "truncated_moments",
+]  # fmt: skip
 
 MarginKind = Literal["kernel", "empirical", "none"]
 KINDS: tuple[MarginKind, ...] = ("kernel", "empirical", "none")

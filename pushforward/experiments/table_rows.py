@@ -240,9 +240,7 @@ def _left_out(space: Space) -> list[str]:
     ]
 
 
-def _unknown(
-    given: Observations, real: Observations, table: Mapping[str, Any] | None
-) -> list[str]:
+def _unknown(given: Observations, real: Observations, table: Mapping[str, Any] | None) -> list[str]:
     """Which columns of a table the real one lacks, in a sentence."""
     names, known = (_column_names(each, table) for each in (given, real))
     more = [name for name in names if name not in known]

@@ -14,11 +14,14 @@ import pytest
 
 import pushforward as pf
 from pushforward.cli.main import main
+from pushforward.core.columns import Column
 from pushforward.core.errors import InvalidValue, PushforwardError
+from pushforward.experiments.conditionals import condition
 from pushforward.experiments.gaps import fill
 from pushforward.experiments.oddity import odd
 from pushforward.experiments.synthesis import synthesise
 from pushforward.experiments.table_models import TableReading
+from pushforward.tabular.wording import few_digits, in_words
 
 INDEPENDENT = TableReading(model="independent")
 
@@ -87,13 +90,15 @@ def test_objects_that_are_booleans_stay_so() -> None:
     assert 10 < copy["b"].sum() < 50
 
 
-# ------------------------------------------------------------------------ columns that are all alike
+# ----------------------------------------------------------------------- columns that are all alike
 
 
 @pytest.mark.parametrize("model", ["mixed", "independent", "copula"])
 def test_tables_of_categories_alone_are_filled_and_judged(model: str) -> None:
     stream = np.random.default_rng(0)
-    frame = pandas.DataFrame({"a": stream.choice(list("abc"), 60), "b": stream.choice(["u", "v"], 60)})
+    frame = pandas.DataFrame(
+        {"a": stream.choice(list("abc"), 60), "b": stream.choice(["u", "v"], 60)}
+    )
     frame.loc[::7, "a"] = None
     reading = TableReading(model=model)
     filled: Any = fill(frame, reading=reading).frame
@@ -108,7 +113,9 @@ def test_tables_without_a_column_to_model_say_why() -> None:
 
 
 def test_gaps_of_columns_that_are_not_modelled_are_told() -> None:
-    frame = pandas.DataFrame({"id": [f"K{i}" if i % 5 else None for i in range(30)], "x": normal(30)})
+    frame = pandas.DataFrame(
+        {"id": [f"K{i}" if i % 5 else None for i in range(30)], "x": normal(30)}
+    )
     frame.loc[3, "x"] = None
     filled = fill(frame, reading=INDEPENDENT)
     assert "columns that are not modelled keep their gaps: id (6)" in filled.sentences
@@ -200,3 +207,36 @@ def test_a_constant_synthetic_column_has_lost_its_associations() -> None:
     assert by_name["association a × b"].details["of_synthetic"] == 0
     assert by_name["association a × b"].value < 0.6
     assert next(v for v in report.verdicts if v.subject == "relations").grade == "bad"
+
+
+# ---------------------------------------------------------------------------------------- condition
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    place = tmp_path_factory.mktemp("runs")
+    table = written(place / "table.csv", {"id": [f"K{i}" for i in range(100)], **related()})
+    words = ["fit", "copula", str(table), "--types", "auto", "--run", str(place / "run")]
+    assert main([*words, "--quiet"]) == 0
+    return pf.experiments.open_run(place / "run")
+
+
+def test_values_beyond_all_probability_are_too_far_to_condition_on(run: Any) -> None:
+    """Their normal score would be that of the least probability in float64: another value's."""
+    with pytest.raises(InvalidValue, match="too far from the data"):
+        condition(run, {"a": "1e300"})
+    nearer = condition(run, {"a": 12.0})
+    assert float(nearer.distribution.sample(500, rng=0).std()) > 0
+
+
+def test_columns_that_are_not_modelled_cannot_be_conditioned_on(run: Any) -> None:
+    with pytest.raises(InvalidValue, match=r"id is no part of the model: .* identifier \(every"):
+        condition(run, {"id": "K3"})
+
+
+def test_tiny_and_huge_numbers_are_written_with_exponents() -> None:
+    assert few_digits(1.23456e-30) == "1.235e-30"
+    assert few_digits(1.5e-20, 1e-21) == "1.5e-20"
+    assert in_words(1e300, Column("a", decimals=3)) == "1e+300"
+    assert in_words(1e20, Column("a", "integer")) == "1e+20"
+    assert in_words(123456.0, Column("a", "integer")) == "123456"

@@ -116,9 +116,7 @@ def test_candidates_after_the_end_of_the_budget_are_skipped() -> None:
 def test_the_reason_of_a_skipped_model_is_a_whole_sentence() -> None:
     table = clusters(60).assign(side=["l", "r"] * 30)
     table.loc[::5, ["a", "b"]] = None
-    choice = choose(
-        pf.read(table, types="auto"), Choosing(60, ("independent", "vae"), folds=1)
-    )
+    choice = choose(pf.read(table, types="auto"), Choosing(60, ("independent", "vae"), folds=1))
     reason = choice.trials[1].skipped
     assert reason.startswith("column 'a' holds missing values (NaN, in ")
     assert reason.count("(") == reason.count(")") == 1
