@@ -248,6 +248,8 @@ def _carried(
             entries = _constant(facts)
         elif kind == "identifier" and identifiers == "pattern":
             how, entries = identifiers_like(held.get(name, ()), seed)
+            if name not in held:
+                how = "numbered from 1, as the table's own are lost"
             notes.append(f"identifiers in {name!r} are new: {how}")
         columns[name] = (facts["place"], entries)
     if "identifier" in by_type and identifiers == "empty":

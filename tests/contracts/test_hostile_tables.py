@@ -4,6 +4,7 @@ ordinary table has. Each gives what was asked for, or one error that says why no
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas
 import pytest
+import torch
 
 import pushforward as pf
 from pushforward.cli.main import main
@@ -20,7 +22,8 @@ from pushforward.experiments.conditionals import condition
 from pushforward.experiments.gaps import fill
 from pushforward.experiments.oddity import odd
 from pushforward.experiments.synthesis import synthesise
-from pushforward.experiments.table_models import TableReading
+from pushforward.experiments.table_models import TableReading, open_model
+from pushforward.tabular.oddity import explain
 from pushforward.tabular.wording import few_digits, in_words
 
 INDEPENDENT = TableReading(model="independent")
@@ -240,3 +243,37 @@ def test_tiny_and_huge_numbers_are_written_with_exponents() -> None:
     assert in_words(1e300, Column("a", decimals=3)) == "1e+300"
     assert in_words(1e20, Column("a", "integer")) == "1e+20"
     assert in_words(123456.0, Column("a", "integer")) == "123456"
+
+
+def test_identifiers_whose_rows_are_lost_are_not_said_to_have_no_pattern(
+    run: Any, tmp_path: Path
+) -> None:
+    shutil.copytree(run.folder, tmp_path / "run")
+    for file in (tmp_path / "run").glob("*.json"):
+        file.write_text(file.read_text().replace("table.csv", "lost.csv"))
+    notes = synthesise(tmp_path / "run", 3).notes
+    assert "identifiers in 'id' are new: numbered from 1, as the table's own are lost" in notes
+
+
+@pytest.mark.parametrize("model", ["copula", "mixed"])
+def test_conditionals_far_out_have_a_spread_and_follow_the_tails(model: str) -> None:
+    """A score beyond 8.3, where 1 - Φ rounds to 0 in float64, is no score of 37."""
+    fitted = open_model(related(), TableReading(model=model)).model
+    upper = fitted.marginal(["b"]).margins_
+    far = torch.linspace(4, 30, 261, dtype=torch.float64)
+    z = torch.cat([-far.flip(0), far])[:, None]
+    x = upper.inverse(z, snap=False)
+    assert torch.allclose(upper.scores(x).z, z, atol=1e-6), "the inverse of far scores is exact"
+    assert bool((x.diff(dim=0) > 0).all())
+    given = fitted.condition({"a": 12.0}).sample(500, rng=0)
+    assert float(given.std()) > 0.05
+    assert 5 < float(given.median()) < 20
+
+
+def test_an_impossible_value_is_the_reason_and_no_other_is_named() -> None:
+    frame = pandas.DataFrame({"n": [3, 1, 2, 0, 4] * 20, "a": normal(100), "b": normal(100, 1)})
+    model = open_model(frame, INDEPENDENT)
+    row = torch.tensor([-5.0, 0.1, 0.2], dtype=torch.float64)
+    every, named = explain(model.model, row, model.rules)
+    assert [reason.column for reason in named] == [0]
+    assert [reason.surprise for reason in every[1:]] == [0.0, 0.0]

@@ -260,7 +260,7 @@ def are_truths(series: Series) -> bool:
     if types.is_bool_dtype(series.dtype):
         return True
     if series.dtype != object:
-        return not bool(series.notna().any())
+        return bool(series.isna().all())
     return types.infer_dtype(series, skipna=True) in ("boolean", "empty")
 
 
