@@ -192,7 +192,8 @@ def choose(
         )
     parts, rows = _parts(source, how)
     candidates = usual_candidates(space, len(parts[0][0]), how.candidates)
-    end, trials = time.monotonic() + how.budget, []
+    end = time.monotonic() + how.budget
+    trials: list[Trial] = []
     for place, candidate in enumerate(candidates):
         told(candidate, None)
         left = end - time.monotonic()

@@ -262,7 +262,8 @@ class _Work:
         unseen = np.isnan(rows.x) & ~rows.missing
         self.before.missing -= unseen.sum(0)
         self.unseen += len(rows.unseen)
-        for name, series in rows.frame.items():
+        frame: Any = rows.frame
+        for name, series in frame.items():
             count = int(series.isna().sum())
             if count and str(name) not in self.subject.space.names:
                 self.carried[str(name)] = self.carried.get(str(name), 0) + count
