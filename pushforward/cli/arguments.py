@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -19,12 +20,12 @@ __all__ = [
 
 
 def split_names(text: str) -> list[str]:
-    """Names with commas between.
+    """Names with commas between, those in parentheses aside: share=bounded(0,1) is one.
 
     Raises:
         InvalidKind: If there is none, or one is empty.
     """
-    names = [name.strip() for name in text.split(",")]
+    names = [name.strip() for name in re.split(r",(?![^(]*\))", text)]
     if not all(names):
         raise InvalidKind(f"expected names separated by commas, got {text!r}")
     return names

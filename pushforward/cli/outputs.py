@@ -96,6 +96,7 @@ def deliver_table(
     if out is None:
         sys.stdout.write(text)
         return
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
     write_text(Path(out), text)
     voice.say(f"{what} written to")
     voice.result({"path": out, "n": len(next(iter(columns.values())))}, out)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from pushforward.core.argument_names import setting
+from pushforward.core.argument_names import argument, setting
 from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import (
     BadSource,
@@ -370,6 +370,23 @@ def _require_image_files(source: object, tiles: int) -> None:
         )
 
 
+def _require_typed_table(space: Space, options: Options) -> None:
+    """Refuse what is declared of the columns of data that are no table: it would be ignored.
+
+    Raises:
+        InvalidValue: Names the setting.
+    """
+    if options.like is not None or space.extra.get("carried") is not None:
+        return
+    declared = {"relation": list(options.relation), "types": list(options.types or ())}
+    name = next((name for name, values in declared.items() if values), None)
+    if name is not None and (name != "relation" or "relations" not in space.extra):
+        raise InvalidValue(
+            f"{argument(name)} is for the columns of a table, but the data are {space}; leave it"
+            " out, or pass a table"
+        )
+
+
 def read_with(source: object, options: Options) -> Source:
     """`read` with checked options.
 
@@ -385,6 +402,8 @@ def read_with(source: object, options: Options) -> Source:
         raise InvalidValue(
             f"{options.clips_setting} is for clips, but the data are {result.space}; leave it out"
         )
+    if result is not source:
+        _require_typed_table(result.space, options)
     if options.frame_rate is not None:
         result = with_space(result, replace(result.space, frame_rate=options.frame_rate))
     if (

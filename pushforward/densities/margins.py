@@ -31,7 +31,10 @@ from pushforward.core.errors import InvalidValue, suggest
 from pushforward.densities.margin_knots import Knots, fit_knots
 from pushforward.densities.steps import Lattice
 
-__all__ = ["KINDS", "MarginKind", "Margins", "Scores", "log_normal_mass", "truncated_moments"]
+__all__ = [
+    "FARTHEST", "KINDS", "MarginKind", "Margins", "Scores", "log_normal_mass", "normal_mass_below",
+    "truncated_moments",
+]  # fmt: skip
 
 MarginKind = Literal["kernel", "empirical", "none"]
 KINDS: tuple[MarginKind, ...] = ("kernel", "empirical", "none")
@@ -257,7 +260,7 @@ class Margins(nn.Module):
             x = self.edges[j, 0] + self.mass[j, 0] * z
             return self._snapped(j, x) if snap else x
         edges, mass = self.edges[j, : m + 1], self.mass[j, :m]
-        below, above = torch.special.ndtr(z), torch.special.ndtr(-z)
+        below, above = normal_mass_below(z), normal_mass_below(-z)
         left = torch.searchsorted(self.below[j, : m + 1].contiguous(), below, right=True) - 1
         right = torch.searchsorted((-self.above[j, : m + 1]).contiguous(), -above, right=True) - 1
         place = torch.where(z < 0, left, right)
@@ -315,6 +318,12 @@ def _score(below: Tensor, above: Tensor) -> Tensor:
     """Φ⁻¹ of a probability, from it and its complement, whichever is less."""
     nearer: Tensor = torch.special.ndtri(torch.minimum(below, above))
     return torch.where(below < above, nearer, -nearer).clamp(-FARTHEST, FARTHEST)
+
+
+def normal_mass_below(z: Tensor) -> Tensor:
+    """Φ(z), accurate in the lower tail, where `torch.special.ndtr` is 0 from -8.3 on."""
+    mass: Tensor = torch.special.erfc(z * -math.sqrt(0.5)) / 2
+    return mass
 
 
 def log_normal_mass(low: Tensor, high: Tensor) -> Tensor:

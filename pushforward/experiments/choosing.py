@@ -41,6 +41,8 @@ SHARE = 0.2
 """Share of the rows held out of larger tables."""
 MEASURED = 10_000
 """Most held-out rows, and samples beside them."""
+SPENT = "the budget was spent before it"
+"""Why a candidate was not tried."""
 LEAST_ROWS = 20
 """Rows below which nothing can be held out."""
 
@@ -50,8 +52,9 @@ class Choosing:
     """How a model is chosen.
 
     Args:
-        budget: seconds for all candidates together. Each gets an equal share of what is left, the
-            simplest first, so that what they do not need is the others'.
+        budget: seconds for all candidates together. Each gets an equal share of what is left for
+            its fits, the simplest first, so that what they do not need is the others'. One that is
+            under way when the budget ends is measured still, those after it are skipped.
         candidates: names of models to try; by default those that suit tables.
         folds: parts of the rows that are held out in turn; 1 holds out a fifth once. By default 5
             below 1000 rows.
@@ -189,11 +192,16 @@ def choose(
         )
     parts, rows = _parts(source, how)
     candidates = usual_candidates(space, len(parts[0][0]), how.candidates)
-    end, trials = time.monotonic() + how.budget, []
+    end = time.monotonic() + how.budget
+    trials: list[Trial] = []
     for place, candidate in enumerate(candidates):
         told(candidate, None)
-        share = max(0.0, end - time.monotonic()) / (len(candidates) - place)
-        trials.append(try_candidate(candidate, parts, share, how.seed, listeners))
+        left = end - time.monotonic()
+        if left <= 0 and any(not trial.skipped for trial in trials):
+            trials.append(Trial(candidate, skipped=SPENT))
+        else:
+            share = max(0.0, left) / (len(candidates) - place)
+            trials.append(try_candidate(candidate, parts, share, how.seed, listeners))
         told(candidate, trials[-1])
     winner = select(trials)
     if winner is None:

@@ -210,6 +210,7 @@ def condition(
         lack = "has no closed conditionals"
         raise InvalidKind(lacking(model.registered_name, lack, "Conditions"))
     space = model.fitted_space()
+    _refuse_carried(given, space)
     numbers = {axis: _number(axis, value, space) for axis, value in given.items()}
     return Conditional(model.condition(numbers), numbers, space, subject)
 
@@ -219,6 +220,16 @@ def open_subject(what: Observations, reading: TableReading | None = None) -> Ope
     if isinstance(what, (str, os.PathLike)) and (Path(what) / "model.json").is_file():
         return open_run(Path(what))
     return open_model(what, reading)
+
+
+def _refuse_carried(given: Mapping[str | int, Any], space: Space) -> None:
+    """Raise InvalidValue for a column that is kept out of the model, with the reason."""
+    for facts in space.extra.get("carried", ()):
+        if facts["name"] in given and facts["name"] not in space.names:
+            raise InvalidValue(
+                f"{facts['name']} is no part of the model: it is taken as {facts['type']}"
+                f" ({facts['reason']}); condition on {', '.join(space.names[:10])}"
+            )
 
 
 def _number(axis: str | int, value: object, space: Space) -> float:

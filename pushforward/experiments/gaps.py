@@ -36,12 +36,14 @@ from pushforward.tabular.gaps import (
 )
 from pushforward.tabular.rules import Outcome, obey
 from pushforward.tabular.tallies import Tally
-from pushforward.tabular.wording import in_words, share
+from pushforward.tabular.wording import in_words, listed, share
 
 __all__ = ["Filled", "fill", "numbered"]
 
 SHOWN = 5000
 """Values of each column that a figure shows."""
+SPOKEN = 10
+"""Columns that a note names."""
 DRAWN_AT_ONCE = 1 << 21
 """Values that are drawn at once for intervals: 16 MB."""
 
@@ -178,6 +180,7 @@ class _Work:
             result.shown = (np.concatenate(self.seen), np.concatenate(self.put))
             result.intervals = self.intervals
             self._note_unseen()
+            self._note_carried()
         if frames is not None:
             result.frames.append(frames.frame())
         if path is not None:
@@ -188,6 +191,7 @@ class _Work:
         self.stream = generator(derive(self.seed, "fill", self.m), self.subject.model.device)
         self.before, self.values, self.completed = Tally(space), Tally(space), Tally(space)
         self.outcome, self.rows, self.unseen = Outcome(), 0, 0
+        self.carried: dict[str, int] = {}
         self.seen: list[Rows] = []
         self.put: list[Rows] = []
         names = ("row", "column", "value", "low", "high")
@@ -258,12 +262,24 @@ class _Work:
         unseen = np.isnan(rows.x) & ~rows.missing
         self.before.missing -= unseen.sum(0)
         self.unseen += len(rows.unseen)
+        frame: Any = rows.frame
+        for name, series in frame.items():
+            count = int(series.isna().sum())
+            if count and str(name) not in self.subject.space.names:
+                self.carried[str(name)] = self.carried.get(str(name), 0) + count
         self.values.add(np.where(rows.missing, x, np.nan)[rows.missing.any(1)])
         self.completed.add(x)
         if self.rows < SHOWN:
             self.seen.append(rows.x[:SHOWN])
             self.put.append(np.where(rows.missing, x, np.nan)[:SHOWN])
         self.rows += len(rows)
+
+    def _note_carried(self) -> None:
+        if self.carried and any(column.name for column in self.subject.space.columns):
+            each = [f"{name} ({count:,})" for name, count in self.carried.items()]
+            self.result.notes.append(
+                f"columns that are not modelled keep their gaps: {listed(each, SPOKEN)}"
+            )
 
     def _note_unseen(self) -> None:
         if self.unseen:

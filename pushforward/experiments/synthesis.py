@@ -16,6 +16,7 @@ from pushforward.core.columns import Column
 from pushforward.core.data_types import Frame, Observations
 from pushforward.core.errors import InvalidValue, one_of
 from pushforward.core.source import peek
+from pushforward.core.space.export import column_of
 from pushforward.data.export.table_forms import (
     FrameSink,
     TableForm,
@@ -225,7 +226,7 @@ def _rules(subject: TableModel) -> Rules:
     return replace(rules, levels={j: v for j, v in levels.items() if j not in related})
 
 
-Carried = dict[str, tuple[int, Callable[[int, int], list[Any]]]]
+Carried = dict[str, tuple[int, Callable[[int, int], Entries]]]
 """Of each column that is carried along, its place, and its entries from a row on."""
 
 
@@ -242,11 +243,13 @@ def _carried(
         by_type.setdefault(kind, []).append(name)
         if kind == "text" and text == "drop":
             continue
-        entries: Callable[[int, int], list[Any]] = _empty
+        entries: Callable[[int, int], Entries] = _empty
         if kind == "constant":
-            entries = _constant(facts.get("value"))
+            entries = _constant(facts)
         elif kind == "identifier" and identifiers == "pattern":
             how, entries = identifiers_like(held.get(name, ()), seed)
+            if name not in held:
+                how = "numbered from 1, as the table's own are lost"
             notes.append(f"identifiers in {name!r} are new: {how}")
         columns[name] = (facts["place"], entries)
     if "identifier" in by_type and identifiers == "empty":
@@ -263,8 +266,12 @@ def _empty(start: int, count: int) -> list[Any]:
     return [None] * count
 
 
-def _constant(value: Any) -> Callable[[int, int], list[Any]]:
-    return lambda start, count: [value] * count
+def _constant(facts: Mapping[str, Any]) -> Callable[[int, int], Entries]:
+    """A constant in the notation and dtype of its column."""
+    if "column" not in facts:
+        return lambda start, count: [facts.get("value")] * count
+    column = column_of(facts["column"])
+    return lambda start, count: (np.full(count, column.low), column)
 
 
 def _arranged(

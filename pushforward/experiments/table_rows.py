@@ -28,7 +28,9 @@ from pushforward.data.tables.files import is_table
 from pushforward.experiments.measure import describe_data
 from pushforward.experiments.opened import OpenedRun, at_source, open_run, table_settings
 from pushforward.experiments.sample import sample_run
+from pushforward.experiments.table_models import open_file
 from pushforward.metrics.tables.pair import Floats
+from pushforward.tabular.wording import listed
 
 __all__ = ["TableRows", "TableSet", "are_tables", "read_tables"]
 
@@ -123,6 +125,8 @@ def read_tables(
         for other in (*others, synthetic):
             space = _with_unseen(other, space, table)
     notes = _left_out(space)
+    for other in (*others, *(() if run is not None else (synthetic,))):
+        notes += _unknown(other, real, table)
     rows = _rows(real, source, "the real table")
     if run is not None:
         made = _sample(run, str(synthetic), len(rows.x), most, seed)
@@ -252,6 +256,24 @@ def _nothing_in_common(space: Space, real: Floats, made: Floats) -> list[str]:
                 f" are numbers, say what stands for missing ones ({argument('na')})"
             )
     return notes
+
+
+def _unknown(given: Observations, real: Observations, table: Mapping[str, Any] | None) -> list[str]:
+    """Which columns of a table the real one lacks, in a sentence."""
+    names, known = (_column_names(each, table) for each in (given, real))
+    more = [name for name in names if name not in known]
+    if not more or not known:
+        return []
+    what = Path(given).name if isinstance(given, (str, os.PathLike)) else "the other table"
+    return [f"{listed(more)} of {what} is left out: the real table has no such column"]
+
+
+def _column_names(given: Observations, table: Mapping[str, Any] | None) -> list[str]:
+    """The names of a table's columns; none of other data."""
+    file = open_file(given, table_settings(given, table=table))
+    if file is None or file.table.unnamed:
+        return []
+    return [str(name) for name in next(iter(file.table.frames(file.options))).columns]
 
 
 def _copied(space: Space, train: TableRows, made: TableRows) -> dict[str, int]:

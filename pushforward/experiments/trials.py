@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import warnings
 from collections.abc import Sequence
@@ -102,7 +103,9 @@ def _fitted(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FitWarning)  # what is wrong shows in the comparison
         model.fit(train, by=fitter, dequantise=dequantises(candidate, train))
-    return model, not deadline.token.cancelled
+    result = getattr(model, "fit_result", None)
+    cut = deadline.token.cancelled and (result is None or result.reason == "interrupted")
+    return model, not cut
 
 
 def log_likelihood(model: Model, test: Source) -> Record | None:
@@ -130,4 +133,5 @@ def _rounded(x: Tensor, source: Source) -> Tensor:
 
 
 def _first_sentence(error: Exception) -> str:
-    return str(error).partition(";")[0]
+    """What was wrong: up to the first semicolon outside parentheses."""
+    return re.split(r";(?![^(]*\))", str(error), maxsplit=1)[0]

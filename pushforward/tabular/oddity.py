@@ -265,6 +265,8 @@ def _given_rest(
         values = _log_prob(model, rows)
         return copies[:, j].numpy(), float(values[0]), values[2:]
     values = _log_prob(model, rows)
+    if not math.isfinite(values[1]):  # the rest is impossible: nothing follows for x_j
+        values[:] = 0.0
     return copies[:, j].numpy(), float(values[0] - values[1]), values[2:] - values[1]
 
 

@@ -14,6 +14,10 @@ from pushforward.core.dates import DATE_UNITS
 
 __all__ = ["few_digits", "in_words", "listed", "share"]
 
+LONG, MOST_DECIMALS = 1e16, 12
+"""Numbers of more digits than float64 holds, or smaller than so many decimals show, have exponents.
+"""
+
 
 def few_digits(value: float, scale: float | None = None) -> str:
     """A number with as many decimals as two significant digits of its scale (a standard deviation)
@@ -25,9 +29,11 @@ def few_digits(value: float, scale: float | None = None) -> str:
     if not 0 < size < math.inf:
         return f"{value:.4g}"
     decimals = (2 if scale is None else 1) - math.floor(math.log10(size))
+    if abs(value) >= LONG or decimals > MOST_DECIMALS:
+        return f"{value:.4g}"
     if scale is not None:
         decimals = max(decimals, 0)
-    text = f"{round(value, decimals):.{min(max(decimals, 0), 12)}f}"
+    text = f"{round(value, decimals):.{max(decimals, 0)}f}"
     if scale is None and "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
@@ -45,6 +51,8 @@ def in_words(value: float, column: Column, scale: float | None = None) -> str:
     if column.unit in DATE_UNITS[:2] or column.format:
         whole = replace(column, kind="integer")
         return (as_texts(np.array([round(value)], dtype=np.float64), whole) or [""])[0]
+    if abs(value) >= LONG:
+        return f"{value:g}%" if column.unit == "%" else f"{value:g}"
     if column.kind == "integer" and scale is None:
         return str(round(value)) if float(value).is_integer() else few_digits(value)
     if scale is None and column.decimals is not None:  # a value of the table, not a mean

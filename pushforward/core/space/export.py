@@ -57,16 +57,18 @@ def to_frame(space: SpaceFacts, x: Tensor) -> Frame:
 def to_json(space: SpaceFacts) -> dict[str, Any]:
     """Plain JSON content; the inverse is `fields_of`."""
     content = dict(vars(space))
-    content.update(extra=dict(space.extra), columns=[_column_fields(c) for c in space.columns])
-    for column in content["columns"]:
-        column["low"], column["high"] = _finite(column["low"]), _finite(column["high"])
+    content.update(extra=dict(space.extra), columns=[column_fields(c) for c in space.columns])
     content["low"], content["high"] = _finite(space.low), _finite(space.high)
     return content
 
 
-def _column_fields(column: Column) -> dict[str, Any]:
-    """The fields of a column; those that only typed columns have are left out of others."""
+def column_fields(column: Column) -> dict[str, Any]:
+    """A column as plain JSON content; the inverse is `column_of`.
+
+    What only typed columns have is left out of others.
+    """
     fields = dict(vars(column))
+    fields["low"], fields["high"] = _finite(column.low), _finite(column.high)
     for name in ("type", "reason", "ordered", "format"):
         if not fields[name]:
             del fields[name]
@@ -75,20 +77,19 @@ def _column_fields(column: Column) -> dict[str, Any]:
     return fields
 
 
+def column_of(fields: Mapping[str, Any]) -> Column:
+    """The column stored by `column_fields`."""
+    ends = {
+        "low": _restore_infinity(fields["low"], -1),
+        "high": _restore_infinity(fields["high"], 1),
+    }
+    return Column(**{**fields, "categories": tuple(fields["categories"]), **ends})
+
+
 def fields_of(content: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of the space stored by `to_json`."""
     fields = dict(content)
-    columns = tuple(
-        Column(
-            **{
-                **c,
-                "categories": tuple(c["categories"]),
-                "low": _restore_infinity(c["low"], -1),
-                "high": _restore_infinity(c["high"], 1),
-            }
-        )
-        for c in fields.pop("columns")
-    )
+    columns = tuple(map(column_of, fields.pop("columns")))
     low, high = _restore_infinity(fields.pop("low"), -1), _restore_infinity(fields.pop("high"), 1)
     return {**fields, "shape": tuple(fields["shape"]), "columns": columns, "low": low, "high": high}
 

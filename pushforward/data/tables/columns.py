@@ -59,6 +59,7 @@ class ColumnSurvey:
     dtype: str = ""
     unit: str = ""
     whole: bool = True
+    truths: bool = True
     bad: tuple[int, str] | None = None
     typed: bool = False
     numbers: set[float] = field(default_factory=set)
@@ -73,6 +74,7 @@ class ColumnSurvey:
         """Add a chunk's values; `start` is its first row, `cells` the notation of its numbers."""
         kind = "categorical" if declared else kind_of(series)
         self._join_dtype(str(series.dtype))
+        self.truths = self.truths and are_truths(series)
         self.missing += int(series.isna().sum())
         if self.dates and kind == "text" and are_dates(series):
             kind = "date"
@@ -136,9 +138,8 @@ class ColumnSurvey:
     def as_categories(self) -> Column:
         """The column as categories, which may be numbers."""
         if not self.categories and self.numbers:
-            truths = self.dtype.lower().startswith("bool")
             numbers = sorted(self.numbers)
-            self.categories = dict.fromkeys([bool(v) for v in numbers] if truths else numbers)
+            self.categories = dict.fromkeys([bool(v) for v in numbers] if self.truths else numbers)
         return self._categorical()
 
     def _has_dates(self, series: Series) -> bool:
@@ -222,11 +223,7 @@ class ColumnSurvey:
         kind: Literal["integer", "continuous"] = (
             "integer" if self.kind == "integer" else "continuous"
         )
-        dtype = (
-            "boolean"
-            if self.dtype == "object" and self.low >= 0 and self.high <= 1 and self.truths
-            else self.dtype
-        )
+        dtype = self._usable_dtype
         return Column(
             self.name,
             kind,
@@ -238,16 +235,15 @@ class ColumnSurvey:
         )
 
     @property
-    def truths(self) -> bool:
-        """Whether the entries are booleans, apart from missing ones."""
-        return bool(self.categories) and all(
-            isinstance(v, (bool, np.bool_)) for v in self.categories
-        )
+    def _usable_dtype(self) -> str:
+        """The dtype that entries are restored in: objects that are booleans have one with gaps."""
+        seen = self.low <= self.high or bool(self.categories)
+        return "boolean" if self.dtype == "object" and self.truths and seen else self.dtype
 
     def _categorical(self) -> Column:
         names = list(self.categories) if self.ordered else sorted_categories(self.categories)
         texts = tuple(dict.fromkeys(category_text(c) for c in names))
-        dtype = self.dtype if self.dtype != "object" else ""
+        dtype = self._usable_dtype if self._usable_dtype != "object" else ""
         return Column(
             self.name, "categorical", 0, max(len(texts) - 1, 0), categories=texts, dtype=dtype
         )
@@ -255,6 +251,17 @@ class ColumnSurvey:
 
 _USUAL = {"integer": ("int64",), "continuous": ("float64", "object", "str", "string")}
 """dtypes that add nothing to the kind."""
+
+
+def are_truths(series: Series) -> bool:
+    """Whether all entries that are there are booleans."""
+    from pandas.api import types
+
+    if types.is_bool_dtype(series.dtype):
+        return True
+    if series.dtype != object:
+        return bool(series.isna().all())
+    return types.infer_dtype(series, skipna=True) in ("boolean", "empty")
 
 
 def are_dates(series: Series) -> bool:

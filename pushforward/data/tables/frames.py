@@ -10,7 +10,7 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from pushforward.core.data_types import Series
 from pushforward.core.errors import BadSource, ShapeMismatch, suggest
 from pushforward.core.frames import as_frame, is_frame
 from pushforward.core.space import Column, Space, column_numbers, frame_numbers
+from pushforward.core.space.export import column_fields
 from pushforward.data.formats.registry import register_reader
 from pushforward.data.options import Options
 from pushforward.data.sources.arrays import labels_of, refuse_infinity
@@ -116,7 +117,7 @@ def _space(survey: Survey, options: Options, name: str, table: Table) -> Space:
     if text:
         raise BadSource(_text_error(name, text))
     if not survey.columns:
-        raise BadSource(f"{name}: no columns are left; drop fewer of them")
+        raise BadSource(_nothing_left(name, survey))
     percents = table.cells.percents if table.cells is not None else {}
     columns = tuple(
         as_column(c, survey.types[n], n in percents)
@@ -135,7 +136,19 @@ def _space(survey: Survey, options: Options, name: str, table: Table) -> Space:
         high,
         all(c.kind == "integer" for c in columns),
         "frame",
-        extra={"carried": _carried(survey)} if survey.types else {},
+        extra={"carried": _carried(survey, percents)} if survey.types else {},
+    )
+
+
+def _nothing_left(name: str, survey: Survey) -> str:
+    kinds = [f"{n} ({survey.types[n].type})" for n in survey.aside]
+    if not kinds:
+        return f"{name}: no columns are left; drop fewer of them"
+    some = ", ".join(kinds[:10]) + (", …" if len(kinds) > 10 else "")
+    declared = setting("types", [f"{next(iter(survey.aside))}=categorical"])
+    return (
+        f"{name}: no column is left to model: identifiers, constants and free text are carried"
+        f" along ({some}); declare another type, such as {declared}"
     )
 
 
@@ -155,16 +168,21 @@ def _relation_notes(x: Any, space: Space, options: Options) -> list[str]:
     return violation_notes(relations, violating_rows(relations, x, space), len(x))
 
 
-def _carried(survey: Survey) -> list[dict[str, Any]]:
+def _carried(survey: Survey, percents: Collection[str]) -> list[dict[str, Any]]:
     """The columns that are kept out of models, with their place in the table; constants with their
-    value.
+    value, and those that are numbers with the column of a space that they would be.
     """
     found = []
     for place, name in enumerate(sorted(survey.types, key=lambda name: survey.places[name])):
         if (column := survey.aside.get(name)) is not None:
             kind = survey.types[name]
             facts = {"name": name, "type": kind.type, "reason": kind.reason, "place": place}
-            found.append(facts | ({"value": column.constant} if kind.type == "constant" else {}))
+            if kind.type == "constant":
+                facts["value"] = column.constant
+                if not column.categories and column.low <= column.high:
+                    alike = column.column(name in percents)
+                    facts["column"] = column_fields(replace(alike, format=column.date_format))
+            found.append(facts)
     return found
 
 

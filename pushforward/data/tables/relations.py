@@ -7,6 +7,7 @@ grammar of its own, never evaluated as code: numbers, names of columns, + - * /,
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -111,7 +112,42 @@ def parse_relations(texts: object, space: Space) -> tuple[Relation, ...]:
     if not isinstance(several, Sequence):
         raise InvalidKind(f"relations must be texts, got {texts!r}; {_EXAMPLE}")
     found = [parse_relation(t.text if isinstance(t, Relation) else t, space) for t in several]
-    return tuple(dict.fromkeys(found))
+    relations = tuple(dict.fromkeys(found))
+    _refuse_contradiction(relations, space)
+    return relations
+
+
+def _refuse_contradiction(relations: Sequence[Relation], space: Space) -> None:
+    """Raise InvalidValue if no row within the bounds of its columns obeys all relations.
+
+    The most s ≤ 1 such that a·x + c ≤ -s of all strict inequalities is found by linear programming.
+    """
+    from scipy.optimize import linprog
+
+    names = list(dict.fromkeys(name for relation in relations for name in relation.names))
+    if not names:
+        return
+    strict = [float(relation.sign == "<") for relation in relations]
+    rows = [
+        [dict(zip(r.names, r.factors)).get(name, 0.0) for name in names] + [s]
+        for r, s in zip(relations, strict)
+    ]
+    ends = [-relation.constant for relation in relations]
+    equal = [relation.sign == "=" for relation in relations]
+    columns = [space.columns[space.names.index(name)] for name in names]
+    found = linprog(
+        [0.0] * len(names) + [-1.0],
+        A_ub=[row for row, is_equal in zip(rows, equal) if not is_equal] or None,
+        b_ub=[end for end, is_equal in zip(ends, equal) if not is_equal] or None,
+        A_eq=[row for row, is_equal in zip(rows, equal) if is_equal] or None,
+        b_eq=[end for end, is_equal in zip(ends, equal) if is_equal] or None,
+        bounds=[*((c.lower, c.upper) for c in columns), (0.0, 1.0)],
+    )
+    if found.status == 2 or (found.status == 0 and any(strict) and found.x[-1] <= 0):
+        several = " and ".join(repr(relation.text) for relation in relations)
+        raise InvalidValue(
+            f"no row can obey {several} within the bounds of its columns; leave one out"
+        )
 
 
 def relations_of(space: Space) -> tuple[Relation, ...]:
@@ -195,7 +231,7 @@ def _term(tokens: list[tuple[str, str]], place: int, text: str) -> tuple[str | N
     name, number, sign = None, 1.0, "*"
     while True:
         kind, value = tokens[place] if place < len(tokens) else ("sign", "the end")
-        if kind == "number" and not (sign == "/" and float(value) == 0):
+        if kind == "number" and math.isfinite(float(value)) and (sign == "*" or float(value)):
             number = number * float(value) if sign == "*" else number / float(value)
         elif kind == "name" and name is None and sign == "*":
             name = value

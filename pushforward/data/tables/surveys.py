@@ -159,6 +159,7 @@ def _see_block(chunk: Frame, columns: Sequence[ColumnSurvey], places: Sequence[i
     for i, (column, place) in enumerate(zip(columns, places)):
         dtype = dtypes[place]
         column._join_dtype(dtype.name)
+        column.truths = column.truths and (dtype.kind == "b" or missing[i] == len(chunk))
         column.kind = joint(column.kind, "continuous" if dtype.kind == "f" else "integer")
         column.missing += missing[i]
         if typed:

@@ -90,6 +90,9 @@ def association_similarity(
 ) -> list[Record]:
     """Similarity of ρ, V or η of each pair of columns, after the mean.
 
+    Columns that go together in the real table and are constant or missing in the synthetic one do
+    not go together there: 0.
+
     Args:
         known: values and errors of the real and of the synthetic columns, as `associations` gives
             them; computed if None.
@@ -102,6 +105,8 @@ def association_similarity(
     for i, j in pairs_of(range(len(pair.columns))):
         both = not (pair.categorical[i] or pair.categorical[j])
         one, two = (float(a[i, j]), float(ea[i, j])), (float(b[i, j]), float(eb[i, j]))
+        if math.isnan(two[0]) and not math.isnan(one[0]) and len(pair.synthetic) >= LEAST:
+            two = (0.0, 0.0)
         factor = 0.5 if both else 1.0
         parts.append(_similarity(pair, "association", (i, j), one, two, factor))
     settings = "1 - |difference| of correlation (half), Cramér's V or correlation ratio; mean"

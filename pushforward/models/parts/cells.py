@@ -24,7 +24,12 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from pushforward.densities.margins import LOG_2PI, Scores, log_normal_mass
+from pushforward.densities.margins import (
+    LOG_2PI,
+    Scores,
+    log_normal_mass,
+    normal_mass_below,
+)
 
 __all__ = ["Paths", "follow", "log_masses", "quasi_random"]
 
@@ -175,6 +180,8 @@ def _ordered_root(covariance: Tensor, order: Tensor) -> Tensor:
 
     Rows with the same order share one.
     """
+    if not order.shape[1]:  # `unique` takes no rows without coordinates
+        return covariance.new_zeros(len(order), 0, 0)
     orders, place = torch.unique(order, dim=0, return_inverse=True)
     matrices = covariance[orders[:, :, None], orders[:, None, :]]
     root, failed = torch.linalg.cholesky_ex(matrices)
@@ -190,7 +197,7 @@ def _between(low: Tensor, high: Tensor, u: Tensor) -> Tensor:
     """Quantiles u of a standard normal between low and high, accurate in the tails."""
     flip = low > 0
     a, b = torch.where(flip, -high, low), torch.where(flip, -low, high)
-    below, above = torch.special.ndtr(a), torch.special.ndtr(b)
+    below, above = normal_mass_below(a), normal_mass_below(b)
     share = torch.where(flip, 1 - u, u)
     e = torch.special.ndtri(below + share * (above - below))
     e = torch.where(above > 1e-280, e, b)  # both masses vanish: the nearest end

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pushforward.core.random import normal, uniform
 from pushforward.core.space import Column
-from pushforward.densities.margins import Margins, Scores
+from pushforward.densities.margins import Margins, Scores, normal_mass_below
 from pushforward.models.parts.cells import Paths, follow
 from pushforward.models.parts.gaps import draw_places
 from pushforward.models.tabular.tables import draw_codes
@@ -140,7 +140,7 @@ class Filling:
                 edges = model.margins_.cell_scores(p)
                 edges = torch.cat([edges[:1] * math.inf, edges[1:-1], edges[-1:] * math.inf])
                 away = (edges - mean[at, :, p, None]) / deviation[at, None, p, None]
-                each = torch.special.ndtr(away).diff(dim=2)
+                each = normal_mass_below(away).diff(dim=2)
                 mass[rows[at]] += (share[at][:, :, None] * each).sum(1)
         for p, mass in masses.items():
             out[:, p] = mass.argmax(1)

@@ -22,7 +22,7 @@ from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import one_of
 from pushforward.core.random import Rng, generator
 from pushforward.core.samplers import Sampler
-from pushforward.densities.margins import Scores
+from pushforward.densities.margins import FARTHEST, Scores
 from pushforward.models.classical.axes import (
     axes_to_keep,
     read_known_values,
@@ -151,7 +151,8 @@ class ScoreMixture(ScoredColumns):
         check_codes(row[0], columns)
         scores, codes = self.margins_.scores(self.numbers(row)), row[:, self.listed]
         logits = self.logits_of(scores, codes)[0] + scores.log_jacobian.sum()
-        if not bool((logits > -torch.inf).any()):
+        far = self.margins != "none" and bool((scores.z.abs() >= FARTHEST).any())
+        if far or not bool((logits > -torch.inf).any()):
             raise too_far_error(values)
         if not self.scored:
             weights, tables = logits.softmax(0), self.tables_

@@ -14,11 +14,12 @@ import torch
 import pushforward as pf
 from pushforward.core.events import CancelToken, Progress
 from pushforward.core.records import Record
+from pushforward.core.source_views import Subset
 from pushforward.experiments.candidates import Candidate, usual_candidates
 from pushforward.experiments.choosing import Choosing, choose, fit_auto
 from pushforward.experiments.selection import Trial, difference, select
 from pushforward.experiments.table_detection import detect, with_gaps_of
-from pushforward.experiments.trials import Deadline
+from pushforward.experiments.trials import Deadline, try_candidate
 
 
 def trial(name: str, values: Any = None, auc: float | None = None, error: float = 0.02) -> Trial:
@@ -89,6 +90,36 @@ def test_a_fit_ends_at_the_first_event_after_its_time() -> None:
         deadline(Progress(0, 0.0, 0.0, None, {}))
     assert (late.token.cancelled, early.token.cancelled) == (True, False)
     assert isinstance(late.token, CancelToken)
+
+
+def test_a_fit_that_converged_was_not_stopped_by_the_budget() -> None:
+    rows = pf.read(clusters(60))
+    parts = [(Subset(rows, torch.arange(0, 40)), Subset(rows, torch.arange(40, 60)))]
+    notes = {
+        name: try_candidate(Candidate(name), parts, 0.0, 0, ()).note for name in ("copula", "mixed")
+    }
+    assert notes == {"copula": "", "mixed": "stopped by the budget"}
+
+
+def test_candidates_after_the_end_of_the_budget_are_skipped() -> None:
+    """The first that takes the table is measured whatever the budget."""
+    table = clusters(60).assign(side=["l", "r"] * 30)
+    names = ("gmm", "independent", "copula", "ctgan")
+    choice = choose(pf.read(table, types="auto"), Choosing(1e-9, names, folds=1))
+    skipped = {t.candidate.model: t.skipped for t in choice.trials}
+    spent = "the budget was spent before it"
+    assert skipped == {"independent": "", "gmm": spent, "copula": spent, "ctgan": spent}
+    assert choice.winner.label == "independent"
+    assert spent in choice.lines()[-1][-1]
+
+
+def test_the_reason_of_a_skipped_model_is_a_whole_sentence() -> None:
+    table = clusters(60).assign(side=["l", "r"] * 30)
+    table.loc[::5, ["a", "b"]] = None
+    choice = choose(pf.read(table, types="auto"), Choosing(60, ("independent", "vae"), folds=1))
+    reason = choice.trials[1].skipped
+    assert reason.startswith("column 'a' holds missing values (NaN, in ")
+    assert reason.count("(") == reason.count(")") == 1
 
 
 def clusters(n: int = 300) -> pd.DataFrame:
