@@ -9,7 +9,7 @@ holds, and the first one of an equality is computed from the others.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -218,10 +218,13 @@ def obey(
 
 
 def _projected(x: Rows, rules: Rules, free: NDArray[np.bool_] | None) -> Rows:
-    """Rows moved to bounds and relations, one after the other, twice: each may undo the other."""
+    """Rows moved to bounds and relations, one after the other, twice: each may undo the other.
+    Relations are worth more than the observed range.
+    """
     for _ in range(2):
         x = rules.clipped(x, free)
         x = rules.solved(x, free, all_of_them=True)
     if not rules.relations:
         return x
-    return np.asarray(np.where(rules.broken(x, free)[:, None], rules.clipped(x, free), x))
+    known = replace(rules, observed=False)
+    return np.asarray(np.where(known.broken(x, free)[:, None], rules.clipped(x, free), x))

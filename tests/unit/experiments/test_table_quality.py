@@ -286,7 +286,7 @@ def test_ends_of_axes_are_values_of_the_table_and_bins_of_whole_numbers_alike() 
     assert ends[0].groups() == ("0", "88")
     assert all(re.fullmatch(r"\d+", end) for end in ends[1].groups())
     assert all(re.fullmatch(r"\d\d\.\d\d\.202\d", end) for end in ends[2].groups())
-    assert cards[0].count(" L") == 2 * 60 + 1  # 30 bins of three numbers, filled and as a line
+    assert cards[0].count(" L") == 61 + 59  # 30 bins of three numbers, filled and as a line
 
 
 def test_the_command_writes_what_python_gets(
