@@ -5,7 +5,8 @@ With precisions Λ = Σ⁻¹, a row's missing coordinates m and observed ones o 
     x̂_m = μ_m - Λ_mm⁻¹ Λ_mo (x_o - μ_o),       Cov(x_m | x_o) = Λ_mm⁻¹,
     log N(x_o) = log N(x̂; μ, Σ) + ½ (|m| log 2π - log |Λ_mm|),
 
-so only matrices of the size of a row's gaps are inverted, for all rows with as many gaps at once.
+so only matrices of the size of a row's gaps are inverted: one for each pattern of gaps, for all
+patterns with as many gaps at once.
 
 Scores of cells have a variance v within the cell, as dequantised data have. Averaged over it, the
 log-density of a component is less by ½ Σ_o Λ_oo v_o, and the expected squares more by v: a lower
@@ -30,6 +31,10 @@ from torch import Tensor
 from pushforward.densities.margins import LOG_2PI
 
 __all__ = ["Precisions", "ScoreSums", "expect", "maximise"]
+
+
+BITS = 62
+"""Columns at most for patterns of gaps to be sought: they are the bits of a number."""
 
 
 @dataclass
@@ -88,12 +93,18 @@ class Precisions:
 
 
 @dataclass
-class _Part:
-    """One component's view of rows: centred and completed (n, s), and the gaps' covariances."""
+class _Gaps:
+    """Rows (n_m,) with m > 0 gaps, and their patterns of gaps.
 
-    delta: Tensor
-    log_density: Tensor
-    spread: list[tuple[Tensor, Tensor, Tensor]]
+    Args:
+        rows: (n_m,).
+        at: positions of the gaps of each pattern (p, m).
+        pattern: of each row (n_m,).
+    """
+
+    rows: Tensor
+    at: Tensor
+    pattern: Tensor
 
 
 def expect(
@@ -113,20 +124,22 @@ def expect(
         components: prepared.
     """
     gaps = torch.isnan(z)
-    groups = _groups(gaps)
     filled = torch.where(gaps, 0.0, z)
     seen = None if variance is None else torch.where(gaps, 0.0, variance)
-    k = len(components.means)
-    parts = [_look(filled, gaps, groups, seen, components, i) for i in range(k)]
-    logits = logits + torch.stack([p.log_density for p in parts], 1)
+    delta, log_density, spread = _look(filled, gaps, seen, components)
+    logits = logits + log_density.T
     value = logits.logsumexp(1)
     r = (logits - value[:, None]).exp()
     weight = z.new_tensor(float(len(z))) if w is None else w.sum()
     if w is not None:
         r, value = r * w[:, None], value * w
-    first = torch.stack([r[:, i] @ p.delta for i, p in enumerate(parts)])
-    second = torch.stack([_second(p, r[:, i], seen) for i, p in enumerate(parts)])
-    none = z.new_zeros(k, 0)
+    share = r.T[:, :, None]
+    first = (delta * share).sum(1)
+    second = (delta * share).mT @ delta
+    _add_spread(second, spread, r)
+    if seen is not None:
+        second.diagonal(dim1=1, dim2=2).add_(r.T @ seen)
+    none = z.new_zeros(len(second), 0)
     return r, ScoreSums(r.sum(0), first, second, none, value.sum(), weight)
 
 
@@ -156,56 +169,67 @@ def maximise(
     return sums.count / sums.count.sum(), means + shift, covariance
 
 
-def _groups(gaps: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Rows (n_m,) with m > 0 gaps, and the gaps' positions (n_m, m), for each m."""
-    count = gaps.sum(1)
+def _groups(gaps: Tensor) -> list[_Gaps]:
+    """Rows with gaps by their number, from where they are (n, s)."""
+    patterns, which = _patterns(gaps)
+    count = patterns.sum(1)
     groups = []
     for m in count.unique().tolist():
         if m:
-            rows = (count == m).nonzero()[:, 0]
-            groups.append((rows, gaps[rows].nonzero()[:, 1].view(-1, m)))
+            chosen = count == m
+            at = patterns[chosen].nonzero()[:, 1].view(-1, m)
+            rows = chosen[which].nonzero()[:, 0]
+            groups.append(_Gaps(rows, at, (chosen.cumsum(0) - 1)[which[rows]]))
     return groups
 
 
+def _patterns(gaps: Tensor) -> tuple[Tensor, Tensor]:
+    """Patterns (p, s) of gaps (n, s), and that of each row (n,)."""
+    n, s = gaps.shape
+    if s > BITS:
+        return gaps, torch.arange(n, device=gaps.device)
+    bits = 2 ** torch.arange(s, device=gaps.device)
+    codes, which = torch.unique((gaps * bits).sum(1), return_inverse=True)
+    return (codes[:, None] & bits) > 0, which
+
+
 def _look(
-    filled: Tensor,
-    gaps: Tensor,
-    groups: list[tuple[Tensor, Tensor]],
-    variance: Tensor | None,
-    components: Precisions,
-    i: int,
-) -> _Part:
-    """Log-densities (n,) of rows in component i, completed rows, and covariances of gaps."""
-    precision, s = components.precision[i], filled.shape[1]
-    delta = torch.where(gaps, 0.0, filled - components.means[i])
+    filled: Tensor, gaps: Tensor, variance: Tensor | None, components: Precisions
+) -> tuple[Tensor, Tensor, list[tuple[_Gaps, Tensor]]]:
+    """Centred and completed rows (k, n, s), their log-densities (k, n), covariances of gaps.
+
+    The covariances are those of each pattern (k, p, m, m).
+    """
+    precision, s = components.precision, filled.shape[1]
+    delta = torch.where(gaps, 0.0, filled - components.means[:, None])
     pull = delta @ precision
-    squares = (pull * delta).sum(1)
+    squares = (pull * delta).sum(2)
     correction = torch.zeros_like(squares)
     spread = []
-    for rows, at in groups:
-        inner = precision[at[:, :, None], at[:, None, :]]
-        root = torch.linalg.cholesky(inner)
-        force = pull[rows].gather(1, at)
-        step = torch.cholesky_solve(force[:, :, None], root)[:, :, 0]
-        squares[rows] -= (force * step).sum(1)
-        delta[rows[:, None], at] = -step
-        volume = root.diagonal(dim1=1, dim2=2).log().sum(1)
-        correction[rows] = 0.5 * at.shape[1] * LOG_2PI - volume
-        spread.append((rows, at, torch.cholesky_inverse(root)))
-    value = correction - 0.5 * (squares + s * LOG_2PI + components.log_determinant[i])
+    for group in _groups(gaps):
+        at, rows = group.at, group.rows
+        root = torch.linalg.cholesky(precision[:, at[:, :, None], at[:, None, :]])
+        inverse = torch.cholesky_inverse(root)
+        where = at[group.pattern].expand(len(precision), -1, -1)
+        force = pull[:, rows].gather(2, where)
+        step = (inverse[:, group.pattern] @ force[:, :, :, None])[:, :, :, 0]
+        squares[:, rows] -= (force * step).sum(2)
+        delta[:, rows] = delta[:, rows].scatter(2, where, -step)
+        volume = root.diagonal(dim1=2, dim2=3).log().sum(2)
+        correction[:, rows] = 0.5 * at.shape[1] * LOG_2PI - volume[:, group.pattern]
+        spread.append((group, inverse))
+    constant = s * LOG_2PI + components.log_determinant[:, None]
+    value = correction - 0.5 * (squares + constant)
     if variance is not None:
-        value = value - 0.5 * (variance @ precision.diagonal())
-    return _Part(delta, value, spread)
+        value = value - 0.5 * (variance @ precision.diagonal(dim1=1, dim2=2).T).T
+    return delta, value, spread
 
 
-def _second(part: _Part, r: Tensor, variance: Tensor | None) -> Tensor:
-    """Σ r E[(x - μ)(x - μ)ᵀ] (s, s)."""
-    s = part.delta.shape[1]
-    second = (part.delta * r[:, None]).T @ part.delta
-    for rows, at, inverse in part.spread:
-        flat = (at[:, :, None] * s + at[:, None, :]).flatten()
-        weighted = (inverse * r[rows, None, None]).flatten()
-        second.view(-1).index_add_(0, flat, weighted)
-    if variance is not None:
-        second.diagonal().add_(r @ variance)
-    return second
+def _add_spread(second: Tensor, spread: list[tuple[_Gaps, Tensor]], r: Tensor) -> None:
+    """Add the gaps' covariances, weighted by r (n, k), to second moments (k, s, s), in place."""
+    k, s = second.shape[:2]
+    flat = second.view(k, -1)
+    for group, inverse in spread:
+        total = r.new_zeros(k, len(group.at)).index_add_(1, group.pattern, r[group.rows].T)
+        places = (group.at[:, :, None] * s + group.at[:, None, :]).flatten()
+        flat.index_add_(1, places, (inverse * total[:, :, None, None]).flatten(1))
