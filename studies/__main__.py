@@ -26,6 +26,7 @@ MODULES = (
     "super_resolution",
     "clips",
     "tables",
+    "gaps",
 )
 FLAGS = ("--seeds", "--again", "--list", "--help")
 

@@ -8,8 +8,9 @@ numbers, in units of their column's standard deviation.
 
 from __future__ import annotations
 
+import math
+import statistics
 import warnings
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,15 +19,17 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from scipy import special, stats
 
 from pushforward.core.random import derive, generator
-from pushforward.experiments.gaps import fill
+from pushforward.experiments.gaps import Refits, fill
 from pushforward.experiments.table_models import TableModel, TableReading
-from pushforward.tabular.gaps import DRAWS, draw_gaps, interval
-from studies.study import Study, Target, at_least, at_most
-from studies.table_sets import TABLES, load_table
+from pushforward.tabular.gaps import interval
+from pushforward.tabular.refits import REFITS, draw_refitted
+from studies.study import Study, Target, at_most
+from studies.table_sets import FOLDERS, TABLES, load_table
 
-__all__ = ["STUDIES", "Gapped", "mask"]
+__all__ = ["STUDIES", "Gapped", "mask", "measure"]
 
 SHARE = 0.3
 """Of the cells that are masked."""
@@ -79,9 +82,7 @@ def gapped(frame: pd.DataFrame, seed: int, model: str | None = None) -> tuple[Ga
     cells = mask(frame, seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        result = fill(
-            frame.mask(cells), using="mean", reading=TableReading(seed=seed, model=model)
-        )
+        result = fill(frame.mask(cells), using="mean", reading=TableReading(seed=seed, model=model))
     space = result.subject.space
     names = [str(name) for name in frame.columns]
     places = [names.index(str(n)) for n in space.names]
@@ -176,11 +177,12 @@ def coverage(table: Gapped, seed: int) -> tuple[Rows, Rows]:
     equal its ends, and thus more.
     """
     x = torch.from_numpy(table.x)
-    model, rules = table.subject.model, table.subject.rules
-    stream = generator(derive(seed, "coverage"), model.device)
+    refits, rules = Refits(table.subject, seed), table.subject.rules
+    models = [refits[m] for m in range(REFITS)]
+    stream = generator(derive(seed, "coverage"), table.subject.model.device)
     fair, held = [], []
     for some in torch.arange(len(x)).split(ROWS):
-        drawn = draw_gaps(model, x[some], DRAWS, rng=stream).double().numpy()
+        drawn = draw_refitted(models, x[some], rng=stream).numpy()
         gaps = torch.isnan(x[some]).numpy()
         cells = (table.masked & table.numeric & ~np.isnan(table.truth))[some.numpy()]
         chosen, truth = cells[gaps], table.truth[some.numpy()][cells]
@@ -211,14 +213,110 @@ def measure(name: str, seed: int) -> dict[str, Any]:
     """Errors, accuracies and coverage of one table."""
     table, filled = gapped(load_table(name), seed)
     rows = {"model": filled} | {who: impute(table, e) for who, e in imputers(seed).items()}
-    fair, held = coverage(table, seed)
+    fair, printed = coverage(table, seed)
     results: dict[str, Any] = {f"error of {who}": error(table, f) for who, f in rows.items()}
-    results["accuracies"] = {who: accuracy(table, f) for who, f in rows.items()}
+    if not (table.numeric | ~table.masked.any(0)).all():
+        results |= {f"accuracy of {who}": accuracy(table, f) for who, f in rows.items()}
     return results | {
+        "error over iterative": results["error of model"] / results["error of iterative"],
         "coverage": float(fair.mean()),
-        "coverage as printed": float(held.mean()),
-        "numbers": len(fair),
+        "coverage as printed": float(printed.mean()),
+        "masked numbers": len(fair),
+        "components": len(table.subject.model.weights_),
     }
 
 
-STUDIES: list[Study] = []
+# ------------------------------------------------------------------------------------- all tables
+
+
+def measure_all(seed: int) -> dict[str, Any]:
+    """Medians over the tables whose study has run this seed, and coverage of all their cells."""
+    rows = [s.completed_seeds().get(str(seed)) for s in TABLE_STUDIES]
+    runs = [row for row in rows if row is not None]
+    if not runs:
+        raise SystemExit("run the studies of tables first: python -m studies tables-gaps-")
+    counts = np.array([row["masked numbers"] for row in runs])
+    numbers = ("error of model", "error of iterative", "error of means", "error over iterative")
+    results: dict[str, Any] = {n: statistics.median(row[n] for row in runs) for n in numbers}
+    for who in ("model", "iterative", "means"):
+        found = [row[f"accuracy of {who}"] for row in runs if f"accuracy of {who}" in row]
+        results[f"accuracy of {who}"] = statistics.median(found)
+    for kind in ("coverage", "coverage as printed"):
+        results[kind] = float(counts @ [row[kind] for row in runs] / counts.sum())
+    better = [row["error over iterative"] <= 1 for row in runs]
+    return results | {"tables": len(runs), "share of tables no worse": float(np.mean(better))}
+
+
+# ---------------------------------------------------------------------------------- pooled means
+
+ROWS_DRAWN, REPEATS, IMPUTATIONS = 100, 20, 10
+"""Rows of a simulated table, tables per seed, imputations of each."""
+TRUE_MEANS = {"normal": 1.0, "skewed": math.exp(0.125), "uniform": 0.5}
+
+
+def simulated(seed: int, rows: int = ROWS_DRAWN) -> pd.DataFrame:
+    """Three columns with correlated normal scores, .7 each: normal, log-normal and uniform."""
+    stream = np.random.default_rng(seed)
+    z = math.sqrt(0.7) * stream.normal(size=(rows, 1)) + math.sqrt(0.3) * stream.normal(
+        size=(rows, 3)
+    )
+    columns = [1 + 2 * z[:, 0], np.exp(z[:, 1] / 2), special.ndtr(z[:, 2])]
+    return pd.DataFrame(dict(zip(TRUE_MEANS, columns)))
+
+
+def pooled_means(seed: int) -> dict[str, Any]:
+    """How often the 95 % intervals of pooled means hold the truth, over masks and tables.
+
+    For comparison, intervals from one imputation that is taken for data, and from whole tables.
+    """
+    hits: dict[str, list[bool]] = {"pooled": [], "one imputation": [], "without gaps": []}
+    for repeat in range(REPEATS):
+        own = derive(seed, "simulated", repeat)
+        frame = simulated(own)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            filled = fill(
+                frame.mask(mask(frame, own)),
+                imputations=IMPUTATIONS,
+                reading=TableReading(seed=seed),
+            )
+        found = {n: dict(zip(filled.pooled["column"], filled.pooled[n])) for n in ("low", "high")}
+        for name, truth in TRUE_MEANS.items():
+            hits["pooled"].append(found["low"][name] <= truth <= found["high"][name])
+            for kind, table in (("one imputation", filled.frame), ("without gaps", frame)):
+                half = stats.t.ppf(0.975, ROWS_DRAWN - 1) * table[name].sem()
+                hits[kind].append(abs(table[name].mean() - truth) <= half)
+    return {f"coverage, {kind}": float(np.mean(row)) for kind, row in hits.items()}
+
+
+COVERED = Target(INTERVAL - TOLERANCE, INTERVAL + TOLERANCE)
+TABLE_STUDIES = [
+    Study(
+        f"tables-gaps-{name}",
+        f"{SHARE:.0%} of the cells of {name} filled: errors in standard deviations, coverage of"
+        f" {INTERVAL:.0%} intervals",
+        partial(measure, name),
+        {"error over iterative": at_most(1.0), "coverage": COVERED},
+        seeds=5,
+        needs=FOLDERS.get(name, ""),
+    )
+    for name in TABLES
+]
+STUDIES = [
+    *TABLE_STUDIES,
+    Study(
+        "tables-gaps",
+        "medians over the tables of tables-gaps-…, and coverage of all their masked numbers",
+        measure_all,
+        {"error over iterative": at_most(1.0), "coverage": COVERED},
+        seeds=5,
+    ),
+    Study(
+        "tables-gaps-pooled-means",
+        f"95 % intervals of means of {ROWS_DRAWN} simulated rows, {SHARE:.0%} masked,"
+        f" {IMPUTATIONS} imputations, {REPEATS} tables a seed",
+        pooled_means,
+        {"coverage, pooled": Target(0.95 - TOLERANCE, 0.95 + TOLERANCE)},
+        seeds=5,
+    ),
+]

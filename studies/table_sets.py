@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["MOST_ROWS", "TABLES", "load_table"]
+__all__ = ["FOLDERS", "MOST_ROWS", "TABLES", "load_table"]
 
 MOST_ROWS = 2000
 """Rows of a table; a larger one is represented by a sample of so many, the same for all seeds."""
@@ -105,3 +105,9 @@ TABLES: dict[str, Callable[[], pd.DataFrame]] = {
     "shots": _shots,
 }
 """Functions that read a table, by its name."""
+FOLDERS = {
+    **dict.fromkeys(("faithful", "quakes", "swiss"), "density"),
+    **dict.fromkeys(("seasons", "careers"), "nba_player_stats"),
+    "shots": "nba_shots",
+}
+"""Where tables of the data folder are."""

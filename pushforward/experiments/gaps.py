@@ -13,6 +13,8 @@ from pushforward.core.argument_names import argument
 from pushforward.core.data_types import Observations
 from pushforward.core.errors import BadRun, InvalidValue, one_of
 from pushforward.core.random import derive, generator
+from pushforward.core.source import Source
+from pushforward.core.source_views import Subset
 from pushforward.data.export.filled_tables import Misaligned, can_be_patched, open_filled
 from pushforward.data.export.table_forms import check_table_path
 from pushforward.data.export.tables import Writable
@@ -30,9 +32,14 @@ from pushforward.tabular.gaps import (
     DRAWS,
     Using,
     complete,
-    draw_gaps,
     interval,
     require_filling,
+)
+from pushforward.tabular.refits import (
+    REFITS,
+    can_be_refitted,
+    draw_refitted,
+    refit_reweighted,
 )
 from pushforward.tabular.rules import Outcome, obey
 from pushforward.tabular.tallies import Tally
@@ -99,8 +106,11 @@ def fill(
     reading = reading or TableReading()
     file = _file(subject, data, reading)
     result = Filled(subject, 0, using, Tally(subject.space), Tally(subject.space), [], Outcome())
+    models = Refits(subject, reading.seed, wanted=imputations > 1 or intervals is not None)
+    result.notes.extend(models.notes)
     for m, path in enumerate(paths):
-        work = _Work(result, file, m, reading.seed, intervals if m == 0 else None)
+        model = models[m] if imputations > 1 else subject.model
+        work = _Work(result, file, m, reading.seed, model, intervals if m == 0 else None, models)
         work.run(path, stream)
     if intervals is not None:
         result.notes.append(
@@ -143,14 +153,55 @@ def _file(subject: TableModel, data: Observations | None, reading: TableReading)
     return subject.file
 
 
+class Refits:
+    """Models of a table fitted again, one for each imputation, made when they are asked for.
+
+    Args:
+        subject: the model.
+        seed: of the weights.
+        wanted: whether any will be asked for; otherwise nothing is said.
+    """
+
+    def __init__(self, subject: TableModel, seed: int, *, wanted: bool = True) -> None:
+        self._subject, self._seed, self._made = subject, seed, dict[int, Any]()
+        self.possible = subject.rows is not None and can_be_refitted(subject.model)
+        self.notes: list[str] = []
+        if wanted and not self.possible:
+            why = "it takes long" if subject.rows is not None else "its rows are lost"
+            self.notes.append(
+                f"the model is not fitted again for each imputation, as {why}: errors and intervals"
+                " leave out how far the model itself is uncertain"
+            )
+
+    def __getitem__(self, m: int) -> Any:
+        """The model of an imputation; the model itself if it cannot be fitted again."""
+        if not self.possible:
+            return self._subject.model
+        if m not in self._made:
+            assert self._subject.rows is not None
+            rows: Source = self._subject.rows
+            if len(self._subject.trained) < len(rows):
+                rows = Subset(rows, torch.from_numpy(self._subject.trained))
+            seed = derive(self._seed, "refit", m)
+            self._made[m] = refit_reweighted(self._subject.model, rows, seed)
+        return self._made[m]
+
+
 class _Work:
     """One imputation of a table."""
 
     def __init__(
-        self, result: Filled, file: TableFile, m: int, seed: int, intervals: float | None
+        self,
+        result: Filled,
+        file: TableFile,
+        m: int,
+        seed: int,
+        model: Any,
+        intervals: float | None,
+        models: Refits,
     ) -> None:
         self.result, self.file, self.m, self.seed = result, file, m, seed
-        self.share = intervals
+        self.model, self.share, self.models = model, intervals, models
         self.subject = result.subject
 
     def run(self, path: Path | None, stream: Writable | None) -> None:
@@ -201,7 +252,7 @@ class _Work:
 
     def _filled(self, rows: TypedRows) -> Rows:
         """The rows (n, d) with the missing values filled in; unseen categories stay NaN."""
-        model, x = self.subject.model, rows.x.copy()
+        model, x = self.model, rows.x.copy()
         at = np.flatnonzero(rows.missing.any(1))
         if len(at):
             part = torch.from_numpy(x[at])
@@ -229,7 +280,10 @@ class _Work:
         for start in range(0, len(at), step):
             some = at[start : start + step]
             part = torch.from_numpy(rows.x[some])
-            drawn = draw_gaps(self.subject.model, part, DRAWS, rng=stream).double().numpy()
+            models = (
+                [self.models[m] for m in range(REFITS)] if self.models.possible else [self.model]
+            )
+            drawn = draw_refitted(models, part, rng=stream).numpy()
             gaps = np.isnan(rows.x[some])
             low, high = self._ends(gaps, drawn)
             self._list(rows, some, x, low, high)

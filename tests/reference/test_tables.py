@@ -15,6 +15,7 @@ from scipy.stats import multivariate_normal
 import pushforward as pf
 from pushforward.densities.margins import Scores
 from pushforward.models.parts.cells import log_masses
+from pushforward.models.tabular import score_sums
 from pushforward.models.tabular.association import hermite_coefficients, latent_correlation, shrink
 from pushforward.models.tabular.score_sums import Precisions, expect
 
@@ -77,13 +78,18 @@ def test_a_mixture_equals_enumeration(covariance: Any, gaps: float) -> None:
     assert found.tolist() == pytest.approx([enumerated(model, row) for row in rows], abs=1e-9)
 
 
-def test_an_e_step_with_gaps_equals_the_textbook() -> None:
-    """Log-densities and expected sums of rows with every pattern of gaps."""
+@pytest.mark.parametrize("bits", [62, 0])
+def test_an_e_step_with_gaps_equals_the_textbook(
+    bits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Log-densities and expected sums of two rows with every pattern of gaps."""
+    monkeypatch.setattr(score_sums, "BITS", bits)  # 0: no pattern is shared
     rng = np.random.default_rng(1)
     root = rng.normal(size=(2, 3, 3))
     covs = root @ root.transpose(0, 2, 1) + np.eye(3)
     means, logits = rng.normal(size=(2, 3)), np.log([0.3, 0.7])
-    z = np.array(list(itertools.product(*[(NAN, v) for v in rng.normal(size=3)])))
+    values = rng.normal(size=(2, 3))
+    z = np.array([row for v in values for row in itertools.product(*[(NAN, x) for x in v])])
     count, first, second, value = np.zeros(2), np.zeros((2, 3)), np.zeros((2, 3, 3)), 0.0
     for row in z:
         o, m = np.flatnonzero(~np.isnan(row)), np.flatnonzero(np.isnan(row))

@@ -10,7 +10,7 @@ prior of Fraley & Raftery, θ a Dirichlet prior with the frequencies of all rows
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -29,6 +29,7 @@ from pushforward.models.classical.refusals import check_whole_number, refuse_lar
 from pushforward.models.tabular.mixed_parts import (
     CANDIDATES,
     KINDS,
+    PRIOR_ROWS,
     START_ROWS,
     MixedKind,
     Parameters,
@@ -66,6 +67,8 @@ class MixedMixture(ScoreMixture):
             component's categories.
         rare: categories with fewer rows than this are pooled within components, and share their
             probability as in the whole table.
+        prior_rows: rows of the prior of each component's covariance, whose columns do not belong
+            together, or 'auto' for the best of 4, 1, 1/4 and 1/16, likewise.
 
     Attributes:
         weights_: π (k,).
@@ -73,6 +76,7 @@ class MixedMixture(ScoreMixture):
         covariance_: Σ (k or 1, s, s), or variances (k, s), of scores.
         tables_: log θ (k, C), of all categorical columns side by side.
         margins_: of the numbers.
+        prior_rows_: those of the prior, ().
 
     References:
         Ghahramani & Jordan (1994), Supervised learning from incomplete data via an EM approach.
@@ -91,6 +95,7 @@ class MixedMixture(ScoreMixture):
 
     base_: Tensor
     rare_: Tensor
+    prior_rows_: Tensor
 
     def __init__(
         self,
@@ -99,6 +104,7 @@ class MixedMixture(ScoreMixture):
         margins: MarginKind = "kernel",
         pseudo_count: float = 1.0,
         rare: int = 5,
+        prior_rows: float | Literal["auto"] = "auto",
     ) -> None:
         super().__init__()
         if isinstance(components, str):
@@ -121,8 +127,10 @@ class MixedMixture(ScoreMixture):
             )
         self.covariance, self.margins = covariance, self.check_margins(margins)
         self.pseudo_count, self.rare = float(pseudo_count), check_whole_number("rare", rare, 0)
+        self.prior_rows = _check_prior(prior_rows)
         self.register_buffer("base_", torch.zeros(0, dtype=torch.float64))
         self.register_buffer("rare_", torch.zeros(0, dtype=torch.float64))
+        self.register_buffer("prior_rows_", torch.tensor(PRIOR_ROWS[0], dtype=torch.float64))
         self._rows = 0
         self._prior = torch.zeros(0, dtype=torch.float64)
         self._ready: Parameters | None = None
@@ -130,6 +138,18 @@ class MixedMixture(ScoreMixture):
     def default_fitter(self) -> Fitter:
         """Passes until the mean log-likelihood gains less than 1e-3 nats, at most 50."""
         return EM(steps=50, tolerance=1e-3)
+
+    def chosen_hyperparameters(self) -> dict[str, Any]:
+        """The hyper-parameters, with what was chosen in place of 'auto'."""
+        kind = self.covariance
+        if kind == "auto":
+            kind = "diagonal" if self.covariance_.ndim == 2 else "full"
+        chosen = {
+            "components": len(self.weights_),
+            "covariance": kind,
+            "prior_rows": float(self.prior_rows_),
+        }
+        return {**self.hyperparameters(), **chosen}
 
     @property
     def block_rows(self) -> int:  # type: ignore[override]
@@ -163,7 +183,11 @@ class MixedMixture(ScoreMixture):
         self._prior = rows.variances()
         counts = CANDIDATES if isinstance(self.components, str) else (self.components,)
         kinds = KINDS[:2] if self.covariance == "auto" else (self.covariance,)
-        self._set(choose(rows, counts, [self._structure(kind) for kind in kinds], rng))
+        strengths = PRIOR_ROWS if isinstance(self.prior_rows, str) else (self.prior_rows,)
+        structures = [self._structure(kind) for kind in kinds]
+        chosen = choose(rows, counts, structures, strengths, rng)
+        self.prior_rows_ = rows.z.new_tensor(chosen.structure.prior_rows)
+        self._set(chosen)
 
     def coordinates(self, x: Tensor) -> Tensor:
         """Means and variances of scores (n, s) each, codes (n, c), and the offset (n, 1)."""
@@ -216,7 +240,14 @@ class MixedMixture(ScoreMixture):
     # ------------------------------------------------------------------------------------ details
 
     def _structure(self, kind: MixedKind) -> Structure:
-        return Structure(kind, tuple(self.sizes), self.base_, self.rare_ > 0, self.pseudo_count)
+        return Structure(
+            kind,
+            tuple(self.sizes),
+            self.base_,
+            self.rare_ > 0,
+            self.pseudo_count,
+            float(self.prior_rows_),
+        )
 
     def _split(self, coordinates: Tensor, weights: Tensor | None) -> Rows:
         s, c = len(self.scored), len(self.listed)
@@ -242,3 +273,13 @@ class MixedMixture(ScoreMixture):
         covariance = parameters.covariances
         diagonal = parameters.structure.kind == "diagonal"
         self.covariance_ = covariance.diagonal(dim1=1, dim2=2).clone() if diagonal else covariance
+
+
+def _check_prior(prior_rows: float | str) -> float | Literal["auto"]:
+    if prior_rows == "auto":
+        return "auto"
+    if isinstance(prior_rows, (bool, str)) or not isinstance(prior_rows, (int, float)):
+        raise InvalidKind(f"prior_rows must be a number above 0 or 'auto', got {prior_rows!r}")
+    if not 0 < prior_rows < float("inf"):
+        raise InvalidValue(f"prior_rows must be above 0, got {prior_rows}; 4 is usual")
+    return float(prior_rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -14,7 +14,17 @@ from pushforward.models.classical.starts import choose_plus_plus, move_centres, 
 from pushforward.models.tabular.score_sums import Precisions, ScoreSums, expect, maximise
 from pushforward.models.tabular.tables import add_log_tables, count_codes, pool, smooth
 
-__all__ = ["CANDIDATES", "KINDS", "MixedKind", "Parameters", "Rows", "Structure", "choose", "start"]
+__all__ = [
+    "CANDIDATES",
+    "KINDS",
+    "PRIOR_ROWS",
+    "MixedKind",
+    "Parameters",
+    "Rows",
+    "Structure",
+    "choose",
+    "start",
+]
 
 MixedKind = Literal["auto", "full", "diagonal", "tied"]
 KINDS: tuple[MixedKind, ...] = ("full", "diagonal", "tied", "auto")
@@ -33,9 +43,13 @@ INDICATORS = 16
 """Categories of a column, the most common, that count for the clusters of a start."""
 BLOCK = 1024
 """Rows of a block of the sample."""
-PRIOR_ROWS = 4.0
-"""Rows of a covariance's prior. (Fraley & Raftery's s + 2 cost 8 nats a row where many columns are
-nearly collinear; the number of components is chosen on held-out rows.)"""
+PRIOR_ROWS = 4.0, 1.0, 0.25, 0.0625
+"""Rows of a covariance's prior that are tried. (Many widen components where columns are nearly
+collinear: Fraley & Raftery's s + 2 cost 8 nats a row there.)"""
+CLEAR_GAIN = 0.05
+"""Nats per row and column that a weaker prior must gain on held-out rows: with few rows, less is
+chance, and a weak prior is the greater risk.
+"""
 
 
 @dataclass
@@ -90,6 +104,7 @@ class Structure:
         base: frequencies (C,).
         rare: which categories are pooled (C,).
         pseudo_count: rows with these frequencies added to each component.
+        prior_rows: rows of the prior of each covariance.
     """
 
     kind: MixedKind
@@ -97,6 +112,7 @@ class Structure:
     base: Tensor
     rare: Tensor
     pseudo_count: float
+    prior_rows: float
 
     def tables(self, counts: Tensor) -> Tensor:
         """Log-probabilities (k, C) from counts."""
@@ -140,7 +156,7 @@ class Parameters:
         """M step; the prior of covariances is from the variances of all rows (s,)."""
         k, s = self.means.shape
         prior = torch.diag(variance) / k ** (2 / max(s, 1))
-        strength = PRIOR_ROWS
+        strength = self.structure.prior_rows
         weights, means, covariances = maximise(
             sums, self.means, prior, strength, self.structure.kind
         )
@@ -181,32 +197,53 @@ def start(
 
 
 def choose(
-    rows: Rows, counts: Sequence[int], structures: Sequence[Structure], rng: torch.Generator
+    rows: Rows,
+    counts: Sequence[int],
+    structures: Sequence[Structure],
+    strengths: Sequence[float],
+    rng: torch.Generator,
 ) -> Parameters:
-    """The best number of components and kind of covariance, by the log-density of held-out rows.
+    """The best number of components, kind of covariance and prior, on held-out rows.
 
-    For each kind, numbers rise until it falls.
+    For each kind, numbers of components rise until their log-density falls, under the first
+    strength of the prior; then further strengths follow each other as long as each gains
+    `CLEAR_GAIN` per column of scores.
 
     Args:
         rows: of the sample.
         counts: numbers of components, rising.
         structures: of each kind.
+        strengths: rows of the prior.
         rng: of the folds and starts.
     """
     order = torch.randperm(len(rows), generator=rng)
+    seed = int(torch.randint(1 << 62, (), generator=rng))
     folds = FOLDS if len(rows) < HELD_OUT_ROWS else 1
+
+    def value_of(k: int, structure: Structure) -> float:
+        stream = torch.Generator().manual_seed(seed)  # all from the same starts
+        return _held_out(rows, order, folds, k, structure, stream)
+
+    structures = [replace(s, prior_rows=strengths[0]) for s in structures]
     best, best_value = (counts[0], structures[0]), -math.inf
-    for structure in structures if len(counts) * len(structures) > 1 and len(rows) > 1 else ():
+    alone = len(counts) * len(structures) * len(strengths) == 1 or len(rows) == 1
+    for structure in () if alone else structures:
         last = -math.inf
         for k in counts:
             if k > max(len(rows) // 4, 1):
                 break
-            value = _held_out(rows, order, folds, k, structure, rng)
+            value = value_of(k, structure)
             if value > best_value:
                 best, best_value = (k, structure), value
             if value <= last:
                 break
             last = value
+    for strength in () if alone else strengths[1:]:
+        candidate = replace(best[1], prior_rows=strength)
+        value = value_of(best[0], candidate)
+        if value <= best_value + CLEAR_GAIN * rows.z.shape[1]:
+            break
+        best, best_value = (best[0], candidate), value
     return start(rows, *best, rows.variances(), rng)
 
 
