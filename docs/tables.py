@@ -61,6 +61,7 @@ def _missed(row: dict[str, Any]) -> str:
 GROUPS = {
     "games": ("gan", "fgan", "few", "infogan", "stacked"),
     "images": ("super-resolution", "pix2pix", "lapgan", "vgan"),
+    "gaps": ("tables-gaps",),
 }
 """Studies by what their names begin with; those of other models begin otherwise."""
 
@@ -453,6 +454,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "studies": studies,
     "games": partial(studies, "games"),
     "images": partial(studies, "images"),
+    "gaps": partial(studies, "gaps"),
     "bench": bench,
 }
 
