@@ -136,6 +136,22 @@ def test_no_pass_of_a_mixture_lowers_its_bound(gaps: float) -> None:
     assert values[-1] > values[0]
 
 
+def test_covariances_have_a_prior_of_pooled_and_independent_columns() -> None:
+    """By hand: Σ_k = (S_k + ν (λ S/n + (1 - λ) D)) / (n_k + ν); one component has D alone."""
+    scatter = torch.tensor([[[6.0, 5.0], [5.0, 8.0]], [[2.0, 1.0], [1.0, 4.0]]]).double()
+    count, d, zero = torch.tensor([5.0, 3.0]).double(), torch.eye(2).double(), torch.zeros(())
+    sums = score_sums.ScoreSums(count, torch.zeros(2, 2), scatter.clone(), count, zero, zero)
+    means = torch.zeros(2, 2).double()
+    found = score_sums.maximise(sums, means, d, 4.0, "full", 0.75)[2]
+    within = torch.tensor([[8.0, 6.0], [6.0, 12.0]]).double() / 8
+    for k, n in enumerate((5, 3)):
+        expected = (scatter[k] + 4 * (0.75 * within + 0.25 * d)) / (n + 4)
+        torch.testing.assert_close(found[k], expected)
+    one = score_sums.ScoreSums(count[:1], torch.zeros(1, 2), scatter[:1], count[:1], zero, zero)
+    found = score_sums.maximise(one, means[:1], d, 4.0, "full", 0.75)[2]
+    torch.testing.assert_close(found[0], (scatter[0] + 4 * d) / 9)
+
+
 def test_the_bound_of_a_mixture_is_below_its_density() -> None:
     frame = table(600)
     frame["e"] = frame["a"].round().astype(int)

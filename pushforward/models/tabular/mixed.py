@@ -3,8 +3,9 @@ r"""Mixtures over mixed columns: numbers, categories and gaps together.
     p(x) = Σ_k π_k N(z; μ_k, Σ_k) Π_j |dz_j/dx_j| Π_i θ_ki(c_i)
 
 fitted by expectation maximisation in any number of passes, with missing values integrated out
-(`score_sums`). Within a component categories are independent of all else; Σ_k has the regularising
-prior of Fraley & Raftery, θ a Dirichlet prior with the frequencies of all rows.
+(`score_sums`). Within a component categories are independent of all else; Σ_k has a prior between
+that of Fraley & Raftery and the pooled covariance (Friedman 1989), θ a Dirichlet prior with the
+frequencies of all rows.
 """
 
 from __future__ import annotations
@@ -67,8 +68,9 @@ class MixedMixture(ScoreMixture):
             component's categories.
         rare: categories with fewer rows than this are pooled within components, and share their
             probability as in the whole table.
-        prior_rows: rows of the prior of each component's covariance, whose columns do not belong
-            together, or 'auto' for the best of 4, 1, 1/4 and 1/16, likewise.
+        prior_rows: rows of the prior of each component's covariance: a quarter of them have
+            independent columns, the others the covariance within all components. 'auto' for the
+            best of 4, 1, 1/4 and 1/16, likewise.
 
     Attributes:
         weights_: π (k,).

@@ -19,6 +19,8 @@ References:
     https://arxiv.org/abs/1511.01844
     Fraley & Raftery (2007), Bayesian regularization for normal mixture estimation.
     https://doi.org/10.1007/s00357-007-0004-5
+    Friedman (1989), Regularized discriminant analysis, Eq. 13-18.
+    https://doi.org/10.1080/01621459.1989.10478752
 """
 
 from __future__ import annotations
@@ -144,11 +146,17 @@ def expect(
 
 
 def maximise(
-    sums: ScoreSums, means: Tensor, prior: Tensor, strength: float, kind: str
+    sums: ScoreSums,
+    means: Tensor,
+    prior: Tensor,
+    strength: float,
+    kind: str,
+    pooled: float = 0.0,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Weights (k,), means (k, s) and covariances (k or 1, s, s).
 
-    Each covariance is that of its rows and of `strength` further rows with covariance `prior`.
+    Each covariance is that of its rows and of `strength` further rows with covariance `prior`, a
+    share of which have instead the covariance within all components together.
 
     Args:
         sums: of the E step.
@@ -156,12 +164,16 @@ def maximise(
         prior: covariance (s, s).
         strength: in rows.
         kind: 'full', 'diagonal' or 'tied'.
+        pooled: that share, of several full covariances.
     """
     n = sums.count.clamp_min(1e-10)
     shift = torch.where((sums.count > 1e-6)[:, None], sums.first / n[:, None], 0.0)
     scatter = sums.second - sums.count[:, None, None] * shift[:, :, None] * shift[:, None, :]
     if kind == "tied":
         scatter, n = scatter.sum(0, keepdim=True), sums.count.sum()[None]
+    if kind == "full" and len(n) > 1:
+        within = scatter.sum(0) / sums.count.sum()
+        prior = pooled * within + (1 - pooled) * prior
     covariance = (scatter + strength * prior) / (n + strength)[:, None, None]
     if kind == "diagonal":
         covariance = torch.diag_embed(covariance.diagonal(dim1=1, dim2=2))
