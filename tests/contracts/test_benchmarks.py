@@ -32,6 +32,8 @@ def test_every_study_imports_and_has_a_name_of_its_own(monkeypatch: pytest.Monke
         "__main__",
         "study",
         "table_sets",
+        "real_tables",
+        "reference_tables",
     }
     assert set(main.MODULES) == modules
     studies = [s.name for m in modules for s in importlib.import_module(f"studies.{m}").STUDIES]
