@@ -10,7 +10,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["FOLDERS", "MOST_ROWS", "TABLES", "load_table"]
+__all__ = [
+    "FOLDERS",
+    "MOST_ROWS",
+    "TABLES",
+    "bundled",
+    "careers",
+    "data_file",
+    "density_table",
+    "load_table",
+    "seasons",
+    "statistical",
+]
 
 MOST_ROWS = 2000
 """Rows of a table; a larger one is represented by a sample of so many, the same for all seeds."""
@@ -28,7 +39,7 @@ def load_table(name: str) -> pd.DataFrame:
     return frame.reset_index(drop=True)
 
 
-def _bundled(name: str, target: str) -> Callable[[], pd.DataFrame]:
+def bundled(name: str, target: str) -> Callable[[], pd.DataFrame]:
     """A set of scikit-learn, classes by name."""
 
     def load() -> pd.DataFrame:
@@ -44,7 +55,7 @@ def _bundled(name: str, target: str) -> Callable[[], pd.DataFrame]:
     return load
 
 
-def _statistical(name: str, drop: tuple[str, ...] = ()) -> Callable[[], pd.DataFrame]:
+def statistical(name: str, drop: tuple[str, ...] = ()) -> Callable[[], pd.DataFrame]:
     """A set of statsmodels."""
 
     def load() -> pd.DataFrame:
@@ -56,53 +67,53 @@ def _statistical(name: str, drop: tuple[str, ...] = ()) -> Callable[[], pd.DataF
     return load
 
 
-def _file(path: str) -> Path:
+def data_file(path: str) -> Path:
     return Path(os.environ["PUSHFORWARD_DATA"]) / path
 
 
-def _density(name: str) -> Callable[[], pd.DataFrame]:
-    return lambda: pd.read_csv(_file(f"density/{name}.csv")).iloc[:, 1:]
+def density_table(name: str) -> Callable[[], pd.DataFrame]:
+    return lambda: pd.read_csv(data_file(f"density/{name}.csv")).iloc[:, 1:]
 
 
-def _seasons() -> pd.DataFrame:
+def seasons() -> pd.DataFrame:
     """Totals of players' seasons; `two_pointers` and the like follow from others."""
-    frame = pd.read_csv(_file("nba_player_stats/Seasons_Stats_1956_2017.csv.gz"))
+    frame = pd.read_csv(data_file("nba_player_stats/Seasons_Stats_1956_2017.csv.gz"))
     return frame.dropna(subset=["year"]).drop(columns=["player"])
 
 
-def _careers() -> pd.DataFrame:
+def careers() -> pd.DataFrame:
     columns = ["pos", "ht_in_in", "wt", "from", "to", "hof"]
-    return pd.read_csv(_file("nba_player_stats/Player_Career_Info.csv.gz"))[columns]
+    return pd.read_csv(data_file("nba_player_stats/Player_Career_Info.csv.gz"))[columns]
 
 
-def _shots() -> pd.DataFrame:
+def shots() -> pd.DataFrame:
     columns = ["POSITION", "SHOT_MADE", "SHOT_TYPE", "BASIC_ZONE", "ZONE_NAME", "ZONE_RANGE"]
     columns += ["LOC_X", "LOC_Y", "SHOT_DISTANCE", "QUARTER", "MINS_LEFT", "SECS_LEFT"]
-    return pd.read_csv(_file("nba_shots/NBA_2016_Shots.csv.xz"), usecols=columns)[columns]
+    return pd.read_csv(data_file("nba_shots/NBA_2016_Shots.csv.xz"), usecols=columns)[columns]
 
 
 TABLES: dict[str, Callable[[], pd.DataFrame]] = {
-    "iris": _bundled("iris", "species"),
-    "wine": _bundled("wine", "cultivar"),
-    "breast-cancer": _bundled("breast_cancer", "diagnosis"),
-    "diabetes": _bundled("diabetes", "progression"),
-    "anes96": _statistical("anes96", ("logpopul",)),
-    "ccard": _statistical("ccard"),
-    "elnino": _statistical("elnino"),
-    "engel": _statistical("engel"),
-    "fair": _statistical("fair"),
-    "grunfeld": _statistical("grunfeld"),
-    "macrodata": _statistical("macrodata"),
-    "modechoice": _statistical("modechoice", ("individual",)),
-    "randhie": _statistical("randhie"),
-    "star98": _statistical("star98"),
-    "statecrime": _statistical("statecrime"),
-    "faithful": _density("faithful"),
-    "quakes": _density("quakes"),
-    "swiss": _density("swiss"),
-    "seasons": _seasons,
-    "careers": _careers,
-    "shots": _shots,
+    "iris": bundled("iris", "species"),
+    "wine": bundled("wine", "cultivar"),
+    "breast-cancer": bundled("breast_cancer", "diagnosis"),
+    "diabetes": bundled("diabetes", "progression"),
+    "anes96": statistical("anes96", ("logpopul",)),
+    "ccard": statistical("ccard"),
+    "elnino": statistical("elnino"),
+    "engel": statistical("engel"),
+    "fair": statistical("fair"),
+    "grunfeld": statistical("grunfeld"),
+    "macrodata": statistical("macrodata"),
+    "modechoice": statistical("modechoice", ("individual",)),
+    "randhie": statistical("randhie"),
+    "star98": statistical("star98"),
+    "statecrime": statistical("statecrime"),
+    "faithful": density_table("faithful"),
+    "quakes": density_table("quakes"),
+    "swiss": density_table("swiss"),
+    "seasons": seasons,
+    "careers": careers,
+    "shots": shots,
 }
 """Functions that read a table, by its name."""
 FOLDERS = {
