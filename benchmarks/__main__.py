@@ -26,6 +26,7 @@ MODULES = (
     "releases",
     "pages",
     "studio",
+    "tables",
 )
 RESULTS = Path(__file__).parent.parent / "results" / "bench.json"
 

@@ -35,6 +35,7 @@ from pushforward.models.tabular.mixed_parts import (
     Rows,
     Structure,
     choose,
+    improve,
 )
 from pushforward.models.tabular.score_mixture import ScoreMixture
 from pushforward.models.tabular.score_sums import ScoreSums
@@ -44,6 +45,10 @@ __all__ = ["MixedMixture"]
 
 WORK = 1 << 22
 """Numbers of the gaps' covariances in a block of rows: 32 megabytes of float64."""
+LARGE, WARM_ROWS = 1 << 17, 1 << 15
+"""Rows from which on a start is improved on a larger sample, of so many: passes over it cost little
+beside those over all rows, of which fewer are needed.
+"""
 LONE = 1.5
 """A component with fewer rows than this has hardly more than one."""
 
@@ -56,8 +61,8 @@ class MixedMixture(ScoreMixture):
 
     Args:
         components: k, or 'auto' for the best of 1, 2, 4, 8 and 16 by the log-density of held-out
-            rows of a sample: a quarter of them, or each quarter in turn if there are fewer than
-            2000.
+            rows of a sample of at most 4096: a quarter of them, or each quarter in turn if there
+            are fewer than 2000.
         covariance: of the scores in each component: 'full', 'diagonal', 'tied' (one for all), or
             'auto' for the better of 'full' and 'diagonal', likewise.
         margins: 'kernel' (kernel densities within known bounds), 'empirical' (distribution
@@ -123,7 +128,7 @@ class MixedMixture(ScoreMixture):
         self.pseudo_count, self.rare = float(pseudo_count), check_whole_number("rare", rare, 0)
         self.register_buffer("base_", torch.zeros(0, dtype=torch.float64))
         self.register_buffer("rare_", torch.zeros(0, dtype=torch.float64))
-        self._rows = 0
+        self._rows = self._gapped = 0
         self._prior = torch.zeros(0, dtype=torch.float64)
         self._ready: Parameters | None = None
 
@@ -134,9 +139,8 @@ class MixedMixture(ScoreMixture):
     @property
     def block_rows(self) -> int:  # type: ignore[override]
         """Rows in a block."""
-        s = max(len(self.scored), 1)
         k = self.components if isinstance(self.components, int) else max(CANDIDATES)
-        return max(128, min(4096, WORK // (s * s * k)))
+        return max(128, min(4096, WORK // (max(self._gapped, 4) ** 2 * k)))
 
     # ------------------------------------------------------------------------------------ fitting
 
@@ -147,6 +151,7 @@ class MixedMixture(ScoreMixture):
         refuse_large(self, source, k)
         super().prepare(source, facts)
         self._rows, self._ready = len(source), None
+        self._gapped = int((facts.missing[self.scored] > 0).sum())
 
     def begin_columns(self, rows: Tensor, weights: Tensor | None) -> None:
         """The categories' frequencies, and which are rare."""
@@ -163,7 +168,13 @@ class MixedMixture(ScoreMixture):
         self._prior = rows.variances()
         counts = CANDIDATES if isinstance(self.components, str) else (self.components,)
         kinds = KINDS[:2] if self.covariance == "auto" else (self.covariance,)
-        self._set(choose(rows, counts, [self._structure(kind) for kind in kinds], rng))
+        parameters = choose(rows, counts, [self._structure(kind) for kind in kinds], rng)
+        if len(source) > LARGE:
+            batch = sample_rows(source, WARM_ROWS, rng)
+            rows = self._split(self.coordinates(batch.x.to(self.device)), batch.weights)
+            self._prior = rows.variances()
+            parameters = improve(parameters, rows, self._prior)
+        self._set(parameters)
 
     def coordinates(self, x: Tensor) -> Tensor:
         """Means and variances of scores (n, s) each, codes (n, c), and the offset (n, 1)."""

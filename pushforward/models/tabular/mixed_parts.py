@@ -14,7 +14,17 @@ from pushforward.models.classical.starts import choose_plus_plus, move_centres, 
 from pushforward.models.tabular.score_sums import Precisions, ScoreSums, expect, maximise
 from pushforward.models.tabular.tables import add_log_tables, count_codes, pool, smooth
 
-__all__ = ["CANDIDATES", "KINDS", "MixedKind", "Parameters", "Rows", "Structure", "choose", "start"]
+__all__ = [
+    "CANDIDATES",
+    "KINDS",
+    "MixedKind",
+    "Parameters",
+    "Rows",
+    "Structure",
+    "choose",
+    "improve",
+    "start",
+]
 
 MixedKind = Literal["auto", "full", "diagonal", "tied"]
 KINDS: tuple[MixedKind, ...] = ("full", "diagonal", "tied", "auto")
@@ -177,7 +187,7 @@ def start(
     weights = (r.sum(0) + 1e-3) / (r.sum(0) + 1e-3).sum()
     tables = structure.tables(count_codes(rows.codes, r, structure.sizes))
     spreads = spread.expand(count, s, s).clone()
-    return _improve(Parameters(structure, weights, means, spreads, tables), rows, variance)
+    return improve(Parameters(structure, weights, means, spreads, tables), rows, variance)
 
 
 def choose(
@@ -224,8 +234,8 @@ def _held_out(
     return sum(values) / len(values)
 
 
-def _improve(parameters: Parameters, rows: Rows, variance: Tensor) -> Parameters:
-    """After passes over the rows."""
+def improve(parameters: Parameters, rows: Rows, variance: Tensor) -> Parameters:
+    """Parameters after passes over rows."""
     last = -math.inf
     for _ in range(START_STEPS):
         total: ScoreSums | None = None

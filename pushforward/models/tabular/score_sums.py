@@ -29,7 +29,7 @@ from torch import Tensor
 
 from pushforward.densities.margins import LOG_2PI
 
-__all__ = ["Precisions", "ScoreSums", "expect", "maximise"]
+__all__ = ["Precisions", "ScoreSums", "expect", "log_densities", "maximise"]
 
 
 @dataclass
@@ -128,6 +128,15 @@ def expect(
     second = torch.stack([_second(p, r[:, i], seen) for i, p in enumerate(parts)])
     none = z.new_zeros(k, 0)
     return r, ScoreSums(r.sum(0), first, second, none, value.sum(), weight)
+
+
+def log_densities(z: Tensor, components: Precisions) -> Tensor:
+    """Log-density of rows z (n, s) in each component (n, k), NaN integrated out."""
+    gaps = torch.isnan(z)
+    groups, filled = _groups(gaps), torch.where(gaps, 0.0, z)
+    k = len(components.means)
+    parts = [_look(filled, gaps, groups, None, components, i).log_density for i in range(k)]
+    return torch.stack(parts, 1)
 
 
 def maximise(
