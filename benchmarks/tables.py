@@ -112,46 +112,43 @@ def _need_run(folder: Path) -> str:
     return "runs/mixed-csv"
 
 
-def fits() -> list[Row]:
+def fits() -> Iterator[Row]:
     """Three models, of CSV and of Parquet."""
     with _place() as folder:
-        return [_fit(folder, m, f) for m in ("independent", "copula", "mixed") for f in FORMS]
+        for model in ("independent", "copula", "mixed"):
+            for form in FORMS:
+                yield _fit(folder, model, form)
 
 
-def draws() -> list[Row]:
+def draws() -> Iterator[Row]:
     """As many rows as the table has, by both commands, to both forms."""
     with _place() as folder:
         run = _need_run(folder)
-        rows = []
         for form in FORMS:
             words = ["synthesise", run, "-n", str(ROWS), "-o", f"copy.{form}"]
-            rows.append(_row(folder, f"synthesise-{form}", words, f"copy.{form}"))
+            yield _row(folder, f"synthesise-{form}", words, f"copy.{form}")
             words = ["sample", run, "-n", str(ROWS), "-o", f"sample.{form}"]
-            rows.append(_row(folder, f"sample-{form}", words, f"sample.{form}"))
-        return rows
+            yield _row(folder, f"sample-{form}", words, f"sample.{form}")
 
 
-def fills() -> list[Row]:
+def fills() -> Iterator[Row]:
     """The gaps of both forms."""
     with _place() as folder:
         run = _need_run(folder)
-        return [
-            _row(
-                folder, f"fill-{f}", ["fill", run, f"table.{f}", "-o", f"filled.{f}"], f"filled.{f}"
-            )
-            for f in FORMS
-        ]
+        for form in FORMS:
+            words = ["fill", run, f"table.{form}", "-o", f"filled.{form}"]
+            yield _row(folder, f"fill-{form}", words, f"filled.{form}")
 
 
-def odds() -> list[Row]:
+def odds() -> Iterator[Row]:
     """Rows of a file judged by a run."""
     with _place() as folder:
         (folder / "odd.csv").unlink(missing_ok=True)
         words = ["odd", _need_run(folder), "table.csv", "-o", "odd.csv"]
-        return [_row(folder, "odd", words)]
+        yield _row(folder, "odd", words)
 
 
-def comparisons() -> list[Row]:
+def comparisons() -> Iterator[Row]:
     """The table beside a synthetic one."""
     with _place() as folder:
         run = _need_run(folder)
@@ -159,10 +156,10 @@ def comparisons() -> list[Row]:
             _run(folder, "synthesise", run, "-n", str(ROWS), "-o", "copy.csv")
         (folder / "page.html").unlink(missing_ok=True)
         words = ["compare", "table.csv", "copy.csv", "--page", "page.html"]
-        return [_row(folder, "compare", words)]
+        yield _row(folder, "compare", words)
 
 
-BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
+BENCHMARKS: dict[str, Callable[[], Iterator[Row]]] = {
     "tables-scale-fit": fits,
     "tables-scale-draw": draws,
     "tables-scale-fill": fills,
