@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,14 @@ MODULES = (
     "releases",
     "pages",
     "studio",
+    "tables",
 )
 RESULTS = Path(__file__).parent.parent / "results" / "bench.json"
 
 
 def main(names: list[str]) -> int:
     """Run the benchmarks whose names begin with one of `names`, or all."""
-    available: dict[str, Callable[[], list[dict[str, Any]]]] = {}
+    available: dict[str, Callable[[], Iterable[dict[str, Any]]]] = {}
     for module in MODULES:
         available.update(importlib.import_module(f"benchmarks.{module}").BENCHMARKS)
     benchmarks = {

@@ -42,6 +42,7 @@ def fill(
         plot: draw observed and filled values: .png, .svg or .pdf.
     """
     from pushforward.cli.outputs import check_table_out, deliver_table
+    from pushforward.cli.progress import rows_counted
     from pushforward.cli.table_results import check_plot, draw, say_all, show_table
     from pushforward.data.export.table_forms import check_table_path
     from pushforward.experiments.gaps import fill as fill_gaps
@@ -55,16 +56,17 @@ def fill(
     check_table_out(beside.get("means") if imputations > 1 else None)
     check_table_out(beside.get("intervals") if intervals is not None else None)
     voice = Voice(quiet, json)
-    filled = fill_gaps(
-        what,
-        file,
-        using=using,
-        imputations=imputations,
-        intervals=intervals,
-        out=out,
-        stream=None if out else sys.stdout,
-        reading=reading_of(fresh, table),
-    )
+    with rows_counted(voice, writes=out is None):
+        filled = fill_gaps(
+            what,
+            file,
+            using=using,
+            imputations=imputations,
+            intervals=intervals,
+            out=out,
+            stream=None if out else sys.stdout,
+            reading=reading_of(fresh, table),
+        )
     say_all(voice, filled.sentences)
     if out is not None:
         show_table(voice, filled.table)

@@ -11,7 +11,7 @@ from typing import Any
 
 from pushforward.cli.arguments import FitOptions
 from pushforward.cli.console import Voice, first_process
-from pushforward.cli.progress import display
+from pushforward.cli.progress import display, rows_counted
 from pushforward.core.errors import InvalidValue
 from pushforward.core.folders import check_place
 from pushforward.core.registry import model_class
@@ -57,7 +57,8 @@ def fit(
     run = options.run or os.environ.get("PUSHFORWARD_RUN")
     folder = _run_folder(name, source, run, options.overwrite)
     experiment = configuration.experiment(model, command)
-    rows = experiment.read()
+    with rows_counted(voice):
+        rows = experiment.read()
     experiment, configuration = configuration.with_dequantising(experiment, rows)
     lines = [*configuration.lines(), *setting_lines(folder, rows)]
     if configuration.adds_noise_by_default(model):

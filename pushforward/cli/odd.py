@@ -35,13 +35,15 @@ def odd(
         plot: draw which values are odd: .png, .svg or .pdf.
     """
     from pushforward.cli.outputs import check_table_out, deliver_table
+    from pushforward.cli.progress import rows_counted
     from pushforward.cli.table_results import check_plot, draw, say_all
     from pushforward.experiments.oddity import odd as find_odd
 
     check_plot(plot)
     check_table_out(out)
     voice = Voice(quiet, json)
-    found = find_odd(what, file, top=top, folds=folds, reading=reading_of(fresh, table))
+    with rows_counted(voice):
+        found = find_odd(what, file, top=top, folds=folds, reading=reading_of(fresh, table))
     say_all(voice, found.sentences)
     deliver_table(voice, found.table, out, what=f"{len(found.top)} rows")
     draw(voice, plot, found.plot)

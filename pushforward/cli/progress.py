@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from pushforward.cli.console import Voice, stderr
+from pushforward.core.counting import counted_by
 from pushforward.core.events import Evaluated, Event, Finished, Progress, Started, Warned
 from pushforward.core.json_values import finite
 from pushforward.fitting.progress import (
@@ -19,7 +21,7 @@ from pushforward.fitting.progress import (
     summarise,
 )
 
-__all__ = ["Counted", "Display", "display", "several_displayed"]
+__all__ = ["Counted", "Display", "display", "rows_counted", "several_displayed"]
 
 PLAIN_EVERY = 5.0
 """Seconds between plain lines."""
@@ -53,6 +55,31 @@ def several_displayed(voice: Voice) -> Iterator[None]:
         return
     kind = Display if voice.quiet else Belated
     with displayed_by(lambda: kind(voice)):
+        yield
+
+
+@contextmanager
+def rows_counted(voice: Voice, *, writes: bool = False) -> Iterator[None]:
+    """Within: a line on a terminal says how many rows are read, drawn or filled; elsewhere nothing.
+
+    Args:
+        voice: what prints.
+        writes: whether rows are written to stdout meanwhile, which the line must not disturb.
+    """
+    console = stderr()
+    if voice.quiet or not console.is_terminal or (writes and sys.stdout.isatty()):
+        yield
+        return
+    from rich.live import Live
+    from rich.spinner import Spinner
+
+    spinner = Spinner("dots")
+
+    def show(what: str, rows: int, of: int | None) -> None:
+        share = f" of {of:,}" if of else ""
+        spinner.update(text=f"{rows:,}{share} rows {what}")
+
+    with Live(spinner, console=console, transient=True, redirect_stdout=False), counted_by(show):
         yield
 
 

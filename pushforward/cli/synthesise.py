@@ -41,21 +41,23 @@ def synthesise(
         out: .csv, .tsv, .parquet; CSV on stdout if not given.
         plot: draw the columns of both tables: .png, .svg or .pdf.
     """
+    from pushforward.cli.progress import rows_counted
     from pushforward.cli.table_results import check_plot, draw, say_all, show_table
     from pushforward.experiments.synthesis import synthesise as make
 
     check_plot(plot)
     voice = Voice(quiet, json)
-    made = make(
-        what,
-        n,
-        gaps=gaps,
-        identifiers=identifiers,
-        text=text,
-        out=out,
-        stream=None if out else sys.stdout,
-        reading=reading_of(fresh, table),
-    )
+    with rows_counted(voice, writes=out is None):
+        made = make(
+            what,
+            n,
+            gaps=gaps,
+            identifiers=identifiers,
+            text=text,
+            out=out,
+            stream=None if out else sys.stdout,
+            reading=reading_of(fresh, table),
+        )
     say_all(voice, made.sentences)
     if out is not None:
         show_table(voice, made.table)

@@ -136,11 +136,15 @@ def find_bad_cell(
 
     series = series.reset_index(drop=True)
     present = series.dropna()
+    codes, distinct = pandas.factorize(present)
+    texts = pandas.Series(distinct)
     numbers = pandas.to_numeric(
-        present if spelled is None else spelled(present.map(str).str.strip()), errors="coerce"
+        texts if spelled is None else spelled(texts.map(str).str.strip()), errors="coerce"
     )
-    bad = numbers.isna()
-    if not bad.any() or bad.mean() >= share:
+    counted, bad = np.zeros(len(texts), dtype=bool), np.zeros(len(texts), dtype=bool)
+    counted[numbers.index], bad[numbers.index] = True, numbers.isna()
+    places = np.flatnonzero(bad[codes])
+    if not len(places) or len(places) >= share * counted[codes].sum():
         return None
-    where = int(numbers.index[bad][0])
+    where = int(present.index[places[0]])
     return start + where, str(series[where])[:_SHOWN]

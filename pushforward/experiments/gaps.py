@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from pushforward.core.argument_names import argument
+from pushforward.core.counting import count_rows
 from pushforward.core.data_types import Observations
 from pushforward.core.errors import BadRun, InvalidValue, one_of
 from pushforward.core.random import derive, generator
@@ -223,6 +224,7 @@ class _Work:
         ) as (add, frames):
             for rows in typed_rows(file.table, space, file.options):
                 add(rows, self._filled(rows))
+                count_rows("filled", self.rows)
         result = self.result
         result.rows, result.before, result.values = self.rows, self.before, self.values
         result.imputations.append(self.completed)

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from pushforward.core.argument_names import argument
-from pushforward.core.array_source import Arrays
 from pushforward.core.capabilities import HasDensity, capabilities
+from pushforward.core.counting import count_rows
 from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidKind, InvalidValue
 from pushforward.core.registry import registered_models
 from pushforward.core.source import Source
 from pushforward.core.source_views import Subset
-from pushforward.data.tables.typed_rows import TypedRows, Unseen, typed_rows
+from pushforward.data.tables.typed_rows import Unseen
+from pushforward.experiments.judged_rows import KeptRow, judge_file
 from pushforward.experiments.opened import table_settings
 from pushforward.experiments.table_models import TableModel, TableReading, open_model, require_file
 from pushforward.experiments.view import Table
@@ -241,14 +241,14 @@ def odd(
     if data is None:
         source: Any = subject.need_rows("without a FILE, this")
         judge.own(source)
-        unseen: dict[int, list[Unseen]] = {}
-        carried = getattr(source, "carried", {})
-    else:
-        file = require_file(data, table_settings(data, subject.run, reading.table))
-        chunks = list(typed_rows(file.table, subject.space, file.options))
-        source, unseen, carried = _source_of(chunks, subject)
-        judge.new(source)
-    return _found(subject, judge, source, unseen, carried, top, reading.seed)
+        strange = np.zeros(len(source), dtype=bool)
+        return _found(
+            subject, judge, strange, lambda row: _own_row(source, subject, row), top, reading.seed
+        )
+    file = require_file(data, table_settings(data, subject.run, reading.table))
+    judged = judge_file(subject, file, top=top, samples=samples, seed=reading.seed)
+    judge.new(judged.scores)
+    return _found(subject, judge, judged.strange, judged.kept.__getitem__, top, reading.seed)
 
 
 def _check(top: int, folds: int) -> None:
@@ -270,22 +270,11 @@ def _require_density(subject: TableModel) -> None:
     )
 
 
-def _source_of(
-    chunks: Sequence[TypedRows], subject: TableModel
-) -> tuple[Arrays, dict[int, list[Unseen]], dict[str, Any]]:
-    """New rows as a source, their unseen categories by row, and their identifiers."""
-    x = np.concatenate([rows.x for rows in chunks])
-    unseen: dict[int, list[Unseen]] = {}
-    for each in (u for rows in chunks for u in rows.unseen):
-        unseen.setdefault(each.row, []).append(each)
-    names = [c["name"] for c in subject.carried if c["type"] == "identifier"]
-    frames: list[Any] = [rows.frame for rows in chunks]
-    carried = {
-        name: np.concatenate([frame[name].to_numpy(dtype=object) for frame in frames])
-        for name in names
-        if name in frames[0]
-    }
-    return Arrays(torch.from_numpy(x), space=subject.space), unseen, carried
+def _own_row(source: Source, subject: TableModel, row: int) -> KeptRow:
+    """A row that the model was fitted to."""
+    x = source.take(torch.tensor([row])).x[0]
+    columns = subject.identifier_columns([row])
+    return KeptRow(x, {name: values[0] for name, values in columns.items()})
 
 
 class _Judge:
@@ -297,10 +286,11 @@ class _Judge:
         self.scores, self.scored = Scores.empty(0), np.empty(0, dtype=object)
         self.by = np.empty(0, dtype=np.int64)
 
-    def new(self, source: Source) -> None:
-        """Judge rows that the model has not seen."""
-        self._begin(source)
-        self._judge(source, np.arange(len(source)), self.subject.model, "new")
+    def new(self, scores: Scores) -> None:
+        """Take the scores of rows that the model has not seen."""
+        n = len(scores.p)
+        self.scores, self.scored = scores, np.full(n, "new", dtype=object)
+        self.by, self.models = np.zeros(n, dtype=np.int64), [self.subject.model]
 
     def own(self, source: Source) -> None:
         """Judge the rows that the model was fitted to, and those held out."""
@@ -335,44 +325,40 @@ class _Judge:
 
 
 def _found(
-    subject: TableModel, judge: _Judge, source: Source, unseen: dict[int, list[Unseen]],
-    carried: dict[str, Any], top: int, seed: int,
+    subject: TableModel, judge: _Judge, strange: NDArray[np.bool_],
+    kept: Callable[[int], KeptRow], top: int, seed: int,
 ) -> Oddities:  # fmt: skip
     """The order of rows, those with unseen categories first, and the reasons of the first."""
-    order = judge.scores.order
-    strange = np.array([row in unseen for row in order.tolist()], dtype=bool)
-    order = np.concatenate([order[strange], order[~strange]]) if len(order) else order
-    names = [
-        c["name"] for c in subject.carried if c["type"] == "identifier" and c["name"] in carried
-    ]
+    scores, order = judge.scores, judge.scores.order
+    order = np.concatenate([order[strange[order]], order[~strange[order]]])
     rows, notes = [], []
     explains = can_explain(subject.model)
     if not explains:
         notes.append(f"the {subject.model.registered_name} model does not say which values are odd")
     if "in sample" in judge.scored:
         notes.append("rows were judged by the model that was fitted to them: odd ones may hide")
+    identities = []
     for row in order[:top].tolist():
-        x: Tensor = source.take(torch.tensor([row])).x[0]
-        model = judge.models[int(judge.by[row])]
-        surprises, reasons = (
-            explain(model, x.double(), subject.rules, seed=seed) if explains else ([], [])
-        )
-        scores = judge.scores
+        found, model = kept(row), judge.models[int(judge.by[row])]
+        x, unseen = found.x.double(), found.unseen
+        surprises, reasons = explain(model, x, subject.rules, seed=seed) if explains else ([], [])
+        identities.append(found.identity)
         rows.append(
             OddRow(
                 row,
-                ", ".join(f"{name} {carried[name][row]}" for name in names),
+                ", ".join(f"{name} {value}" for name, value in found.identity.items()),
                 float(scores.log_density[row]),
                 float(scores.p[row]),
                 str(judge.scored[row]),
-                tuple(reasons if scores.p[row] < 0.05 or row not in unseen else ()),
+                tuple(reasons if scores.p[row] < 0.05 or not unseen else ()),
                 tuple(surprises),
-                tuple(unseen.get(row, ())),
-                int((~x.isnan()).sum()) + len(unseen.get(row, ())),
+                unseen,
+                int((~x.isnan()).sum()) + len(unseen),
             )
         )
-    identifiers = {name: [carried[name][row.row] for row in rows] for name in names}
+        count_rows("explained", len(rows), min(top, len(order)))
+    names = identities[0] if identities else {}
+    identifiers = {name: [identity[name] for identity in identities] for name in names}
     return Oddities(
-        subject, judge.scores, judge.scored, order, tuple(rows), identifiers, judge.samples,
-        tuple(notes),
-    )  # fmt: skip
+        subject, scores, judge.scored, order, tuple(rows), identifiers, judge.samples, tuple(notes)
+    )

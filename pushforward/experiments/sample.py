@@ -114,18 +114,15 @@ def sample_run(
     stream = generator(seed, run.model.device)
     conditions = None if y is None else run.model.condition_space.as_given(y)
     once = min(SAMPLED_AT_ONCE, max(1, VALUES_AT_ONCE // run.model.fitted_space().size))
-    starts = range(0, n, once)
-    return torch.cat(
-        [
-            run.model.sample(
-                min(once, n - i),
-                y=None if conditions is None else conditions[i : i + once],
-                rng=stream,
-                using=using,
-            ).cpu()
-            for i in starts
-        ]
-    )
+    whole: Tensor | None = None
+    for i in range(0, n, once):
+        y_part = None if conditions is None else conditions[i : i + once]
+        part = run.model.sample(min(once, n - i), y=y_part, rng=stream, using=using).cpu()
+        if whole is None:  # allocated once: joining parts would need twice the memory
+            whole = part if len(part) == n else part.new_empty(n, *part.shape[1:])
+        whole[i : i + len(part)] = part
+    assert whole is not None
+    return whole
 
 
 def measure_samples(

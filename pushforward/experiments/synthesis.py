@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pushforward.core.argument_names import argument, setting
 from pushforward.core.columns import Column
+from pushforward.core.counting import count_rows
 from pushforward.core.data_types import Frame, Observations
 from pushforward.core.errors import InvalidValue, one_of
 from pushforward.core.source import peek
@@ -191,6 +192,7 @@ def synthesise(
             outcome.add(how)
             kept += [rows[:SHOWN]] if first < SHOWN else []
             first += len(rows)
+            count_rows("drawn", first, n)
     real = None if subject_rows is None else tally(subject_rows)
     shown = None if subject_rows is None else peek(subject_rows, SHOWN).x.double().cpu().numpy()
     return Synthetic(

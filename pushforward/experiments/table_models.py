@@ -7,8 +7,9 @@ from __future__ import annotations
 import inspect
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from pushforward.tabular.rules import Rules
 
 __all__ = [
     "DEFAULT_MODELS",
+    "FittedRows",
     "TableFile",
     "TableModel",
     "TableReading",
@@ -103,6 +105,23 @@ class TableFile:
 
 
 @dataclass(frozen=True)
+class FittedRows:
+    """The rows that a model was fitted to.
+
+    Args:
+        rows: all rows, those held out too; None if they cannot be found.
+        trained: the numbers of the rows that it was fitted to.
+        file: the table of the rows; None if they come from elsewhere.
+        lost: why the rows cannot be found.
+    """
+
+    rows: Source | None
+    trained: NDArray[np.int64]
+    file: TableFile | None = None
+    lost: str = ""
+
+
+@dataclass(frozen=True)
 class TableModel:
     """A fitted model, and the rows that it was fitted to.
 
@@ -110,10 +129,7 @@ class TableModel:
         name: of the run or the table.
         model: fitted.
         rules: what its rows obey.
-        rows: all rows, those held out too; None if they cannot be found.
-        lost: why not.
-        trained: the numbers of the rows that it was fitted to.
-        file: the table of the rows; None if they come from elsewhere.
+        find_rows: reads the rows; called when they are needed.
         run: None if the model was fitted here.
         said: what was fitted to what, in a sentence.
     """
@@ -121,12 +137,33 @@ class TableModel:
     name: str
     model: Any
     rules: Rules
-    rows: Source | None
-    trained: NDArray[np.int64]
-    file: TableFile | None = None
+    find_rows: Callable[[], FittedRows]
     run: OpenedRun | None = None
-    lost: str = ""
     said: str = ""
+
+    @cached_property
+    def _found(self) -> FittedRows:
+        return self.find_rows()
+
+    @property
+    def rows(self) -> Source | None:
+        """All rows, those held out too; None if they cannot be found."""
+        return self._found.rows
+
+    @property
+    def trained(self) -> NDArray[np.int64]:
+        """The numbers of the rows that the model was fitted to."""
+        return self._found.trained
+
+    @property
+    def file(self) -> TableFile | None:
+        """The table of the rows; None if they come from elsewhere."""
+        return self._found.file
+
+    @property
+    def lost(self) -> str:
+        """Why the rows cannot be found."""
+        return self._found.lost
 
     @property
     def space(self) -> Space:
@@ -206,7 +243,8 @@ def open_model(
     rules = Rules(source.space, relations or relations_of(source.space))
     text = f"fitted {said} to {len(source):,} rows of {name}"
     file = open_file(what, reading.table) or _exported(source)
-    return TableModel(name, model, rules, source, np.arange(len(source)), file, said=text)
+    rows = FittedRows(source, np.arange(len(source)), file)
+    return TableModel(name, model, rules, lambda: rows, said=text)
 
 
 def _of_run(run: OpenedRun, reading: TableReading) -> TableModel:
@@ -224,15 +262,19 @@ def _of_run(run: OpenedRun, reading: TableReading) -> TableModel:
     relations = dict.fromkeys((*relations_of(space), *parse_relations(reading.relation, space)))
     rules, name = Rules(space, tuple(relations)), str(run.folder)
     said = f"{name}: {run.name} of {space}"
+    return TableModel(name, run.model, rules, lambda: _rows_of_run(run), run, said=said)
+
+
+def _rows_of_run(run: OpenedRun) -> FittedRows:
     try:
         train = run.parts().train
     except (BadRun, BadSource, OSError) as error:
-        return TableModel(name, run.model, rules, None, np.arange(0), None, run, str(error), said)
+        return FittedRows(None, np.arange(0), lost=str(error))
     rows = train.source if isinstance(train, Subset) else train
     trained = train.rows.numpy() if isinstance(train, Subset) else np.arange(len(rows))
     where = run.provenance.source or ""
     file = open_file(where, table_settings(where, run)) or _exported(rows)
-    return TableModel(name, run.model, rules, rows, trained, file, run, said=said)
+    return FittedRows(rows, trained, file)
 
 
 def _require_points(space: Space, what: str) -> None:

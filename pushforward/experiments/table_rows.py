@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from pushforward.core.argument_names import argument
+from pushforward.core.array_source import Arrays
 from pushforward.core.columns import Column
 from pushforward.core.data_types import Observations
 from pushforward.core.errors import BadSource, DataWarning, InvalidKind, PushforwardError
@@ -121,9 +123,10 @@ def read_tables(
     if source.space.kind != "points":
         raise InvalidKind(f"tables are compared here, got {source.space}")
     space, others = source.space, [x for x in (held_out, train) if x is not None]
+    read_before: Source | None = None
     if run is None:
         for other in (*others, synthetic):
-            space = _with_unseen(other, space, table)
+            space, read_before = _with_unseen(other, space, table)
     notes = _left_out(space)
     for other in (*others, *(() if run is not None else (synthetic,))):
         notes += _unknown(other, real, table)
@@ -131,7 +134,8 @@ def read_tables(
     if run is not None:
         made = _sample(run, str(synthetic), len(rows.x), most, seed)
     else:
-        made = _read_like(synthetic, space, table, "the synthetic table")
+        assert read_before is not None
+        made = _rows(synthetic, read_before, "the synthetic table")
     first, second = rows, None
     if held_out is not None:
         second = _read_like(held_out, space, table, "held-out rows")
@@ -153,7 +157,7 @@ def _read(source: Observations, **settings: Any) -> Source:
 
 
 def _rows(given: Observations, source: Source, what: str) -> TableRows:
-    x = source.take(torch.arange(len(source))).x.to(torch.float64).numpy()
+    x = _numbers(source).to(torch.float64).numpy()
     name = Path(given).name if isinstance(given, (str, os.PathLike)) else what
     carried = getattr(source, "carried", {})
     description = describe_data(source)
@@ -169,16 +173,29 @@ def _read_like(
     return _rows(given, source, what)
 
 
-def _with_unseen(given: Observations, space: Space, table: Mapping[str, Any] | None) -> Space:
-    """The space with a table's own categories behind the known ones.
+def _numbers(source: Source) -> Tensor:
+    """All rows; those in memory are not copied."""
+    if isinstance(source, Arrays):
+        return source.x
+    return source.take(torch.arange(len(source))).x
+
+
+def _with_unseen(
+    given: Observations, space: Space, table: Mapping[str, Any] | None
+) -> tuple[Space, Source]:
+    """The space with a table's own categories behind the known ones, and the rows in it.
 
     Read like the space such values are missing, so a table without missing ones has none.
     """
-    if not space.categorical:
-        return space
     settings = table_settings(given, table=table)
     source = _read(given, like=space, **settings)
-    x = source.take(torch.arange(len(source))).x
+    wider = _wider(given, source, space, settings)
+    return wider, source if wider is space else _read(given, like=wider, **settings)
+
+
+def _wider(given: Observations, source: Source, space: Space, settings: Mapping[str, Any]) -> Space:
+    """The space with the categories that are missing in rows read like it."""
+    x = _numbers(source)
     places = [i for i, c in enumerate(space.columns) if c.kind == "categorical"]
     gaps = [i for i in places if bool(x[:, i].isnan().any())]
     if not gaps:

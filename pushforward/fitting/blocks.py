@@ -18,6 +18,10 @@ __all__ = ["Blocks"]
 
 KEPT_BYTES = 4 << 30
 """Resident data up to this size are cached in the model's coordinates between passes."""
+OWN_BYTES = 1 << 29
+"""Bytes of coordinates of a model's own that are cached: the blocks that go beyond are mapped again
+in every pass.
+"""
 
 Block = tuple[Batch, Any]
 """A block of rows, and the model's memory of it (None if there is none)."""
@@ -48,6 +52,9 @@ class Blocks:
 
     def all(self) -> Iterator[Block]:
         """All blocks; cached between passes if they are resident and small enough."""
+        if self._model.owns_coordinates and not self._model.remembers:
+            yield from self._first_kept()
+            return
         if self._kept is not None:
             yield from self._kept
             return
@@ -60,6 +67,19 @@ class Blocks:
             yield block
         if keep:
             self._kept = cache
+
+    def _first_kept(self) -> Iterator[Block]:
+        """All blocks, of which the first are cached."""
+        kept = self._kept or []
+        yield from kept
+        room = OWN_BYTES - sum(batch.x.nbytes for batch, _ in kept)
+        may_keep = self._kept is None and not self._model.single
+        for block in self._mapped(remembering=False, skip=len(kept)):
+            room -= block[0].x.nbytes
+            if may_keep and room >= 0:
+                kept.append(block)
+            yield block
+        self._kept = kept
 
     def sampled(self, count: int, attempt: int, step: int) -> Iterator[Block]:
         """This process's part of a mini-batch of `count` rows, sampled with replacement.
@@ -76,9 +96,11 @@ class Blocks:
         """Discard the cache, so that all rows are mapped again in the next pass."""
         self._kept = None
 
-    def _mapped(self, *, remembering: bool) -> Iterator[Block]:
+    def _mapped(self, *, remembering: bool, skip: int = 0) -> Iterator[Block]:
+        """The blocks after the first so many."""
         rows = self._rows
-        for start in range(rows.start, rows.stop, self._size) or [rows.start]:
+        starts = range(rows.start, rows.stop, self._size) or [rows.start]
+        for start in starts[skip:]:
             raw = take_consecutive(self._source, start, min(start + self._size, rows.stop))
             batch = self._model.mapped(raw, self._processes.device)
             yield batch, self._model.model.remember(batch) if remembering else None
@@ -91,10 +113,10 @@ class Blocks:
     def load(self, state: dict[str, Any]) -> None:
         """Restore the result of `state`."""
         memories: Sequence[Any] = state["memories"]
-        if not memories:
-            return
+        if all(memory is None for memory in memories):
+            return  # the next pass maps the rows again
         classes = find_classes(self._model.model)
-        self._kept = list(self._mapped(remembering=any(m is not None for m in memories)))
+        self._kept = list(self._mapped(remembering=True))
         for (_, memory), tree in zip(self._kept, memories):
             if tree is not None:
                 for name, value in from_tree(tree, classes, self._processes.device).items():

@@ -208,6 +208,7 @@ class PassModel:
         self.batch = model.batch if isinstance(model, MiniBatched) else None
         self.remembers = isinstance(model, Remembers)
         self.samples_facts = isinstance(model, SampledFacts)
+        self.owns_coordinates = isinstance(model, OwnCoordinates)
 
     @property
     def block_rows(self) -> int:

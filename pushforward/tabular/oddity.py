@@ -81,6 +81,15 @@ class Scores:
         """Scores to be filled in."""
         return cls(np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan))
 
+    def at(self, rows: NDArray[np.int64]) -> Scores:
+        """Those of some rows."""
+        return Scores(self.log_density[rows], self.p[rows], self.depth[rows])
+
+    def joined(self, other: Scores) -> Scores:
+        """Those of further rows, too."""
+        pairs = zip(vars(self).values(), vars(other).values())
+        return Scores(*(np.concatenate(pair) for pair in pairs))
+
     def put(self, rows: NDArray[np.int64], other: Scores) -> None:
         """Set those of some rows."""
         self.log_density[rows], self.p[rows], self.depth[rows] = (
@@ -109,17 +118,19 @@ class Calibration:
         """The scores of rows x (n, d), user's units."""
         scores = Scores.empty(len(x))
         gaps = x.isnan().cpu().numpy()
+        there = np.flatnonzero(~gaps.all(1))
+        own = np.zeros(len(x))
+        if len(there):
+            own[there] = _log_prob(self.model, x[torch.from_numpy(there)])
         patterns, which = np.unique(gaps, axis=0, return_inverse=True)
         which = which.reshape(-1)
         for i, pattern in enumerate(patterns):
             rows = np.flatnonzero(which == i)
             if pattern.all():
-                scores.put(
-                    rows, Scores(np.zeros(len(rows)), np.ones(len(rows)), -np.ones(len(rows)))
-                )
-                continue
-            own = _log_prob(self.model, x[torch.from_numpy(rows)])
-            scores.put(rows, self._compared(own, pattern))
+                nothing = np.zeros(len(rows))
+                scores.put(rows, Scores(nothing, nothing + 1, nothing - 1))
+            else:
+                scores.put(rows, self._compared(own[rows], pattern))
         return scores
 
     def _compared(self, own: NDArray[np.float64], pattern: NDArray[np.bool_]) -> Scores:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-HELPERS = {"__main__", "timing"}
+HELPERS = {"__main__", "large_table", "timing"}
 """Modules without benchmarks of their own."""
 
 

@@ -94,8 +94,19 @@ class Spool:
     def finish(self) -> NDArray[Any]:
         """All rows, as an array or as a memory map."""
         if self.file is None:
-            return (
-                np.concatenate(self.kept) if self.kept else np.zeros((0, *self.shape), self.dtype)
-            )
+            return self._joined()
         self.file.flush()
         return np.memmap(self.path, dtype=self.dtype, mode="r", shape=(self.rows, *self.shape))
+
+    def _joined(self) -> NDArray[Any]:
+        """The blocks as one array; each is freed once copied, so that memory does not double."""
+        if len(self.kept) == 1:
+            return self.kept[0]
+        whole = np.empty((self.rows, *self.shape), self.dtype)
+        self.kept.reverse()
+        row = 0
+        while self.kept:
+            block = self.kept.pop()
+            whole[row : row + len(block)] = block
+            row += len(block)
+        return whole

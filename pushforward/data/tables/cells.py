@@ -31,6 +31,9 @@ MARKERS = (
 )
 """Texts that mean 'missing' in a column of numbers, besides pandas' own (NA, N/A, null, NaN, …)."""
 
+SOME = 20
+"""Entries that are looked at before a whole column is."""
+
 
 @dataclass
 class Cells:
@@ -53,28 +56,40 @@ class Cells:
         Else unchanged.
         """
         present = series.dropna()
-        texts = present[:20].map(str).str.strip().tolist()
+        some = present[:SOME].map(str).str.strip()
+        texts = some.tolist()
         if (
             not texts
             or not any(any(c.isdigit() for c in t) for t in texts)
             or not all(self._may_be(t) for t in texts)
+            or self._plain(some) is None
         ):
             return series
         texts = present.map(str).str.strip()
-        marked = texts.isin(MARKERS)
-        plain = texts[~marked]
-        percent = plain.str.endswith("%")
-        if percent.any():
-            plain = plain.str.rstrip("%").str.strip()
-        numbers = self._parsed(plain)
-        if numbers is None or not len(numbers) or (percent.any() and not percent.all()):
+        found = self._plain(texts)
+        if found is None or not len(found[0]):
             return series
-        if percent.any():
+        numbers, percent = found
+        if percent:
             self.percents[name] = None
+        marked = texts.isin(MARKERS)
         if marked.any():
             self.markers.setdefault(name, set()).update(texts[marked].unique())
         whole: Series = numbers.reindex(series.index)
         return whole
+
+    def _plain(self, texts: TextSeries) -> tuple[Series, bool] | None:
+        """Those of the texts that are no markers as numbers, and whether they are percents; None
+        if one is no number, or only some are percents.
+        """
+        plain = texts[~texts.isin(MARKERS)]
+        percent = plain.str.endswith("%")
+        if percent.any():
+            if not percent.all():
+                return None
+            plain = plain.str.rstrip("%").str.strip()
+        numbers = self._parsed(plain)
+        return None if numbers is None else (numbers, bool(percent.any()))
 
     def _may_be(self, text: str) -> bool:
         return text in MARKERS or any(c.isdigit() for c in text)

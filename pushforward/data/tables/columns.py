@@ -28,8 +28,8 @@ from pushforward.data.tables.date_formats import find_date_format, fits_date_for
 __all__ = ["ColumnSurvey", "joint"]
 
 _MOST_CATEGORIES = 100_000
-"""Distinct texts that are kept while reading: beyond, a column is free text, and its categories
-would fill the memory.
+"""Distinct texts or whole numbers that are kept while reading: more would fill the memory. Whether
+they tell rows apart is then told from these.
 """
 _FEW_FRACTIONS = 2
 """Distinct fractions up to which they are kept: more are numbers, not categories."""
@@ -64,6 +64,7 @@ class ColumnSurvey:
     typed: bool = False
     numbers: set[float] = field(default_factory=set)
     date_format: str = ""
+    noted: int = 0
     decimals_of: NDArray[np.int64] = field(
         default_factory=lambda: np.zeros(MOST_DECIMALS + 2, dtype=np.int64)
     )
@@ -156,7 +157,9 @@ class ColumnSurvey:
         if not whole and self.decimals_of.sum() < _COUNTED:
             self.decimals_of += count_decimals(values)
         if len(self.numbers) <= (_MOST_CATEGORIES if self.whole else _FEW_FRACTIONS):
-            self.numbers.update(np.unique(values[np.isfinite(values)]).tolist())
+            finite = values[np.isfinite(values)]
+            self.noted += len(finite)
+            self.numbers.update(np.unique(finite).tolist())
 
     def _join_dtype(self, dtype: str) -> None:
         if self.dtype in ("", dtype):
@@ -172,7 +175,9 @@ class ColumnSurvey:
             self.ordered = True
             self.categories.update(dict.fromkeys(cast(CategorySeries, series).cat.categories))
         elif len(self.categories) <= _MOST_CATEGORIES:
-            self.categories.update(dict.fromkeys(series.dropna().unique()))
+            present = series.dropna()
+            self.noted += len(present)
+            self.categories.update(dict.fromkeys(present.unique()))
 
     def _see_dates(self, series: Series) -> bool:
         """Add dates or durations, in seconds; False if an entry is neither."""

@@ -29,12 +29,15 @@ def find_date_format(series: Series) -> str:
 
 def fits_date_format(series: Series, format: str) -> bool:
     """Whether all entries that are there are dates of a format."""
-    present = _texts(series)
-    if not len(present) or not all(any(c.isdigit() for c in text) for text in present[:SOME]):
+    present = series.dropna()
+    some = _texts(present[:SOME])
+    if not len(some) or not all(any(c.isdigit() for c in text) for text in some):
         return False
-    return all(not parse_dates(part, format).isna().any() for part in (present[:SOME], present))
+    if parse_dates(some, format).isna().any():
+        return False
+    return not parse_dates(_texts(present), format).isna().any()
 
 
 def _texts(series: Series) -> TextSeries:
-    texts = cast(TextSeries, series.dropna().astype(str))
+    texts = cast(TextSeries, series.astype(str))
     return cast(TextSeries, texts.str.strip())

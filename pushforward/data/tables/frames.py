@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from pushforward.core.argument_names import setting
 from pushforward.core.array_source import Arrays
+from pushforward.core.counting import count_rows
 from pushforward.core.data_types import Series
 from pushforward.core.errors import BadSource, ShapeMismatch, suggest
 from pushforward.core.frames import as_frame, is_frame
@@ -240,6 +241,7 @@ def _encode_all(
                 )
             )
             row += len(chunk)
+            count_rows("read", row, survey.rows)
             for n in special:
                 aside[n].append(table.series(chunk, survey.places[n]))
         return spool.finish(), {

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from pushforward.core.counting import count_rows
 from pushforward.core.data_types import Frame
 from pushforward.core.dates import DURATION
 from pushforward.core.errors import InvalidValue, suggest
@@ -75,6 +76,7 @@ def survey_table(table: Table, options: Options) -> Survey:
         if survey is None:
             survey = _begin(chunk, table, options)
         _see(survey, table, chunk)
+        count_rows("looked at", survey.rows)
     survey = survey or Survey({}, 0, options)
     if options.types is not None and survey.rows:
         _decide_types(survey, table)

@@ -32,6 +32,10 @@ _WHOLE = 1 << 26
 """Bytes among which three lines are sought, and up to which a file is read whole to tell its
 encoding: 64 MB are soon read beside what parsing them takes.
 """
+_HELD = 1 << 28
+"""Bytes of a parsed table up to which it is kept for the second pass: beyond 256 MB, parsing it
+again costs less than the memory.
+"""
 
 
 def text_table(path: Path, packing: str, options: Options) -> Table:
@@ -64,7 +68,8 @@ def text_table(path: Path, packing: str, options: Options) -> Table:
     if _rounds_floats():
         arguments["float_precision"] = "round_trip"
     table = Table(
-        _csv(path, packing, arguments, layout, size * expansion <= options.memory), name=path.name
+        _csv(path, packing, arguments, layout, size * expansion <= min(options.memory, _HELD)),
+        name=path.name,
     )
     table.unnamed = not layout.header and layout.names is None
     table.notes += [*([f"the file is {note}"] if note else []), *layout.notes]

@@ -204,13 +204,19 @@ def _type_of_texts(column: ColumnSurvey, present: int) -> ColumnType:
     if distinct <= FEW and distinct < present:
         return ColumnType("categorical", f"{distinct} distinct texts")
     longest = max(len(text) for text in texts)
-    if distinct == present:
+    whole = column.noted >= present
+    if distinct == min(column.noted, present):
+        every = "every text" if whole else f"each of the first {distinct:,} texts"
         if longest <= SHORT and not _is_prose(texts):
-            return ColumnType("identifier", "every text is different")
-        return ColumnType("text", f"every text is different, and up to {longest} characters long")
-    if (distinct <= MOST_CATEGORIES or present >= REPEATED * distinct) and not _is_prose(texts):
+            return ColumnType("identifier", f"{every} is different")
+        return ColumnType("text", f"{every} is different, and up to {longest} characters long")
+    if (
+        whole
+        and (distinct <= MOST_CATEGORIES or present >= REPEATED * distinct)
+        and not _is_prose(texts)
+    ):
         return ColumnType("categorical", f"{distinct:,} distinct texts in {present:,} rows")
-    return ColumnType("text", f"{distinct:,} distinct texts in {present:,} rows")
+    return ColumnType("text", f"{distinct:,} distinct texts in {column.noted:,} rows")
 
 
 def _is_prose(texts: Sequence[str]) -> bool:
@@ -232,7 +238,7 @@ def _spelled(column: ColumnSurvey, order: Sequence[str]) -> tuple[str, ...]:
 
 def _type_of_whole(column: ColumnSurvey, present: int) -> ColumnType:
     distinct = column.distinct
-    if distinct == present and present > 2:
+    if distinct == min(column.noted, present) and present > 2:
         if ALIKE.search(column.name) or ALIKE.search(column.name.lower()):
             return ColumnType("identifier", "every number is different, and its name says so")
         if column.high - column.low == present - 1 and present > FEW:

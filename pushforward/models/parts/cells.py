@@ -37,6 +37,8 @@ POINTS = 64
 """Quasi-random paths of a row with several cells."""
 LEAST = 1e-15
 """Distance of uniform numbers from 0 and 1."""
+MOST_DIGITS = 39
+"""Digits of base 3 that an int64 holds."""
 BLOCK = 1 << 20
 """Numbers in a block: eight megabytes of float64."""
 
@@ -49,16 +51,20 @@ class Paths:
         order: of the coordinates: points, cells, gaps (n, d).
         root: Cholesky's factor in that order (n, d, d).
         mean: in that order (n, d).
-        e: standardised coordinates in that order, 0 for gaps (n, m, d).
+        e: standardised points in that order, 0 for the rest (n, d).
+        inside: standardised cells (c, n, m), for rows with fewer than c of them 0 at the end.
         log_weight: log-density of the points times the masses of the cells (n, m).
-        gaps: number of gaps (n,).
+        points, cells, gaps: how many (n,).
     """
 
     order: Tensor
     root: Tensor
     mean: Tensor
     e: Tensor
+    inside: Tensor
     log_weight: Tensor
+    points: Tensor
+    cells: Tensor
     gaps: Tensor
 
     def log_mass(self) -> Tensor:
@@ -70,21 +76,30 @@ class Paths:
 
         Deviations are 0 except for gaps.
         """
-        d = self.order.shape[1]
-        hidden = self._hidden()
-        mean = self.mean[:, None] + self.e @ self.root.mT
-        rest = self.root * hidden[:, None, :]
+        d, count = self.order.shape[1], self.log_weight.shape[1]
+        e = self.e[:, None, :].repeat(1, count, 1)
+        row, c = self._filled()
+        e[row, :, self.points[row] + c] = self.inside[c, row]
+        mean = self.mean[:, None] + e @ self.root.mT
+        rest = self.root * self._hidden()[:, None, :]
         deviation = rest.square().sum(2).sqrt()
         back = self.order.argsort(1)
-        where = back[:, None, :].expand(-1, self.e.shape[1], d)
+        where = back[:, None, :].expand(-1, count, d)
         return mean.gather(2, where), deviation.gather(1, back)
 
     def draw(self, path: Tensor, noise: Tensor) -> Tensor:
         """z (n, d) on one path of each row (n,), with noise (n, d) for the gaps."""
-        e = self.e[torch.arange(len(path), device=path.device), path]
-        e = torch.where(self._hidden(), noise, e)
+        e = torch.where(self._hidden(), noise, self.e)
+        row, c = self._filled()
+        e[row, self.points[row] + c] = self.inside[c, row, path[row]]
         z = self.mean + (self.root @ e[:, :, None])[:, :, 0]
         return z.gather(1, self.order.argsort(1))
+
+    def _filled(self) -> tuple[Tensor, Tensor]:
+        """The rows of all cells, and their numbers in these."""
+        c = torch.arange(len(self.inside), device=self.order.device)
+        row, cell = (c < self.cells[:, None]).nonzero(as_tuple=True)
+        return row, cell
 
     def _hidden(self) -> Tensor:
         """Which ordered coordinates are gaps (n, d)."""
@@ -107,38 +122,51 @@ def follow(scores: Scores, mean: Tensor, covariance: Tensor, points: int | None 
         mean, covariance: of the normal distribution (d,), (d, d) or variances (d,).
         points: the number of paths; by default as many as needed for the rows' cells.
     """
+    paths = _start(scores, mean, covariance)
+    cells = paths.cells
+    count = points or (POINTS if bool((cells > 1).any()) else 1)
+    most = int(cells.max()) if len(cells) else 0
+    paths.log_weight = paths.log_weight.repeat(1, count)
+    paths.inside = paths.e.new_zeros(most, len(cells), count)
+    if not most:
+        return paths
+    edges = scores.low.gather(1, paths.order), scores.high.gather(1, paths.order)
+    u = quasi_random(count, paths.order.shape[1]).to(mean).T
+    for c in range(most):
+        rows = (cells > c).nonzero()[:, 0]
+        place, each = paths.points[rows] + c, torch.arange(len(rows), device=mean.device)
+        factors = paths.root[rows, place]
+        shift = (paths.mean[rows, place] + (factors * paths.e[rows]).sum(1))[:, None]
+        for before in range(c):
+            factor = factors[each, place - c + before]
+            shift = shift + factor[:, None] * paths.inside[before].index_select(0, rows)
+        scale = factors[each, place][:, None]
+        low, high = ((x[rows, place][:, None] - shift) / scale for x in edges)
+        log_mass, inside = _enter(low, high, u[place])
+        paths.log_weight.index_add_(0, rows, log_mass.expand_as(inside))
+        paths.inside[c].index_copy_(0, rows, inside)
+    return paths
+
+
+def _start(scores: Scores, mean: Tensor, covariance: Tensor) -> Paths:
+    """Rows with their points alone: one path each."""
     covariance = torch.diag(covariance) if covariance.ndim == 1 else covariance
     cell = ~torch.isnan(scores.low)
     gap = torch.isnan(scores.z) & ~cell
     d = scores.z.shape[1]
     kind = cell.to(torch.int8) + 2 * gap.to(torch.int8)
     order = kind.argsort(stable=True, dim=1)
-    cells = cell.sum(1)
-    several = bool((cells > 1).any())
-    count = points or (POINTS if several else 1)
-    root = _ordered_root(covariance, order)
-    mean_ordered = mean[order]
-    known = (n_points := d - cells - gap.sum(1))[:, None] > torch.arange(d, device=mean.device)
-    z = scores.z.gather(1, order)
-    away = torch.where(known, z - mean_ordered, 0.0)
+    cells, gaps = cell.sum(1), gap.sum(1)
+    root, mean = _ordered_root(covariance, order, kind), mean[order]
+    points = d - cells - gaps
+    known = points[:, None] > torch.arange(d, device=mean.device)
+    away = torch.where(known, scores.z.gather(1, order) - mean, 0.0)
     e = torch.linalg.solve_triangular(root, away[:, :, None], upper=False)[:, :, 0]
     e = torch.where(known, e, 0.0)
     scale = root.diagonal(dim1=1, dim2=2)
-    log_points = -0.5 * (e.square() + LOG_2PI) - scale.log()
-    log_weight = torch.where(known, log_points, 0.0).sum(1)[:, None].repeat(1, count)
-    paths = e[:, None, :].repeat(1, count, 1)
-    if bool(cell.any()):
-        edges = scores.low.gather(1, order), scores.high.gather(1, order)
-        u = quasi_random(count, d).to(mean)
-        for p in range(int(n_points[cells > 0].min()), int((n_points + cells).max())):
-            rows = ((p >= n_points) & (p < n_points + cells)).nonzero()[:, 0]
-            shift = mean_ordered[rows, p, None] + (
-                paths[rows, :, :p] @ root[rows, p, :p, None]
-            ).squeeze(-1)
-            low, high = ((x[rows, p, None] - shift) / scale[rows, p, None] for x in edges)
-            log_weight[rows] += log_normal_mass(low, high)
-            paths[rows, :, p] = _between(low, high, u[:, p])
-    return Paths(order, root, mean_ordered, paths, log_weight, gap.sum(1))
+    each = torch.where(known, -0.5 * (e.square() + LOG_2PI) - scale.log(), 0.0)
+    inside = e.new_zeros(0, len(e), 1)
+    return Paths(order, root, mean, e, inside, each.sum(1)[:, None], points, cells, gaps)
 
 
 def log_masses(scores: Scores, mean: Tensor, covariance: Tensor) -> Tensor:
@@ -155,7 +183,8 @@ def log_masses(scores: Scores, mean: Tensor, covariance: Tensor) -> Tensor:
     n, d = scores.z.shape
     out = mean.new_empty(n)
     complete = ~torch.isnan(scores.z).any(1)
-    root = _ordered_root(covariance, torch.arange(d, device=mean.device)[None])[0]
+    plain = torch.arange(d, device=mean.device)[None]
+    root = _ordered_root(covariance, plain, torch.zeros_like(plain))[0]
     away = torch.linalg.solve_triangular(root, (scores.z[complete] - mean).T, upper=False)
     constant = 0.5 * d * LOG_2PI + root.diagonal().log().sum()
     out[complete] = -0.5 * away.square().sum(0) - constant
@@ -175,14 +204,20 @@ def _independent(scores: Scores, cell: Tensor, mean: Tensor, deviation: Tensor) 
     return value.where(cell | ~torch.isnan(scores.z), 0.0).sum(1)
 
 
-def _ordered_root(covariance: Tensor, order: Tensor) -> Tensor:
+def _ordered_root(covariance: Tensor, order: Tensor, kind: Tensor) -> Tensor:
     """Cholesky's factors of the covariance (d, d) with coordinates ordered (n, d): (n, d, d).
 
-    Rows with the same order share one.
+    Rows with the same kinds of coordinates (n, d), which determine the order, share one.
     """
     if not order.shape[1]:  # `unique` takes no rows without coordinates
         return covariance.new_zeros(len(order), 0, 0)
-    orders, place = torch.unique(order, dim=0, return_inverse=True)
+    d = order.shape[1]
+    if d <= MOST_DIGITS:
+        key = (kind.to(torch.int64) * 3 ** torch.arange(d, device=kind.device)).sum(1)
+        distinct, place = torch.unique(key, return_inverse=True)
+        orders = order.new_empty(len(distinct), d).index_copy_(0, place, order)
+    else:
+        orders, place = torch.unique(order, dim=0, return_inverse=True)
     matrices = covariance[orders[:, :, None], orders[:, None, :]]
     root, failed = torch.linalg.cholesky_ex(matrices)
     if bool(failed.any()):  # correlations of 1 up to rounding
@@ -193,13 +228,19 @@ def _ordered_root(covariance: Tensor, order: Tensor) -> Tensor:
     return ordered
 
 
-def _between(low: Tensor, high: Tensor, u: Tensor) -> Tensor:
-    """Quantiles u of a standard normal between low and high, accurate in the tails."""
+def _enter(low: Tensor, high: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    """The log-mass of a standard normal between low and high, and its quantiles u there, accurate
+    in the tails.
+    """
     flip = low > 0
     a, b = torch.where(flip, -high, low), torch.where(flip, -low, high)
     below, above = normal_mass_below(a), normal_mass_below(b)
+    mass = above - below
     share = torch.where(flip, 1 - u, u)
-    e = torch.special.ndtri(below + share * (above - below))
-    e = torch.where(above > 1e-280, e, b)  # both masses vanish: the nearest end
+    e = torch.special.ndtri(below + share * mass)
+    log_mass, near = mass.log(), above > 1e-280
+    if not bool(near.all()):  # both masses vanish: the nearest end
+        e = torch.where(near, e, b)
+        log_mass[~near] = log_normal_mass(low[~near], high[~near])
     e = e.maximum(a).minimum(b).clamp(-1e150, 1e150)
-    return torch.where(flip, -e, e)
+    return log_mass, torch.where(flip, -e, e)

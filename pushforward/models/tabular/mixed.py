@@ -37,6 +37,7 @@ from pushforward.models.tabular.mixed_parts import (
     Rows,
     Structure,
     choose,
+    improve,
 )
 from pushforward.models.tabular.score_mixture import ScoreMixture
 from pushforward.models.tabular.score_sums import ScoreSums
@@ -46,6 +47,10 @@ __all__ = ["MixedMixture"]
 
 WORK = 1 << 22
 """Numbers of the gaps' covariances in a block of rows: 32 megabytes of float64."""
+LARGE, WARM_ROWS = 1 << 17, 1 << 15
+"""Rows from which on a start is improved on a larger sample, of so many: passes over it cost little
+beside those over all rows, of which fewer are needed.
+"""
 LONE = 1.5
 """A component with fewer rows than this has hardly more than one."""
 
@@ -58,8 +63,8 @@ class MixedMixture(ScoreMixture):
 
     Args:
         components: k, or 'auto' for the best of 1, 2, 4, 8 and 16 by the log-density of held-out
-            rows of a sample: a quarter of them, or each quarter in turn if there are fewer than
-            2000.
+            rows of a sample of at most 4096: a quarter of them, or each quarter in turn if there
+            are fewer than 2000.
         covariance: of the scores in each component: 'full', 'diagonal', 'tied' (one for all), or
             'auto' for the better of 'full' and 'diagonal', likewise.
         margins: 'kernel' (kernel densities within known bounds), 'empirical' (distribution
@@ -133,7 +138,7 @@ class MixedMixture(ScoreMixture):
         self.register_buffer("base_", torch.zeros(0, dtype=torch.float64))
         self.register_buffer("rare_", torch.zeros(0, dtype=torch.float64))
         self.register_buffer("prior_rows_", torch.tensor(PRIOR_ROWS[0], dtype=torch.float64))
-        self._rows = 0
+        self._rows = self._gapped = 0
         self._prior = torch.zeros(0, dtype=torch.float64)
         self._ready: Parameters | None = None
 
@@ -156,9 +161,8 @@ class MixedMixture(ScoreMixture):
     @property
     def block_rows(self) -> int:  # type: ignore[override]
         """Rows in a block."""
-        s = max(len(self.scored), 1)
         k = self.components if isinstance(self.components, int) else max(CANDIDATES)
-        return max(128, min(4096, WORK // (s * s * k)))
+        return max(128, min(4096, WORK // (max(self._gapped, 4) ** 2 * k)))
 
     # ------------------------------------------------------------------------------------ fitting
 
@@ -169,6 +173,7 @@ class MixedMixture(ScoreMixture):
         refuse_large(self, source, k)
         super().prepare(source, facts)
         self._rows, self._ready = len(source), None
+        self._gapped = int((facts.missing[self.scored] > 0).sum())
 
     def begin_columns(self, rows: Tensor, weights: Tensor | None) -> None:
         """The categories' frequencies, and which are rare."""
@@ -189,6 +194,11 @@ class MixedMixture(ScoreMixture):
         structures = [self._structure(kind) for kind in kinds]
         chosen = choose(rows, counts, structures, strengths, rng)
         self.prior_rows_ = rows.z.new_tensor(chosen.structure.prior_rows)
+        if len(source) > LARGE:
+            batch = sample_rows(source, WARM_ROWS, rng)
+            rows = self._split(self.coordinates(batch.x.to(self.device)), batch.weights)
+            self._prior = rows.variances()
+            chosen = improve(chosen, rows, self._prior)
         self._set(chosen)
 
     def coordinates(self, x: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ __all__ = [
     "Rows",
     "Structure",
     "choose",
+    "improve",
     "start",
 ]
 
@@ -195,7 +196,7 @@ def start(
     weights = (r.sum(0) + 1e-3) / (r.sum(0) + 1e-3).sum()
     tables = structure.tables(count_codes(rows.codes, r, structure.sizes))
     spreads = spread.expand(count, s, s).clone()
-    return _improve(Parameters(structure, weights, means, spreads, tables), rows, variance)
+    return improve(Parameters(structure, weights, means, spreads, tables), rows, variance)
 
 
 def choose(
@@ -263,8 +264,8 @@ def _held_out(
     return sum(values) / len(values)
 
 
-def _improve(parameters: Parameters, rows: Rows, variance: Tensor) -> Parameters:
-    """After passes over the rows."""
+def improve(parameters: Parameters, rows: Rows, variance: Tensor) -> Parameters:
+    """Parameters after passes over rows."""
     last = -math.inf
     for _ in range(START_STEPS):
         total: ScoreSums | None = None

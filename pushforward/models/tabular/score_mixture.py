@@ -30,10 +30,11 @@ from pushforward.models.classical.axes import (
     too_far_error,
 )
 from pushforward.models.classical.covariance import root
-from pushforward.models.parts.cells import follow, log_masses
+from pushforward.models.parts.cells import follow
 from pushforward.models.parts.gaps import USES, fill_gaps
 from pushforward.models.parts.mixture_draws import draw_mixture
 from pushforward.models.tabular.filling import Filling
+from pushforward.models.tabular.likely_components import add_log_masses
 from pushforward.models.tabular.scored_columns import ScoredColumns
 from pushforward.models.tabular.tables import (
     add_log_tables,
@@ -92,12 +93,11 @@ class ScoreMixture(ScoredColumns):
     def logits_of(self, scores: Scores, codes: Tensor) -> Tensor:
         """log π_k p(z, c; k) of scores and codes (n, c): (n, k)."""
         logits = self.weights_.clamp_min(LEAST_WEIGHT).log().repeat(len(codes), 1)
-        if self.scored:
-            each = [
-                log_masses(scores, m, self.covariance_of(k)) for k, m in enumerate(self.location_)
-            ]
-            logits += torch.stack(each, 1)
-        return add_log_tables(logits, codes, self.tables_, self.sizes)
+        add_log_tables(logits, codes, self.tables_, self.sizes)
+        if not self.scored:
+            return logits
+        covariances = [self.covariance_of(k) for k in range(len(self.location_))]
+        return add_log_masses(logits, scores, self.location_, covariances)
 
     def sample(
         self,

@@ -32,7 +32,7 @@ from torch import Tensor
 
 from pushforward.densities.margins import LOG_2PI
 
-__all__ = ["Precisions", "ScoreSums", "expect", "maximise"]
+__all__ = ["Precisions", "ScoreSums", "expect", "log_densities", "maximise"]
 
 
 BITS = 62
@@ -143,6 +143,15 @@ def expect(
         second.diagonal(dim1=1, dim2=2).add_(r.T @ seen)
     none = z.new_zeros(len(second), 0)
     return r, ScoreSums(r.sum(0), first, second, none, value.sum(), weight)
+
+
+def log_densities(z: Tensor, components: Precisions) -> Tensor:
+    """Log-density of rows z (n, s) in each component (n, k), NaN integrated out."""
+    gaps = torch.isnan(z)
+    groups, filled = _groups(gaps), torch.where(gaps, 0.0, z)
+    k = len(components.means)
+    parts = [_look(filled, gaps, groups, None, components, i).log_density for i in range(k)]
+    return torch.stack(parts, 1)
 
 
 def maximise(
