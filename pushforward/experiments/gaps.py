@@ -165,7 +165,9 @@ class Refits:
 
     def __init__(self, subject: TableModel, seed: int, *, wanted: bool = True) -> None:
         self._subject, self._seed, self._made = subject, seed, dict[int, Any]()
-        self.possible = subject.rows is not None and can_be_refitted(subject.model)
+        self.possible = (  # rows that are not wanted are not read
+            wanted and subject.rows is not None and can_be_refitted(subject.model)
+        )
         self.notes: list[str] = []
         if wanted and not self.possible:
             why = "it takes long" if subject.rows is not None else "its rows are lost"

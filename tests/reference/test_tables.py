@@ -214,7 +214,7 @@ def test_densities_integrate_to_one_by_importance_weights(make: Any) -> None:
     source = read(frame)
     model = make().fit(source, quiet=True)
     proposal = pf.IndependentColumns().fit(source, quiet=True)
-    n = 40_000
+    n = 60_000
     z = torch.randn(n, len(proposal.scored), generator=torch.Generator().manual_seed(0)).double()
     numbers = proposal.margins_.inverse(z, snap=False)  # anywhere in their cells
     rows = proposal.sample(n, rng=0)

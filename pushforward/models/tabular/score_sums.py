@@ -148,10 +148,7 @@ def expect(
 def log_densities(z: Tensor, components: Precisions) -> Tensor:
     """Log-density of rows z (n, s) in each component (n, k), NaN integrated out."""
     gaps = torch.isnan(z)
-    groups, filled = _groups(gaps), torch.where(gaps, 0.0, z)
-    k = len(components.means)
-    parts = [_look(filled, gaps, groups, None, components, i).log_density for i in range(k)]
-    return torch.stack(parts, 1)
+    return _look(torch.where(gaps, 0.0, z), gaps, None, components)[1].T
 
 
 def maximise(

@@ -23,7 +23,8 @@ def two_groups() -> Any:
     c[:4], c[40:42] = "r1", "r2"
     d = np.array(["p", "q"] * 40, dtype=object)
     d[10:13] = "s"
-    return pandas.DataFrame({"x": x, "c": c, "d": d})
+    groups = {f"g{j}": ["a"] * 40 + ["b"] * 40 for j in range(6)}  # so that nobody is in between
+    return pandas.DataFrame({"x": x, "c": c, "d": d, **groups})
 
 
 def fitted(rare: int) -> tuple[Any, dict[str, dict[str, torch.Tensor]]]:
