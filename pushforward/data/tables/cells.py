@@ -8,28 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pushforward.core.data_types import Series, TextSeries
+from pushforward.data.tables.markers import MARKERS
 
-__all__ = ["MARKERS", "Cells", "grouped", "is_missing", "is_number"]
+__all__ = ["READ_AS_MISSING", "Cells", "grouped", "is_missing", "is_number"]
 
-MARKERS = (
-    "-",
-    "--",
-    "?",
-    ".",
-    "…",
-    "missing",
-    "Missing",
-    "MISSING",
-    "none",
-    "NONE",
-    "na",
-    "Na",
-    "nil",
-    "NIL",
-    "#VALUE!",
-    "#DIV/0!",
-)
-"""Texts that mean 'missing' in a column of numbers, besides pandas' own (NA, N/A, null, NaN, …)."""
+READ_AS_MISSING = "read as missing"
+"""How a note on markers of missing values begins."""
 
 SOME = 20
 """Entries that are looked at before a whole column is."""
@@ -110,6 +94,14 @@ class Cells:
             )
         return texts
 
+    def bare(self, texts: TextSeries) -> TextSeries:
+        """As `spelled`; if most are percents, without their signs, the others being no numbers."""
+        texts = texts[~texts.isin(MARKERS)]
+        percent = texts.str.endswith("%")
+        if len(texts) and percent.mean() >= 0.5:
+            texts = texts.str.rstrip("%").str.strip().where(percent, "no per cent")
+        return self.spelled(texts)
+
     def _parsed(self, texts: TextSeries) -> Series | None:
         """Text as numbers, or None if an entry is not one."""
         import pandas
@@ -130,7 +122,7 @@ class Cells:
             )
         for name, marks in list(self.markers.items())[:5]:
             notes.append(
-                f"read as missing in column {name!r}: {', '.join(repr(m) for m in sorted(marks))}"
+                f"{READ_AS_MISSING} in column {name!r}: {', '.join(repr(m) for m in sorted(marks))}"
             )
         if len(self.markers) > 5:
             notes.append(f"and likewise in {len(self.markers) - 5} other columns")

@@ -10,6 +10,7 @@ them.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
@@ -21,7 +22,7 @@ from pushforward.core.argument_names import setting
 from pushforward.core.array_source import Arrays
 from pushforward.core.counting import count_rows
 from pushforward.core.data_types import Series
-from pushforward.core.errors import BadSource, ShapeMismatch, suggest
+from pushforward.core.errors import BadSource, DataWarning, ShapeMismatch, suggest
 from pushforward.core.frames import as_frame, is_frame
 from pushforward.core.space import Column, Space, column_numbers, frame_numbers
 from pushforward.core.space.export import column_fields
@@ -36,6 +37,7 @@ from pushforward.data.tables.relations import (
     violating_rows,
     violation_notes,
 )
+from pushforward.data.tables.remarks import remarks
 from pushforward.data.tables.selection import condition_names, special_columns
 from pushforward.data.tables.surveys import Survey, survey_table
 from pushforward.data.tables.table import Table
@@ -73,6 +75,9 @@ def from_chunks(table: Table, options: Options) -> Arrays:
     if options.lenient:
         text = {c.name for c in survey.text}
         survey.columns = {n: c for n, c in survey.columns.items() if n not in text}
+    elif survey.types and options.like is None:
+        for text in remarks(survey):
+            warnings.warn(f"{name}: {text}", DataWarning, stacklevel=2)
     special = special_columns(options)
     carried = survey.carried if options.like is None else _carried_like(survey, options.like)
     _check_named(survey, special, options, name)

@@ -10,6 +10,7 @@ from pushforward.core.data_types import Frame, Series
 from pushforward.core.frames import kind_of
 from pushforward.data.options import Options
 from pushforward.data.tables.cells import Cells
+from pushforward.data.tables.date_gaps import without_markers
 from pushforward.data.tables.layout import Layout
 
 __all__ = ["Chunks", "Table", "CHUNK_ROWS"]
@@ -29,6 +30,7 @@ class Table:
         cells: notation of its numbers, for text tables.
         notes: decisions made while reading.
         layout, encoding: of text tables.
+        texts: starts reading a text table's cells as they are written, so many rows at a time.
     """
 
     chunks: Chunks
@@ -38,6 +40,7 @@ class Table:
     notes: list[str] = field(default_factory=list)
     layout: Layout | None = None
     encoding: str = "utf-8"
+    texts: Callable[[int], Iterator[Any]] | None = None
 
     def frames(self, options: Options) -> Iterator[Any]:
         """The chunks, with the caller's missing-value markers applied."""
@@ -49,14 +52,18 @@ class Table:
             )
 
     def series(self, chunk: Frame, place: int) -> Series:
-        """One column; text that holds numbers as numbers."""
+        """One column; text that holds numbers as numbers, dates without markers
+        of missing ones.
+        """
         series: Series = chunk.iloc[:, place]
         if (
             self.cells is not None
             and series.dtype.kind not in "biufM"
             and kind_of(series) == "text"
         ):
-            return self.cells.numbers(str(series.name), series)
+            name = str(series.name)
+            numbers = self.cells.numbers(name, series)
+            return without_markers(name, series, self.cells) if numbers is series else numbers
         return series
 
 

@@ -193,12 +193,15 @@ def _type_of_texts(column: ColumnSurvey, present: int) -> ColumnType:
         return ColumnType("text", f"most values are numbers, but row {row} holds {cell!r}")
     texts = [str(v).strip().lower() for v in column.categories]
     distinct = len(texts)
-    if column.ordered and column.kind == "categorical":
+    declared = column.ordered and column.kind == "categorical"
+    if declared and column.ranked:
         return ColumnType("ordered", "the data declare an order of its categories")
     if distinct == 1 and present > 1:
         return ColumnType("constant", "all values are equal")
     if set(texts) in TRUTHS:
         return ColumnType("boolean", f"holds only {' and '.join(sorted(texts))}")
+    if declared:
+        return ColumnType("categorical", "the data declare categories without an order")
     if order := _order_of(texts):
         return ColumnType("ordered", "its words have an order", _spelled(column, order))
     if distinct <= FEW and distinct < present:

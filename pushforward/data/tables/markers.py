@@ -1,0 +1,61 @@
+"""Texts that mean 'missing' in several languages.
+
+Among numbers and dates they can mean nothing else. Among words they might be meant, so there they
+are only pointed out (`looks_missing`).
+"""
+
+from __future__ import annotations
+
+__all__ = ["MARKERS", "looks_missing"]
+
+_SIGNS = "- -- --- – — ? ?? ??? . .. ... … / // * ** #".split()
+_ERRORS = "#N/A #NA #VALUE! #DIV/0! #REF! #NUM! #NULL! #NAME?".split()
+_WORDS = (
+    # English
+    "missing, na, n.a., n. a., n/a, nan, null, unknown, unknown?, not known, not available,"
+    " not applicable, not specified, not stated, not given, not recorded, not reported, undefined,"
+    " no answer, no data, no value, n/d, n.d., tbd, tba,"
+    # German
+    " k.a., k. a., k.a, k/a, keine angabe, keine angaben, ohne angabe, o.a., unbekannt, fehlt,"
+    " fehlend, nicht angegeben, nicht bekannt, nicht verfügbar, nicht vorhanden, n.v., n. v., n.b.,"
+    # French
+    " inconnu, inconnue, manquant, manquante, non renseigné, non renseignée, non précisé,"
+    " non précisée, non disponible, n.c., n.r.,"
+    # Spanish, Portuguese, Italian
+    " desconocido, desconocida, sin dato, sin datos, no disponible, no especificado, no aplica, s/d,"
+    " desconhecido, desconhecida, não informado, não disponível, não se aplica, sem dados,"
+    " sconosciuto, sconosciuta, mancante, non disponibile, non noto, n.p.,"
+    # Dutch, Danish, Norwegian, Swedish, Finnish
+    " onbekend, niet bekend, niet beschikbaar, n.v.t., ukendt, mangler, ukjent, okänd, okänt,"
+    " saknas, uppgift saknas, tuntematon, ei tietoa,"
+    # Polish, Czech, Hungarian, Turkish
+    " brak danych, nieznany, nieznane, b.d., neznámý, neuvedeno, nincs adat, ismeretlen,"
+    " bilinmiyor,"
+    # Russian, Chinese, Japanese, Korean
+    " нет данных, неизвестно, н/д, не указано, 未知, 缺失, 不详, 無資料, 不明, 欠損, 未記入,"
+    " 알 수 없음, 미상"
+).split(", ")
+_AMBIGUOUS = "none, nil, ka, nd, nc, empty, blank, leer, vide, brak, yok, 无, なし, 없음".split(", ")
+"""Words that mean something among other words: no children, no garage."""
+
+_SURE = frozenset((*_SIGNS, *(e.casefold() for e in _ERRORS), *_WORDS))
+
+
+def _spellings(text: str) -> tuple[str, ...]:
+    return text, text.upper(), text.capitalize(), text.title()
+
+
+MARKERS = frozenset(
+    spelled for text in (*_SIGNS, *_ERRORS, *_WORDS, *_AMBIGUOUS) for spelled in _spellings(text)
+)
+"""Texts that mean 'missing' in a column of numbers or dates, besides pandas' own (NA, null, …)."""
+
+
+def looks_missing(text: str) -> bool:
+    """Whether a category probably means that a value is missing.
+
+    Example:
+        >>> looks_missing("k.A."), looks_missing("none"), looks_missing("Bakery")
+        (True, False, False)
+    """
+    return text.strip().casefold() in _SURE
