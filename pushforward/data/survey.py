@@ -129,7 +129,8 @@ def _issues_of_types(survey: Survey) -> list[Issue]:
         others = len(constant) - 1
         more = f" ({others} other{'s are' if others > 1 else ' is'} too)" if others else ""
         text = f"column {constant[0]!r} is constant{more}"
-        issues.append(Issue("constant", text, f"leave it out: {setting('drop', constant[:1])}"))
+        auto = f"{setting('types', 'auto')} carries it along"
+        issues.append(Issue("constant", text, f"{auto}; or {setting('drop', constant[:1])}"))
     return issues
 
 

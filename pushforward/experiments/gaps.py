@@ -84,8 +84,8 @@ def fill(
         imputations: draw so many filled tables; `Filled.pooled` then has the means of columns with
             the error that the gaps add.
         intervals: the share of the distribution of each filled number that its interval holds.
-        out: .csv .tsv .parquet; a text table keeps every other byte. Of several imputations,
-            out-1.csv, out-2.csv, …
+        out: .csv, .tsv (packed: .gz, .xz) or .parquet; a text table keeps every other byte. Of
+            several imputations, out-1.csv, out-2.csv, …
         stream: an open text file to write to instead; None for data frames.
         reading: how a table is read and fitted, and the seed.
 

@@ -29,6 +29,8 @@ from pushforward.data.tables.table import Table
 __all__ = ["TableForm", "TableSink", "cell_texts", "check_table_path", "form_of", "open_sink"]
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".csv.gz", ".csv.xz", ".tsv.gz", ".tsv.xz")
+ENDINGS = ".csv, .tsv (packed: .gz, .xz) or .parquet"
+"""The suffixes in words, as the help of commands has them."""
 _OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
 
 
@@ -98,8 +100,7 @@ def check_table_path(path: str | Path) -> Path:
     target = Path(path).expanduser()
     if table_suffix(target) not in SUFFIXES:
         raise InvalidValue(
-            f"cannot write a table to {target.name!r}; expected a name that ends in"
-            f" {', '.join(SUFFIXES)}"
+            f"cannot write a table to {target.name!r}; expected a name that ends in {ENDINGS}"
         )
     if target.exists():
         raise BadRun(f"{target} exists; choose another name, or remove it first")

@@ -8,7 +8,7 @@ from pushforward.core.data_types import Series, TextSeries
 from pushforward.data.tables.cells import Cells
 from pushforward.data.tables.columns import are_dates
 from pushforward.data.tables.date_formats import find_date_format
-from pushforward.data.tables.markers import MARKERS
+from pushforward.data.tables.markers import are_markers
 
 __all__ = ["without_markers"]
 
@@ -22,7 +22,7 @@ def without_markers(name: str, series: Series, cells: Cells) -> Series:
     Else unchanged.
     """
     for present in (series.dropna()[:_SOME], series.dropna()):
-        marked = cast(TextSeries, present.astype(str)).str.strip().isin(MARKERS)
+        marked = are_markers(cast(TextSeries, present.astype(str)).str.strip())
         dates = present[~marked]
         if not len(dates) and len(present) == _SOME:
             continue

@@ -6,7 +6,9 @@ are only pointed out (`looks_missing`).
 
 from __future__ import annotations
 
-__all__ = ["MARKERS", "looks_missing"]
+from pushforward.core.data_types import Series, TextSeries
+
+__all__ = ["are_markers", "is_marker", "looks_missing"]
 
 _SIGNS = "- -- --- – — ? ?? ??? . .. ... … / // * ** #".split()
 _ERRORS = "#N/A #NA #VALUE! #DIV/0! #REF! #NUM! #NULL! #NAME?".split()
@@ -38,17 +40,21 @@ _WORDS = (
 _AMBIGUOUS = "none, nil, ka, nd, nc, empty, blank, leer, vide, brak, yok, 无, なし, 없음".split(", ")
 """Words that mean something among other words: no children, no garage."""
 
-_SURE = frozenset((*_SIGNS, *(e.casefold() for e in _ERRORS), *_WORDS))
+_SURE = frozenset(text.casefold() for text in (*_SIGNS, *_ERRORS, *_WORDS))
+_ALL = _SURE | frozenset(_AMBIGUOUS)
 
 
-def _spellings(text: str) -> tuple[str, ...]:
-    return text, text.upper(), text.capitalize(), text.title()
+def are_markers(texts: TextSeries) -> Series:
+    """Which texts mean 'missing' in a column of numbers or dates, besides pandas' own (NA, null, …),
+    in whatever case.
+    """
+    found: Series = texts.str.casefold().isin(_ALL)
+    return found
 
 
-MARKERS = frozenset(
-    spelled for text in (*_SIGNS, *_ERRORS, *_WORDS, *_AMBIGUOUS) for spelled in _spellings(text)
-)
-"""Texts that mean 'missing' in a column of numbers or dates, besides pandas' own (NA, null, …)."""
+def is_marker(text: str) -> bool:
+    """Whether a text means 'missing' in a column of numbers or dates."""
+    return text.casefold() in _ALL
 
 
 def looks_missing(text: str) -> bool:

@@ -12,6 +12,7 @@ import pytest
 
 import pushforward as pf
 from pushforward.core.errors import BadSource, DataWarning
+from pushforward.data import report
 from pushforward.experiments.gaps import fill
 from pushforward.experiments.synthesis import synthesise
 from pushforward.experiments.table_models import TableReading
@@ -60,7 +61,7 @@ def test_markers_among_words_stay_and_are_pointed_out(tmp_path: Path) -> None:
     with pytest.warns(DataWarning, match=r"'k\.A\.' in 'b' looks like a missing value.*k\.A\."):
         source = pf.read(path, types="auto", label=False)
     assert source.space.columns[1].categories == ("k.A.", "x", "y", "z")
-    issues = [issue for issue in pf.report(path, types="auto").issues if issue.name == "marker"]
+    issues = [issue for issue in report(path, types="auto").issues if issue.name == "marker"]
     assert len(issues) == 1 and "k.A." in issues[0].advice
     with warnings.catch_warnings():
         warnings.simplefilter("error")

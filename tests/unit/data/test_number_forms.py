@@ -28,7 +28,7 @@ def orders(rows: int = 60, gap: str = "k.A.", percent: str = " %") -> str:
     """A German table: commas in numbers, blanks before %, quotes, line ends in cells."""
     rng = np.random.default_rng(0)
     lines = ["Nr;Alter;Preis;Umsatz;Rabatt;Notiz"]
-    notes = ["", '"schnell; bitte"', '"sagte ""ja"""', '"zwei\r\nZeilen"', 'Rohr 5" lang']
+    notes = ["ok", '"schnell; bitte"', '"sagte ""ja"""', '"zwei\r\nZeilen"', 'Rohr 5" lang']
     for i in range(rows):
         price = f"{rng.integers(1, 400) / 20:.2f}".replace(".", ",")
         turnover = f"{rng.integers(900, 90_000):,}".replace(",", ".") + ",50"
@@ -56,13 +56,13 @@ def test_no_byte_but_gaps_changes_whatever_marks_them(tmp_path: Path) -> None:
     filled = fill(path, out=out, reading=reading())
     written = out.read_bytes().decode("latin-1")
     assert not [note for note in filled.notes if "anew" in note]
-    parts, spelled = text.split("k.A."), iter(written)
+    parts = text.split("k.A.")
     assert len(parts) == filled.gaps + 1 > 5
     rest = written
     for part in parts:  # the rest of the text is there, in this order, with numbers between
         before, found, rest = rest.partition(part)
         assert found == part and len(before) <= 12
-    assert next(spelled) and rest == ""
+    assert rest == ""
 
 
 @pytest.mark.parametrize("percent", ["%", " %", "\u00a0%"])
@@ -185,4 +185,5 @@ def test_numbers_that_mean_missing_are_filled(tmp_path: Path) -> None:
 def test_read_is_unchanged_by_spelling(tmp_path: Path) -> None:
     path = write_table(tmp_path, orders())
     source = pf.read(path, types="auto", na=["k.A."], thousands=".", label=False)
-    assert [c.type for c in source.space.columns] == ["count", "positive", "positive", "bounded"]
+    types = [column.type for column in source.space.columns]
+    assert types == ["count", "positive", "positive", "bounded", "categorical"]
