@@ -225,8 +225,15 @@ class _Work:
         file, form = self.file, self.file.form
         space = self.subject.space
         with open_filled(
-            file.table, file.path, path, space, form, file.dtypes, na=file.options.table.na,
-            stream=stream, patched=patched,
+            file.table,
+            file.path,
+            path,
+            space,
+            form,
+            file.dtypes,
+            na=file.options.table.na,
+            stream=stream,
+            patched=patched,
         ) as (add, frames):
             for rows in typed_rows(file.table, space, file.options):
                 add(rows, self._filled(rows))

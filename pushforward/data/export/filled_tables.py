@@ -102,11 +102,11 @@ def open_filled(
             yield patch.add, None
             patch.finish()
         return
-    if table.texts is not None and (target is None or table_suffix(target) != ".parquet"):
-        if target is not None or stream is not None:
-            with open_sink(target, form, dtypes, stream) as sink:
-                yield _Rewritten(table.texts(_ROWS), sink, space, form).add, None
-            return
+    to_text = target is not None or stream is not None
+    if to_text and table.texts is not None and not str(target).lower().endswith(".parquet"):
+        with open_sink(target, form, dtypes, stream) as sink:
+            yield _Rewritten(table.texts(_ROWS), sink, space, form).add, None
+        return
     with open_sink(target, form, dtypes, stream) as sink:
         yield (
             lambda rows, x: sink.add_frame(_filled_frame(rows, x, space, form)),

@@ -78,9 +78,7 @@ def _number(layout: Layout) -> re.Pattern[str]:
     )
 
 
-def _form_of(
-    cells: Sequence[str], number: re.Pattern[str], layout: Layout
-) -> NumberForm | None:
+def _form_of(cells: Sequence[str], number: re.Pattern[str], layout: Layout) -> NumberForm | None:
     """How cells spell numbers; None if there are none, or if there are others beside them, such as
     1e-5.
     """
@@ -103,9 +101,7 @@ def _form_of(
     )
 
 
-def in_marks(
-    forms: Mapping[str, NumberForm], decimal: str
-) -> dict[str, NumberForm]:
+def in_marks(forms: Mapping[str, NumberForm], decimal: str) -> dict[str, NumberForm]:
     """The forms with another decimal mark, without thousands marks that are the same."""
     return {
         name: NumberForm(

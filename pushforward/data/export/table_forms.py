@@ -115,9 +115,7 @@ def check_table_path(path: str | Path) -> Path:
 # -------------------------------------------------------------------------------------------- cells
 
 
-def cell_texts(
-    values: NDArray[Any], column: Column, form: TableForm, name: str = ""
-) -> list[str]:
+def cell_texts(values: NDArray[Any], column: Column, form: TableForm, name: str = "") -> list[str]:
     """The entries of a column (n,) as a text table holds them; '' for missing ones.
 
     Args:
@@ -134,13 +132,11 @@ def cell_texts(
         if column.dtype.lower().startswith(("float", "int")):  # numbers, as Python writes them
             numbers = [float(category) for category in column.categories]
             wholes = [0 if v.is_integer() else None for v in numbers]
-            names = [
-                _number(v, whole, spelling, column, form) for v, whole in zip(numbers, wholes)
-            ]
+            names = [_number(v, whole, spelling, column, form) for v, whole in zip(numbers, wholes)]
             names.append("")
         return [names[code] for code in codes]
     texts = None if column.unit == "%" else as_texts(values, column)
-    if texts is not None and (spelling is None or column.unit or not column.dtype[:3] == "int"):
+    if texts is not None and (spelling is None or column.unit or column.dtype[:3] != "int"):
         return texts
     decimals = 0 if column.kind == "integer" else column.decimals
     return [

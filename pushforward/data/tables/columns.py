@@ -85,9 +85,7 @@ class ColumnSurvey:
         if kind == "date" and self.dates and not self._see_dates(series):
             kind = "text"
         if kind == "text" and self.bad is None:
-            self.bad = find_bad_cell(
-                series, start, spelled=None if cells is None else cells.bare
-            )
+            self.bad = find_bad_cell(series, start, spelled=None if cells is None else cells.bare)
         if kind in ("categorical", "text") or (kind == "date" and not self.dates):
             self._see_categories(series)
         elif kind != "date":

@@ -10,44 +10,40 @@ from pushforward.core.data_types import Series, TextSeries
 
 __all__ = ["are_markers", "is_marker", "looks_missing"]
 
-_SIGNS = "- -- --- – — ? ?? ??? . .. ... … / // * ** #".split()
-_ERRORS = "#N/A #NA #VALUE! #DIV/0! #REF! #NUM! #NULL! #NAME?".split()
-_WORDS = (
-    # English
-    "missing, na, n.a., n. a., n/a, nan, null, unknown, unknown?, not known, not available,"
-    " not applicable, not specified, not stated, not given, not recorded, not reported, undefined,"
-    " no answer, no data, no value, n/d, n.d., tbd, tba,"
-    # German
-    " k.a., k. a., k.a, k/a, keine angabe, keine angaben, ohne angabe, o.a., unbekannt, fehlt,"
-    " fehlend, nicht angegeben, nicht bekannt, nicht verfügbar, nicht vorhanden, n.v., n. v., n.b.,"
-    # French
-    " inconnu, inconnue, manquant, manquante, non renseigné, non renseignée, non précisé,"
-    " non précisée, non disponible, n.c., n.r.,"
-    # Spanish, Portuguese, Italian
-    " desconocido, desconocida, sin dato, sin datos, no disponible, no especificado, no aplica, s/d,"
-    " desconhecido, desconhecida, não informado, não disponível, não se aplica, sem dados,"
-    " sconosciuto, sconosciuta, mancante, non disponibile, non noto, n.p.,"
-    # Dutch, Danish, Norwegian, Swedish, Finnish
-    " onbekend, niet bekend, niet beschikbaar, n.v.t., ukendt, mangler, ukjent, okänd, okänt,"
-    " saknas, uppgift saknas, tuntematon, ei tietoa,"
-    # Polish, Czech, Hungarian, Turkish
-    " brak danych, nieznany, nieznane, b.d., neznámý, neuvedeno, nincs adat, ismeretlen,"
-    " bilinmiyor,"
-    # Russian, Chinese, Japanese, Korean
-    " нет данных, неизвестно, н/д, не указано, 未知, 缺失, 不详, 無資料, 不明, 欠損, 未記入,"
-    " 알 수 없음, 미상"
-).split(", ")
-_AMBIGUOUS = "none, nil, ka, nd, nc, empty, blank, leer, vide, brak, yok, 无, なし, 없음".split(", ")
+_SIGNS = "-, --, ---, –, —, ?, ??, ???, ., .., ..., …, /, //, *, **, #"
+_ERRORS = "#N/A, #NA, #VALUE!, #DIV/0!, #REF!, #NUM!, #NULL!, #NAME?"
+_WORDS = """\
+missing, na, n.a., n. a., n/a, nan, null, unknown, unknown?, not known, not available
+not applicable, not specified, not stated, not given, not recorded, not reported, undefined
+no answer, no data, no value, n/d, n.d., tbd, tba
+k.a., k. a., k.a, k/a, keine angabe, keine angaben, ohne angabe, o.a., unbekannt, fehlt, fehlend
+nicht angegeben, nicht bekannt, nicht verfügbar, nicht vorhanden, n.v., n. v., n.b.
+inconnu, inconnue, manquant, manquante, non renseigné, non renseignée, non précisé, non précisée
+non disponible, n.c., n.r.
+desconocido, desconocida, sin dato, sin datos, no disponible, no especificado, no aplica, s/d
+desconhecido, desconhecida, não informado, não disponível, não se aplica, sem dados
+sconosciuto, sconosciuta, mancante, non disponibile, non noto, n.p.
+onbekend, niet bekend, niet beschikbaar, n.v.t., ukendt, mangler, ukjent, okänd, okänt, saknas
+uppgift saknas, tuntematon, ei tietoa
+brak danych, nieznany, nieznane, b.d., neznámý, neuvedeno, nincs adat, ismeretlen, bilinmiyor
+нет данных, неизвестно, н/д, не указано
+未知, 缺失, 不详, 無資料, 不明, 欠損, 未記入, 알 수 없음, 미상
+"""
+_AMBIGUOUS = "none, nil, ka, nd, nc, empty, blank, leer, vide, brak, yok, 无, なし, 없음"
 """Words that mean something among other words: no children, no garage."""
 
-_SURE = frozenset(text.casefold() for text in (*_SIGNS, *_ERRORS, *_WORDS))
-_ALL = _SURE | frozenset(_AMBIGUOUS)
+
+def _listed(*texts: str) -> frozenset[str]:
+    lines = [line for text in texts for line in text.splitlines()]
+    return frozenset(word.strip().casefold() for line in lines for word in line.split(", "))
+
+
+_SURE = _listed(_SIGNS, _ERRORS, _WORDS)
+_ALL = _SURE | _listed(_AMBIGUOUS)
 
 
 def are_markers(texts: TextSeries) -> Series:
-    """Which texts mean 'missing' in a column of numbers or dates, besides pandas' own (NA, null, …),
-    in whatever case.
-    """
+    """Which texts mean 'missing' in a column of numbers or dates, in whatever case."""
     found: Series = texts.str.casefold().isin(_ALL)
     return found
 

@@ -52,4 +52,6 @@ def test_odd_says_that_a_table_is_too_small(
     path.write_text("name,x,y\n" + "".join(lines))
     assert main(["odd", str(path), "--model", "independent"]) == 2
     said = capsys.readouterr().err
-    assert "too small" in said and "11 are needed" in said and "fold" not in said
+    assert "too small" in said
+    assert "11 are needed" in said
+    assert "fold" not in said

@@ -50,7 +50,8 @@ def test_markers_are_gaps_where_all_else_is_numbers_or_dates(
 def test_markers_are_filled_and_told(tmp_path: Path) -> None:
     path, out = table(tmp_path, COLUMNS["date"][1], {3: "k.A."}), tmp_path / "filled.csv"
     filled = fill(path, out=out, reading=TableReading(model="independent"))
-    assert filled.gaps == 1 and "'k.A.'" in filled.sentences[0]
+    assert filled.gaps == 1
+    assert "'k.A.'" in filled.sentences[0]
     before, after = (p.read_text().splitlines() for p in (path, out))
     assert [i for i, (a, b) in enumerate(zip(before, after)) if a != b] == [4]
     assert after[4].split(";")[1].count(".") == 2
@@ -62,7 +63,8 @@ def test_markers_among_words_stay_and_are_pointed_out(tmp_path: Path) -> None:
         source = pf.read(path, types="auto", label=False)
     assert source.space.columns[1].categories == ("k.A.", "x", "y", "z")
     issues = [issue for issue in report(path, types="auto").issues if issue.name == "marker"]
-    assert len(issues) == 1 and "k.A." in issues[0].advice
+    assert len(issues) == 1
+    assert "k.A." in issues[0].advice
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         pf.read(path, types="auto", label=False, na=["k.A."])

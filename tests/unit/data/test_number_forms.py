@@ -61,7 +61,8 @@ def test_no_byte_but_gaps_changes_whatever_marks_them(tmp_path: Path) -> None:
     rest = written
     for part in parts:  # the rest of the text is there, in this order, with numbers between
         before, found, rest = rest.partition(part)
-        assert found == part and len(before) <= 12
+        assert found == part
+        assert len(before) <= 12
     assert rest == ""
 
 
@@ -110,7 +111,8 @@ def test_zeros_in_front_stay(tmp_path: Path) -> None:
     path.write_text("code,x\n" + "\n".join(["01067,0.250", *lines]) + "\n")
     synthesise(path, 100, out=out, reading=TableReading(model=FAST))
     cells = read_cells(out.read_text(), ",")["code"]
-    assert all(len(code) >= 5 for code in cells) and any(code[0] == "0" for code in cells)
+    assert all(len(code) >= 5 for code in cells)
+    assert any(code[0] == "0" for code in cells)
 
 
 def test_columns_that_vary_keep_their_shortest_form(tmp_path: Path) -> None:
@@ -177,9 +179,12 @@ def test_a_marker_in_quotes_is_filled_in_quotes(tmp_path: Path) -> None:
 
 def test_numbers_that_mean_missing_are_filled(tmp_path: Path) -> None:
     path, out = tmp_path / "x.csv", tmp_path / "filled.csv"
-    path.write_text("a,b\n" + "".join(f"{i % 5},{i / 10:.1f}\n" for i in range(40)) + "-999.0,1.5\n")
+    path.write_text(
+        "a,b\n" + "".join(f"{i % 5},{i / 10:.1f}\n" for i in range(40)) + "-999.0,1.5\n"
+    )
     filled = fill(path, out=out, reading=TableReading(model=FAST, table={"na": ["-999"]}))
-    assert filled.gaps == 1 and not [note for note in filled.notes if "anew" in note]
+    assert filled.gaps == 1
+    assert not [note for note in filled.notes if "anew" in note]
     assert "-999" not in out.read_text()
 
 
