@@ -52,6 +52,7 @@ SHOWN = 5000
 """Values of each column that a figure shows."""
 SPOKEN = 10
 """Columns that a note names."""
+ANEW = "the table is written anew; values that are there stay as they are spelled"
 DRAWN_AT_ONCE = 1 << 21
 """Values that are drawn at once for intervals: 16 MB."""
 
@@ -214,11 +215,11 @@ class _Work:
         try:
             self._fill(path, stream, patched)
         except Misaligned:
-            self.result.notes.append(
-                "the table is written anew, as its lines are no plain rows; values that are there"
-                " stay as they are spelled"
-            )
-            self._fill(path, stream, False)
+            patched = False
+            self._fill(path, stream, patched)
+        texts = file.table.texts is not None and (path is None or path.suffix != ".parquet")
+        if to_text and texts and not patched and ANEW not in self.result.notes:
+            self.result.notes.append(ANEW)
 
     def _fill(self, path: Path | None, stream: Writable | None, patched: bool) -> None:
         self._begin()

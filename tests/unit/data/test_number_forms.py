@@ -79,7 +79,8 @@ def test_filled_cells_are_spelled_as_their_column_is(tmp_path: Path, percent: st
     for name, pattern in patterns.items():
         new = [b for a, b in zip(before[name], after[name]) if a == "k.A."]
         pattern = pattern.replace(",50", r",\d\d")
-        assert new and all(_matches(pattern, cell) for cell in new), (name, new)
+        assert new, name
+        assert all(_matches(pattern, cell) for cell in new), (name, new)
 
 
 def _matches(pattern: str, cell: str) -> bool:
@@ -115,6 +116,15 @@ def test_zeros_in_front_stay(tmp_path: Path) -> None:
     assert any(code[0] == "0" for code in cells)
 
 
+@pytest.mark.parametrize("constant", ["5,50 %", "1.250,00", "19%", "007"])
+def test_constants_are_spelled_as_in_the_table(tmp_path: Path, constant: str) -> None:
+    path, out = tmp_path / "x.csv", tmp_path / "copy.csv"
+    rows = [f"{constant};{i % 7},5" for i in range(40)]
+    path.write_text("a;b\n" + "\n".join(rows) + "\n")
+    synthesise(path, 10, out=out, reading=reading())
+    assert read_cells(out.read_text())["a"] == [constant] * 10
+
+
 def test_columns_that_vary_keep_their_shortest_form(tmp_path: Path) -> None:
     path, out = tmp_path / "x.csv", tmp_path / "copy.csv"
     values = np.round(np.random.default_rng(0).normal(size=80), 3)
@@ -132,7 +142,8 @@ def test_a_table_written_anew_keeps_the_spelling_of_values(tmp_path: Path) -> No
     rows[4][1] = "NA"
     path, out = tmp_path / "x.txt", tmp_path / "filled.csv"
     path.write_text("a   b   c\n" + "\n".join("   ".join(row) for row in rows) + "\n")
-    fill(path, out=out, reading=TableReading(model=FAST))
+    filled = fill(path, out=out, reading=TableReading(model=FAST))
+    assert any("anew" in note for note in filled.notes)
     lines = [line.split(" ") for line in out.read_text().splitlines()[1:]]
     assert _matches(r"\d\.\d\d", lines[4][1])
     lines[4][1] = "NA"
