@@ -133,7 +133,7 @@ def _place(place: inspect.Parameter, hint: Any) -> str:
     """
     given = [m.name for m in getattr(hint, "__metadata__", ()) if isinstance(m, Parameter)]
     named = next((name for name in given if name), None) or place.name.upper()
-    text = named if isinstance(named, str) else named[0]
+    text = named if isinstance(named, str) else next(iter(named))
     kind = get_origin(get_args(hint)[0] if given else hint)
     text += "..." if kind is tuple else ""
     return text if place.default is place.empty else f"[{text}]"

@@ -9,11 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pushforward.core.argument_names import setting
 from pushforward.core.column_values import as_texts
 from pushforward.core.columns import Column
 from pushforward.core.dates import DAYS, SECONDS
-from pushforward.core.registry import models_accepting
 from pushforward.core.scan import Issue
 from pushforward.core.source import Source
 
@@ -88,7 +86,7 @@ def _excess(x: Values) -> Values:
     if not high > low:
         return np.zeros(len(x))
     beyond = np.fmax(low - x, x - high) / (high - low)
-    return np.nan_to_num(beyond)
+    return np.asarray(np.nan_to_num(beyond))
 
 
 def _text(value: float, column: Column) -> str:
@@ -111,13 +109,10 @@ def span_text(value: float, column: Column) -> str:
 
 
 def typed_advice(issue: Issue) -> Issue:
-    """An issue that the verbs of tables need no help with, with advice for them and for models."""
+    """An issue that the verbs of tables need no help with, with advice for them and for fits."""
     takes = {
-        "categorical": f"the verbs of tables take it; fits with {setting('types', 'auto')} do, of",
-        "missing": "the verbs of tables take them, and fill fills them; fits do, of",
+        "categorical": "the verbs of tables take it; to fit a model drop it",
+        "missing": "the verbs of tables take them, and fill fills them; to fit a model drop those"
+        " rows or columns",
     }.get(issue.name)
-    if takes is None:
-        return issue
-    other = "it" if issue.name == "categorical" else "those rows or columns"
-    models = ", ".join(models_accepting(issue.name))
-    return replace(issue, advice=f"{takes} {models}; for others drop {other}", alternative="")
+    return issue if takes is None else replace(issue, advice=takes)

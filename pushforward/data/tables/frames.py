@@ -76,8 +76,8 @@ def from_chunks(table: Table, options: Options) -> Arrays:
         text = {c.name for c in survey.text}
         survey.columns = {n: c for n, c in survey.columns.items() if n not in text}
     elif survey.types and options.like is None:
-        for text in remarks(survey):
-            warnings.warn(f"{name}: {text}", DataWarning, stacklevel=2)
+        for remark in remarks(survey):
+            warnings.warn(f"{name}: {remark}", DataWarning, stacklevel=2)
     special = special_columns(options)
     carried = survey.carried if options.like is None else _carried_like(survey, options.like)
     _check_named(survey, special, options, name)

@@ -6,7 +6,9 @@ are only pointed out (`looks_missing`).
 
 from __future__ import annotations
 
-from pushforward.core.data_types import Series, TextSeries
+from typing import Any
+
+from pushforward.core.data_types import TextSeries
 
 __all__ = ["are_markers", "is_marker", "looks_missing"]
 
@@ -42,10 +44,9 @@ _SURE = _listed(_SIGNS, _ERRORS, _WORDS)
 _ALL = _SURE | _listed(_AMBIGUOUS)
 
 
-def are_markers(texts: TextSeries) -> Series:
+def are_markers(texts: TextSeries) -> Any:
     """Which texts mean 'missing' in a column of numbers or dates, in whatever case."""
-    found: Series = texts.str.casefold().isin(_ALL)
-    return found
+    return texts.str.casefold().isin(_ALL)
 
 
 def is_marker(text: str) -> bool:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas
 import pytest
 
+import pushforward.models  # noqa: F401 - advice names models
 from pushforward.core.data_types import Frame
 from pushforward.data import report
 
@@ -103,7 +104,7 @@ def test_advice_is_right_for_the_verbs_of_tables_and_for_models() -> None:
     for name in ("categorical", "missing"):
         assert "verbs of tables take" in issues[name]
         assert "mixed" in issues[name]
-        assert issues[name].count("for others drop") == 1
+        assert issues[name].count("to fit a model drop") == 1
     assert "fill fills them" in issues["missing"]
 
 
