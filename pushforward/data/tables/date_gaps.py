@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from pushforward.core.data_types import Series, TextSeries
 from pushforward.data.tables.cells import Cells
@@ -21,16 +21,23 @@ def without_markers(name: str, series: Series, cells: Cells) -> Series:
 
     Else unchanged.
     """
-    for present in (series.dropna()[:_SOME], series.dropna()):
-        marked = are_markers(cast(TextSeries, present.astype(str)).str.strip())
-        dates = present[~marked]
-        if not len(dates) and len(present) == _SOME:
-            continue
-        if not are_dates(dates) and not find_date_format(dates):
-            return series
-    if not marked.any():
+    present = series.dropna()
+    marked = _marked(present[:_SOME])
+    if not marked.all() and not _holds_dates(present[:_SOME][~marked]):
+        return series
+    marked = _marked(present)
+    dates = present[~marked]
+    if not marked.any() or not _holds_dates(dates):
         return series
     texts = cast(TextSeries, present[marked].astype(str)).str.strip()
     cells.markers.setdefault(name, set()).update(texts.unique())
     kept: Series = dates.reindex(series.index)
     return kept
+
+
+def _marked(present: Series) -> Any:
+    return are_markers(cast(TextSeries, present.astype(str)).str.strip())
+
+
+def _holds_dates(entries: Series) -> bool:
+    return are_dates(entries) or bool(find_date_format(entries))
