@@ -31,6 +31,7 @@ from pushforward.data.options import Options
 from pushforward.data.sources.arrays import labels_of, refuse_infinity
 from pushforward.data.sources.spool import Spool
 from pushforward.data.tables.columns import ColumnSurvey
+from pushforward.data.tables.markers import is_word
 from pushforward.data.tables.relations import (
     parse_relations,
     relations_of,
@@ -41,6 +42,7 @@ from pushforward.data.tables.remarks import remarks
 from pushforward.data.tables.selection import condition_names, special_columns
 from pushforward.data.tables.surveys import Survey, survey_table
 from pushforward.data.tables.table import Table
+from pushforward.data.tables.typed_rows import meant_in
 from pushforward.data.tables.types import as_column
 
 __all__ = ["Table", "from_frame", "frame_table", "from_chunks", "survey_table"]
@@ -232,6 +234,7 @@ def _encode_all(
 
     aside: dict[str, list[Any]] = {n: [] for n in special}
     places = [survey.places[n] for n in survey.columns]
+    columns = dict(zip(places, space.columns))
     with Spool(options.memory) as spool:
         row = 0
         for chunk in table.frames(options):
@@ -242,13 +245,15 @@ def _encode_all(
                     space.columns,
                     options.name or table.name,
                     start=row,
-                    series=table.series,
+                    series=lambda chunk, place: table.series(
+                        chunk, place, meant_in(columns[place])
+                    ),
                 )
             )
             row += len(chunk)
             count_rows("read", row, survey.rows)
             for n in special:
-                aside[n].append(table.series(chunk, survey.places[n]))
+                aside[n].append(table.series(chunk, survey.places[n], is_word))
         return spool.finish(), {
             n: pandas.concat(parts, ignore_index=True) for n, parts in aside.items()
         }

@@ -10,7 +10,7 @@ from typing import Any
 
 from pushforward.core.data_types import TextSeries
 
-__all__ = ["are_markers", "is_marker", "looks_missing"]
+__all__ = ["are_markers", "is_marker", "is_word", "looks_missing"]
 
 _SIGNS = "-, --, ---, –, —, ?, ??, ???, ., .., ..., …, /, //, *, **, #"
 _ERRORS = "#N/A, #NA, #VALUE!, #DIV/0!, #REF!, #NUM!, #NULL!, #NAME?"
@@ -31,16 +31,21 @@ brak danych, nieznany, nieznane, b.d., neznámý, neuvedeno, nincs adat, ismeret
 нет данных, неизвестно, н/д, не указано
 未知, 缺失, 不详, 無資料, 不明, 欠損, 未記入, 알 수 없음, 미상
 """
+_PLAINEST = """\
+-, --, ?, ., …, missing, Missing, MISSING, none, NONE, na, Na, nil, NIL, #VALUE!, #DIV/0!
+"""
+"""As they are spelled."""
 _AMBIGUOUS = "none, nil, ka, nd, nc, empty, blank, leer, vide, brak, yok, 无, なし, 없음"
 """Words that mean something among other words: no children, no garage."""
 
 
 def _listed(*texts: str) -> frozenset[str]:
     lines = [line for text in texts for line in text.splitlines()]
-    return frozenset(word.strip().casefold() for line in lines for word in line.split(", "))
+    return frozenset(word.strip() for line in lines for word in line.split(", "))
 
 
-_SURE = _listed(_SIGNS, _ERRORS, _WORDS)
+_PLAIN = _listed(_PLAINEST)
+_SURE = frozenset(map(str.casefold, _listed(_SIGNS, _ERRORS, _WORDS)))
 _ALL = _SURE | _listed(_AMBIGUOUS)
 
 
@@ -52,6 +57,13 @@ def are_markers(texts: TextSeries) -> Any:
 def is_marker(text: str) -> bool:
     """Whether a text means 'missing' in a column of numbers or dates."""
     return text.casefold() in _ALL
+
+
+def is_word(text: str) -> bool:
+    """Whether a marker may be a category of its own in a column that is declared one of categories:
+    all but the plainest, such as '?'.
+    """
+    return text not in _PLAIN
 
 
 def looks_missing(text: str) -> bool:

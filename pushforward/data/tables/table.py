@@ -12,6 +12,7 @@ from pushforward.data.options import Options
 from pushforward.data.tables.cells import Cells
 from pushforward.data.tables.date_gaps import without_markers
 from pushforward.data.tables.layout import Layout
+from pushforward.data.tables.markers import is_marker
 
 __all__ = ["Chunks", "Table", "CHUNK_ROWS"]
 
@@ -51,20 +52,31 @@ class Table:
                 else _without(chunk, options.table.na)
             )
 
-    def series(self, chunk: Frame, place: int) -> Series:
-        """One column; text that holds numbers as numbers, dates without markers
-        of missing ones.
+    def series(
+        self, chunk: Frame, place: int, meant: Callable[[str], bool] | None = None
+    ) -> Series:
+        """One column; text that holds numbers as numbers, dates without markers of missing ones.
+
+        Args:
+            chunk: some rows.
+            place: of the column.
+            meant: of a column of categories, whether one that could mark a missing value is none.
         """
         series: Series = chunk.iloc[:, place]
-        if (
-            self.cells is not None
-            and series.dtype.kind not in "biufM"
-            and kind_of(series) == "text"
-        ):
-            name = str(series.name)
-            numbers = self.cells.numbers(name, series)
-            return without_markers(name, series, self.cells) if numbers is series else numbers
-        return series
+        if self.cells is None or series.dtype.kind in "biufM" or kind_of(series) != "text":
+            return series
+        if meant is not None and _has_meant(series, meant):
+            return series
+        name = str(series.name)
+        numbers = self.cells.numbers(name, series)
+        if numbers is not series or meant is not None:
+            return numbers
+        return without_markers(name, series, self.cells)
+
+
+def _has_meant(series: Series, meant: Callable[[str], bool]) -> bool:
+    texts = {str(text).strip() for text in series.dropna().unique()}
+    return any(is_marker(text) and meant(text) for text in texts)
 
 
 def _without(chunk: Frame, markers: Sequence[str]) -> Frame:

@@ -71,6 +71,27 @@ def test_markers_among_words_stay_and_are_pointed_out(tmp_path: Path) -> None:
         pf.read(path, types={"b": "categorical"}, label=False)  # declared, so it is meant
 
 
+def test_declared_categories_keep_words_beside_numbers(tmp_path: Path) -> None:
+    path = table(tmp_path, lambda i: str(i % 3), {3: "unbekannt", 9: "unbekannt"})
+    for declared in ({"categorical": ["b"]}, {"types": {"b": "categorical"}}):
+        column = pf.read(path, label=False, **declared).space.columns[1]
+        assert column.categories == ("0", "1", "2", "unbekannt")
+    labels = pf.read(path, label="b").condition_space
+    assert labels is not None
+    assert labels.columns[0].categories == ("0", "1", "2", "unbekannt")
+    out = tmp_path / "filled.csv"
+    reading = TableReading(model="independent", types={"b": "categorical"})
+    assert fill(path, out=out, reading=reading).gaps == 0
+    assert out.read_bytes() == path.read_bytes()
+
+
+def test_two_numbers_with_a_gap_are_categories(tmp_path: Path) -> None:
+    path = table(tmp_path, lambda i: str(2 + 3 * (i % 2)), {3: "unbekannt"})
+    source = pf.read(path, label=False, types="auto")
+    assert source.space.columns[1].categories == ("2", "5")
+    assert np.flatnonzero(np.isnan(np.asarray(source.x[:, 1]))).tolist() == [3]
+
+
 @pytest.mark.parametrize("word", ["none", "leer", "Nord"])
 def test_words_that_may_be_meant_are_not_pointed_out(tmp_path: Path, word: str) -> None:
     path = table(tmp_path, lambda i: "xyz"[i % 3], {3: word, 9: word})
