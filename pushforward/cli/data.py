@@ -64,6 +64,7 @@ def data(
         raise InvalidValue(
             "data needs a SOURCE, such as photos/ or table.csv; --formats lists what is read"
         )
+    from pushforward import models  # noqa: F401 - advice names those that take what was found
     from pushforward.data import report
     from pushforward.data.reading import requested_conditions
 

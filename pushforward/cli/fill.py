@@ -38,7 +38,7 @@ def fill(
             with the error that the gaps add: OUT-means.csv.
         intervals: the share, such as 0.9, that an interval of each filled number holds:
             OUT-intervals.csv.
-        out: .csv, .tsv, .parquet; stdout if not given.
+        out: .csv, .tsv (packed: .gz, .xz) or .parquet; stdout if not given.
         plot: draw observed and filled values: .png, .svg or .pdf.
     """
     from pushforward.cli.outputs import check_table_out, deliver_table

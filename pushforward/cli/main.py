@@ -5,6 +5,7 @@ Exit codes: 0 done; 2 an error that the user can mend; 130 interrupted; 1 a defe
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 import threading
@@ -12,7 +13,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -120,9 +121,22 @@ def _welcome(
 
 def _usage(name: str, command: Callable[..., Any]) -> str:
     """The line of usage: cyclopts would put all arguments together once more to find it."""
-    code = command.__code__
-    positional = [word.upper() for word in code.co_varnames[: code.co_posonlyargcount]]
+    places = inspect.signature(command).parameters.values()
+    hints = get_type_hints(command, include_extras=True)
+    positional = [_place(p, hints[p.name]) for p in places if p.kind is p.POSITIONAL_ONLY]
     return " ".join(["Usage: pushforward", name, "[OPTIONS]", *positional])
+
+
+def _place(place: inspect.Parameter, hint: Any) -> str:
+    """A positional argument in a line of usage: brackets if it may be left out, dots if it may be
+    repeated.
+    """
+    given = [m.name for m in getattr(hint, "__metadata__", ()) if isinstance(m, Parameter)]
+    named = next((name for name in given if name), None) or place.name.upper()
+    text = named if isinstance(named, str) else next(iter(named))
+    kind = get_origin(get_args(hint)[0] if given else hint)
+    text += "..." if kind is tuple else ""
+    return text if place.default is place.empty else f"[{text}]"
 
 
 def _version() -> str:

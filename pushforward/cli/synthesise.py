@@ -38,7 +38,7 @@ def synthesise(
         gaps: leave values out as rows of the table do.
         identifiers: made in the pattern of the table's own, or empty.
         text: columns of free text are left empty, or dropped.
-        out: .csv, .tsv, .parquet; CSV on stdout if not given.
+        out: .csv, .tsv (packed: .gz, .xz) or .parquet; CSV on stdout if not given.
         plot: draw the columns of both tables: .png, .svg or .pdf.
     """
     from pushforward.cli.progress import rows_counted

@@ -16,10 +16,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pushforward.core.columns import Column
+from pushforward.core.dates import DAYS, SECONDS
 from pushforward.core.errors import BadSource
 from pushforward.core.scan import Facts, Issue
 from pushforward.core.source import Source, iterate_blocks
 from pushforward.core.space import Space
+from pushforward.data.far_values import date_text, far_values, span_text, typed_advice
 
 __all__ = ["Report", "ColumnFacts", "describe"]
 
@@ -81,7 +84,7 @@ class Report:
             *self._facts(),
         ]
         if self.columns:
-            lines += ["", *_table(self.columns[:_SHOWN])]
+            lines += ["", *_table(self.columns[:_SHOWN], self.space)]
             if len(self.columns) > _SHOWN:
                 lines.append(f"… and {len(self.columns) - _SHOWN} more columns")
         if self.unreadable:
@@ -131,7 +134,11 @@ def describe(source: Source, **found: Any) -> Report:
     if 1 < facts.count <= source.space.size and source.space.kind == "points":
         warning = f"{facts.count} rows for {source.space.size} columns: fewer rows than dimensions"
         issues += (Issue("few", warning, "bring more data, or fewer columns"),)
-    issues = (*facts.issues(source.space), *issues)
+    found_here = tuple(facts.issues(source.space))
+    if "carried" in source.space.extra:  # a table with types
+        found_here = tuple(map(typed_advice, found_here))
+        found_here += tuple(far_values(source))
+    issues = (*found_here, *issues)
     if duplicates:
         copies = (
             "row is an exact copy of another"
@@ -261,8 +268,9 @@ def _levels(facts: Facts, space: Space) -> ColumnFacts:
     )
 
 
-def _table(columns: tuple[ColumnFacts, ...]) -> list[str]:
+def _table(columns: tuple[ColumnFacts, ...], space: Space | None) -> list[str]:
     """Aligned text: names left, numbers right, without empty columns."""
+    known = {} if space is None else dict(zip(space.names, space.columns))
     typed = any(c.type for c in columns)
     head = ["column", "type" if typed else "kind"]
     head += ["low", "high", "mean", "sd", "missing", "infinite", ""]
@@ -270,9 +278,9 @@ def _table(columns: tuple[ColumnFacts, ...]) -> list[str]:
         [
             c.name,
             c.type if typed else c.kind,
-            *(_number(v) for v in (c.low, c.high, c.mean, c.sd)),
+            *_range(c, known.get(c.name)),
             *(str(v or "") for v in (c.missing, c.infinite)),
-            "; ".join(part for part in (c.reason, c.note) if part),
+            "; ".join(part for part in (c.reason, _note(c, known.get(c.name))) if part),
         ]
         for c in columns
     ]
@@ -284,6 +292,24 @@ def _table(columns: tuple[ColumnFacts, ...]) -> list[str]:
         ).rstrip()
         for r in [head, *rows]
     ]
+
+
+def _range(facts: ColumnFacts, column: Column | None) -> list[str]:
+    """Ends, mean and standard deviation; those of dates as dates, and as a time with its unit."""
+    numbers = (facts.low, facts.high, facts.mean, facts.sd)
+    low, high, mean, sd = numbers
+    if column is None or low is None or high is None or mean is None or sd is None:
+        return [_number(v) for v in numbers]
+    if not (dates := [date_text(v, column) for v in (low, high, mean)])[0]:
+        return [_number(v) for v in numbers]
+    return [*dates, span_text(sd, column)]
+
+
+def _note(facts: ColumnFacts, column: Column | None) -> str:
+    """What else is known of a column, without the unit of dates, which are shown as such."""
+    if column is not None and column.unit in (DAYS, SECONDS):
+        return facts.note.removeprefix(column.unit).removeprefix(", ")
+    return facts.note
 
 
 def _number(value: float | None) -> str:

@@ -41,6 +41,7 @@ from pushforward.data.reports import Report, describe
 from pushforward.data.tables.columns import ColumnSurvey
 from pushforward.data.tables.files import open_table
 from pushforward.data.tables.frames import frame_table, from_chunks, notes_of, survey_table
+from pushforward.data.tables.remarks import looks
 from pushforward.data.tables.surveys import Survey
 from pushforward.data.tables.table import Table
 from pushforward.data.tables.text_format import SETTINGS
@@ -122,11 +123,14 @@ def _issues_of_types(survey: Survey) -> list[Issue]:
         issues.append(
             Issue("text", first.text + (more if others else ""), f"{auto}; or {first.remedy}")
         )
+    for text, remedy in looks(survey):
+        issues.append(Issue("marker", text, remedy))
     if constant := [name for name, kind in survey.types.items() if kind.type == "constant"]:
         others = len(constant) - 1
         more = f" ({others} other{'s are' if others > 1 else ' is'} too)" if others else ""
         text = f"column {constant[0]!r} is constant{more}"
-        issues.append(Issue("constant", text, f"leave it out: {setting('drop', constant[:1])}"))
+        auto = f"{setting('types', 'auto')} carries it along"
+        issues.append(Issue("constant", text, f"{auto}; or {setting('drop', constant[:1])}"))
     return issues
 
 

@@ -52,6 +52,7 @@ SHOWN = 5000
 """Values of each column that a figure shows."""
 SPOKEN = 10
 """Columns that a note names."""
+ANEW = "the table is written anew; values that are there stay as they are spelled"
 DRAWN_AT_ONCE = 1 << 21
 """Values that are drawn at once for intervals: 16 MB."""
 
@@ -84,8 +85,8 @@ def fill(
         imputations: draw so many filled tables; `Filled.pooled` then has the means of columns with
             the error that the gaps add.
         intervals: the share of the distribution of each filled number that its interval holds.
-        out: .csv .tsv .parquet; a text table keeps every other byte. Of several imputations,
-            out-1.csv, out-2.csv, …
+        out: .csv, .tsv (packed: .gz, .xz) or .parquet; a text table keeps every other byte. Of
+            several imputations, out-1.csv, out-2.csv, …
         stream: an open text file to write to instead; None for data frames.
         reading: how a table is read and fitted, and the seed.
 
@@ -214,15 +215,26 @@ class _Work:
         try:
             self._fill(path, stream, patched)
         except Misaligned:
-            self.result.notes.append("the table is written anew, as its lines are no plain rows")
-            self._fill(path, stream, False)
+            patched = False
+            self._fill(path, stream, patched)
+        texts = file.table.texts is not None and (path is None or path.suffix != ".parquet")
+        if to_text and texts and not patched and ANEW not in self.result.notes:
+            self.result.notes.append(ANEW)
 
     def _fill(self, path: Path | None, stream: Writable | None, patched: bool) -> None:
         self._begin()
         file, form = self.file, self.file.form
         space = self.subject.space
         with open_filled(
-            file.table, file.path, path, space, form, file.dtypes, stream=stream, patched=patched
+            file.table,
+            file.path,
+            path,
+            space,
+            form,
+            file.dtypes,
+            na=file.options.table.na,
+            stream=stream,
+            patched=patched,
         ) as (add, frames):
             for rows in typed_rows(file.table, space, file.options):
                 add(rows, self._filled(rows))

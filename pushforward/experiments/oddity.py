@@ -40,6 +40,8 @@ __all__ = ["FOLDS", "Oddities", "OddRow", "odd"]
 
 FOLDS = 5
 """Parts of cross-fitting: each row is judged by a model of four fifths of the others."""
+LEAST_ROWS = 11
+"""Rows of a table below which none can be told to be odd beside the others."""
 SPOKEN = 0.05
 """Rows as odd by chance alone, up to which a row is put in words; those beyond all samples are."""
 
@@ -260,6 +262,13 @@ def _check(top: int, folds: int) -> None:
         )
 
 
+def _too_small(rows: int) -> str:
+    return (
+        f"a table of {rows} row{'s' if rows > 1 else ''} is too small: to tell which are odd,"
+        f" {LEAST_ROWS} are needed; bring more, or pass a run of another table and this one as FILE"
+    )
+
+
 def _require_density(subject: TableModel) -> None:
     if isinstance(subject.model, HasDensity) and hasattr(subject.model, "sample"):
         return
@@ -302,6 +311,8 @@ class _Judge:
         if not self.folds:
             self._judge(source, trained, self.subject.model, "in sample")
             return
+        if len(trained) < LEAST_ROWS:
+            raise InvalidValue(_too_small(len(trained)))
         if self.folds > len(trained):
             raise InvalidValue(
                 f"{argument('folds', str(self.folds))} is more than the {len(trained)} rows; pass"

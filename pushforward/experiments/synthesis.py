@@ -142,7 +142,8 @@ def synthesise(
         gaps: whether values are missing, in the patterns of the table's rows.
         identifiers: made in their own pattern, or left empty.
         text: free text is left empty, or its columns left out.
-        out: .csv .tsv .parquet; written in chunks, whatever the number of rows.
+        out: .csv, .tsv (packed: .gz, .xz) or .parquet; written in chunks, whatever the number of
+            rows.
         stream: an open text file to write to instead; None for a data frame.
         reading: how a table is read and fitted, and the seed.
 

@@ -29,6 +29,7 @@ from pushforward.core.space.export import to_frame
 from pushforward.data import read
 from pushforward.data.export.table_forms import TableForm, form_of
 from pushforward.data.options import Options
+from pushforward.data.tables.cells import READ_AS_MISSING
 from pushforward.data.tables.files import is_table, is_text_table, open_table
 from pushforward.data.tables.frames import frame_table
 from pushforward.data.tables.relations import Relation, parse_relations, relations_of
@@ -51,6 +52,8 @@ DEFAULT_MODELS = ("mixed", "copula", "gmm")
 """Models that are fitted to a table without one: the first that is there."""
 MOST_COMPONENTS = 6
 """Normal components that are tried, by Schwarz's criterion."""
+SPOKEN_GAPS = 3
+"""Columns whose markers of missing values are told."""
 CHUNKED = 1 << 26
 """Bytes of a text table above which it is read in chunks: 64 MB."""
 
@@ -242,6 +245,8 @@ def open_model(
     relations = parse_relations(reading.relation, source.space)
     rules = Rules(source.space, relations or relations_of(source.space))
     text = f"fitted {said} to {len(source):,} rows of {name}"
+    gaps = [note for note in getattr(source, "notes", ()) if note.startswith(READ_AS_MISSING)]
+    text = "; ".join([text, *gaps[:SPOKEN_GAPS]])
     file = open_file(what, reading.table) or _exported(source)
     rows = FittedRows(source, np.arange(len(source)), file)
     return TableModel(name, model, rules, lambda: rows, said=text)

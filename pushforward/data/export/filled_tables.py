@@ -7,7 +7,7 @@ from __future__ import annotations
 import io
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from pushforward.core.space import Space
 from pushforward.data.export.table_forms import (
     FrameSink,
     TableForm,
+    TableSink,
     cell_texts,
     open_sink,
     open_text,
@@ -32,7 +33,6 @@ from pushforward.data.export.tables import Writable
 from pushforward.data.export.writing import replacing
 from pushforward.data.tables.cells import is_missing
 from pushforward.data.tables.files import kind_of_file
-from pushforward.data.tables.layout import Layout
 from pushforward.data.tables.packed_files import open_packed
 from pushforward.data.tables.raw_cells import RawRecord, join_lines, split_record
 from pushforward.data.tables.table import Table
@@ -56,6 +56,10 @@ _MISSING = (
 )
 
 
+_ROWS = 8192
+"""Rows of texts that are read at once."""
+
+
 class Misaligned(PushforwardError, ValueError):
     """The lines of a text table are not the rows that were read of it."""
 
@@ -76,7 +80,8 @@ def _alike(path: Path, target: Path) -> bool:
 @contextmanager
 def open_filled(
     table: Table, path: Path | None, target: Path | None, space: Space, form: TableForm,
-    dtypes: dict[str, Any], *, stream: Writable | None = None, patched: bool = True,
+    dtypes: dict[str, Any], *, na: Sequence[str] = (), stream: Writable | None = None,
+    patched: bool = True,
 ) -> Iterator[tuple[Add, FrameSink | None]]:  # fmt: skip
     """What filled rows are written with, in order, and the frames, if they are kept.
 
@@ -84,6 +89,7 @@ def open_filled(
         table, path: to be filled.
         target: the file to write; None for a stream, or frames in memory.
         space: of the columns that are filled.
+        na: the caller's markers of missing values.
         patched: whether cells are replaced in the table's own text.
 
     Raises:
@@ -92,9 +98,14 @@ def open_filled(
     """
     if patched and path is not None and table.layout is not None:
         with _text_target(target, stream, form) as out, _lines(path, form.encoding) as lines:
-            patch = _Patch(table.layout, lines, out, space, form)
+            patch = _Patch(table, na, lines, out, space, form)
             yield patch.add, None
             patch.finish()
+        return
+    to_text = target is not None or stream is not None
+    if to_text and table.texts is not None and not str(target).lower().endswith(".parquet"):
+        with open_sink(target, form, dtypes, stream) as sink:
+            yield _Rewritten(table.texts(_ROWS), sink, space, form).add, None
         return
     with open_sink(target, form, dtypes, stream) as sink:
         yield (
@@ -129,14 +140,16 @@ class _Patch:
     """Replaces cells of a text table in its own text."""
 
     def __init__(
-        self, layout: Layout, lines: Iterator[str], out: Writable, space: Space, form: TableForm
-    ) -> None:
-        self.layout, self.lines, self.out = layout, lines, out
+        self, table: Table, na: Sequence[str], lines: Iterator[str], out: Writable, space: Space,
+        form: TableForm,
+    ) -> None:  # fmt: skip
+        assert table.layout is not None
+        self.layout, self.na, self.out = table.layout, _Markers(na), out
         self.space, self.form = space, form
-        for _ in range(layout.skip):
+        for _ in range(self.layout.skip):
             out.write(next(lines, ""))
-        self.records = join_lines(lines)
-        if layout.header and layout.names is None:
+        self.records = join_lines(lines, self.layout.separator)
+        if self.layout.header and self.layout.names is None:
             self._copy_blank()
 
     def _copy_blank(self) -> str:
@@ -149,14 +162,10 @@ class _Patch:
 
     def add(self, rows: TypedRows, x: NDArray[np.float64]) -> None:
         """Write rows with the values x (n, d) in place of those that are missing."""
-        names = [str(name) for name in rows.frame.columns]
-        named = any(column.name for column in self.space.columns)
-        places = [names.index(n) for n in self.space.names] if named else range(self.space.size)
         texts: dict[int, dict[int, str]] = {}
-        for j, column in enumerate(self.space.columns):
-            at = np.flatnonzero(rows.missing[:, j])
-            for row, text in zip(at.tolist(), cell_texts(x[at, j], column, self.form)):
-                texts.setdefault(row, {})[places[j] + self.layout.index] = text
+        for place, at, entries in _filled_cells(rows, x, self.space, self.form):
+            for row, text in zip(at, entries):
+                texts.setdefault(row, {})[place + self.layout.index] = text
         for row in range(len(rows)):
             record = self._next()
             if row in texts:
@@ -175,13 +184,16 @@ class _Patch:
     def _replace(self, parts: RawRecord, texts: dict[int, str], row: int) -> None:
         parts.cells += [""] * (max(texts) + 1 - len(parts.cells))
         for place, text in texts.items():
-            cell = parts.cells[place].strip().strip('"').strip()
-            if not (is_missing(cell) or cell in _MISSING):
+            cell = parts.cells[place].strip()
+            quoted = cell.startswith('"')
+            cell = cell.strip('"').strip()
+            if not (is_missing(cell) or cell in _MISSING or cell in self.na):
                 raise Misaligned(f"row {row} holds {cell!r} where a value is missing")
-            parts.cells[place] = self._quoted(text)
+            parts.cells[place] = self._quoted(text, quoted)
 
-    def _quoted(self, text: str) -> str:
-        if any(mark in text for mark in (self.layout.separator, '"', "\n", "\r")):
+    def _quoted(self, text: str, quoted: bool) -> str:
+        marks = (self.layout.separator, '"', "\n", "\r")
+        if quoted or any(mark in text for mark in marks):
             return '"' + text.replace('"', '""') + '"'
         return text
 
@@ -197,6 +209,68 @@ class _Patch:
             self.out.write(record)
 
 
+class _Markers:
+    """The caller's markers of missing values; numbers as pandas takes them: -999.0 is -999."""
+
+    def __init__(self, na: Sequence[str]) -> None:
+        self.texts = {text.strip() for text in na}
+        self.numbers = {number for text in na if (number := _number(text)) is not None}
+
+    def __contains__(self, cell: str) -> bool:
+        return cell in self.texts or _number(cell) in self.numbers
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _filled_cells(
+    rows: TypedRows, x: NDArray[np.float64], space: Space, form: TableForm
+) -> Iterator[tuple[int, list[int], list[str]]]:
+    """Of each column with gaps its place in the table, the rows of gaps, and what is written."""
+    names = [str(name) for name in rows.frame.columns]
+    named = any(column.name for column in space.columns)
+    places = [names.index(n) for n in space.names] if named else range(space.size)
+    for j, (place, column) in enumerate(zip(places, space.columns)):
+        at = np.flatnonzero(rows.missing[:, j])
+        yield place, at.tolist(), cell_texts(x[at, j], column, form, names[place])
+
+
+class _Rewritten:
+    """Writes a text table anew, the cells that are there as they are spelled."""
+
+    def __init__(
+        self, frames: Iterator[Any], sink: TableSink, space: Space, form: TableForm
+    ) -> None:
+        self.frames, self.sink = frames, sink
+        self.space, self.form = space, form
+        self.kept: Any = None
+
+    def add(self, rows: TypedRows, x: NDArray[np.float64]) -> None:
+        """Write rows with the values x (n, d) in place of those that are missing."""
+        frame = self._next(len(rows))
+        columns = [frame.iloc[:, place].tolist() for place in range(frame.shape[1])]
+        for place, at, entries in _filled_cells(rows, x, self.space, self.form):
+            for row, text in zip(at, entries):
+                columns[place][row] = text
+        self.sink.add(dict(zip(map(str, rows.frame.columns), columns)))
+
+    def _next(self, count: int) -> Any:
+        """The next rows as texts, '' for cells that are not there."""
+        import pandas
+
+        parts, held = ([], 0) if self.kept is None else ([self.kept], len(self.kept))
+        while held < count:
+            parts.append(next(self.frames).fillna(""))
+            held += len(parts[-1])
+        whole = parts[0] if len(parts) == 1 else pandas.concat(parts)
+        self.kept = whole.iloc[count:]
+        return whole.iloc[:count]
+
+
 def _filled_frame(rows: TypedRows, x: NDArray[np.float64], space: Space, form: TableForm) -> Frame:
     """The frame of rows with values in place of the missing ones, in its own dtypes."""
     frame: Any = rows.frame
@@ -209,17 +283,19 @@ def _filled_frame(rows: TypedRows, x: NDArray[np.float64], space: Space, form: T
             continue
         name = frame.columns[names.index(space.names[j]) if named else j]
         series: Any = frame[name].copy()
-        series[missing] = _entries(series, x[missing, j], column, form)
+        series[missing] = _entries(series, x[missing, j], column, form, str(name))
         frame[name] = series
     filled: Frame = frame
     return filled
 
 
-def _entries(series: Any, values: NDArray[np.float64], column: Column, form: TableForm) -> Any:
+def _entries(
+    series: Any, values: NDArray[np.float64], column: Column, form: TableForm, name: str
+) -> Any:
     """Values as entries of a series: in its dtype, as its texts, or as truths."""
     if series.dtype.kind in "fiubmM" or str(series.dtype) == "category":
         return np.asarray(restore(values, column))
-    texts = cell_texts(values, column, form)
+    texts = cell_texts(values, column, form, name)
     present = series.dropna()
     if len(present) and isinstance(present.iloc[0], (bool, np.bool_)):
         return [text == "True" for text in texts]

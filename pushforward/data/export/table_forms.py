@@ -10,9 +10,9 @@ import io
 import lzma
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol, TextIO, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from pushforward.core.column_values import as_texts, restore
 from pushforward.core.columns import Column
 from pushforward.core.data_types import Frame
 from pushforward.core.errors import BadRun, InvalidValue, MissingExtra
+from pushforward.data.export.number_forms import NumberForm, in_marks, number_forms
 from pushforward.data.export.tables import Writable
 from pushforward.data.export.writing import replacing
 from pushforward.data.tables.table import Table
@@ -28,6 +29,8 @@ from pushforward.data.tables.table import Table
 __all__ = ["TableForm", "TableSink", "cell_texts", "check_table_path", "form_of", "open_sink"]
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".csv.gz", ".csv.xz", ".tsv.gz", ".tsv.xz")
+ENDINGS = ".csv, .tsv (packed: .gz, .xz) or .parquet"
+"""The suffixes in words, as the help of commands has them."""
 _OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
 
 
@@ -40,6 +43,7 @@ class TableForm:
         newline: what ends a line.
         header: whether the first line holds the names.
         suffix: of the table's file; '' if it came from memory.
+        numbers: how columns of numbers are spelled, by name.
     """
 
     separator: str = ","
@@ -48,6 +52,7 @@ class TableForm:
     newline: str = "\n"
     header: bool = True
     suffix: str = ""
+    numbers: Mapping[str, NumberForm] = field(default_factory=dict)
 
     def for_path(self, path: Path) -> TableForm:
         """The form for a file of another kind: tabs in .tsv files, commas where .csv was none."""
@@ -55,7 +60,8 @@ class TableForm:
         if kind.startswith(".tsv"):
             return replace(self, separator="\t")
         if self.separator == "\t" and kind.startswith(".csv") and not self.suffix.endswith(".csv"):
-            return replace(self, separator=",", decimal=".")
+            numbers = in_marks(self.numbers, ".")
+            return replace(self, separator=",", decimal=".", numbers=numbers)
         return self
 
 
@@ -68,7 +74,8 @@ def form_of(table: Table | None, path: Path | None = None) -> TableForm:
     decimal = "." if layout.decimal == separator else layout.decimal
     suffix = "" if path is None else path.suffix.lower()
     header = not table.unnamed
-    return TableForm(separator, decimal, table.encoding, _newline(path), header, suffix)
+    newline, numbers = _newline(path), in_marks(number_forms(table), decimal)
+    return TableForm(separator, decimal, table.encoding, newline, header, suffix, numbers)
 
 
 def _newline(path: Path | None) -> str:
@@ -93,8 +100,7 @@ def check_table_path(path: str | Path) -> Path:
     target = Path(path).expanduser()
     if table_suffix(target) not in SUFFIXES:
         raise InvalidValue(
-            f"cannot write a table to {target.name!r}; expected a name that ends in"
-            f" {', '.join(SUFFIXES)}"
+            f"cannot write a table to {target.name!r}; expected a name that ends in {ENDINGS}"
         )
     if target.exists():
         raise BadRun(f"{target} exists; choose another name, or remove it first")
@@ -109,36 +115,51 @@ def check_table_path(path: str | Path) -> Path:
 # -------------------------------------------------------------------------------------------- cells
 
 
-def cell_texts(values: NDArray[Any], column: Column, form: TableForm) -> list[str]:
-    """The entries of a column (n,) as a text table holds them; '' for missing ones."""
+def cell_texts(values: NDArray[Any], column: Column, form: TableForm, name: str = "") -> list[str]:
+    """The entries of a column (n,) as a text table holds them; '' for missing ones.
+
+    Args:
+        values: codes, or numbers in the column's unit.
+        column: what they are.
+        form: of the table.
+        name: of the column in the table, if it has a spelling of its own there.
+    """
     missing = np.isnan(values)
+    spelling = form.numbers.get(name or column.name)
     if column.kind == "categorical":
         codes = np.where(missing, -1, values).round().astype(np.int64)
         names = [*map(str, column.categories), ""]
-        if column.dtype.lower().startswith("float"):  # numbers, as Python writes them
-            names = [name.replace(".", form.decimal) for name in names]
+        if column.dtype.lower().startswith(("float", "int")):  # numbers, as Python writes them
+            numbers = [float(category) for category in column.categories]
+            wholes = [0 if v.is_integer() else None for v in numbers]
+            names = [_number(v, whole, spelling, column, form) for v, whole in zip(numbers, wholes)]
+            names.append("")
         return [names[code] for code in codes]
-    if column.unit == "%":
-        return [
-            f"{text}%" if text else "" for text in _numbers(values, missing, column, form.decimal)
-        ]
-    texts = as_texts(values, column)
-    return _numbers(values, missing, column, form.decimal) if texts is None else texts
+    texts = None if column.unit == "%" else as_texts(values, column)
+    if texts is not None and (spelling is None or column.unit or column.dtype[:3] != "int"):
+        return texts
+    decimals = 0 if column.kind == "integer" else column.decimals
+    return [
+        "" if absent else _number(v, decimals, spelling, column, form)
+        for v, absent in zip(values.tolist(), missing)
+    ]
 
 
-def _numbers(
-    values: NDArray[Any], missing: NDArray[np.bool_], column: Column, decimal: str
-) -> list[str]:
-    if column.kind == "integer" or column.decimals == 0:
-        whole = np.where(missing, 0, values).round()
-        return ["" if absent else str(int(v)) for v, absent in zip(whole.tolist(), missing)]
-    texts = ["" if absent else repr(v) for v, absent in zip(values.tolist(), missing)]
-    return texts if decimal == "." else [text.replace(".", decimal) for text in texts]
+def _number(
+    value: float, decimals: int | None, spelling: NumberForm | None, column: Column, form: TableForm
+) -> str:
+    """A number as the table spells it."""
+    if spelling is None:
+        spelling = NumberForm(percent="%" if column.unit == "%" else "", decimal=form.decimal)
+    elif column.unit == "%" and not spelling.percent:
+        spelling = replace(spelling, percent="%")
+    return spelling.text(value, decimals)
 
 
 # -------------------------------------------------------------------------------------------- files
 
 
+@runtime_checkable
 class TableSink(Protocol):
     """What the pieces of a table are written to."""
 
@@ -164,10 +185,10 @@ class TextSink:
             self.writer.writerow(columns)
         self.started = True
         texts = [
-            cell_texts(entries[0], entries[1], self.form)
+            cell_texts(entries[0], entries[1], self.form, name)
             if isinstance(entries, tuple)
-            else [self._text(entry) for entry in entries]
-            for entries in columns.values()
+            else [self._text(entry, name) for entry in entries]
+            for name, entries in columns.items()
         ]
         self.writer.writerows(zip(*texts))
 
@@ -184,8 +205,12 @@ class TextSink:
         )
         self.started = True
 
-    def _text(self, entry: object) -> str:
-        text = "" if entry is None or entry != entry else str(entry)
+    def _text(self, entry: object, name: str) -> str:
+        if entry is None or entry != entry:
+            return ""
+        if isinstance(entry, (int, float)) and name in self.form.numbers:
+            return self.form.numbers[name].text(float(entry), 0 if isinstance(entry, int) else None)
+        text = str(entry)
         return text.replace(".", self.form.decimal) if isinstance(entry, float) else text
 
 

@@ -8,28 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pushforward.core.data_types import Series, TextSeries
+from pushforward.data.tables.markers import are_markers, is_marker
 
-__all__ = ["MARKERS", "Cells", "grouped", "is_missing", "is_number"]
+__all__ = ["READ_AS_MISSING", "Cells", "grouped", "is_missing", "is_number"]
 
-MARKERS = (
-    "-",
-    "--",
-    "?",
-    ".",
-    "…",
-    "missing",
-    "Missing",
-    "MISSING",
-    "none",
-    "NONE",
-    "na",
-    "Na",
-    "nil",
-    "NIL",
-    "#VALUE!",
-    "#DIV/0!",
-)
-"""Texts that mean 'missing' in a column of numbers, besides pandas' own (NA, N/A, null, NaN, …)."""
+READ_AS_MISSING = "read as missing"
+"""How a note on markers of missing values begins."""
 
 SOME = 20
 """Entries that are looked at before a whole column is."""
@@ -72,7 +56,7 @@ class Cells:
         numbers, percent = found
         if percent:
             self.percents[name] = None
-        marked = texts.isin(MARKERS)
+        marked = are_markers(texts)
         if marked.any():
             self.markers.setdefault(name, set()).update(texts[marked].unique())
         whole: Series = numbers.reindex(series.index)
@@ -82,7 +66,7 @@ class Cells:
         """Those of the texts that are no markers as numbers, and whether they are percents; None
         if one is no number, or only some are percents.
         """
-        plain = texts[~texts.isin(MARKERS)]
+        plain = texts[~are_markers(texts)]
         percent = plain.str.endswith("%")
         if percent.any():
             if not percent.all():
@@ -92,13 +76,13 @@ class Cells:
         return None if numbers is None else (numbers, bool(percent.any()))
 
     def _may_be(self, text: str) -> bool:
-        return text in MARKERS or any(c.isdigit() for c in text)
+        return is_marker(text) or any(c.isdigit() for c in text)
 
     def spelled(self, texts: TextSeries) -> TextSeries:
         """Text in Python's number notation, missing markers removed;
         '?' for misplaced marks, as in 01.02.2020.
         """
-        texts = texts[~texts.isin(MARKERS)]
+        texts = texts[~are_markers(texts)]
         if self.thousands:
             right = texts.str.fullmatch(
                 grouped(self.thousands, self.decimal)
@@ -109,6 +93,14 @@ class Cells:
                 self.decimal, ".", regex=False
             )
         return texts
+
+    def bare(self, texts: TextSeries) -> TextSeries:
+        """As `spelled`; if most are percents, without their signs, the others being no numbers."""
+        texts = texts[~are_markers(texts)]
+        percent = texts.str.endswith("%")
+        if len(texts) and percent.mean() >= 0.5:
+            texts = texts.str.rstrip("%").str.strip().where(percent, "no per cent")
+        return self.spelled(texts)
 
     def _parsed(self, texts: TextSeries) -> Series | None:
         """Text as numbers, or None if an entry is not one."""
@@ -130,7 +122,7 @@ class Cells:
             )
         for name, marks in list(self.markers.items())[:5]:
             notes.append(
-                f"read as missing in column {name!r}: {', '.join(repr(m) for m in sorted(marks))}"
+                f"{READ_AS_MISSING} in column {name!r}: {', '.join(repr(m) for m in sorted(marks))}"
             )
         if len(self.markers) > 5:
             notes.append(f"and likewise in {len(self.markers) - 5} other columns")
@@ -166,4 +158,4 @@ def is_number(text: str, decimal: str = ".", thousands: str | None = None) -> bo
 
 def is_missing(text: str) -> bool:
     """Whether a text means 'missing' among numbers."""
-    return text in ("", "NA", "N/A", "n/a", "null", "NULL", "None", "NaN", "nan", "<NA>", *MARKERS)
+    return text in ("", "<NA>") or is_marker(text)

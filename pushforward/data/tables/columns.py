@@ -56,6 +56,7 @@ class ColumnSurvey:
     missing: int = 0
     categories: dict[Any, None] = field(default_factory=dict)
     ordered: bool = False
+    ranked: bool = False
     dtype: str = ""
     unit: str = ""
     whole: bool = True
@@ -84,9 +85,7 @@ class ColumnSurvey:
         if kind == "date" and self.dates and not self._see_dates(series):
             kind = "text"
         if kind == "text" and self.bad is None:
-            self.bad = find_bad_cell(
-                series, start, spelled=None if cells is None else cells.spelled
-            )
+            self.bad = find_bad_cell(series, start, spelled=None if cells is None else cells.bare)
         if kind in ("categorical", "text") or (kind == "date" and not self.dates):
             self._see_categories(series)
         elif kind != "date":
@@ -173,6 +172,7 @@ class ColumnSurvey:
     def _see_categories(self, series: Series) -> None:
         if str(series.dtype) == "category":
             self.ordered = True
+            self.ranked = bool(cast(CategorySeries, series).cat.ordered)
             self.categories.update(dict.fromkeys(cast(CategorySeries, series).cat.categories))
         elif len(self.categories) <= _MOST_CATEGORIES:
             present = series.dropna()

@@ -10,6 +10,7 @@ them.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
@@ -21,7 +22,7 @@ from pushforward.core.argument_names import setting
 from pushforward.core.array_source import Arrays
 from pushforward.core.counting import count_rows
 from pushforward.core.data_types import Series
-from pushforward.core.errors import BadSource, ShapeMismatch, suggest
+from pushforward.core.errors import BadSource, DataWarning, ShapeMismatch, suggest
 from pushforward.core.frames import as_frame, is_frame
 from pushforward.core.space import Column, Space, column_numbers, frame_numbers
 from pushforward.core.space.export import column_fields
@@ -30,15 +31,18 @@ from pushforward.data.options import Options
 from pushforward.data.sources.arrays import labels_of, refuse_infinity
 from pushforward.data.sources.spool import Spool
 from pushforward.data.tables.columns import ColumnSurvey
+from pushforward.data.tables.markers import is_word
 from pushforward.data.tables.relations import (
     parse_relations,
     relations_of,
     violating_rows,
     violation_notes,
 )
+from pushforward.data.tables.remarks import remarks
 from pushforward.data.tables.selection import condition_names, special_columns
 from pushforward.data.tables.surveys import Survey, survey_table
 from pushforward.data.tables.table import Table
+from pushforward.data.tables.typed_rows import meant_in
 from pushforward.data.tables.types import as_column
 
 __all__ = ["Table", "from_frame", "frame_table", "from_chunks", "survey_table"]
@@ -73,6 +77,9 @@ def from_chunks(table: Table, options: Options) -> Arrays:
     if options.lenient:
         text = {c.name for c in survey.text}
         survey.columns = {n: c for n, c in survey.columns.items() if n not in text}
+    elif survey.types and options.like is None:
+        for remark in remarks(survey):
+            warnings.warn(f"{name}: {remark}", DataWarning, stacklevel=2)
     special = special_columns(options)
     carried = survey.carried if options.like is None else _carried_like(survey, options.like)
     _check_named(survey, special, options, name)
@@ -227,6 +234,7 @@ def _encode_all(
 
     aside: dict[str, list[Any]] = {n: [] for n in special}
     places = [survey.places[n] for n in survey.columns]
+    columns = dict(zip(places, space.columns))
     with Spool(options.memory) as spool:
         row = 0
         for chunk in table.frames(options):
@@ -237,13 +245,15 @@ def _encode_all(
                     space.columns,
                     options.name or table.name,
                     start=row,
-                    series=table.series,
+                    series=lambda chunk, place: table.series(
+                        chunk, place, meant_in(columns[place])
+                    ),
                 )
             )
             row += len(chunk)
             count_rows("read", row, survey.rows)
             for n in special:
-                aside[n].append(table.series(chunk, survey.places[n]))
+                aside[n].append(table.series(chunk, survey.places[n], is_word))
         return spool.finish(), {
             n: pandas.concat(parts, ignore_index=True) for n, parts in aside.items()
         }

@@ -18,6 +18,7 @@ from pushforward.core.errors import InvalidValue, suggest
 from pushforward.core.frames import is_plain
 from pushforward.data.options import Options
 from pushforward.data.tables.columns import ColumnSurvey, joint
+from pushforward.data.tables.markers import is_word
 from pushforward.data.tables.selection import wanted_columns
 from pushforward.data.tables.table import Table
 from pushforward.data.tables.types import (
@@ -136,10 +137,11 @@ def _see(survey: Survey, table: Table, chunk: Frame) -> None:
         if is_plain(dtypes[place]) and columns[i].name not in declared
     ]
     for i in sorted(set(range(len(columns))) - set(plain)):
+        categorical = columns[i].name in declared
         columns[i].see(
-            table.series(chunk, places[i]),
+            table.series(chunk, places[i], is_word if categorical else None),
             survey.rows,
-            declared=columns[i].name in declared,
+            declared=categorical,
             cells=table.cells,
         )
     if plain and len(chunk):

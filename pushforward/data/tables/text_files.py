@@ -75,6 +75,8 @@ def text_table(path: Path, packing: str, options: Options) -> Table:
     table.notes += [*([f"the file is {note}"] if note else []), *layout.notes]
     table.cells = Cells(layout.decimal, layout.thousands)
     table.layout, table.encoding = layout, encoding
+    as_text = {**arguments, "dtype": str, "keep_default_na": False, "na_values": []}
+    table.texts = lambda rows: _csv(path, packing, as_text, layout, False, rows)()
     return table
 
 
@@ -88,8 +90,9 @@ def _rounds_floats() -> bool:
 
 
 def _csv(
-    path: Path, packing: str, arguments: dict[str, Any], layout: Layout, whole: bool
-) -> Chunks:
+    path: Path, packing: str, arguments: dict[str, Any], layout: Layout, whole: bool,
+    rows: int = CHUNK_ROWS,
+) -> Chunks:  # fmt: skip
     import pandas
 
     held: list[Any] = []
@@ -111,7 +114,7 @@ def _csv(
                     held.append(without_blanks(pandas.read_csv(file, **arguments)))
                     yield from held
                 else:
-                    with pandas.read_csv(file, chunksize=CHUNK_ROWS, **arguments) as reader:
+                    with pandas.read_csv(file, chunksize=rows, **arguments) as reader:
                         yield from map(without_blanks, reader)
         except pandas.errors.EmptyDataError as error:
             raise BadSource(

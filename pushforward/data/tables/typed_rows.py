@@ -6,7 +6,7 @@ What is missing in the table and what the model does not know are told apart: bo
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.core.column_numbers import category_text
+from pushforward.core.columns import Column
 from pushforward.core.data_types import Frame
 from pushforward.core.errors import DataWarning, ShapeMismatch, suggest
 from pushforward.core.space import Space, column_numbers
 from pushforward.data.options import Options
 from pushforward.data.tables.table import Table
 
-__all__ = ["TypedRows", "Unseen", "chunk_size", "typed_rows"]
+__all__ = ["TypedRows", "Unseen", "chunk_size", "meant_in", "typed_rows"]
 
 VALUES_AT_ONCE = 1 << 22
 """Values of a chunk: 32 MB as float64."""
@@ -78,6 +79,11 @@ def typed_rows(table: Table, space: Space, options: Options) -> Iterator[TypedRo
             first += len(part)
 
 
+def meant_in(column: Column) -> Callable[[str], bool] | None:
+    """Which texts are categories of a column though they could mark missing values."""
+    return column.categories.__contains__ if column.kind == "categorical" else None
+
+
 def _places(names: list[str], space: Space, what: str) -> list[int]:
     """Where the columns of a space are: by name, or by position if they have no names."""
     if not any(column.name for column in space.columns):
@@ -98,7 +104,7 @@ def _typed(frame: Frame, places: list[int], table: Table, space: Space, first: i
     missing = np.zeros(x.shape, dtype=bool)
     unseen: list[Unseen] = []
     for j, (place, column) in enumerate(zip(places, space.columns)):
-        series = table.series(frame, place)
+        series = table.series(frame, place, meant_in(column))
         missing[:, j] = series.isna().to_numpy()
         with warnings.catch_warnings():  # unseen categories are in the result
             warnings.filterwarnings("ignore", ".*has never seen", DataWarning)

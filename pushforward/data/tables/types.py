@@ -41,6 +41,8 @@ MOST_CATEGORIES, REPEATED = 200, 2.0
 """Categories of a text column at most, and how often each is there on average at least; columns
 with fewer than `FEW` distinct texts are always categories."""
 FEW = 20
+MOST_CODES = 10
+"""Distinct whole numbers that might be codes."""
 ALIKE = re.compile(r"(?:^|[^a-z])(id|ids|key|uuid|guid|index|identifier)$|(?:[a-z])(Id|ID)$")
 """Names of columns of whole numbers that tell rows apart."""
 TRUTHS = (
@@ -193,12 +195,15 @@ def _type_of_texts(column: ColumnSurvey, present: int) -> ColumnType:
         return ColumnType("text", f"most values are numbers, but row {row} holds {cell!r}")
     texts = [str(v).strip().lower() for v in column.categories]
     distinct = len(texts)
-    if column.ordered and column.kind == "categorical":
+    declared = column.ordered and column.kind == "categorical"
+    if declared and column.ranked:
         return ColumnType("ordered", "the data declare an order of its categories")
     if distinct == 1 and present > 1:
         return ColumnType("constant", "all values are equal")
     if set(texts) in TRUTHS:
         return ColumnType("boolean", f"holds only {' and '.join(sorted(texts))}")
+    if declared:
+        return ColumnType("categorical", "the data declare categories without an order")
     if order := _order_of(texts):
         return ColumnType("ordered", "its words have an order", _spelled(column, order))
     if distinct <= FEW and distinct < present:
@@ -243,9 +248,11 @@ def _type_of_whole(column: ColumnSurvey, present: int) -> ColumnType:
             return ColumnType("identifier", "every number is different, and its name says so")
         if column.high - column.low == present - 1 and present > FEW:
             return ColumnType("identifier", "it numbers the rows")
+    codes = setting("types", [f"{column.name}=categorical"])
+    codes = f"; if they are codes, {codes}" if distinct <= MOST_CODES else ""
     if column.low >= 0:
-        return ColumnType("count", "whole numbers, none below 0")
-    return ColumnType("integer", "whole numbers")
+        return ColumnType("count", f"whole numbers, none below 0{codes}")
+    return ColumnType("integer", f"whole numbers{codes}")
 
 
 def _type_of_numbers(column: ColumnSurvey) -> ColumnType:
