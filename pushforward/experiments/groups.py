@@ -40,7 +40,7 @@ MOST_COLUMNS = 30
 
 LEAST_SHOWN, MOST_SHOWN = 1.0, 4.0
 """Differences of the darkest cells of a picture, at least and at most."""
-LABEL = "above or below the other rows\n(numbers: standard deviations, shares: Cohen's h)"
+NUMBERS, SHARES = "numbers: differences in standard deviations", "shares: Cohen's h"
 
 
 @dataclass(frozen=True)
@@ -158,9 +158,25 @@ class Groups:
         finite = np.abs(values[np.isfinite(values)])
         most = min(max(finite.max(initial=0.0), LEAST_SHOWN), MOST_SHOWN)
         return cell_map(
-            values, rows, names, label=LABEL, texts=texts, most=float(most),
-            title=title or f"{self.subject.title}: how groups differ from the other rows",
+            values, rows, names, label="against the other rows", texts=texts, most=float(most),
+            title=title or self._title, note=self._note,
         )  # fmt: skip
+
+    @property
+    def _note(self) -> str:
+        said = {d.is_share: SHARES if d.is_share else NUMBERS for d in self._differences}
+        return "; ".join(said[key] for key in sorted(said))
+
+    @property
+    def _differences(self) -> list[Difference]:
+        return [d for group in self.groups for d in group.differences if d.category >= -1]
+
+    @property
+    def _title(self) -> str:
+        name = self.subject.title
+        if len(self.groups) == 1:
+            return f"{name}: one group, so that there are no other rows"
+        return f"{name}: how groups differ from the other rows"
 
     def _cells(self) -> list[tuple[str, list[float]]]:
         """Columns of numbers, and the categories that some group has more or less often."""

@@ -198,6 +198,7 @@ class Oddities:
             values, names, space.names, label="times less likely than usual", texts=texts,
             diverging=False, most=MOST_SHOWN, ticks=ticks,
             title=title or f"{self.subject.title}: the oddest rows{counted}",
+            note="the darker, the less does a value suit the rest of its row",
         )  # fmt: skip
 
 

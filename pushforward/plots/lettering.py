@@ -16,6 +16,8 @@ __all__ = ["lettering"]
 
 BOX = "□"
 """Stands for characters that no installed font has."""
+NO_LETTERS = "Last Resort"
+"""A font that has a box for each character."""
 MOST_NAMED = 10
 """Characters that a warning names."""
 
@@ -34,6 +36,8 @@ def lettering(texts: Iterable[str]) -> Iterator[Callable[[str], str]]:
     usual = mpl("matplotlib.font_manager").findfont("DejaVu Sans")
     families, lacking = ["DejaVu Sans"], wanted - _characters(usual)
     for font in sorted(manager.ttflist, key=_preference) if lacking else ():
+        if font.name.startswith(NO_LETTERS):
+            continue
         found = lacking & _characters(font.fname)
         if found and font.name not in families:
             families.append(font.name)
@@ -46,7 +50,7 @@ def lettering(texts: Iterable[str]) -> Iterator[Callable[[str], str]]:
             f"no installed font has the characters {some}: they are drawn as {BOX}; install one,"
             " such as Noto Sans CJK, and draw again",
             DataWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     boxes = str.maketrans(dict.fromkeys(lacking, BOX))
     with mpl().rc_context({"font.family": families}):

@@ -102,6 +102,9 @@ def _histogram(ax: Axes, values: Mapping[str, NDArray[Any]], column: Column) -> 
             ax.stairs(heights, edges, color=COLOURS[i - 1], linewidth=1.6, label=name)
     if column.unit in (DAYS, SECONDS):
         _date_ticks(ax, column, edges)
+    else:
+        whole = column.kind == "integer"
+        ax.xaxis.set_major_locator(mpl("matplotlib.ticker").MaxNLocator(4, integer=whole))
     _share_axis(ax)
 
 
@@ -130,9 +133,13 @@ def _date_ticks(ax: Axes, column: Column, edges: NDArray[np.float64]) -> None:
     dates = mpl("matplotlib.dates")
     each = 1.0 if column.unit == DAYS else 86400.0
     low, high = edges[0] / each, edges[-1] / each
-    locator = dates.AutoDateLocator(minticks=2, maxticks=3, interval_multiples=True)
-    found = dates.date2num(locator.tick_values(dates.num2date(low), dates.num2date(high)))
-    inside = found[(found >= low) & (found <= high)]
+    ends, inside = [dates.num2date(end) for end in (low, high)], np.empty(0)
+    for most in range(3, 9):
+        found = dates.AutoDateLocator(minticks=2, maxticks=most).tick_values(*ends)
+        inside = found[(found >= low) & (found <= high)]
+        if len(inside) > 1:
+            break
+    inside = inside[:: math.ceil(len(inside) / 3) or 1]
     whole = bool((inside == inside.round()).all())
     plain = replace(column, dtype="", kind="integer")
     texts = as_texts((inside * each).round(), plain) or []
@@ -195,6 +202,7 @@ def cell_map(
     most: float | None = None,
     ticks: Mapping[float, str] | None = None,
     title: str = "",
+    note: str = "",
 ) -> Figure:
     """Values (rows, columns) as colours, with a text in each cell if given.
 
@@ -203,6 +211,7 @@ def cell_map(
         diverging: white in the middle, for differences; else white for nothing.
         most: the value of the darkest colour; the largest there is if None.
         ticks: texts of the scale of colours by value; numbers if None.
+        note: below the title, in small letters.
     """
     cells = [list(map(_clip, row)) for row in texts or ()]
     finite = np.abs(values[np.isfinite(values)])
@@ -243,7 +252,7 @@ def cell_map(
         beyond = len(finite) and finite.max() > top
         extend = ("both" if diverging else "max") if beyond else "neither"
         bar = add_colour_bar(figure, image, ax, label, fraction=0.05, pad=0.02, extend=extend)
-        bar.ax.yaxis.label.set_fontsize(SMALL)
+        ax.set_title(note, fontsize=SMALL, color=INK, loc="left")
         if ticks is not None:
             bar.set_ticks(list(ticks), labels=list(ticks.values()))
         return set_title(figure, drawable(title))
