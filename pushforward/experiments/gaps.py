@@ -214,7 +214,9 @@ class _Work:
         try:
             self._fill(path, stream, patched)
         except Misaligned:
-            self.result.notes.append("the table is written anew, as its lines are no plain rows")
+            self.result.notes.append(
+                "all of the file is written anew: its lines cannot be matched to its rows"
+            )
             self._fill(path, stream, False)
 
     def _fill(self, path: Path | None, stream: Writable | None, patched: bool) -> None:
@@ -222,7 +224,15 @@ class _Work:
         file, form = self.file, self.file.form
         space = self.subject.space
         with open_filled(
-            file.table, file.path, path, space, form, file.dtypes, stream=stream, patched=patched
+            file.table,
+            file.path,
+            path,
+            space,
+            form,
+            file.dtypes,
+            stream=stream,
+            patched=patched,
+            markers=file.options.table.na,
         ) as (add, frames):
             for rows in typed_rows(file.table, space, file.options):
                 add(rows, self._filled(rows))

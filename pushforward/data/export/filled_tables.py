@@ -7,7 +7,7 @@ from __future__ import annotations
 import io
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,7 @@ def _alike(path: Path, target: Path) -> bool:
 def open_filled(
     table: Table, path: Path | None, target: Path | None, space: Space, form: TableForm,
     dtypes: dict[str, Any], *, stream: Writable | None = None, patched: bool = True,
+    markers: Sequence[str] = (),
 ) -> Iterator[tuple[Add, FrameSink | None]]:  # fmt: skip
     """What filled rows are written with, in order, and the frames, if they are kept.
 
@@ -85,6 +86,7 @@ def open_filled(
         target: the file to write; None for a stream, or frames in memory.
         space: of the columns that are filled.
         patched: whether cells are replaced in the table's own text.
+        markers: declared texts of missing values.
 
     Raises:
         Misaligned: If that cannot be done.
@@ -92,7 +94,7 @@ def open_filled(
     """
     if patched and path is not None and table.layout is not None:
         with _text_target(target, stream, form) as out, _lines(path, form.encoding) as lines:
-            patch = _Patch(table.layout, lines, out, space, form)
+            patch = _Patch(table.layout, lines, out, space, form, (*_MISSING, *markers))
             yield patch.add, None
             patch.finish()
         return
@@ -129,9 +131,10 @@ class _Patch:
     """Replaces cells of a text table in its own text."""
 
     def __init__(
-        self, layout: Layout, lines: Iterator[str], out: Writable, space: Space, form: TableForm
-    ) -> None:
-        self.layout, self.lines, self.out = layout, lines, out
+        self, layout: Layout, lines: Iterator[str], out: Writable, space: Space, form: TableForm,
+        missing: Sequence[str],
+    ) -> None:  # fmt: skip
+        self.layout, self.lines, self.out, self.missing = layout, lines, out, missing
         self.space, self.form = space, form
         for _ in range(layout.skip):
             out.write(next(lines, ""))
@@ -176,7 +179,7 @@ class _Patch:
         parts.cells += [""] * (max(texts) + 1 - len(parts.cells))
         for place, text in texts.items():
             cell = parts.cells[place].strip().strip('"').strip()
-            if not (is_missing(cell) or cell in _MISSING):
+            if not (is_missing(cell) or cell in self.missing):
                 raise Misaligned(f"row {row} holds {cell!r} where a value is missing")
             parts.cells[place] = self._quoted(text)
 

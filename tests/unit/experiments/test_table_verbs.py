@@ -320,7 +320,7 @@ def test_pictures_have_a_panel_or_a_cell_for_each_column(table: Path) -> None:
     assert len(found.plot().axes[0].get_yticklabels()) == 4
 
 
-# ---------------------------------------------------------------- sentences, tables and pictures agree
+# --------------------------------------------------------------- sentences, tables, pictures agree
 
 
 def correlated() -> pandas.DataFrame:
@@ -427,3 +427,15 @@ def test_pictures_are_titled_with_the_name_of_the_table(table: Path) -> None:
     ):
         assert result.plot().get_suptitle() == f"messy.csv: {about}"
         assert result.plot("mine").get_suptitle() == "mine"
+
+
+def test_declared_markers_of_gaps_are_replaced_in_the_tables_own_text(tmp_path: Path) -> None:
+    r = np.random.default_rng(0)
+    lines = ["a;b", *(f"{x:.2f};  {y:.1f}" for x, y in r.normal(size=(60, 2)))]
+    lines[7] = lines[7].split(";")[0] + ";k.A."
+    (path := tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    reading = TableReading(model="independent", table={"na": ("k.A.",)})
+    done = fill(path, out=tmp_path / "u.csv", reading=reading)
+    after = (tmp_path / "u.csv").read_text().splitlines()
+    assert [i for i, (one, two) in enumerate(zip(lines, after)) if one != two] == [7]
+    assert not any("anew" in sentence for sentence in done.sentences)
