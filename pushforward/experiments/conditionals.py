@@ -190,7 +190,7 @@ class Conditional:
         return table_margins(
             {name: x.double().cpu().numpy()[:, places], self._condition: drawn},
             space,
-            title=title or _heading(self.subject),
+            title=title or f"{_heading(self.subject)}: {self._condition}",
         )
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
