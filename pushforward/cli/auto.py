@@ -39,8 +39,8 @@ def auto(
 
     Args:
         table_file: a table, as a file or a built-in name.
-        budget: seconds for all candidates together: those not begun by then are skipped; the fit of
-            the best comes on top.
+        budget: seconds for the comparison: models that cannot be measured by then are skipped, but
+            for the simplest; the fit of the best comes on top.
         candidates: models to try: independent,gmm,copula,mixed,vae,tvae,ctgan if not given.
         folds: parts of the rows held out in turn; 1 holds out a fifth once; 5 below 1000 rows.
         types: what columns are, such as age=count,share=bounded(0,1); the others are inferred.

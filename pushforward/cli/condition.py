@@ -1,4 +1,4 @@
-"""`pushforward condition RUN|TABLE axis=value...`: the distribution of the other axes, given some.
+"""`pushforward condition RUN|TABLE column=value...`: the distribution of the others, given some.
 
 In closed form.
 """
@@ -21,7 +21,7 @@ __all__ = ["condition"]
 
 def condition(
     what: Subject,
-    known: Annotated[tuple[str, ...], Parameter(name="AXIS=VALUE")],
+    known: Annotated[tuple[str, ...], Parameter(name="COLUMN=VALUE")],
     /,
     *,
     n: Annotated[arguments.Whole | None, Parameter(name=("--n", "-n"))] = None,
@@ -33,11 +33,11 @@ def condition(
     quiet: arguments.Quiet = False,
     json: arguments.JsonLines = False,
 ) -> None:
-    """Condition on known axes: mean, standard deviation and quantiles of the others, or samples.
+    """What some known columns say about the others: mean, standard deviation, quantiles; or rows.
 
     Args:
         known: what is known, by column name or position.
-        n: draw this many samples of the other axes instead.
+        n: draw this many rows of the other columns instead.
         out: .csv .tsv .json, with all digits; of samples also .parquet .npz .npy; stdout if not
             given.
         save: write the conditional model to a run folder of its own.
@@ -74,16 +74,16 @@ def condition(
 
 
 def _values(known: Sequence[str], space: Any) -> dict[str | int, str]:
-    """{axis: value} from texts like 'x=1.5' and 'day=2024-06-01'."""
+    """{column: value} from texts like 'x=1.5' and 'day=2024-06-01'."""
     values: dict[str | int, str] = {}
     for text in known:
         axis, equals, value = text.rpartition("=")
         if not equals or not axis:
             raise InvalidValue(
-                f"expected axis=value, got {text!r}; the axes are"
+                f"expected column=value, got {text!r}; the columns are"
                 f" {', '.join(space.names) or f'0..{space.size - 1}'}"
             )
         if axis in values:
-            raise InvalidValue(f"axis {axis!r} is given twice; give it once")
+            raise InvalidValue(f"{axis!r} is given twice; give it once")
         values[axis] = value
     return values

@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 
 from pushforward.core.columns import Column
 from pushforward.core.data_types import Series
-from pushforward.core.dates import DAYS, DURATION, MICROSECONDS, SECONDS, dates_as_numbers
+from pushforward.core.dates import (
+    DAYS,
+    DURATION,
+    MICROSECONDS,
+    SECONDS,
+    dates_as_numbers,
+    parse_dates,
+)
 from pushforward.core.errors import (
     DataWarning,
     InvalidValue,
@@ -36,10 +43,15 @@ def as_numbers(series: Series, unit: str = "") -> NDArray[np.float64]:
     return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan))
 
 
-def as_number(value: object, column: Column) -> float:
+def as_number(value: object, column: Column, decimal: str = "") -> float:
     """Convert one value of a column to a number: numbers, dates, durations or percents, or text.
 
-    ; a number is taken to be in the column's unit.
+    A number is taken to be in the column's unit.
+
+    Args:
+        value: a text may be in the column's own format of dates, and have its decimal mark.
+        column: what the value is of.
+        decimal: the decimal mark of the column's table; '' if unknown.
 
     Raises:
         InvalidValue: Says what is expected.
@@ -47,8 +59,8 @@ def as_number(value: object, column: Column) -> float:
     timed = isinstance(value, (datetime.date, datetime.timedelta, np.datetime64, np.timedelta64))
     text = value.strip() if isinstance(value, str) else None
     try:
-        if text is not None and column.unit == "%":
-            return float(text.removesuffix("%"))
+        if text is not None and column.unit not in MICROSECONDS:
+            return float(_in_python(text.removesuffix("%" * (column.unit == "%")), decimal))
         if not timed:
             return float(cast(SupportsFloat | SupportsIndex | str, value))
     except (TypeError, ValueError, OverflowError):
@@ -56,6 +68,9 @@ def as_number(value: object, column: Column) -> float:
     if (timed or text) and column.unit in MICROSECONDS:
         import pandas
 
+        written = None if text is None else _of_format(text, column)
+        if written is not None:
+            return written
         try:
             return float(
                 dates_as_numbers(pandas.Series([value if text is None else text]), column.unit)[0]
@@ -63,14 +78,38 @@ def as_number(value: object, column: Column) -> float:
         except (TypeError, ValueError, OverflowError):
             pass
     raise InvalidValue(
-        f"{column.name or 'the value'} must be {_describe_expected(column.unit)}, got"
-        f" {quote(value)}"
+        f"{column.name or 'the value'} must be {_describe_expected(column.unit, column.format)},"
+        f" got {quote(value)}"
     )
 
 
-def _describe_expected(unit: str) -> str:
+def _in_python(text: str, decimal: str) -> str:
+    """A number with a point as its decimal mark. A comma is one, too, if the table's mark is a
+    comma, or if it cannot separate thousands.
+    """
+    whole, comma, rest = text.strip().partition(",")
+    if not comma or "," in rest:
+        return text
+    if decimal == "," or (not decimal and "." not in text and not (len(rest) == 3 and whole[-1:])):
+        return f"{whole.replace('.', '')}.{rest}"
+    return text
+
+
+def _of_format(text: str, column: Column) -> float | None:
+    """A date in the column's own format as a number; None if it is none."""
+    import pandas
+
+    if not column.format:
+        return None
+    found = parse_dates(pandas.Series([text]), column.format)
+    return None if found.isna().any() else float(dates_as_numbers(found, column.unit)[0])
+
+
+def _describe_expected(unit: str, format: str = "") -> str:
     if unit in (DAYS, SECONDS):
-        return f"a date such as 2024-06-01, or a number in {unit}"
+        some = datetime.date(2024, 6, 1)
+        also = f" or {some.strftime(format)}" if format else ""
+        return f"a date such as {some}{also}, or a number in {unit}"
     if unit == DURATION:
         return "a duration such as '1 days 02:00:00', or a number in seconds"
     return (

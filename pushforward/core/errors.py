@@ -39,6 +39,8 @@ __all__ = [
 ECHOED = 200
 """The most characters of a foreign name or text that a message repeats."""
 
+LEAST_START, MOST_LONGER = 3, 3
+"""Characters that a longer word is known by, and the most of such words that are suggested."""
 _LONGEST = 1000
 """Characters of a message: more is no longer read, and is likely to hold data."""
 _QUOTED = re.compile(r"""(?<![\w'"])('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")(?![\w'"])""")
@@ -218,7 +220,13 @@ def one_of(name: str, value: object, choices: Sequence[T]) -> T:
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """A sentence naming the closest known word, or all of them if none is close."""
+    """A sentence naming the closest known word, or all of them if none is close.
+
+    Words that begin with the given one come first: 'income' for 'income (EUR)'.
+    """
     known, word = list(known), word[:ECHOED]
+    longer = [k for k in known if k.casefold().startswith(word.casefold())]
+    if len(word) >= LEAST_START and 1 <= len(longer) <= MOST_LONGER:
+        return f"did you mean {' or '.join(map(repr, longer))}?"
     close = get_close_matches(word, known, n=1, cutoff=0.5)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"

@@ -15,6 +15,7 @@ import torch
 from pushforward.core.errors import (
     BadSource,
     InvalidValue,
+    PushforwardError,
     require_positive,
 )
 from pushforward.core.events import Listener
@@ -23,6 +24,7 @@ from pushforward.core.folders import check_place, write_text
 from pushforward.core.json_values import finite
 from pushforward.core.random import derive, generator, permutation
 from pushforward.core.scalars import normalise_settings
+from pushforward.core.scan import scan
 from pushforward.core.source import Source, space_rows
 from pushforward.core.source_views import Subset
 from pushforward.data import read
@@ -33,7 +35,9 @@ from pushforward.experiments.measure import describe_data
 from pushforward.experiments.selection import RULE, Trial, select
 from pushforward.experiments.trials import dequantises, try_candidate
 
-__all__ = ["RULE", "Choice", "Choosing", "choose", "choosing_line", "fit_auto"]
+__all__ = [
+    "RULE", "Choice", "Choosing", "choose", "choosing_line", "fit_auto", "fitting_share",
+]  # fmt: skip
 
 FEW, FOLDS = 1000, 5
 """Tables of fewer rows are compared in this many folds, so that every row is held out once."""
@@ -52,9 +56,11 @@ class Choosing:
     """How a model is chosen.
 
     Args:
-        budget: seconds for all candidates together. Each gets an equal share of what is left for
-            its fits, the simplest first, so that what they do not need is the others'. One that is
-            under way when the budget ends is measured still, those after it are skipped.
+        budget: seconds (of the clock on the wall) for all candidates together. Each gets an equal
+            share of what is left, the simplest first, so that what they do not need is the others';
+            the longest measurement so far is taken off it, the rest is for its fits. Those that
+            could not be measured by the end are skipped, one whose folds are not done by then is
+            given up; the first that takes the table always runs.
         candidates: names of models to try; by default those that suit tables.
         folds: parts of the rows that are held out in turn; 1 holds out a fifth once. By default 5
             below 1000 rows.
@@ -192,22 +198,50 @@ def choose(
         )
     parts, rows = _parts(source, how)
     candidates = usual_candidates(space, len(parts[0][0]), how.candidates)
+    if not how.candidates:
+        candidates = _taking(candidates, source)
     end = time.monotonic() + how.budget
     trials: list[Trial] = []
     for place, candidate in enumerate(candidates):
         told(candidate, None)
-        left = end - time.monotonic()
-        if left <= 0 and any(not trial.skipped for trial in trials):
+        left, some = end - time.monotonic(), any(not trial.skipped for trial in trials)
+        measuring = max((trial.measuring for trial in trials), default=0.0)
+        if some and left <= measuring:
             trials.append(Trial(candidate, skipped=SPENT))
         else:
-            share = max(0.0, left) / (len(candidates) - place)
-            trials.append(try_candidate(candidate, parts, share, how.seed, listeners))
+            share = fitting_share(left, measuring, len(candidates) - place)
+            limit = end if some else math.inf
+            trials.append(try_candidate(candidate, parts, share, how.seed, listeners, limit=limit))
         told(candidate, trials[-1])
     winner = select(trials)
     if winner is None:
         reasons = "; ".join(f"{t.label}: {t.skipped}" for t in trials)
         raise BadSource(f"no candidate takes this table: {reasons}")
     return Choice(trials, winner, rows, how)
+
+
+def fitting_share(left: float, measuring: float, candidates: int) -> float:
+    """Seconds for the fits of one of some candidates, of all that are left.
+
+    If measuring takes more than half of an equal share, the share is that of fewer candidates, as
+    fits of no time are worth nothing.
+    """
+    if left <= 0:
+        return 0.0
+    few = candidates if measuring <= 0 else max(1, int(left / (2 * measuring)))
+    return max(0.0, left / min(candidates, few) - measuring)
+
+
+def _taking(candidates: Sequence[Candidate], source: Source) -> list[Candidate]:
+    """Those that take the table; all if none does, so that the reasons are said."""
+    facts, able = scan(source, moments=False), []
+    for candidate in candidates:
+        try:
+            candidate.build().refuse(source, facts)
+        except PushforwardError:
+            continue
+        able.append(candidate)
+    return able or list(candidates)
 
 
 def _final_fitter(choice: Choice) -> dict[str, Any]:

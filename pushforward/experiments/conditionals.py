@@ -1,4 +1,4 @@
-"""The distribution of some axes given the others, in closed form."""
+"""The distribution of some columns given the others, in closed form."""
 
 from __future__ import annotations
 
@@ -18,13 +18,20 @@ from pushforward.core.column_numbers import as_number
 from pushforward.core.column_values import as_texts
 from pushforward.core.data_types import Observations
 from pushforward.core.dates import DAYS, SECONDS
-from pushforward.core.errors import BadRun, BadSource, InvalidKind, InvalidValue, suggest
+from pushforward.core.errors import (
+    BadRun,
+    BadSource,
+    InvalidKind,
+    InvalidValue,
+    PushforwardError,
+    suggest,
+)
 from pushforward.core.source import Source, iterate_blocks
 from pushforward.core.space import Column, Space
-from pushforward.experiments.opened import OpenedRun, lacking, open_run
+from pushforward.experiments.opened import OpenedRun, lacking, open_run, table_settings
 from pushforward.experiments.sampling import require_sample_size
-from pushforward.experiments.table_models import TableModel, TableReading, open_model
-from pushforward.experiments.view import Table
+from pushforward.experiments.table_models import TableModel, TableReading, open_file, open_model
+from pushforward.experiments.view import Table, brief, format_row
 from pushforward.plots.matplotlib_types import Figure
 from pushforward.tabular.moments import closed_moments
 from pushforward.tabular.wording import few_digits, in_words
@@ -35,6 +42,8 @@ DRAWS = 20_000
 """Samples for quantiles: enough for two digits of the outer ones."""
 NEAR = 0.5
 """Standard deviations from a given number within which rows support it."""
+MOST_LISTED = 12
+"""Categories that a message lists."""
 QUANTILES = (0.05, 0.5, 0.95)
 """The median, and the ends of an interval that holds 90 % of the samples."""
 
@@ -63,15 +72,25 @@ class Conditional:
     @property
     def summary(self) -> str:
         """The given values, and the resulting kind of distribution."""
+        model = self.distribution
+        return f"{self._condition}: {model.fitted_space()}, by the {model.registered_name} model"
+
+    @property
+    def _condition(self) -> str:
         values = ", ".join(
             f"{axis} = {_as_written([value], _column(self.space, axis), digits=6)[0]}"
             for axis, value in self.given.items()
         )
-        model = self.distribution
-        return f"given {values}: {model.registered_name} of {model.fitted_space()}"
+        return f"given {values}"
+
+    def __repr__(self) -> str:
+        table = self.short_table()
+        lines = [format_row(row) for row in zip(*table.values())]
+        return brief([self.said, self.summary, format_row(tuple(table)), *lines])
 
     def table(self, seed: int = 0) -> Table:
-        """Columns axis, mean, sd and quantiles; the probability of each category as a mean.
+        """Columns column (axis, of points without names), mean, sd and quantiles; the probability
+        of each category as a mean.
 
         Moments are in closed form if the distribution has them; quantiles are those of samples.
 
@@ -82,7 +101,9 @@ class Conditional:
         mean, deviation = closed_moments(self.distribution) or (x.mean(0), x.std(0))
         quantiles = torch.quantile(x, torch.tensor(QUANTILES, dtype=x.dtype), dim=0)
         space = self.distribution.fitted_space()
-        names = ["axis", "mean", "sd", *(f"q{round(100 * q):02d}" for q in QUANTILES)]
+        named = any(column.name for column in space.columns)
+        heading = "column" if named else "axis"
+        names = [heading, "mean", "sd", *(f"q{round(100 * q):02d}" for q in QUANTILES)]
         columns: dict[str, list[Any]] = {name: [] for name in names}
         for j, (name, column) in enumerate(zip(space.names, space.columns)):
             if column.kind == "categorical":
@@ -166,9 +187,10 @@ class Conditional:
             x, name = self.subject.model.sample(DRAWS, rng=seed), "all samples"
         else:
             x = rows.take(torch.arange(min(DRAWS, len(rows)))).x
-        given = self.summary.partition(":")[0]
         return table_margins(
-            {name: x.double().cpu().numpy()[:, places], given: drawn}, space, title=title
+            {name: x.double().cpu().numpy()[:, places], self._condition: drawn},
+            space,
+            title=title or f"{_heading(self.subject)}: {self._condition}",
         )
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
@@ -201,7 +223,7 @@ def condition(
         >>> x = np.random.default_rng(0).normal(size=(200, 1)) + [0.0, 5.0]
         >>> rest = condition(x, {0: 1.0}, reading=TableReading(model="gaussian"))
         >>> rest.summary, round(rest.table()["mean"][0], 2)
-        ('given 0 = 1: gaussian of points in 1 dimension', 6.0)
+        ('given 0 = 1: points in 1 dimension, by the gaussian model', 6.0)
     """
     subject = what if isinstance(what, (OpenedRun, TableModel)) else open_subject(what, reading)
     model = subject.model
@@ -211,7 +233,8 @@ def condition(
         raise InvalidKind(lacking(model.registered_name, lack, "Conditions"))
     space = model.fitted_space()
     _refuse_carried(given, space)
-    numbers = {axis: _number(axis, value, space) for axis, value in given.items()}
+    decimal = _decimal_mark(subject)
+    numbers = {axis: _number(axis, value, space, decimal) for axis, value in given.items()}
     return Conditional(model.condition(numbers), numbers, space, subject)
 
 
@@ -232,18 +255,39 @@ def _refuse_carried(given: Mapping[str | int, Any], space: Space) -> None:
             )
 
 
-def _number(axis: str | int, value: object, space: Space) -> float:
+def _decimal_mark(subject: OpenedRun | TableModel) -> str:
+    """The decimal mark of the subject's table; '' if it cannot be told."""
+    if isinstance(subject, TableModel):
+        return "" if subject.file is None else subject.file.form.decimal
+    where = subject.provenance.source
+    try:
+        file = open_file(where, table_settings(where, subject)) if where else None
+    except (PushforwardError, OSError):
+        return ""
+    return "" if file is None else file.form.decimal
+
+
+def _heading(subject: OpenedRun | TableModel) -> str:
+    return subject.folder.name if isinstance(subject, OpenedRun) else subject.title
+
+
+def _number(axis: str | int, value: object, space: Space, decimal: str) -> float:
     column = _column(space, axis)
     if column.kind == "categorical" and isinstance(value, str) and column.categories:
         if value not in column.categories:
-            raise InvalidValue(
-                f"{axis} has no category {value!r}; {suggest(value, column.categories)}"
-            )
+            raise InvalidValue(f"{axis} has no category {value!r}; {_categories(value, column)}")
         return float(column.categories.index(value))
-    number = as_number(value, column)
+    number = as_number(value, column, decimal)
     if not math.isfinite(number):
         raise InvalidValue(f"{axis} must be finite, got {value!r}; leave out unknown axes")
     return number
+
+
+def _categories(value: str, column: Column) -> str:
+    """The categories there are, if they are few; else the closest."""
+    if len(column.categories) > MOST_LISTED:
+        return suggest(value, column.categories)
+    return f"its categories are {', '.join(map(str, column.categories))}"
 
 
 def _column(space: Space, axis: str | int) -> Column:

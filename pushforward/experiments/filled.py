@@ -15,7 +15,7 @@ from pushforward.core.columns import Column
 from pushforward.core.data_types import Frame
 from pushforward.core.errors import InvalidValue
 from pushforward.experiments.table_models import TableModel
-from pushforward.experiments.view import Table
+from pushforward.experiments.view import Table, brief
 from pushforward.plots.matplotlib_types import Figure
 from pushforward.tabular.gaps import pool
 from pushforward.tabular.rules import Outcome
@@ -127,7 +127,11 @@ class Filled:
         if not with_gaps:
             raise InvalidValue("there are no gaps, so there is nothing to draw")
         tables = dict(zip(("observed", "filled"), self.shown))
+        title = title or f"{self.subject.title}: observed values, and those filled in"
         return table_margins(tables, self.subject.space, columns=with_gaps, title=title)
+
+    def __repr__(self) -> str:
+        return brief(self.sentences)
 
 
 def _row(filled: Filled, j: int, column: Column) -> tuple[Any, ...]:

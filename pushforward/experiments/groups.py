@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,19 +14,18 @@ from pushforward.core.argument_names import argument
 from pushforward.core.capabilities import Assigns, HasDensity, capabilities
 from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidKind, InvalidValue
-from pushforward.core.registry import registered_models
+from pushforward.core.registry import model_class, registered_models
 from pushforward.core.source import iterate_blocks, space_rows
 from pushforward.core.source_views import Subset
 from pushforward.experiments.table_models import TableModel, TableReading, open_model
-from pushforward.experiments.view import Table
+from pushforward.experiments.view import Table, brief
 from pushforward.plots.matplotlib_types import Figure
 from pushforward.tabular.groups import (
     Difference,
     differences,
-    standardised_means,
     typical_row,
 )
-from pushforward.tabular.wording import in_words, listed, share
+from pushforward.tabular.wording import FROM_ZERO, in_words, listed, share
 
 __all__ = ["Group", "Groups", "describe"]
 
@@ -37,6 +37,10 @@ SPOKEN = 5
 """Differences of each kind that a sentence names."""
 MOST_COLUMNS = 30
 """Columns of a picture: those that differ most."""
+
+LEAST_SHOWN, MOST_SHOWN = 1.0, 4.0
+"""Differences of the darkest cells of a picture, at least and at most."""
+NUMBERS, SHARES = "numbers: differences in standard deviations", "shares: Cohen's h"
 
 
 @dataclass(frozen=True)
@@ -66,21 +70,19 @@ class Groups:
         subject: the model.
         rows: how many were described.
         groups: those that hold rows.
-        means: standardised means (groups, d), NaN of categories.
         notes: what else is worth knowing.
     """
 
     subject: TableModel
     rows: int
     groups: tuple[Group, ...]
-    means: NDArray[np.float64]
     notes: tuple[str, ...] = ()
 
     @property
     def sentences(self) -> list[str]:
         """One sentence about all, and one about each group."""
         found = "one group" if len(self.groups) == 1 else f"{len(self.groups)} groups"
-        first = [self.subject.said, f"{self.rows:,} rows in {found}", *self.notes]
+        first = [self.subject.said, f"{self.rows:,} rows in {found}; {FROM_ZERO}", *self.notes]
         return [*first, *(self._sentence(group) for group in self.groups)]
 
     def _sentence(self, group: Group) -> str:
@@ -141,38 +143,67 @@ class Groups:
                     columns[name].append(entry)
         return columns
 
+    def __repr__(self) -> str:
+        return brief(self.sentences)
+
     def plot(self, title: str = "") -> Figure:
-        """A map of the groups' means, standardised, and of their shares of categories."""
+        """A map of the groups' differences from the other rows, as in `table`."""
         from pushforward.plots import cell_map
 
         entries = self._cells()
         names = [name for name, _ in entries]
         values = np.array([v for _, v in entries]).T
         rows = [f"group {g.number} ({share(g.size / self.rows)})" for g in self.groups]
-        texts = [[f"{v:+.1f}" if np.isfinite(v) else "" for v in row] for row in values]
-        label = "sd from the mean of all"
-        return cell_map(values, rows, names, label=label, texts=texts, most=2.0, title=title)
+        texts = [[_signed(v) for v in row] for row in values]
+        finite = np.abs(values[np.isfinite(values)])
+        most = min(max(finite.max(initial=0.0), LEAST_SHOWN), MOST_SHOWN)
+        return cell_map(
+            values, rows, names, label="against the other rows", texts=texts, most=float(most),
+            title=title or self._title, note=self._note,
+        )  # fmt: skip
+
+    @property
+    def _note(self) -> str:
+        said = {d.is_share: SHARES if d.is_share else NUMBERS for d in self._differences}
+        return "; ".join(said[key] for key in sorted(said))
+
+    @property
+    def _differences(self) -> list[Difference]:
+        return [d for group in self.groups for d in group.differences if d.category >= -1]
+
+    @property
+    def _title(self) -> str:
+        name = self.subject.title
+        if len(self.groups) == 1:
+            return f"{name}: one group, so that there are no other rows"
+        return f"{name}: how groups differ from the other rows"
 
     def _cells(self) -> list[tuple[str, list[float]]]:
         """Columns of numbers, and the categories that some group has more or less often."""
         cells: list[tuple[str, list[float]]] = []
         for j, column in enumerate(self.subject.space.columns):
-            name = self.subject.space.names[j]
-            if column.kind != "categorical":
-                cells.append((name, self.means[:, j].tolist()))
-                continue
-            effects: dict[int, list[float]] = {}
+            name, nothing = self.subject.space.names[j], [math.nan] * len(self.groups)
+            effects = {-1: list(nothing)} if column.kind != "categorical" else {}
             for place, group in enumerate(self.groups):
                 for d in group.differences:
-                    if d.column == j and d.category >= 0:
-                        found = effects.setdefault(d.category, [float("nan")] * len(self.groups))
-                        found[place] = d.effect
+                    if d.column == j and d.category >= -1:
+                        effects.setdefault(d.category, list(nothing))[place] = d.effect
             if len(column.categories) == 2:  # the other is its mirror image
                 effects = {k: v for k, v in effects.items() if k == 1}
-            cells += [(f"{name} {in_words(k, column)}", v) for k, v in sorted(effects.items())]
+            cells += [
+                (name if k < 0 else f"{name} {in_words(k, column)}", v)
+                for k, v in sorted(effects.items())
+            ]
         strength = [float(np.nanmax(np.abs(v))) if np.isfinite(v).any() else 0.0 for _, v in cells]
         kept = sorted(np.argsort(-np.array(strength), kind="stable")[:MOST_COLUMNS].tolist())
         return [cells[k] for k in kept]
+
+
+def _signed(effect: float) -> str:
+    """An effect as a text; '' for almost nothing."""
+    if np.isinf(effect):
+        return "+∞" if effect > 0 else "-∞"
+    return f"{effect:+.1f}" if abs(effect) >= 0.05 else ""
 
 
 def describe(
@@ -202,13 +233,11 @@ def describe(
     reading = reading or TableReading()
     if groups is not None and groups < 1:
         raise InvalidValue(f"{argument('groups')} must be at least 1, got {groups}; pass 3, say")
-    subject = open_model(what, reading, **_settings(what, groups, reading))
+    if reading.model is not None and "Assigns" not in capabilities(model_class(reading.model)):
+        raise _no_groups(reading.model)
+    subject = open_model(what, reading, **_settings(groups, reading))
     if not isinstance(subject.model, Assigns):
-        able = [name for name, cls in registered_models() if "Assigns" in capabilities(cls)]
-        raise InvalidKind(
-            f"the {subject.model.registered_name} model has no clusters; models that do:"
-            f" {', '.join(able)}"
-        )
+        raise _no_groups(subject.model.registered_name)
     if groups is not None and subject.run is not None:
         raise InvalidValue(
             f"{subject.name} is a run, with clusters of its own; leave {argument('groups')} out"
@@ -230,7 +259,12 @@ def describe(
     return _described(subject, x, labels, density, chosen.numpy(), len(source))
 
 
-def _settings(what: Observations, groups: int | None, reading: TableReading) -> dict[str, Any]:
+def _no_groups(name: str) -> InvalidKind:
+    able = [name for name, cls in registered_models() if "Assigns" in capabilities(cls)]
+    return InvalidKind(f"the {name} model finds no groups; models that do: {', '.join(able)}")
+
+
+def _settings(groups: int | None, reading: TableReading) -> dict[str, Any]:
     if groups is None:
         return {}
     return {"clusters" if reading.model == "kmeans" else "components": groups}
@@ -255,8 +289,4 @@ def _described(
     notes = (
         () if len(x) == total else (f"of {total:,} rows, {len(x):,} evenly spaced are described",)
     )
-    means = standardised_means(x, labels, [group.number for group in found])
-    for j, column in enumerate(space.columns):
-        if column.kind == "categorical":
-            means[:, j] = np.nan
-    return Groups(subject, len(x), tuple(found), means, notes)
+    return Groups(subject, len(x), tuple(found), notes)

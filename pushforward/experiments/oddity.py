@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,23 +17,18 @@ from pushforward.core.errors import InvalidKind, InvalidValue
 from pushforward.core.registry import registered_models
 from pushforward.core.source import Source
 from pushforward.core.source_views import Subset
-from pushforward.data.tables.typed_rows import Unseen
 from pushforward.experiments.judged_rows import KeptRow, judge_file
+from pushforward.experiments.odd_rows import Oddities, OddRow
 from pushforward.experiments.opened import table_settings
 from pushforward.experiments.table_models import TableModel, TableReading, open_model, require_file
-from pushforward.experiments.view import Table
-from pushforward.plots.matplotlib_types import Figure
 from pushforward.tabular.oddity import (
-    MOST_REASONS,
     SAMPLES,
-    Reason,
     Scores,
     can_explain,
     cross_fitted,
     explain,
     score,
 )
-from pushforward.tabular.wording import few_digits, in_words, listed, share
 
 __all__ = ["FOLDS", "Oddities", "OddRow", "odd"]
 
@@ -42,165 +36,6 @@ FOLDS = 5
 """Parts of cross-fitting: each row is judged by a model of four fifths of the others."""
 LEAST_ROWS = 11
 """Rows of a table below which none can be told to be odd beside the others."""
-SPOKEN = 0.05
-"""Rows as odd by chance alone, up to which a row is put in words; those beyond all samples are."""
-
-
-@dataclass(frozen=True)
-class OddRow:
-    """A row, and why it is odd.
-
-    Args:
-        row: its number, from 0.
-        identity: its identifiers, such as 'id K-1012'; '' without any.
-        log_density: of its values, nats.
-        p: how many of the model's samples with the same values are as unlikely, as a share.
-        scored: 'cross-fitted', 'held out', 'new' or 'in sample'.
-        reasons: those of its values that make it odd, the most surprising first.
-        surprises: all of its values.
-        unseen: categories that the model has never seen.
-        values: how many it has.
-    """
-
-    row: int
-    identity: str
-    log_density: float
-    p: float
-    scored: str
-    reasons: tuple[Reason, ...] = ()
-    surprises: tuple[Reason, ...] = ()
-    unseen: tuple[Unseen, ...] = ()
-    values: int = 0
-
-
-@dataclass(frozen=True)
-class Oddities:
-    """The rows of a table by how odd they are.
-
-    Args:
-        subject: the model.
-        scores: of all rows.
-        scored: how each row was judged (n,).
-        order: row numbers, the oddest first.
-        top: the oddest rows, with reasons.
-        identifiers: theirs, by column.
-        samples: that rows were compared with.
-        notes: what else is worth knowing.
-    """
-
-    subject: TableModel
-    scores: Scores
-    scored: NDArray[Any]
-    order: NDArray[np.int64]
-    top: tuple[OddRow, ...]
-    identifiers: dict[str, list[Any]] = field(default_factory=dict)
-    samples: int = SAMPLES
-    notes: tuple[str, ...] = ()
-
-    @property
-    def sentences(self) -> list[str]:
-        """How rows were judged, then one sentence for each row that chance does not explain."""
-        n = len(self.order)
-        kinds, counts = np.unique(self.scored, return_counts=True)
-        how = listed([f"{count:,} {kind}" for kind, count in zip(kinds, counts)])
-        said = [self.subject.said, f"{n:,} rows: {how}", *self.notes]
-        least = 1.5 / (self.samples + 1)
-        odd = [r for r in self.top if r.unseen or r.p <= max(SPOKEN / max(n, 1), least)]
-        chance = n / (self.samples + 1)
-        if odd and chance >= 1:
-            said.append(f"by chance, {chance:.0f} of so many rows are odder than all samples")
-        if not odd:
-            return [*said, "no row is odder than the oddest of so many rows usually is"]
-        return [*said, *(self._sentence(row) for row in odd)]
-
-    def _sentence(self, row: OddRow) -> str:
-        name = f"row {row.row}" + (f" ({row.identity})" if row.identity else "")
-        space = self.subject.space
-        parts = [f"{space.names[u.column]} is {u.text!r}, which is not known" for u in row.unseen]
-        parts += [self._reason(reason) for reason in row.reasons]
-        chance = (
-            f"odder than all {self.samples:,} samples"
-            if row.p <= 1.5 / (self.samples + 1)
-            else f"as odd as {share(row.p)} of samples"
-        )
-        return f"{name}: {'; '.join(parts) or 'its values together'} ({chance})"
-
-    def _reason(self, reason: Reason) -> str:
-        column = self.subject.space.columns[reason.column]
-        name = self.subject.space.names[reason.column]
-        value = in_words(reason.value, column)
-        return f"{name} is {value}, where {_expected(reason, column)} would be expected"
-
-    @property
-    def table(self) -> Table:
-        """The oddest rows: rank, row, identifiers, p, log-density, how judged, and up to three
-        columns that make it odd with their values, what was expected, and the surprise in nats.
-        """
-        columns: dict[str, list[Any]] = {"rank": list(range(1, len(self.top) + 1))}
-        columns["row"] = [row.row for row in self.top]
-        columns |= self.identifiers
-        columns["p"] = [float(few_digits(row.p)) for row in self.top]
-        columns["log_density"] = [float(few_digits(row.log_density, 0.1)) for row in self.top]
-        columns["values"] = [row.values for row in self.top]
-        columns["scored"] = [row.scored for row in self.top]
-        for k in range(MOST_REASONS):
-            names = [f"{key}{k + 1}" for key in ("column", "value", "expected", "surprise")]
-            entries = [self._entries(row, k) for row in self.top]
-            columns |= {name: [e[i] for e in entries] for i, name in enumerate(names)}
-        return columns
-
-    def _entries(self, row: OddRow, k: int) -> tuple[str, str, str, float | str]:
-        space = self.subject.space
-        if k < len(row.unseen):
-            unseen = row.unseen[k]
-            return space.names[unseen.column], unseen.text, "a known category", ""
-        k -= len(row.unseen)
-        if k >= len(row.reasons):
-            return "", "", "", ""
-        reason = row.reasons[k]
-        column = space.columns[reason.column]
-        return (
-            space.names[reason.column],
-            in_words(reason.value, column),
-            _expected(reason, column),
-            float(few_digits(reason.surprise, 1.0)),
-        )
-
-    def plot(self, title: str = "") -> Figure:
-        """The surprise of each value of the oddest rows, with the values."""
-        from pushforward.plots import cell_map
-
-        space = self.subject.space
-        values = np.full((len(self.top), space.size), np.nan)
-        texts = [[""] * space.size for _ in self.top]
-        for i, row in enumerate(self.top):
-            for reason in row.surprises:
-                values[i, reason.column] = max(reason.surprise, 0.0)
-                texts[i][reason.column] = _clip(
-                    in_words(reason.value, space.columns[reason.column])
-                )
-            for unseen in row.unseen:
-                values[i, unseen.column], texts[i][unseen.column] = 10.0, _clip(unseen.text)
-        names = [row.identity or f"row {row.row}" for row in self.top]
-        label = "surprise, nats"
-        return cell_map(
-            values, names, space.names, label=label, texts=texts, diverging=False, most=10.0,
-            title=title,
-        )  # fmt: skip
-
-
-def _clip(text: str) -> str:
-    return text if len(text) <= 10 else text[:9] + "…"
-
-
-def _expected(reason: Reason, column: Any) -> str:
-    if reason.category >= 0:
-        return f"{in_words(reason.category, column)} ({share(reason.share)})"
-    scale = (reason.high - reason.low) / 3.3  # 90 % of a normal distribution are 3.3 deviations
-    whole = column.kind == "integer"
-    ends = [round(v) if whole else v for v in (reason.low, reason.high)]
-    low, high = (in_words(v, column, None if whole else scale or None) for v in ends)
-    return low if low == high else f"{low} to {high}"
 
 
 def odd(

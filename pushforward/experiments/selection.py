@@ -37,6 +37,7 @@ class Trial:
         detection: AUC of a classifier of samples and held-out rows; None if not measured.
         seconds: of fitting and measuring.
         seconds_per_fit: of one fit, in the mean.
+        measuring: seconds that were not spent in fits.
         skipped: why it was not fitted; '' if it was.
         note: '', or that the time was not enough.
     """
@@ -46,6 +47,7 @@ class Trial:
     detection: Record | None = None
     seconds: float = 0.0
     seconds_per_fit: float = 0.0
+    measuring: float = 0.0
     skipped: str = ""
     note: str = ""
 

@@ -28,7 +28,7 @@ from pushforward.data.export.tables import Writable
 from pushforward.data.tables.typed_rows import chunk_size
 from pushforward.experiments.sampling import require_sample_size
 from pushforward.experiments.table_models import TableModel, TableReading, open_model
-from pushforward.experiments.view import Table
+from pushforward.experiments.view import Table, brief
 from pushforward.plots.matplotlib_types import Figure
 from pushforward.tabular.rules import Outcome, Rules
 from pushforward.tabular.synthesis import (
@@ -103,7 +103,12 @@ class Synthetic:
 
         real, made = self.shown
         tables = {"synthetic": made} if real is None else {"real": real, "synthetic": made}
+        beside = "synthetic rows" if real is None else "real and synthetic rows"
+        title = title or f"{self.subject.title}: {beside}"
         return table_margins(tables, self.subject.space, title=title)
+
+    def __repr__(self) -> str:
+        return brief(self.sentences)
 
 
 def _usual(facts: Tally, j: int) -> int:

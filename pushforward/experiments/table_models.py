@@ -144,6 +144,14 @@ class TableModel:
     run: OpenedRun | None = None
     said: str = ""
 
+    def __repr__(self) -> str:
+        return f"TableModel({self.said})"
+
+    @property
+    def title(self) -> str:
+        """The table's name, for pictures."""
+        return Path(self.name).name
+
     @cached_property
     def _found(self) -> FittedRows:
         return self.find_rows()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 import warnings
@@ -56,14 +57,30 @@ def try_candidate(
     seconds: float,
     seed: int,
     listeners: Sequence[Listener],
+    *,
+    limit: float = math.inf,
 ) -> Trial:
-    """Fit a candidate to each fold's training rows, and measure it on the others."""
-    began, each, note = time.monotonic(), seconds / len(parts), ""
+    """Fit a candidate to each fold's training rows, and measure it on the others.
+
+    Args:
+        candidate: to try.
+        parts: training and held-out rows of each fold.
+        seconds: for its fits together.
+        seed: of fits and samples.
+        listeners: called with the events of its fits.
+        limit: a time of `time.monotonic` from which no further fold is begun.
+    """
+    began, each, note, fitting = time.monotonic(), seconds / len(parts), "", 0.0
     logs, samples, rows = [], [], []
     exact = True
     try:
         for number, (train, test) in enumerate(parts):
+            start = time.monotonic()
+            if start > limit:
+                what = f"given up: the budget ended after {number} of {len(parts)} folds"
+                return Trial(candidate, seconds=start - began, skipped=what)
             model, whole = _fitted(candidate, train, each, derive(seed, number), listeners)
+            fitting += time.monotonic() - start
             note = note if whole else "stopped by the budget"
             rows.append(test.all().x)
             found = log_likelihood(model, test)
@@ -76,13 +93,20 @@ def try_candidate(
                 samples.append(with_gaps_of(drawn, train.all().x, seed))
     except PushforwardError as error:
         return Trial(candidate, seconds=time.monotonic() - began, skipped=_first_sentence(error))
-    spent = time.monotonic() - began
     data, space = describe_data(parts[0][1].source), parts[0][0].space
     likelihood_ = _joined([v for v in logs if v is not None], exact, data)
     real = torch.cat(rows).to("cpu", torch.float64)
     detection = detect(real, torch.cat(samples), space, seed=seed, data=data) if samples else None
     seconds = time.monotonic() - began
-    return Trial(candidate, likelihood_, detection, seconds, spent / len(parts), note=note)
+    return Trial(
+        candidate,
+        likelihood_,
+        detection,
+        seconds,
+        fitting / len(parts),
+        seconds - fitting,
+        note=note,
+    )
 
 
 def _fitted(

@@ -14,10 +14,12 @@ from pushforward.data.export.columns import format_columns
 from pushforward.experiments.opened import OpenedRun
 from pushforward.plots.matplotlib_types import Figure
 
-__all__ = ["Table", "View", "heading"]
+__all__ = ["Table", "View", "brief", "format_row", "heading"]
 
 Table = Mapping[str, Sequence[Any]]
 """Columns of equal length, by name."""
+MOST_LINES = 12
+"""Lines of the repr of a result."""
 LONGEST_TITLE = 120
 """Longest title that fits over an image."""
 
@@ -55,6 +57,18 @@ class View:
         table = image.with_suffix(".csv")
         write_text(table, format_columns(self.codes, ".csv"))
         return image, table
+
+
+def brief(lines: Sequence[str]) -> str:
+    """The first lines of a result, for its repr; empty ones are left out."""
+    lines = [line for line in lines if line]
+    more = [f"… {len(lines) - MOST_LINES} more lines"] if len(lines) > MOST_LINES else []
+    return "\n".join([*lines[:MOST_LINES], *more])
+
+
+def format_row(entries: Sequence[Any]) -> str:
+    """A row of a table as a line of a repr."""
+    return "  " + "  ".join("" if entry is None else str(entry) for entry in entries).rstrip()
 
 
 def heading(run: OpenedRun, title: str | None) -> str:

@@ -13,7 +13,6 @@ Reference:
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +21,7 @@ from scipy import stats
 
 from pushforward.core.space import Space
 
-__all__ = ["FREQUENT", "LARGE", "Difference", "differences", "standardised_means", "typical_row"]
+__all__ = ["FREQUENT", "LARGE", "Difference", "differences", "typical_row"]
 
 LARGE = 0.8
 """Standard deviations between means that are worth saying: Cohen's 'large'."""
@@ -147,23 +146,6 @@ def _by_chance(a: int, n: int, b: int, m: int) -> float:
     less = stats.hypergeom.cdf(a, n + m, a + b, n)
     more = stats.hypergeom.sf(a - 1, n + m, a + b, n)
     return min(1.0, 2 * float(min(less, more)))
-
-
-def standardised_means(
-    x: NDArray[np.float64], labels: NDArray[np.int64], groups: Sequence[int]
-) -> NDArray[np.float64]:
-    """Means of the groups in standard deviations of all rows from their mean: (groups, d)."""
-    with np.errstate(invalid="ignore"):
-        mean, deviation = np.nanmean(x, 0), np.nanstd(x, 0)
-    deviation = np.where(deviation > 0, deviation, 1.0)
-    rows = []
-    for group in groups:
-        part = x[labels == group]
-        there = ~np.isnan(part)
-        sums = np.where(there, part, 0.0).sum(0)
-        means = np.where(there.any(0), sums / np.maximum(there.sum(0), 1), np.nan)
-        rows.append((means - mean) / deviation)
-    return np.array(rows)
 
 
 def typical_row(

@@ -14,13 +14,14 @@ Which values are odd is told by conditional log-densities, gaps integrated out,
 
 compared in the same way with those of values drawn from p(x_j | x_-j). The surprise of a value is
 their mean, minus its own, in nats: the units of densities cancel, so that columns can be compared.
+Values that are named as odd are left out of x_-j.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -193,6 +194,7 @@ class Reason:
         p: the share of draws that are as unlikely.
         low, middle, high: 5 %, 50 % and 95 % of draws, for numbers.
         category, share: the most probable category's code, and its probability.
+        partner, partner_value: the column (-1 for none) and value beside which alone it is odd.
     """
 
     column: int
@@ -204,6 +206,8 @@ class Reason:
     high: float = math.nan
     category: int = -1
     share: float = math.nan
+    partner: int = -1
+    partner_value: float = math.nan
 
 
 def can_explain(model: Any) -> bool:
@@ -215,24 +219,92 @@ def explain(
     model: Any, row: Tensor, rules: Rules, *, draws: int = DRAWS, seed: int = 0
 ) -> tuple[list[Reason], list[Reason]]:
     """The observed values of a row (d,), the most surprising first; and those of them that make it
-    odd: the first, then what still is surprising when the ones before are taken out of the row.
+    odd.
+
+    Named are the most surprising value, then what still is surprising when the ones before are
+    taken out of the row; of models that take no gaps, the first alone. Every surprise is that given
+    the values that are not named: a value that only stands beside a wrong one is not odd, and two
+    wrong ones do not excuse each other.
     """
-    stream = generator(derive(seed, "reasons"), model.device)
+    passes = _Passes(model, row, rules, draws, generator(derive(seed, "reasons"), model.device))
+    if "missing" not in model.accepts:
+        every = passes.without([])
+        return every, every[:1]
+    names = _odd_columns(passes)
+    rest = passes.without(names)
+    named = []
+    for j in names:
+        beside = passes.without([k for k in names if k != j])
+        own = next(reason for reason in beside if reason.column == j)
+        named.append(replace(own, **_partner(own, beside, rest)))
+    named.sort(key=_most_surprising)
+    return sorted([*named, *rest], key=_most_surprising), named
 
-    def reasons_of(given: Tensor) -> list[Reason]:
-        places = (~given.isnan()).nonzero()[:, 0].tolist()
-        found = [_reason(model, given, j, rules, draws, stream) for j in places]
-        return sorted(found, key=lambda reason: (-reason.surprise, reason.p))
 
-    every, rest = reasons_of(row), row.clone()
-    named, left = every[:1], every
-    while len(named) < MOST_REASONS and "missing" in model.accepts and len(left) > 2:
-        rest[named[-1].column] = math.nan
-        left = reasons_of(rest)
+class _Passes:
+    """The reasons of a row of which some values are taken out, each computed once."""
+
+    def __init__(
+        self, model: Any, row: Tensor, rules: Rules, draws: int, stream: torch.Generator
+    ) -> None:
+        self.row = row
+        self._known: dict[frozenset[int], list[Reason]] = {}
+        self._of: Callable[[Tensor, int], Reason] = lambda given, j: _reason(
+            model, given, j, rules, draws, stream
+        )
+
+    def without(self, columns: Sequence[int]) -> list[Reason]:
+        """The reasons of the other values, given each other, the most surprising first."""
+        key = frozenset(columns)
+        if key not in self._known:
+            given = self.row.clone()
+            given[list(columns)] = math.nan
+            places = (~given.isnan()).nonzero()[:, 0].tolist()
+            self._known[key] = sorted((self._of(given, j) for j in places), key=_most_surprising)
+        return self._known[key]
+
+
+def _most_surprising(reason: Reason) -> tuple[float, float]:
+    return -reason.surprise, reason.p
+
+
+def _odd_columns(passes: _Passes) -> list[int]:
+    """The columns that make a row odd."""
+    every = passes.without([])
+    names = [every[0].column] if every else []
+    left = every
+    while names and len(names) < MOST_REASONS and len(left) > 2:
+        left = passes.without(names)
         if left[0].surprise < SURPRISING:
             break
-        named.append(left[0])
-    return every, named
+        names.append(left[0].column)
+    while len(names) > 1:  # the first may have been odd beside a later one alone
+        beside = {j: passes.without([k for k in names if k != j]) for j in names}
+        own = {j: next(r.surprise for r in beside[j] if r.column == j) for j in names}
+        weakest = min(names, key=own.__getitem__)
+        if own[weakest] >= SURPRISING:
+            break
+        names.remove(weakest)
+    return names
+
+
+def _partner(
+    own: Reason, beside: Sequence[Reason], rest: Sequence[Reason]
+) -> dict[str, float | int]:
+    """The value without which a value would not be odd, if there is one.
+
+    Taking x_k out of the row makes x_j less surprising by as much as taking x_j out does for x_k:
+    both are log p(x_j, x_k | rest) - log p(x_j | rest) - log p(x_k | rest).
+    """
+    without = {reason.column: reason.surprise for reason in rest}
+    drops = [(r.surprise - without[r.column], r) for r in beside if r.column in without]
+    drops = [(drop, reason) for drop, reason in drops if not math.isnan(drop)]
+    if not drops:
+        return {}
+    drop, other = max(drops, key=lambda pair: pair[0])
+    if own.surprise < SURPRISING or drop < own.surprise / 2:
+        return {}
+    return {"partner": other.column, "partner_value": other.value}
 
 
 def _reason(

@@ -12,7 +12,12 @@ from pushforward.core.column_values import as_texts
 from pushforward.core.columns import Column
 from pushforward.core.dates import DATE_UNITS
 
-__all__ = ["few_digits", "in_words", "listed", "share"]
+__all__ = ["FROM_ZERO", "few_digits", "in_words", "listed", "share"]
+
+
+FROM_ZERO = "rows are numbered from 0"
+MOST_SHARE_DECIMALS = 6
+"""Decimals of a percentage."""
 
 LONG, MOST_DECIMALS = 1e16, 12
 """Numbers of more digits than float64 holds, or smaller than so many decimals show, have exponents.
@@ -57,15 +62,22 @@ def in_words(value: float, column: Column, scale: float | None = None) -> str:
         return str(round(value)) if float(value).is_integer() else few_digits(value)
     if scale is None and column.decimals is not None:  # a value of the table, not a mean
         text = f"{value:.{column.decimals}f}"
+        text = text.rstrip("0").rstrip(".") if "." in text else text
     else:
         text = few_digits(value, scale)
-    return f"{text}%" if column.unit == "%" else text
+    return f"{text} %" if column.unit == "%" else text
 
 
 def share(value: float) -> str:
-    """A share as a percentage."""
+    """A share as a percentage: without decimals, but those below 1 % or above 99 % with one
+    significant digit of their distance from the end.
+    """
     percent = 100 * value
-    return f"{percent:.0f} %" if percent >= 1 or percent == 0 else f"{percent:.2g} %"
+    if not math.isfinite(percent):
+        return str(percent)
+    away = min(percent, 100 - percent)
+    decimals = -math.floor(math.log10(away)) if 0 < away < 1 else 0
+    return f"{percent:.{min(decimals, MOST_SHARE_DECIMALS)}f} %"
 
 
 def listed(parts: Sequence[str], most: int = 5) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from pushforward.core.argument_names import setting
 from pushforward.core.columns import Column
-from pushforward.core.errors import ShapeMismatch
+from pushforward.core.errors import ShapeMismatch, suggest
 
 __all__ = ["Form", "Kind", "SpaceFacts"]
 
@@ -110,16 +110,22 @@ class SpaceFacts:
         if text.isdecimal() and int(text) < len(names):
             return int(text)
         some = f"{', '.join(names[:20])}{', …' if len(names) > 20 else ''}"
-        raise ShapeMismatch(f"no axis {text[:100]!r} in {self}; its axes are {some}")
+        if not any(c.name for c in self.columns):
+            raise ShapeMismatch(f"no axis {text[:100]!r} in {self}; its axes are {some}")
+        near = suggest(text, names)
+        remedy = f"{near} The columns are" if near.startswith("did you mean") else "the columns are"
+        raise ShapeMismatch(f"no column {text[:100]!r}; {remedy} {some}")
 
     def __str__(self) -> str:
         shape = "×".join("any" if s is None else str(s) for s in self.shape) or "1"
         if self.is_label:
             return f"label of {len(self.columns[0].categories)} categories"
         if self.kind == "points":
+            many = "s" if shape != "1" else ""
             named = [c.name for c in self.columns if c.name]
-            shown = f" ({', '.join(named[:6])}{', …' if len(named) > 6 else ''})" if named else ""
-            return f"points in {shape} dimension{'s' if shape != '1' else ''}{shown}"
+            if not named:
+                return f"points in {shape} dimension{many}"
+            return f"{shape} column{many} ({', '.join(named[:6])}{', …' if len(named) > 6 else ''})"
         levels = (
             f", levels {self.low:g}..{self.high:g}"
             if self.integer

@@ -230,8 +230,11 @@ class MixedMixture(ScoreMixture):
         alone = int((self.weights_ * self._rows < LONE).sum())
         if not alone or self._rows <= 2 * len(self.weights_):
             return ()
-        text = f"{alone} of {len(self.weights_)} components have one row or none"
-        return (Symptom("lone rows", text, "look for outliers, or ask for fewer components"),)
+        text = (
+            f"{alone} of the {len(self.weights_)} groups of rows that the model is made of"
+            " (components) have one row or none"
+        )
+        return (Symptom("lone rows", text, "look for odd rows, or ask for fewer components"),)
 
     def fitted_tensors(self) -> Mapping[str, str]:
         """Constraints on the stored tensors."""

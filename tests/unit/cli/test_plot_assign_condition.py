@@ -114,7 +114,7 @@ def test_a_plot_goes_into_the_run_s_images(cli, made):
         (["pca", "--kind", "screee"], "got 'screee'; did you mean 'scree'?"),
         (["pca", "--kind", "choice"], "choice is for gmm and kmeans, got pca"),
         (["gmm", "--kind", "embedding"], "the gmm model has no codes to draw; try --kind clusters"),
-        (["gmm", "--kind", "density", "--axes", "height,nothing"], "no axis 'nothing'"),
+        (["gmm", "--kind", "density", "--axes", "height,nothing"], "no column 'nothing'"),
         (["gmm", "--most", "1"], "--most must be at least 2, got 1"),
         (["gmm", "--out", "a.xyz"], "expected .png, .pdf or .svg"),
     ],
@@ -182,9 +182,9 @@ def test_condition_prints_the_distribution_in_closed_form(cli, tmp_path):
     assert done.code == 0
     (short,) = rows(done.out)
     (row,) = rows((tmp_path / "exact.csv").read_text())
-    assert all(len(short[key]) <= 5 < len(row[key]) for key in row if key != "axis")
-    assert all(abs(float(short[k]) - float(row[k])) <= 0.005 for k in row if k != "axis")
-    assert row["axis"] == "age"
+    assert all(len(short[key]) <= 5 < len(row[key]) for key in row if key != "column")
+    assert all(abs(float(short[k]) - float(row[k])) <= 0.005 for k in row if k != "column")
+    assert row["column"] == "age"
     assert float(row["mean"]) == pytest.approx(
         float(distribution.weights_ @ distribution.means_[:, 0]), abs=1e-12
     )
@@ -205,13 +205,13 @@ def test_condition_draws_samples_and_saves_the_distribution(cli, made, tmp_path)
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["gmm", "height"], "expected axis=value, got 'height'; the axes are height, age"),
+        (["gmm", "height"], "expected column=value, got 'height'; the columns are height, age"),
         (["gmm", "height=tall"], "height must be a number, got 'tall'"),
         (["gmm", "height=2024-06-01"], "height must be a number, got '2024-06-01'"),
         (["gmm", "height=nan"], "height must be finite"),
-        (["gmm", "height=1", "height=2"], "axis 'height' is given twice"),
+        (["gmm", "height=1", "height=2"], "'height' is given twice"),
         (["gmm", "height=1", "age=2"], "leave at least one free"),
-        (["gmm", "weight=1"], "no axis 'weight'"),
+        (["gmm", "weight=1"], "no column 'weight'"),
         (["gmm", "height=1", "-n", "0"], "-n must be at least 1, got 0"),
         (["kmeans", "height=1"], "the kmeans model has no closed conditionals; models that do: "),
     ],
@@ -319,7 +319,7 @@ def test_the_conditional_distribution_of_dates_is_told_in_dates(cli, dated, tmp_
     done = cli("condition", tmp_path / "dated", "moment=2024-06-01T00:00Z")
     assert "given moment = 2024-06-01T00:00:00" in done.err
     day = rows(done.out)[0]
-    assert day["axis"] == "day"
+    assert day["column"] == "day"
     times = [datetime.date.fromisoformat(day[name]) for name in ("q05", "q50", "q95")]
     assert times == sorted(times)
     assert abs((datetime.date.fromisoformat(day["mean"]) - datetime.date(2024, 6, 1)).days) < 10

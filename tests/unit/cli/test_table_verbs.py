@@ -117,7 +117,7 @@ def test_a_run_keeps_its_relations(cli, table, tmp_path):
         (["odd", "t.csv", "--folds", "200", "--model", "gmm"], "more than the 90 rows"),
         (["odd", "t.csv", "--model", "kmeans", "--drop", "PTS"], "has no exact density"),
         (["describe", "t.csv", "--groups", "0"], "--groups must be at least 1"),
-        (["describe", "t.csv", "--model", "gaussian", "--drop", "PTS"], "has no clusters"),
+        (["describe", "t.csv", "--model", "gaussian", "--drop", "PTS"], "finds no groups"),
         (["describe", "digits"], "expected a table"),
     ],
 )

@@ -118,7 +118,7 @@ def test_an_axis_is_a_name_first_and_a_position_second(names, asked, place) -> N
 
 @pytest.mark.parametrize("asked", ["2", 2, -1, "c", "²", ""])
 def test_an_axis_that_is_not_there_is_named(asked) -> None:
-    with pytest.raises(pf.ShapeMismatch, match="its axes are a, b"):
+    with pytest.raises(pf.ShapeMismatch, match="the columns are a, b"):
         pf.Space("points", (2,), (Column("a"), Column("b"))).axis(asked)
 
 

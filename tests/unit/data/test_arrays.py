@@ -230,7 +230,7 @@ def test_a_source_says_what_it_holds(tmp_path: Path) -> None:
     assert repr(read("ring:50")) == "Arrays('ring', 50 rows of points in 2 dimensions)"
     (tmp_path / "t.csv").write_text("x,k\n1,2\n3,4\n5,6\n")
     source = read(tmp_path / "t.csv", label="k")
-    held = "rows of points in 1 dimension (x), with conditions: label of 3 categories)"
+    held = "rows of 1 column (x), with conditions: label of 3 categories)"
     assert repr(source) == f"Arrays('t.csv', 3 {held}"
     train, _ = pf.split(source, held_out=1)
     assert repr(train) == f"Subset('t.csv train', 2 {held}"

@@ -15,8 +15,9 @@ import pushforward as pf
 from pushforward.core.events import CancelToken, Progress
 from pushforward.core.records import Record
 from pushforward.core.source_views import Subset
+from pushforward.experiments import choosing
 from pushforward.experiments.candidates import Candidate, usual_candidates
-from pushforward.experiments.choosing import Choosing, choose, fit_auto
+from pushforward.experiments.choosing import Choosing, choose, fit_auto, fitting_share
 from pushforward.experiments.selection import Trial, difference, select
 from pushforward.experiments.table_detection import detect, with_gaps_of
 from pushforward.experiments.trials import Deadline, try_candidate
@@ -211,3 +212,49 @@ def test_samples_get_as_many_gaps_as_the_rows() -> None:
     made = with_gaps_of(torch.zeros(500, 2), x, seed=0)
     assert made.isnan().sum(0).tolist() == [100, 0]
     assert torch.equal(with_gaps_of(x[200:], x[200:], 0), x[200:])
+
+
+def test_the_share_of_a_candidate_leaves_time_to_measure_it() -> None:
+    assert fitting_share(20.0, 0.0, 4) == 5
+    assert fitting_share(20.0, 1.0, 4) == 4
+    assert fitting_share(20.0, 4.0, 4) == 6  # for two of them: the others would get one second
+    assert fitting_share(5.0, 4.0, 4) == 1
+    assert fitting_share(3.0, 4.0, 4) == fitting_share(-1.0, 0.0, 4) == 0
+
+
+def test_a_candidate_that_could_not_be_measured_in_time_is_skipped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried: list[str] = []
+
+    def slow(candidate: Candidate, parts: Any, seconds: float, *more: Any, limit: float) -> Trial:
+        tried.append(candidate.model)
+        assert (limit < np.inf) == (len(tried) > 1), "the simplest runs to its end"
+        assert seconds <= 100
+        return Trial(candidate, Record.of("log_prob", NOISE, unit="nats"), measuring=1e6)
+
+    monkeypatch.setattr(choosing, "try_candidate", slow)
+    choice = choose(pf.read(clusters(60)), Choosing(100, ("independent", "copula"), folds=1))
+    assert tried == ["independent"]
+    assert choice.trials[1].skipped == "the budget was spent before it"
+
+
+def test_a_candidate_whose_folds_are_not_done_in_time_is_given_up() -> None:
+    rows = pf.read(clusters(60))
+    one, two = torch.arange(0, 40), torch.arange(40, 60)
+    parts = [(Subset(rows, one), Subset(rows, two)), (Subset(rows, two), Subset(rows, one))]
+    trial = try_candidate(Candidate("independent"), parts, 5.0, 0, (), limit=0.0)
+    assert trial.skipped == "given up: the budget ended after 0 of 2 folds"
+    assert trial.likelihood is None
+    whole = try_candidate(Candidate("independent"), parts, 5.0, 0, ())
+    assert whole.likelihood is not None
+    assert 0 < whole.measuring <= whole.seconds
+    assert whole.measuring + 2 * whole.seconds_per_fit == pytest.approx(whole.seconds)
+
+
+def test_models_that_cannot_take_the_table_are_not_among_the_usual() -> None:
+    table = clusters(60).assign(side=["l", "r"] * 30)
+    choice = choose(pf.read(table, types="auto"), Choosing(1e-9, folds=1))
+    models = {t.candidate.model for t in choice.trials}
+    assert {"independent", "mixed", "tvae", "ctgan"} <= models
+    assert "gmm" not in models

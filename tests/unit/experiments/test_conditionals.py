@@ -14,13 +14,15 @@ import torch
 import pushforward as pf
 from pushforward.experiments import OpenedRun
 from pushforward.experiments.conditionals import condition
+from pushforward.experiments.table_models import TableModel, open_model
+from tests.tiny_tables import TinyClasses
 
 
 def test_the_command_writes_what_python_gets(
     opened: Callable[[str], OpenedRun], command: Callable[..., str], place: Path
 ) -> None:
     rest = condition(opened("gmm"), {"height": 1.7})
-    assert rest.summary == "given height = 1.7: gmm of points in 1 dimension (weight)"
+    assert rest.summary == "given height = 1.7: 1 column (weight), by the gmm model"
     lines = list(csv.reader(command("condition", place / "gmm", "height=1.7").splitlines()))
     short = rest.short_table()
     assert [list(short), *(list(map(str, r)) for r in zip(*short.values()))] == lines
@@ -90,3 +92,63 @@ def test_what_cannot_be_conditioned_on_is_said(opened: Callable[[str], OpenedRun
         condition(opened("gmm"), {"height": float("inf")})
     with pytest.raises(pf.InvalidValue, match="must be at least 1, got 0"):
         condition(opened("gmm"), {"height": 1.7}).sample(0)
+
+
+def orders() -> str:
+    r = np.random.default_rng(0)
+    towns = r.choice(["Bäckerei", "Metzgerei", "Café"], 80)
+    lines = ["Datum;Branche;Einkommen (EUR);Anteil"]
+    for i in range(80):
+        day = np.datetime64("2020-01-01") + int(r.integers(0, 900))
+        income = f"{40000 + 9000 * r.normal():.2f}".replace(".", ",")
+        part = f"{30 + 9 * r.normal():.1f} %".replace(".", ",")
+        lines.append(f"{day.astype(object).strftime('%d.%m.%Y')};{towns[i]};{income};{part}")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture
+def of_orders(tmp_path: Path) -> TableModel:
+    (path := tmp_path / "orders.csv").write_text(orders(), encoding="utf-8")
+    return open_model(path, pf.TableReading(model="tiny_classes"))
+
+
+def test_values_are_taken_as_the_table_writes_them(of_orders: TableModel) -> None:
+    given = {"Datum": "24.12.2021", "Einkommen (EUR)": "40.000,5", "Anteil": "12,5 %"}
+    numbers = condition(of_orders, given).given
+    days = (np.datetime64("2021-12-24") - np.datetime64("1970-01-01")).astype(int)
+    assert numbers == {"Datum": days, "Einkommen (EUR)": 40000.5, "Anteil": 12.5}
+    assert condition(of_orders, {"Datum": "2021-12-24"}).given == {"Datum": days}
+    assert condition(of_orders, {"Einkommen (EUR)": "40,125"}).given["Einkommen (EUR)"] == 40.125
+    rest = condition(of_orders, {"Branche": "Café"})
+    assert rest.summary.startswith("given Branche = Café: 3 columns (Datum, Einkommen (EUR), ")
+    printed = rest.table()["mean"][0]
+    assert condition(of_orders, {"Datum": printed}).given["Datum"] > 0
+    assert rest.table()["column"][0] == "Datum"
+
+
+def test_of_a_run_the_decimal_mark_is_that_of_its_table(tmp_path: Path) -> None:
+    (path := tmp_path / "orders.csv").write_text(orders(), encoding="utf-8")
+    TinyClasses().fit(pf.read(path, types="auto")).save(tmp_path / "run")
+    known = {"Einkommen (EUR)": "40,125"}
+    assert pf.condition(tmp_path / "run", known).given == {"Einkommen (EUR)": 40.125}
+    path.unlink()  # the mark cannot be told, and three digits may be thousands
+    with pytest.raises(pf.InvalidValue, match="must be a number, got '40,125'"):
+        pf.condition(tmp_path / "run", known)
+    assert pf.condition(tmp_path / "run", {"Anteil": "12,5"}).given == {"Anteil": 12.5}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"Einkommen": 1}, r"no column 'Einkommen'; did you mean 'Einkommen \(EUR\)'\?"),
+        ({"Gehalt": 1}, "no column 'Gehalt'; the columns are Datum, Branche, Eink"),
+        ({"Branche": "Fleischerei"}, "its categories are Bäckerei, Café, Metzgerei"),
+        ({"Datum": "gestern"}, "a date such as 2024-06-01 or 01.06.2024"),
+        ({"Einkommen (EUR)": "viel"}, "must be a number, got 'viel'"),
+    ],
+)
+def test_mistakes_name_what_there_is(
+    of_orders: TableModel, given: dict[str | int, object], said: str
+) -> None:
+    with pytest.raises((pf.InvalidValue, pf.ShapeMismatch), match=said):
+        condition(of_orders, given)

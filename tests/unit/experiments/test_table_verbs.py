@@ -314,7 +314,128 @@ def test_pictures_have_a_panel_or_a_cell_for_each_column(table: Path) -> None:
     made: Any = synthesise(table, reading=READING)
     assert len([ax for ax in made.plot().axes if ax.get_visible()]) == 8
     filled = fill(table, reading=READING)
-    shown = [ax.get_xlabel() for ax in filled.plot().axes if ax.get_visible()]
+    shown = [ax.get_title(loc="left") for ax in filled.plot().axes if ax.get_visible()]
     assert shown == ["Alter", "Größe (cm)", "Quote (%)", "Eintritt", "Raucher"]
     found = odd(table, top=4, reading=READING)
     assert len(found.plot().axes[0].get_yticklabels()) == 4
+
+
+# --------------------------------------------------------------- sentences, tables, pictures agree
+
+
+def correlated() -> pandas.DataFrame:
+    """Income and spending go together; row 20 is odd in both, row 30 in how they go together."""
+    r = np.random.default_rng(0)
+    income = 40 + 10 * r.normal(size=200)
+    spend = income / 20 + 0.1 * r.normal(size=200)
+    frame = pandas.DataFrame({"income": income, "spend": spend, "age": r.normal(40, 9, size=200)})
+    frame.loc[20, ["income", "spend", "age"]] = [130.0, 6.5, 40.0]
+    frame.loc[30, ["income", "spend", "age"]] = [55.0, 1.5, 40.0]
+    return frame.round(1)
+
+
+def test_the_picture_of_odd_rows_shows_the_surprise_of_the_table() -> None:
+    found = odd(correlated(), top=2, reading=TableReading(model="gmm"))
+    table = found.table
+    assert sorted(table["row"]) == [20, 30]
+    ax = found.plot().axes[0]
+    shown = np.ma.filled(ax.collections[0].get_array().reshape(2, 3), np.nan)
+    for i in range(2):
+        named = {}
+        for k in (1, 2, 3):
+            if table[f"column{k}"][i]:
+                j = found.subject.space.names.index(table[f"column{k}"][i])
+                named[j] = min(table[f"surprise{k}"][i], 10.0)
+        assert {j: shown[i, j] for j in named} == pytest.approx(named, abs=0.051)
+        assert all(shown[i, j] < 3 for j in range(3) if j not in named), "only these are odd"
+    both, pair = table["row"].index(20), table["row"].index(30)
+    assert {table["column1"][both], table["column2"][both]} == {"income", "spend"}
+    assert table["beside1"][both] == ""
+    assert (table["column1"][pair], table["column2"][pair]) in {("income", ""), ("spend", "")}
+    other = {"income": "spend 1.5", "spend": "income 55"}[table["column1"][pair]]
+    assert table["beside1"][pair] == other
+    assert any(
+        s.endswith(")") and f"would be expected beside {other}" in s for s in found.sentences
+    )
+
+
+def test_the_picture_of_groups_shows_the_effects_of_the_table() -> None:
+    r = np.random.default_rng(0)
+    side = np.repeat([0, 1], 60)
+    frame = pandas.DataFrame({"a": side * 6 + r.normal(size=120), "b": r.normal(size=120)})
+    frame["kind"] = np.where(r.random(120) < 0.2 + 0.6 * side, "x", "y")
+    frame = frame.round(2)
+    found = describe(frame, groups=2, reading=TableReading(model="mixed"))
+    rows = [dict(zip(found.table, row)) for row in zip(*found.table.values())]
+    figure = found.plot()
+    ax = figure.axes[0]
+    shown = ax.collections[0].get_array().reshape(2, 3)
+    texts = np.array([t.get_text() for t in ax.texts]).reshape(2, 3)
+    names = [t.get_text() for t in ax.get_xticklabels()]
+    assert names == ["a", "b", "kind y"]
+    for row in rows:
+        name = f"{row['column']} {row['category']}".strip()
+        if name in names and row["category"] != "x":
+            i, j = row["group"], names.index(name)
+            assert shown[i, j] == pytest.approx(np.clip(row["effect"], -4, 4), abs=0.006)
+            assert texts[i, j] == ("" if abs(row["effect"]) < 0.045 else f"{row['effect']:+.1f}")
+    assert not {"+0.0", "-0.0"} & set(texts.ravel())
+    assert figure.axes[-1].get_ylabel() == "against the other rows"
+    one = describe(frame, groups=1, reading=TableReading(model="mixed"))
+    assert "one group" in one.plot().get_suptitle()
+
+
+def test_results_print_their_sentences_and_no_arrays(table: Path) -> None:
+    reading = TableReading(model="tiny_classes")
+    results: list[Any] = [
+        odd(table, top=3, reading=reading),
+        fill(table, reading=reading),
+        synthesise(table, reading=reading),
+        describe(table, reading=reading),
+        pf.condition(table, {"Gruppe": "Café"}, reading=reading),
+    ]
+    for result in results:
+        text = repr(result)
+        assert "array(" not in text
+        assert text.startswith("fitted tiny_classes to 240 rows of ")
+        assert len(text.splitlines()) <= 13
+    assert "array(" not in repr(results[0].subject)
+
+
+def test_sentences_are_in_plain_words(table: Path) -> None:
+    sentences = odd(table, top=3, reading=READING).sentences
+    assert sentences[1].startswith("240 rows, each judged by a model that was fitted without it")
+    assert sentences[1].endswith("rows are numbered from 0")
+    assert describe(table, reading=READING).sentences[1].endswith("rows are numbered from 0")
+    said = " ".join(sentences)
+    assert not any(
+        word in said for word in ("cross-fitted", "nats", "samples", "dimension", "axis")
+    )
+
+
+def test_models_without_groups_are_refused_before_a_fit(table: Path) -> None:
+    for groups in (None, 3):
+        with pytest.raises(pf.InvalidKind, match=r"independent model finds no groups; .*mixed"):
+            describe(table, groups=groups, reading=TableReading(model="independent"))
+
+
+def test_pictures_are_titled_with_the_name_of_the_table(table: Path) -> None:
+    for result, about in (
+        (synthesise(table, reading=READING), "real and synthetic rows"),
+        (fill(table, reading=READING), "observed values, and those filled in"),
+        (odd(table, top=2, reading=READING), "the oddest rows"),
+    ):
+        assert result.plot().get_suptitle() == f"messy.csv: {about}"
+        assert result.plot("mine").get_suptitle() == "mine"
+
+
+def test_declared_markers_of_gaps_are_replaced_in_the_tables_own_text(tmp_path: Path) -> None:
+    r = np.random.default_rng(0)
+    lines = ["a;b", *(f"{x:.2f};  {y:.1f}" for x, y in r.normal(size=(60, 2)))]
+    lines[7] = lines[7].split(";")[0] + ";k.A."
+    (path := tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    reading = TableReading(model="independent", table={"na": ("k.A.",)})
+    done = fill(path, out=tmp_path / "u.csv", reading=reading)
+    after = (tmp_path / "u.csv").read_text().splitlines()
+    assert [i for i, (one, two) in enumerate(zip(lines, after)) if one != two] == [7]
+    assert not any("anew" in sentence for sentence in done.sentences)

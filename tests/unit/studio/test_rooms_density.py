@@ -152,7 +152,7 @@ def test_given_values_are_those_of_the_command(studio: Studio, run: str) -> None
     answer = ask(studio, "given", run=run, fixed={"a": 30, "day": "2024-01-10"})
     expected = condition(open_run(studio.path(run)), {"a": 30, "day": "2024-01-10"})
     table = expected.table()
-    assert [c["name"] for c in answer.content["columns"]] == table["axis"] == ["b", "count"]
+    assert [c["name"] for c in answer.content["columns"]] == table["column"] == ["b", "count"]
     for k, column in enumerate(answer.content["columns"]):
         assert column["written"] == {n: table[n][k] for n in ("mean", "sd", "q05", "q50", "q95")}
         at = torch.linspace(column["low"], column["high"], 160, dtype=torch.float64)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pushforward.core.space import Column, Space
-from pushforward.tabular.groups import differences, standardised_means, typical_row
+from pushforward.tabular.groups import differences, typical_row
 
 SPACE = Space(
     "points", (3,), (Column("a"), Column("b"), Column("c", "categorical", categories=("x", "y")))
@@ -58,13 +58,6 @@ def test_differences_by_chance_are_not_worth_saying() -> None:
 def test_one_group_differs_from_nothing() -> None:
     x, _ = rows()
     assert not differences(x, np.zeros(len(x), dtype=int), SPACE)
-
-
-def test_standardised_means_leave_gaps_out() -> None:
-    x = np.array([[0.0, 1, 0], [2, np.nan, 0], [4, 1, 1]])
-    means = standardised_means(x, np.array([0, 0, 1]), [0, 1])
-    assert means[:, 0] == pytest.approx((np.array([1, 4]) - 2) / np.std([0, 2, 4]))
-    assert means[:, 1] == pytest.approx([0, 0])
 
 
 def test_the_typical_row_is_the_densest_complete_one_or_the_nearest_to_the_middle() -> None:

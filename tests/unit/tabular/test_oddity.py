@@ -103,3 +103,25 @@ def test_folds_are_parts_of_the_rows_judged_by_the_others() -> None:
         assert len(rows) + len(model) == 23
         seen += rows.tolist()
     assert sorted(seen) == list(range(23))
+
+
+def normal() -> pf.GMM:
+    return pf.GMM.of(torch.ones(1), MEAN[None], COVARIANCE[None])
+
+
+def test_a_value_that_is_odd_beside_another_names_it_and_the_other_is_not_odd() -> None:
+    row = torch.tensor([1.0 + 1.5, -2.0 - 1.7, 30.0], dtype=torch.float64)  # each is usual alone
+    every, named = explain(normal(), row, rules_of(normal()))
+    assert [(r.column, r.partner, r.partner_value) for r in named] == [(1, 0, 2.5)]
+    assert named[0].surprise > 10
+    assert {r.column for r in every if r.surprise > 1} == {1}
+    row = torch.tensor([1.0, -2.0, 30.0 + 20 * 6], dtype=torch.float64)
+    assert explain(normal(), row, rules_of(normal()))[1][0].partner == -1
+
+
+def test_two_odd_values_that_suit_each_other_do_not_excuse_each_other() -> None:
+    row = torch.tensor([1.0 + 6.0, -2.0 + 5.4, 30.0], dtype=torch.float64)
+    every, named = explain(normal(), row, rules_of(normal()), draws=4000)
+    assert [r.column for r in named] == [0, 1]
+    assert [r.surprise for r in named] == pytest.approx([(36 - 1) / 2, (5.4**2 - 1) / 2], abs=0.2)
+    assert every[:2] == named
