@@ -124,8 +124,8 @@ def _edges(together: NDArray[Any], least: int, column: Column) -> NDArray[np.flo
         most = BINS if column.kind == "integer" and last - first < BINS else bins
         each = math.ceil((last - first + 1) / most)
         count = math.ceil((last - first + 1) / each)
-        return (first - 0.5 + each * np.arange(count + 1)) * step
-    return np.linspace(low, high if high > low else low + 1, bins + 1)
+        return np.asarray((first - 0.5 + each * np.arange(count + 1)) * step, dtype=np.float64)
+    return np.linspace(low, high if high > low else low + 1, bins + 1, dtype=np.float64)
 
 
 def _date_ticks(ax: Axes, column: Column, edges: NDArray[np.float64]) -> None:

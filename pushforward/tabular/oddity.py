@@ -236,7 +236,7 @@ def explain(
     for j in names:
         beside = passes.without([k for k in names if k != j])
         own = next(reason for reason in beside if reason.column == j)
-        named.append(replace(own, **_partner(own, beside, rest)))
+        named.append(_with_partner(own, beside, rest))
     named.sort(key=_most_surprising)
     return sorted([*named, *rest], key=_most_surprising), named
 
@@ -288,10 +288,8 @@ def _odd_columns(passes: _Passes) -> list[int]:
     return names
 
 
-def _partner(
-    own: Reason, beside: Sequence[Reason], rest: Sequence[Reason]
-) -> dict[str, float | int]:
-    """The value without which a value would not be odd, if there is one.
+def _with_partner(own: Reason, beside: Sequence[Reason], rest: Sequence[Reason]) -> Reason:
+    """A reason with the value without which it would not be odd, if there is one.
 
     Taking x_k out of the row makes x_j less surprising by as much as taking x_j out does for x_k:
     both are log p(x_j, x_k | rest) - log p(x_j | rest) - log p(x_k | rest).
@@ -300,11 +298,11 @@ def _partner(
     drops = [(r.surprise - without[r.column], r) for r in beside if r.column in without]
     drops = [(drop, reason) for drop, reason in drops if not math.isnan(drop)]
     if not drops:
-        return {}
+        return own
     drop, other = max(drops, key=lambda pair: pair[0])
     if own.surprise < SURPRISING or drop < own.surprise / 2:
-        return {}
-    return {"partner": other.column, "partner_value": other.value}
+        return own
+    return replace(own, partner=other.column, partner_value=other.value)
 
 
 def _reason(

@@ -9,7 +9,7 @@ import torch
 
 import pushforward as pf
 from pushforward.experiments.gaps import Refits, fill
-from pushforward.experiments.table_models import TableReading, open_model
+from pushforward.experiments.table_models import FittedRows, TableReading, open_model
 from pushforward.tabular.refits import Reweighted, can_be_refitted, draw_refitted, refit_reweighted
 
 
@@ -77,7 +77,8 @@ def test_models_that_take_long_or_lost_their_rows_are_not_fitted_again() -> None
     assert can_be_refitted(pf.Gaussian())
     assert not can_be_refitted(pf.TVAE())
     subject = open_model(table(30), TableReading(model="gaussian"))
-    lost = type(subject)(subject.name, subject.model, subject.rules, None, np.arange(0))
+    gone = FittedRows(None, np.arange(0), lost="it was removed")
+    lost = type(subject)(subject.name, subject.model, subject.rules, lambda: gone)
     refits = Refits(lost, 0)
     assert refits[3] is subject.model
     assert "as its rows are lost" in refits.notes[0]
