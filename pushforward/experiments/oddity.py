@@ -182,7 +182,7 @@ def _found(
     if not explains:
         notes.append(f"the {subject.model.registered_name} model does not say which values are odd")
     if "in sample" in judge.scored:
-        notes.append("rows were judged by the model that was fitted to them: odd ones may hide")
+        notes.append("odd ones may hide, as the model has seen them")
     identities = []
     for row in order[:top].tolist():
         found, model = kept(row), judge.models[int(judge.by[row])]

@@ -34,6 +34,8 @@ __all__ = ["cell_map", "table_margins"]
 
 MOST_COLUMNS, MOST_CATEGORIES, BINS = 24, 8, 30
 """Panels, bars and bins that can be told apart on a page."""
+MISSING = "#eeeeee"
+"""The colour of cells without a value."""
 MOST_STEPS = 100
 """Values that a column can have in a bin, up to which bins hold equally many of them."""
 LONGEST = 18
@@ -228,11 +230,10 @@ def cell_map(
             edges,
             np.arange(values.shape[0] + 1) - 0.5,
             np.ma.masked_invalid(np.clip(values, -top, top)),
-            cmap=colours,
+            cmap=colours.with_extremes(bad=MISSING),
             vmin=-top if diverging else 0,
             vmax=top,
         )
-        ax.set_facecolor("#eeeeee")
         ax.invert_yaxis()
         middles = (edges[1:] + edges[:-1]) / 2
         for i, row in enumerate(cells):

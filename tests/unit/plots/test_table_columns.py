@@ -121,6 +121,14 @@ def test_cells_are_as_wide_as_their_texts_which_touch_nothing() -> None:
     assert ax.yaxis.get_ticklines()[0].get_markersize() == 0
 
 
+def test_cells_without_a_value_are_grey() -> None:
+    figure = cell_map(np.array([[1.0, np.nan]]), ["r"], ["a", "b"], label="", diverging=False)
+    colours = figure.axes[0].collections[0]
+    shown = colours.to_rgba(colours.get_array())
+    assert shown[0, 1] == pytest.approx([238 / 255, 238 / 255, 238 / 255, 1], abs=0.01)
+    assert shown[0, 0] != pytest.approx(shown[0, 1])
+
+
 def test_lettering_leaves_the_fonts_of_others_alone() -> None:
     import matplotlib
 
