@@ -14,6 +14,7 @@ from pushforward.core.frames import is_frame
 from pushforward.core.scan import Issue
 from pushforward.core.source import Source
 from pushforward.core.source_views import with_space
+from pushforward.data.derived_conditions import derives_conditions
 from pushforward.data.dispatch import (
     normalised,
     reader_of,
@@ -36,7 +37,7 @@ from pushforward.data.formats.registry import find_reader
 from pushforward.data.options import MEMORY, Options
 from pushforward.data.pair_survey import survey_partners
 from pushforward.data.pairings import find_pairing
-from pushforward.data.reading import derives_conditions, read_with
+from pushforward.data.reading import read_with
 from pushforward.data.reports import Report, describe
 from pushforward.data.tables.columns import ColumnSurvey
 from pushforward.data.tables.files import open_table
