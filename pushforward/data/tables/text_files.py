@@ -91,7 +91,7 @@ def _rounds_floats() -> bool:
 
 def _csv(
     path: Path, packing: str, arguments: dict[str, Any], layout: Layout, whole: bool,
-    rows: int = CHUNK_ROWS,
+    rows: int | None = None,
 ) -> Chunks:  # fmt: skip
     import pandas
 
@@ -114,7 +114,7 @@ def _csv(
                     held.append(without_blanks(pandas.read_csv(file, **arguments)))
                     yield from held
                 else:
-                    with pandas.read_csv(file, chunksize=rows, **arguments) as reader:
+                    with pandas.read_csv(file, chunksize=rows or CHUNK_ROWS, **arguments) as reader:
                         yield from map(without_blanks, reader)
         except pandas.errors.EmptyDataError as error:
             raise BadSource(
