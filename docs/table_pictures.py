@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -18,12 +19,14 @@ def main() -> None:
     warnings.simplefilter("ignore")
     wine = load_wine(as_frame=True).data
     wine.insert(0, "id", [f"W{i:03d}" for i in range(len(wine))])
-    figures = {
-        "copy": pf.synthesise(wine).plot(),
-        "odd": pf.odd(wine).plot(),
-        "groups": pf.describe(wine, groups=3).plot(),
-        "given": pf.condition(wine, {"alcohol": 14}).plot(),
-    }
+    with tempfile.TemporaryDirectory() as place:
+        wine.to_csv(path := Path(place) / "wine.csv", index=False)
+        figures = {
+            "copy": pf.synthesise(path).plot(),
+            "odd": pf.odd(path).plot(),
+            "groups": pf.describe(path, groups=3).plot(),
+            "given": pf.condition(path, {"alcohol": 14}).plot(),
+        }
     for name, figure in figures.items():
         path = IMAGES / f"table-{name}.png"
         path.unlink(missing_ok=True)

@@ -127,7 +127,10 @@ class Oddities:
         value = in_words(reason.value, column)
         partner = self._partner(reason)
         beside = f" beside {partner}" if partner else ""
-        return f"{name} is {value}, where {_expected(reason, column)} would be expected{beside}"
+        usual = f"{_expected(reason, column)} would be expected{beside}"
+        if reason.low < reason.value < reason.high:  # in a gap between likely values
+            return f"{name} is {value}, which few are near, though {usual}"
+        return f"{name} is {value}, where {usual}"
 
     def _partner(self, reason: Reason) -> str:
         if reason.partner < 0:

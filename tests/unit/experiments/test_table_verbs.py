@@ -439,3 +439,13 @@ def test_declared_markers_of_gaps_are_replaced_in_the_tables_own_text(tmp_path: 
     after = (tmp_path / "u.csv").read_text().splitlines()
     assert [i for i, (one, two) in enumerate(zip(lines, after)) if one != two] == [7]
     assert not any("anew" in sentence for sentence in done.sentences)
+
+
+def test_a_value_between_the_likely_ones_is_said_to_be_there() -> None:
+    r = np.random.default_rng(0)
+    frame = pandas.DataFrame({"a": r.normal(size=300) / 9 + r.choice([-1, 1], size=300)})
+    frame["b"] = r.normal(size=300)
+    frame.loc[7, "a"] = 0.02
+    found = odd(frame, top=1, reading=TableReading(model="gmm"))
+    assert found.top[0].row == 7
+    assert any("a is 0.02, which few are near, though -1" in s for s in found.sentences)
