@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 import torch
 
+import pushforward as pf
 from pushforward.core.array_source import Arrays
-from pushforward.tabular.synthesis import find_gaps, find_levels, identifiers_like
+from pushforward.core.random import generator
+from pushforward.data.tables.relations import parse_relations
+from pushforward.tabular.rules import Rules
+from pushforward.tabular.synthesis import find_gaps, find_levels, identifiers_like, stratified
 from pushforward.tabular.tallies import Tally
 
 
@@ -101,3 +107,19 @@ def test_tallies_of_chunks_are_those_of_the_whole() -> None:
     assert facts.missing.tolist() == np.isnan(x).sum(0).tolist()
     assert facts.categories[2].tolist() == [(x[:, 2] == 0).sum(), (x[:, 2] == 1).sum()]
     assert (facts.low[1], facts.high[1]) == (np.nanmin(x[:, 1]), np.nanmax(x[:, 1]))
+
+
+def test_stratified_rows_have_one_value_in_each_part_of_the_margin_and_the_ranks_drawn() -> None:
+    r = np.random.default_rng(0)
+    x = r.normal(size=(400, 1)) + r.normal(size=(400, 3))
+    frame = pandas.DataFrame(x, columns=["a", "b", "c"])
+    frame["k"] = r.choice(["u", "v"], size=400)
+    model: Any = pf.GaussianCopula().fit(pf.read(frame, types="auto"), quiet=True)
+    drawn = model.sample(200, rng=0).numpy()
+    rules = Rules(model.fitted_space(), parse_relations(["b <= 9"], model.fitted_space()))
+    made = stratified(drawn, model, rules, generator(0))
+    u = torch.special.ndtr(model.margins_.scores(torch.from_numpy(made[:, model.scored])).z)
+    for j in (0, 2):
+        assert sorted((200 * u[:, j]).floor().tolist()) == list(range(200))
+        assert (made[:, j].argsort() == drawn[:, j].argsort()).all()
+    assert (made[:, [1, 3]] == drawn[:, [1, 3]]).all(), "one has a relation, one categories"
