@@ -60,11 +60,11 @@ def stratified(x: Rows, model: Any, rules: Rules, stream: torch.Generator) -> Ro
     ranks = order.argsort(0)
     u = (ranks + uniform(*drawn.shape, rng=stream, dtype=torch.float64)) / len(x)
     values = margins.inverse(torch.special.ndtri(u)).numpy()
-    spread = x.copy()
+    spread, free = x.copy(), np.zeros(x.shape, dtype=bool)
     for place, j in enumerate(model.scored):
         if rules.space.columns[j].kind != "categorical" and j not in related:
-            spread[:, j] = values[:, place]
-    return rules.clipped(rules.rounded(spread))
+            spread[:, j], free[:, j] = values[:, place], True
+    return np.where(free, rules.clipped(rules.rounded(spread)), x)
 
 
 # --------------------------------------------------------------------------------------------- gaps
