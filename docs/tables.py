@@ -13,6 +13,8 @@ from typing import Any
 
 from scipy.stats import t as student
 
+from docs.synthetic_tables import standings, synthetic
+
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "results.md"
 RESULTS = ROOT / "results"
@@ -62,6 +64,7 @@ GROUPS = {
     "games": ("gan", "fgan", "few", "infogan", "stacked"),
     "images": ("super-resolution", "pix2pix", "lapgan", "vgan"),
     "gaps": ("tables-gaps",),
+    "copies": ("tables-", "table-networks"),  # `docs.synthetic_tables` has tables of them
 }
 """Studies by what their names begin with; those of other models begin otherwise."""
 
@@ -455,6 +458,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "games": partial(studies, "games"),
     "images": partial(studies, "images"),
     "gaps": partial(studies, "gaps"),
+    "synthetic": synthetic,
+    "standings": standings,
     "bench": bench,
 }
 
