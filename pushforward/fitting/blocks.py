@@ -7,7 +7,7 @@ from typing import Any
 
 from pushforward.core.phase import Batch
 from pushforward.core.random import derive, integers
-from pushforward.core.source import Source
+from pushforward.core.source import Sequential, Source
 from pushforward.fitting.facts import take_consecutive
 from pushforward.fitting.processes import Processes
 from pushforward.fitting.protocols import PassModel
@@ -69,11 +69,12 @@ class Blocks:
             self._kept = cache
 
     def _first_kept(self) -> Iterator[Block]:
-        """All blocks, of which the first are cached."""
+        """All blocks, of which the first are cached, but for streams."""
         kept = self._kept or []
         yield from kept
         room = OWN_BYTES - sum(batch.x.nbytes for batch, _ in kept)
-        may_keep = self._kept is None and not self._model.single
+        anew = isinstance(self._source, Sequential)  # rows of a stream may differ
+        may_keep = self._kept is None and not self._model.single and not anew
         for block in self._mapped(remembering=False, skip=len(kept)):
             room -= block[0].x.nbytes
             if may_keep and room >= 0:

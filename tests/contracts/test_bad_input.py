@@ -314,7 +314,7 @@ CASES: list[Case] = [
     ("overwriting, but too few rows", lambda w: ["fit", "vae", table(w / "x.csv", rows=9), *SMALL, "--run", "vae", "--overwrite"], ["fewer rows"]),
     ("run folder is a file", lambda w: ["fit", "pca", "good.csv", "--run", "good.csv"], ["is a file", "choose another"]),
     ("output exists", lambda w: ["sample", "pca", "--out", "good.csv"], ["good.csv exists", "another name"]),
-    ("output of the wrong kind", lambda w: ["sample", "pca", "--out", "x.png"], ["x.png", "points", ".csv"]),
+    ("output of the wrong kind", lambda w: ["sample", "pca", "--out", "x.png"], ["x.png", "columns", ".csv"]),
     ("no place to write", lambda w: ["fit", "pca", "good.csv", "--run", "/proc/nowhere/run"], ["/proc/nowhere", "write"]),
     ("no place to write, vae", lambda w: ["fit", "vae", "good.csv", *SMALL, "--run", "/proc/nowhere/run"], ["/proc/nowhere", "write"]),
     ("full disk", lambda w: ["sample", "pca", "--out", "/dev/full/x.csv"], ["/dev/full"]),

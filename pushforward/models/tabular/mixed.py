@@ -273,7 +273,8 @@ class MixedMixture(ScoreMixture):
     def _current(self) -> Parameters:
         """The parameters, prepared for a pass."""
         if self._ready is None:
-            covariance, kind = self.covariance_, self.covariance
+            covariance = self.covariance_
+            kind: MixedKind = "tied" if self.covariance == "tied" else "full"
             if covariance.ndim == 2:
                 covariance, kind = torch.diag_embed(covariance), "diagonal"
             self._ready = Parameters(

@@ -15,7 +15,7 @@ from pushforward.data.export.table_forms import ENDINGS, SUFFIXES
     [
         ("odd", "RUN|TABLE [FILE]"),
         ("fill", "RUN|TABLE [FILE]"),
-        ("condition", "RUN|TABLE AXIS=VALUE..."),
+        ("condition", "RUN|TABLE COLUMN=VALUE..."),
         ("synthesise", "RUN|TABLE"),
         ("data", "[SOURCE]"),
     ],

@@ -291,7 +291,9 @@ def test_wide_tables_take_linear_time(tmp_path, monkeypatch):
 
     series = Table.series
     monkeypatch.setattr(
-        Table, "series", lambda self, chunk, place: made.append(place) or series(self, chunk, place)
+        Table,
+        "series",
+        lambda self, chunk, place, *rest: made.append(place) or series(self, chunk, place, *rest),
     )
     found = pf.data.report(path, categorical=names[-1])
     assert (found.count, len(found.columns)) == (3, columns)

@@ -142,7 +142,8 @@ def test_gaps_are_filled_and_nothing_else_changes(model: Any) -> None:
 def test_filling_in_agrees_with_exact_enumeration() -> None:
     """One category of two values decides the number's mode: p(kind | x) is known."""
     source = pf.read(
-        pd.DataFrame({"kind": list("ab") * 50, "x": np.r_[-3.0, 3.0].tolist() * 50}), types="auto"
+        pd.DataFrame({"kind": list("ab") * 50, "x": np.r_[-3.0, 3.0].tolist() * 50}),
+        types={"x": "continuous"},
     )
     code = pf.TVAE(**SMALL).fit(source, steps=1, batch=20, quiet=True)
     scaling = code.scaling

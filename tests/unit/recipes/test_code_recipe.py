@@ -115,7 +115,7 @@ def test_images_without_labels_have_categories_that_nothing_judges(tmp_path: Pat
 
 def test_points_are_no_images(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("a,b\n1.5,2\n3,4.5\n5,6\n")
-    with pytest.raises(BadSource, match="expected images, got points"):
+    with pytest.raises(BadSource, match="expected images, got 2 columns"):
         run("codes", file=tmp_path / "x.csv", out=tmp_path / "out")
 
 
