@@ -170,7 +170,10 @@ def test_evaluate_puts_like_beside_like_on_rows_that_were_set_aside(made: Path, 
     assert "density per unit" in table.err
 
 
-def test_evaluate_puts_runs_on_other_rows_in_tables_of_their_own(made: Path, cli) -> None:
+def test_evaluate_puts_runs_on_other_rows_in_tables_of_their_own(
+    made: Path, cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")  # names of runs are not divided, however long
     done = cli("evaluate", made / "pca", made / "faces", made / "vae", "--draws", "0")
     assert done.code == 0
     first, second = done.out.split("measured on ")[1:]
