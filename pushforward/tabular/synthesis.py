@@ -59,6 +59,16 @@ def stratified(x: Rows, model: Any, rules: Rules, stream: torch.Generator) -> Ro
     order = torch.from_numpy(np.lexsort((ties.numpy(), drawn.numpy()), axis=0))
     ranks = order.argsort(0)
     u = (ranks + uniform(*drawn.shape, rng=stream, dtype=torch.float64)) / len(x)
+    if rules.observed:  # parts of the margin between the least and the greatest value
+        columns = [rules.space.columns[j] for j in model.scored]
+        ends = torch.tensor([[c.low for c in columns], [c.high for c in columns]]).double()
+        known = torch.where(ends.isfinite(), ends, 0.0)
+        low, high = torch.where(
+            ends.isfinite(),
+            torch.special.ndtr(margins.scores(known).z),
+            torch.tensor([[0.0], [1.0]]).double(),
+        )
+        u = low + u * (high - low)
     values = margins.inverse(torch.special.ndtri(u)).numpy()
     spread, free = x.copy(), np.zeros(x.shape, dtype=bool)
     for place, j in enumerate(model.scored):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -123,3 +124,6 @@ def test_stratified_rows_have_one_value_in_each_part_of_the_margin_and_the_ranks
         assert sorted((200 * u[:, j]).floor().tolist()) == list(range(200))
         assert (made[:, j].argsort() == drawn[:, j].argsort()).all()
     assert (made[:, [1, 3]] == drawn[:, [1, 3]]).all(), "one has a relation, one categories"
+    within = stratified(drawn, model, replace(rules, observed=True), generator(0))
+    for j, column in ((0, rules.space.columns[0]), (2, rules.space.columns[2])):
+        assert column.low < within[:, j].min() < within[:, j].max() < column.high, "none at an end"
