@@ -44,7 +44,7 @@ matrix:
 bench: $(VENV)/.installed-bench
 	$(BIN)/python -m benchmarks $(ONLY)
 
-learn: $(VENV)/.installed-dev .venv-tables/.installed
+learn: $(VENV)/.installed-dev $(if $(filter-out table%,$(ONLY)),,.venv-tables/.installed)
 	$(if $(ONLY),,$(BIN)/python -m pytest -m slow -q)
 	$(BIN)/python -m studies $(ONLY)
 

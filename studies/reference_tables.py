@@ -1,6 +1,7 @@
 """Samples of other libraries' models of tables, drawn in an environment of their own.
 
-`make .venv-tables` builds it: ctgan needs an older pandas, arfpy an older NumPy than the project.
+`make .venv-tables/.installed` builds it: ctgan needs an older pandas, arfpy an older NumPy than the
+project.
 
 python reference_tables.py MODEL TRAIN.parquet OUT.parquet '["categorical", "columns"]' SEED
 """

@@ -104,6 +104,8 @@ def _from_elsewhere(name: str, model: str, train: Frame, seed: int) -> tuple[Fra
     target = RUNS / "tables" / f"{name}-{seed}-{model}.parquet"
     cost = target.with_suffix(".json")
     if not cost.is_file():
+        if not PYTHON.is_file():
+            raise SystemExit(f"{PYTHON} is missing: make .venv-tables/.installed builds it")
         target.parent.mkdir(parents=True, exist_ok=True)
         texts = train.assign(**{c: train[c].astype(str) for c in categories})
         texts.to_parquet(source := target.with_suffix(".train"))
