@@ -14,8 +14,6 @@ from pushforward.core.counting import count_rows
 from pushforward.core.data_types import Observations
 from pushforward.core.errors import BadRun, InvalidValue, one_of
 from pushforward.core.random import derive, generator
-from pushforward.core.source import Source
-from pushforward.core.source_views import Subset
 from pushforward.data.export.filled_tables import Misaligned, can_be_patched, open_filled
 from pushforward.data.export.table_forms import check_table_path
 from pushforward.data.export.tables import Writable
@@ -182,10 +180,8 @@ class Refits:
         if not self.possible:
             return self._subject.model
         if m not in self._made:
-            assert self._subject.rows is not None
-            rows: Source = self._subject.rows
-            if len(self._subject.trained) < len(rows):
-                rows = Subset(rows, torch.from_numpy(self._subject.trained))
+            rows = self._subject.trained_rows
+            assert rows is not None
             seed = derive(self._seed, "refit", m)
             self._made[m] = refit_reweighted(self._subject.model, rows, seed)
         return self._made[m]

@@ -227,10 +227,10 @@ def _rules(subject: TableModel) -> Rules:
     relation holds (sums would break).
     """
     rules = replace(subject.rules, observed=True)
-    if subject.rows is None:
+    if subject.trained_rows is None:
         return rules
     related = {j for r in subject.relations for j in r.places(subject.space)}
-    levels = find_levels(subject.rows)
+    levels = find_levels(subject.trained_rows)
     return replace(rules, levels={j: v for j, v in levels.items() if j not in related})
 
 

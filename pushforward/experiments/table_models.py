@@ -162,6 +162,14 @@ class TableModel:
         return self._found.rows
 
     @property
+    def trained_rows(self) -> Source | None:
+        """The rows that it was fitted to, without those held out; None if they cannot be found."""
+        rows = self.rows
+        if rows is None or len(self.trained) == len(rows):
+            return rows
+        return Subset(rows, torch.from_numpy(self.trained))
+
+    @property
     def trained(self) -> NDArray[np.int64]:
         """The numbers of the rows that the model was fitted to."""
         return self._found.trained
