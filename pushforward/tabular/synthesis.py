@@ -62,12 +62,11 @@ def stratified(x: Rows, model: Any, rules: Rules, stream: torch.Generator) -> Ro
     if rules.observed:  # parts of the margin between the least and the greatest value
         columns = [rules.space.columns[j] for j in model.scored]
         ends = torch.tensor([[c.low for c in columns], [c.high for c in columns]]).double()
-        known = torch.where(ends.isfinite(), ends, 0.0)
-        low, high = torch.where(
-            ends.isfinite(),
-            torch.special.ndtr(margins.scores(known).z),
-            torch.tensor([[0.0], [1.0]]).double(),
-        )
+        at = margins.scores(torch.where(ends.isfinite(), ends, 0.0))
+        edges = torch.stack([at.low[0], at.high[1]])  # of an end that is a wide cell
+        scores = torch.where(at.z.isnan(), edges, at.z)
+        whole = torch.tensor([[0.0], [1.0]]).double()
+        low, high = torch.where(ends.isfinite(), torch.special.ndtr(scores), whole)
         u = low + u * (high - low)
     values = margins.inverse(torch.special.ndtri(u)).numpy()
     spread, free = x.copy(), np.zeros(x.shape, dtype=bool)

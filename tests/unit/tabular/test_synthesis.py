@@ -14,6 +14,7 @@ import torch
 import pushforward as pf
 from pushforward.core.array_source import Arrays
 from pushforward.core.random import generator
+from pushforward.core.space import Column, Space
 from pushforward.data.tables.relations import parse_relations
 from pushforward.tabular.rules import Rules
 from pushforward.tabular.synthesis import find_gaps, find_levels, identifiers_like, stratified
@@ -93,8 +94,6 @@ def test_as_many_rows_as_the_data_have_exactly_their_gaps() -> None:
 
 
 def test_tallies_of_chunks_are_those_of_the_whole() -> None:
-    from pushforward.core.space import Column, Space
-
     columns = (Column("a"), Column("b"), Column("c", "categorical", categories=("x", "y")))
     space = Space("points", (3,), columns)
     stream = np.random.default_rng(0)
@@ -127,3 +126,16 @@ def test_stratified_rows_have_one_value_in_each_part_of_the_margin_and_the_ranks
     within = stratified(drawn, model, replace(rules, observed=True), generator(0))
     for j, column in ((0, rules.space.columns[0]), (2, rules.space.columns[2])):
         assert column.low < within[:, j].min() < within[:, j].max() < column.high, "none at an end"
+
+
+def test_strata_end_at_the_edge_of_values_that_many_rows_share() -> None:
+    r = np.random.default_rng(0)
+    x = np.column_stack([r.integers(0, 6, 400), r.normal(size=400).clip(-1, 1)]).astype(float)
+    rules = Rules(Space("points", (2,), (Column("a", low=0, high=5), Column("b", low=-1, high=1))))
+    for kind in (pf.IndependentColumns, pf.GaussianCopula, pf.MixedMixture):
+        model: Any = kind().fit(x, quiet=True)
+        drawn = model.sample(400, rng=0).numpy()
+        made = stratified(drawn, model, replace(rules, observed=True), generator(0))
+        assert (np.bincount(made[:, 0].astype(int)) > 40).all()
+        for end in (-1, 1):
+            assert (made[:, 1] == end).mean() == pytest.approx((x[:, 1] == end).mean(), abs=0.01)
