@@ -25,7 +25,7 @@ from pushforward.core.random import derive, generator
 from pushforward.experiments.gaps import Refits, fill
 from pushforward.experiments.table_models import TableModel, TableReading
 from pushforward.tabular.gaps import interval
-from pushforward.tabular.refits import REFITS, draw_refitted
+from pushforward.tabular.refits import draw_refitted
 from studies.study import Study, Target, at_most
 from studies.table_sets import FOLDERS, TABLES, load_table
 
@@ -176,9 +176,8 @@ def coverage(table: Gapped, seed: int) -> tuple[Rows, Rows]:
     INTERVAL under the model, whatever the ties. An interval as printed holds all the values that
     equal its ends, and thus more.
     """
-    x = torch.from_numpy(table.x)
-    refits, rules = Refits(table.subject, seed), table.subject.rules
-    models = [refits[m] for m in range(REFITS)]
+    x, rules = torch.from_numpy(table.x), table.subject.rules
+    models = Refits(table.subject, seed).for_intervals()
     stream = generator(derive(seed, "coverage"), table.subject.model.device)
     fair, held = [], []
     for some in torch.arange(len(x)).split(ROWS):

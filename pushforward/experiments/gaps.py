@@ -35,6 +35,7 @@ from pushforward.tabular.gaps import (
     require_filling,
 )
 from pushforward.tabular.refits import (
+    CONCENTRATION,
     REFITS,
     can_be_refitted,
     draw_refitted,
@@ -154,7 +155,8 @@ def _file(subject: TableModel, data: Observations | None, reading: TableReading)
 
 
 class Refits:
-    """Models of a table fitted again, one for each imputation, made when they are asked for.
+    """Models of a table fitted again, one for each imputation, made when they are asked for, and
+    those whose draws make intervals.
 
     Args:
         subject: the model.
@@ -163,7 +165,7 @@ class Refits:
     """
 
     def __init__(self, subject: TableModel, seed: int, *, wanted: bool = True) -> None:
-        self._subject, self._seed, self._made = subject, seed, dict[int, Any]()
+        self._subject, self._seed, self._made = subject, seed, dict[tuple[int, int], Any]()
         self.possible = (  # rows that are not wanted are not read
             wanted and subject.rows is not None and can_be_refitted(subject.model)
         )
@@ -177,14 +179,23 @@ class Refits:
 
     def __getitem__(self, m: int) -> Any:
         """The model of an imputation; the model itself if it cannot be fitted again."""
+        return self._model(m, 1) if self.possible else self._subject.model
+
+    def for_intervals(self) -> list[Any]:
+        """The models among which the draws of intervals are divided."""
         if not self.possible:
-            return self._subject.model
-        if m not in self._made:
+            return [self._subject.model]
+        return [self._model(m, CONCENTRATION) for m in range(REFITS)]
+
+    def _model(self, m: int, concentration: int) -> Any:
+        if (m, concentration) not in self._made:
             rows = self._subject.trained_rows
             assert rows is not None
             seed = derive(self._seed, "refit", m)
-            self._made[m] = refit_reweighted(self._subject.model, rows, seed)
-        return self._made[m]
+            self._made[m, concentration] = refit_reweighted(
+                self._subject.model, rows, seed, concentration
+            )
+        return self._made[m, concentration]
 
 
 class _Work:
@@ -292,10 +303,7 @@ class _Work:
         for start in range(0, len(at), step):
             some = at[start : start + step]
             part = torch.from_numpy(rows.x[some])
-            models = (
-                [self.models[m] for m in range(REFITS)] if self.models.possible else [self.model]
-            )
-            drawn = draw_refitted(models, part, rng=stream).numpy()
+            drawn = draw_refitted(self.models.for_intervals(), part, rng=stream).numpy()
             gaps = np.isnan(rows.x[some])
             low, high = self._ends(gaps, drawn)
             self._list(rows, some, x, low, high)

@@ -25,6 +25,8 @@ def test_refitted_means_spread_as_means_of_samples_do() -> None:
     expected = model.covariance_.diagonal() / 101  # of a Bayesian bootstrap: s² (n - 1) / n (n + 1)
     assert means.var(0).tolist() == pytest.approx(expected.tolist(), rel=0.35)
     assert torch.allclose(means.mean(0), model.mean_, atol=0.02)
+    closer = torch.stack([refit_reweighted(model, source, seed, 4).mean_ for seed in range(200)])
+    assert (closer.var(0) / means.var(0)).tolist() == pytest.approx([0.25, 0.25], rel=0.35)
 
 
 def test_weights_multiply_those_that_rows_have() -> None:
