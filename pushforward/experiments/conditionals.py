@@ -274,13 +274,22 @@ def _heading(subject: OpenedRun | TableModel) -> str:
 def _number(axis: str | int, value: object, space: Space, decimal: str) -> float:
     column = _column(space, axis)
     if column.kind == "categorical" and isinstance(value, str) and column.categories:
-        if value not in column.categories:
-            raise InvalidValue(f"{axis} has no category {value!r}; {_categories(value, column)}")
-        return float(column.categories.index(value))
+        return float(_category(value, axis, column))
     number = as_number(value, column, decimal)
     if not math.isfinite(number):
         raise InvalidValue(f"{axis} must be finite, got {value!r}; leave out unknown axes")
     return number
+
+
+def _category(value: str, axis: str | int, column: Column) -> int:
+    """The number of a category: TRUE means True where no other name differs in case alone."""
+    names = [str(name) for name in column.categories]
+    alike = [i for i, name in enumerate(names) if name.lower() == value.lower()]
+    if value in names:
+        return names.index(value)
+    if len(alike) == 1:
+        return alike[0]
+    raise InvalidValue(f"{axis} has no category {value!r}; {_categories(value, column)}")
 
 
 def _categories(value: str, column: Column) -> str:

@@ -1,5 +1,5 @@
-"""How the columns of a text table spell their numbers: decimals, per cent signs, thousands marks,
-leading zeros; told from the first rows.
+"""How the columns of a text table spell numbers (decimals, per cent signs, thousands marks, leading
+zeros) and true and false; told from the first rows.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from pushforward.data.tables.layout import Layout
 from pushforward.data.tables.table import Table
 
-__all__ = ["NumberForm", "in_marks", "number_forms"]
+__all__ = ["NumberForm", "first_cells", "in_marks", "number_forms", "truth_forms"]
 
 _ROWS, _CELLS = 2000, 200_000
 """Rows that the spelling is told from, and cells in them: a second for the widest tables."""
@@ -53,21 +53,44 @@ class NumberForm:
         return f"{sign}{whole}{self.decimal if point else ''}{fraction}{self.percent}"
 
 
-def number_forms(table: Table) -> dict[str, NumberForm]:
-    """How the columns of a text table spell numbers, by name; columns of other texts have none."""
+Cells = Mapping[str, Sequence[str]]
+"""Texts of the cells that are not empty, by column."""
+
+
+def number_forms(columns: Cells, layout: Layout) -> dict[str, NumberForm]:
+    """How columns spell numbers, by name; columns of other texts have none."""
+    number = _number(layout)
+    found: dict[str, NumberForm] = {}
+    for name, cells in columns.items():
+        form = _form_of(cells, number, layout)
+        if form is not None:
+            found[name] = form
+    return found
+
+
+def truth_forms(columns: Cells) -> dict[str, dict[str, str]]:
+    """How columns of only true and false spell 'True' and 'False', by name."""
+    found = {}
+    for name, cells in columns.items():
+        words = {text for cell in cells if (text := cell.strip())}
+        spelled = {word.capitalize(): word for word in words}
+        if words and len(spelled) == len(words) and spelled.keys() <= {"True", "False"}:
+            found[name] = spelled
+    return found
+
+
+def first_cells(table: Table) -> Cells:
+    """The cells of the first rows of a table; none of a table that is no text."""
     if table.texts is None or table.layout is None:
         return {}
     rows = max(20, min(_ROWS, _CELLS // max(table.layout.width, 1)))
     frame: Any = next(iter(table.texts(rows)), None)
     if frame is None:
         return {}
-    number = _number(table.layout)
-    found: dict[str, NumberForm] = {}
-    for place, name in enumerate(frame.columns):
-        form = _form_of(frame.iloc[:, place].dropna().tolist(), number, table.layout)
-        if form is not None:
-            found[str(name)] = form
-    return found
+    return {
+        str(name): frame.iloc[:, place].dropna().tolist()
+        for place, name in enumerate(frame.columns)
+    }
 
 
 def _number(layout: Layout) -> re.Pattern[str]:

@@ -21,7 +21,13 @@ from pushforward.core.column_values import as_texts, restore
 from pushforward.core.columns import Column
 from pushforward.core.data_types import Frame
 from pushforward.core.errors import BadRun, InvalidValue, MissingExtra
-from pushforward.data.export.number_forms import NumberForm, in_marks, number_forms
+from pushforward.data.export.number_forms import (
+    NumberForm,
+    first_cells,
+    in_marks,
+    number_forms,
+    truth_forms,
+)
 from pushforward.data.export.tables import Writable
 from pushforward.data.export.writing import replacing
 from pushforward.data.tables.table import Table
@@ -44,6 +50,7 @@ class TableForm:
         header: whether the first line holds the names.
         suffix: of the table's file; '' if it came from memory.
         numbers: how columns of numbers are spelled, by name.
+        truths: how columns of booleans spell 'True' and 'False', by name.
     """
 
     separator: str = ","
@@ -53,6 +60,7 @@ class TableForm:
     header: bool = True
     suffix: str = ""
     numbers: Mapping[str, NumberForm] = field(default_factory=dict)
+    truths: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def for_path(self, path: Path) -> TableForm:
         """The form for a file of another kind: tabs in .tsv files, commas where .csv was none."""
@@ -74,8 +82,9 @@ def form_of(table: Table | None, path: Path | None = None) -> TableForm:
     decimal = "." if layout.decimal == separator else layout.decimal
     suffix = "" if path is None else path.suffix.lower()
     header = not table.unnamed
-    newline, numbers = _newline(path), in_marks(number_forms(table), decimal)
-    return TableForm(separator, decimal, table.encoding, newline, header, suffix, numbers)
+    newline, cells = _newline(path), first_cells(table)
+    numbers, truths = in_marks(number_forms(cells, layout), decimal), truth_forms(cells)
+    return TableForm(separator, decimal, table.encoding, newline, header, suffix, numbers, truths)
 
 
 def _newline(path: Path | None) -> str:
@@ -128,7 +137,8 @@ def cell_texts(values: NDArray[Any], column: Column, form: TableForm, name: str 
     spelling = form.numbers.get(name or column.name)
     if column.kind == "categorical":
         codes = np.where(missing, -1, values).round().astype(np.int64)
-        names = [*map(str, column.categories), ""]
+        words = form.truths.get(name or column.name, {})
+        names = [words.get(str(category), str(category)) for category in column.categories] + [""]
         if column.dtype.lower().startswith(("float", "int")):  # numbers, as Python writes them
             numbers = [float(category) for category in column.categories]
             wholes = [0 if v.is_integer() else None for v in numbers]

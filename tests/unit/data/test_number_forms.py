@@ -104,6 +104,17 @@ def test_synthetic_cells_are_spelled_as_their_column_is(tmp_path: Path) -> None:
     assert any("." in cell for cell in cells["Umsatz"])
 
 
+@pytest.mark.parametrize("words", [("TRUE", "FALSE"), ("true", "false"), ("True", "False")])
+def test_true_and_false_stay_as_they_are_spelled(tmp_path: Path, words: tuple[str, str]) -> None:
+    path, out, filled = tmp_path / "x.csv", tmp_path / "copy.csv", tmp_path / "filled.csv"
+    rows = [f"{i / 10:.1f},{words[i % 3 % 2] if i % 9 else ''}" for i in range(60)]
+    path.write_text("x,won\n" + "\n".join(rows) + "\n")
+    synthesise(path, 100, out=out, reading=TableReading(model=FAST))
+    assert set(read_cells(out.read_text(), ",")["won"]) == {*words}
+    fill(path, out=filled, reading=TableReading(model=FAST))
+    assert set(read_cells(filled.read_text(), ",")["won"]) == {*words}
+
+
 def test_zeros_in_front_stay(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     codes = [f"{code:05d}" for code in rng.integers(1000, 99_999, 60)]
