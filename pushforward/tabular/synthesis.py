@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pushforward.core.random import derive, generator, uniform
+from pushforward.core.random import derive, generator
 from pushforward.core.source import Source, iterate_blocks, peek
 from pushforward.tabular.rules import Outcome, Rules, obey
+from pushforward.tabular.strata import stratify
 
 __all__ = ["GapPatterns", "find_gaps", "find_levels", "identifiers_like", "synthetic_rows"]
 
@@ -37,43 +38,7 @@ def synthetic_rows(
         count = min(chunk, n - start)
         x = model.sample(count, rng=stream)
         rows, how = obey(x, rules, lambda rows: model.sample(len(rows), rng=stream))
-        yield stratified(rows, model, rules, stream), how
-
-
-def stratified(x: Rows, model: Any, rules: Rules, stream: torch.Generator) -> Rows:
-    """Rows (n, d) whose numbers are one in each n-th part of the model's margin of their column, in
-    the order in which they were drawn: Latin hypercube sampling with dependence.
-
-    So a column of n rows is closer to its margin than n independent draws are, and rank
-    correlations are those drawn. Columns with a relation stay, and those of models without margins.
-
-    Reference: Packham & Schmidt (2010), Latin hypercube sampling with dependence and applications
-    in finance, https://doi.org/10.21314/JCF.2010.227.
-    """
-    margins = getattr(model, "margins_", None)
-    if margins is None or margins.kind == "none" or len(x) < 2:
-        return x
-    related = {j for relation in rules.relations for j in relation.places(rules.space)}
-    drawn = torch.from_numpy(x[:, model.scored])
-    ties = uniform(*drawn.shape, rng=stream, dtype=torch.float64)
-    order = torch.from_numpy(np.lexsort((ties.numpy(), drawn.numpy()), axis=0))
-    ranks = order.argsort(0)
-    u = (ranks + uniform(*drawn.shape, rng=stream, dtype=torch.float64)) / len(x)
-    if rules.observed:  # parts of the margin between the least and the greatest value
-        columns = [rules.space.columns[j] for j in model.scored]
-        ends = torch.tensor([[c.low for c in columns], [c.high for c in columns]]).double()
-        at = margins.scores(torch.where(ends.isfinite(), ends, 0.0))
-        edges = torch.stack([at.low[0], at.high[1]])  # of an end that is a wide cell
-        scores = torch.where(at.z.isnan(), edges, at.z)
-        whole = torch.tensor([[0.0], [1.0]]).double()
-        low, high = torch.where(ends.isfinite(), torch.special.ndtr(scores), whole)
-        u = low + u * (high - low)
-    values = margins.inverse(torch.special.ndtri(u)).numpy()
-    spread, free = x.copy(), np.zeros(x.shape, dtype=bool)
-    for place, j in enumerate(model.scored):
-        if rules.space.columns[j].kind != "categorical" and j not in related:
-            spread[:, j], free[:, j] = values[:, place], True
-    return np.where(free, rules.clipped(rules.rounded(spread)), x)
+        yield stratify(rows, model, rules, stream), how
 
 
 # --------------------------------------------------------------------------------------------- gaps

@@ -17,7 +17,8 @@ from pushforward.core.random import generator
 from pushforward.core.space import Column, Space
 from pushforward.data.tables.relations import parse_relations
 from pushforward.tabular.rules import Rules
-from pushforward.tabular.synthesis import find_gaps, find_levels, identifiers_like, stratified
+from pushforward.tabular.strata import stratify
+from pushforward.tabular.synthesis import find_gaps, find_levels, identifiers_like
 from pushforward.tabular.tallies import Tally
 
 
@@ -117,13 +118,14 @@ def test_stratified_rows_have_one_value_in_each_part_of_the_margin_and_the_ranks
     model: Any = pf.GaussianCopula().fit(pf.read(frame, types="auto"), quiet=True)
     drawn = model.sample(200, rng=0).numpy()
     rules = Rules(model.fitted_space(), parse_relations(["b <= 9"], model.fitted_space()))
-    made = stratified(drawn, model, rules, generator(0))
+    made = stratify(drawn, model, rules, generator(0))
     u = torch.special.ndtr(model.margins_.scores(torch.from_numpy(made[:, model.scored])).z)
     for j in (0, 2):
         assert sorted((200 * u[:, j]).floor().tolist()) == list(range(200))
         assert (made[:, j].argsort() == drawn[:, j].argsort()).all()
-    assert (made[:, [1, 3]] == drawn[:, [1, 3]]).all(), "one has a relation, one categories"
-    within = stratified(drawn, model, replace(rules, observed=True), generator(0))
+    assert (made[:, 1] == drawn[:, 1]).all(), "it has a relation"
+    assert (made[:, 3] != drawn[:, 3]).mean() < 0.1
+    within = stratify(drawn, model, replace(rules, observed=True), generator(0))
     for j, column in ((0, rules.space.columns[0]), (2, rules.space.columns[2])):
         assert column.low < within[:, j].min() < within[:, j].max() < column.high, "none at an end"
 
@@ -135,7 +137,26 @@ def test_strata_end_at_the_edge_of_values_that_many_rows_share() -> None:
     for kind in (pf.IndependentColumns, pf.GaussianCopula, pf.MixedMixture):
         model: Any = kind().fit(x, quiet=True)
         drawn = model.sample(400, rng=0).numpy()
-        made = stratified(drawn, model, replace(rules, observed=True), generator(0))
+        made = stratify(drawn, model, replace(rules, observed=True), generator(0))
         assert (np.bincount(made[:, 0].astype(int)) > 40).all()
         for end in (-1, 1):
             assert (made[:, 1] == end).mean() == pytest.approx((x[:, 1] == end).mean(), abs=0.01)
+
+
+@pytest.mark.parametrize("kind", [pf.IndependentColumns, pf.GaussianCopula, pf.MixedMixture])
+def test_categories_are_as_frequent_as_the_model_says_and_depend_as_drawn(kind: Any) -> None:
+    r = np.random.default_rng(0)
+    a = r.normal(size=2000)
+    names = np.where(a + r.normal(size=2000) > 0.8, "u", np.where(r.random(2000) < 0.3, "v", "w"))
+    frame = pandas.DataFrame({"a": a, "k": names, "l": r.choice(["x", "y"], 2000, p=[0.9, 0.1])})
+    model: Any = kind().fit(pf.read(frame, types="auto"), quiet=True)
+    drawn = model.sample(1000, rng=3).numpy()
+    made = stratify(drawn, model, Rules(model.fitted_space()), generator(0))
+    many = model.sample(400_000, rng=4).numpy()
+    for j in (1, 2):
+        share = np.bincount(many[:, j].astype(int)) / len(many)
+        assert np.bincount(made[:, j].astype(int)) == pytest.approx(1000 * share, abs=2.5)
+        assert 0 < (made[:, j] != drawn[:, j]).mean() < 0.06
+    for code in range(3):  # what it goes with is what the model says
+        apart = many[many[:, 1] == code, 0].mean()
+        assert made[made[:, 1] == code, 0].mean() == pytest.approx(apart, abs=0.15)
