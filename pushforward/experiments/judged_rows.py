@@ -13,7 +13,8 @@ from torch import Tensor
 from pushforward.core.counting import count_rows
 from pushforward.data.tables.typed_rows import TypedRows, Unseen, typed_rows
 from pushforward.experiments.table_models import TableFile, TableModel
-from pushforward.tabular.oddity import BLOCK, Calibration, Scores
+from pushforward.tabular.given_rest import BLOCK
+from pushforward.tabular.oddity import Calibration, Scores
 
 __all__ = ["JudgedRows", "KeptRow", "judge_file"]
 

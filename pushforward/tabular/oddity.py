@@ -33,7 +33,7 @@ from pushforward.core.capabilities import Completes, Conditions
 from pushforward.core.random import derive, generator, permutation
 from pushforward.core.source import Source, iterate_blocks
 from pushforward.core.source_views import Subset
-from pushforward.tabular.gaps import complete
+from pushforward.tabular.given_rest import BLOCK, GivenRest, draw_given_rest, log_densities
 from pushforward.tabular.rules import Rules
 
 __all__ = [
@@ -54,8 +54,6 @@ DRAWS = 400
 MOST_REASONS, SURPRISING = 3, 3.0
 """Values that are named, and the nats from which a second one is: 20 times less likely than usual.
 """
-BLOCK = 4096
-"""Rows whose densities are computed at once."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +120,7 @@ class Calibration:
         there = np.flatnonzero(~gaps.all(1))
         own = np.zeros(len(x))
         if len(there):
-            own[there] = _log_prob(self.model, x[torch.from_numpy(there)])
+            own[there] = log_densities(self.model, x[torch.from_numpy(there)])
         patterns, which = np.unique(gaps, axis=0, return_inverse=True)
         which = which.reshape(-1)
         for i, pattern in enumerate(patterns):
@@ -148,13 +146,8 @@ class Calibration:
         if key not in self._sorted:
             masked = self.samples.clone()
             masked[:, torch.from_numpy(pattern)] = math.nan
-            self._sorted[key] = np.sort(_log_prob(self.model, masked))
+            self._sorted[key] = np.sort(log_densities(self.model, masked))
         return self._sorted[key]
-
-
-def _log_prob(model: Any, x: Tensor) -> NDArray[np.float64]:
-    blocks = [model.log_prob(block).detach().cpu().double() for block in x.split(BLOCK)]
-    return np.asarray(torch.cat(blocks).numpy())
 
 
 def score(
@@ -249,8 +242,8 @@ class _Passes:
     ) -> None:
         self.row = row
         self._known: dict[frozenset[int], list[Reason]] = {}
-        self._of: Callable[[Tensor, int], Reason] = lambda given, j: _reason(
-            model, given, j, rules, draws, stream
+        self._of: Callable[[Tensor, list[int]], list[Reason]] = lambda given, places: _reasons(
+            model, given, places, rules, draws, stream
         )
 
     def without(self, columns: Sequence[int]) -> list[Reason]:
@@ -260,7 +253,7 @@ class _Passes:
             given = self.row.clone()
             given[list(columns)] = math.nan
             places = (~given.isnan()).nonzero()[:, 0].tolist()
-            self._known[key] = sorted((self._of(given, j) for j in places), key=_most_surprising)
+            self._known[key] = sorted(self._of(given, places), key=_most_surprising)
         return self._known[key]
 
 
@@ -305,71 +298,24 @@ def _with_partner(own: Reason, beside: Sequence[Reason], rest: Sequence[Reason])
     return replace(own, partner=other.column, partner_value=other.value)
 
 
-def _reason(
-    model: Any, row: Tensor, j: int, rules: Rules, draws: int, stream: torch.Generator
-) -> Reason:
-    drawn, own, others = _given_rest(model, row, j, rules, draws, stream)
-    p = (1 + int((others <= own).sum())) / (draws + 1)
+def _reasons(
+    model: Any, row: Tensor, places: list[int], rules: Rules, draws: int, stream: torch.Generator
+) -> list[Reason]:
+    """The reasons of some columns of a row, each given its other values."""
+    found = draw_given_rest(model, row, places, rules, draws, stream)
+    return [_reason(j, float(row[j]), rules, given) for j, given in zip(places, found)]
+
+
+def _reason(j: int, value: float, rules: Rules, given: GivenRest) -> Reason:
+    """Why a value is odd, from draws of it given the rest."""
+    drawn, own, others = given.drawn, given.own, given.others
+    p = (1 + int((others <= own).sum())) / (len(drawn) + 1)
     finite = others[np.isfinite(others)]
     surprise = float(finite.mean() - own) if len(finite) else 0.0
-    value = float(row[j])
     if rules.space.columns[j].kind == "categorical":
         codes, counts = np.unique(drawn.round().astype(int), return_counts=True)
         best = int(counts.argmax())
-        return Reason(
-            j, value, surprise, p, category=int(codes[best]), share=float(counts[best] / draws)
-        )
+        share = float(counts[best] / len(drawn))
+        return Reason(j, value, surprise, p, category=int(codes[best]), share=share)
     low, middle, high = np.quantile(drawn, [0.05, 0.5, 0.95])
     return Reason(j, value, surprise, p, float(low), float(middle), float(high))
-
-
-def _given_rest(
-    model: Any, row: Tensor, j: int, rules: Rules, draws: int, stream: torch.Generator
-) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
-    """Draws of x_j given the rest, and log p(x_j | x_-j) of the row and of the draws."""
-    rest = row.clone()
-    rest[j] = math.nan
-    if "missing" not in model.accepts:
-        return _by_condition(model, row, j, rules, draws, stream)
-    copies = row.double().repeat(draws, 1)
-    if isinstance(model, Completes):
-        copies[:, j] = complete(model, rest.repeat(draws, 1), rng=stream)[:, j].cpu().double()
-    else:
-        known = _known(model, rest)
-        given = model.condition(known) if known else model
-        place = int(rest[:j].isnan().sum())
-        copies[:, j] = given.sample(draws, rng=stream)[:, place].cpu().double()
-    copies[:, j] = _tidy(copies, j, rules)
-    rows = torch.cat([row.double()[None], rest.double()[None], copies])
-    if bool(rest.isnan().all()):
-        rows[1] = row  # its density is that of no value: 1
-        values = _log_prob(model, rows)
-        return copies[:, j].numpy(), float(values[0]), values[2:]
-    values = _log_prob(model, rows)
-    if not math.isfinite(values[1]):  # the rest is impossible: nothing follows for x_j
-        values[:] = 0.0
-    return copies[:, j].numpy(), float(values[0] - values[1]), values[2:] - values[1]
-
-
-def _by_condition(
-    model: Any, row: Tensor, j: int, rules: Rules, draws: int, stream: torch.Generator
-) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
-    """The same of models that take no gaps: by their conditional of the column."""
-    space, known = model.fitted_space(), row.clone()
-    known[j] = math.nan
-    given = model.condition(_known(model, known)) if space.size > 1 else model
-    drawn = given.sample(draws, rng=stream).cpu().double().reshape(draws, 1)
-    copies = row.double().repeat(draws, 1)
-    copies[:, j] = drawn[:, 0]
-    drawn = _tidy(copies, j, rules)[:, None]
-    values = _log_prob(given, torch.cat([row[j].double().reshape(1, 1), drawn]))
-    return drawn[:, 0].numpy(), float(values[0]), values[1:]
-
-
-def _tidy(copies: Tensor, j: int, rules: Rules) -> Tensor:
-    return torch.from_numpy(rules.clipped(rules.rounded(copies.numpy()))[:, j].copy())
-
-
-def _known(model: Any, row: Tensor) -> dict[str, float]:
-    names = model.fitted_space().names
-    return {names[i]: float(v) for i, v in enumerate(row.tolist()) if not math.isnan(v)}

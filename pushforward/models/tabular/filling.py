@@ -23,8 +23,8 @@ PATHS = 32
 """Paths through the wide cells of a row from which one is drawn, or over which means are taken."""
 NODES = 24
 """Nodes of Gauss and Hermite for means of numbers in the user's units."""
-NUMBERS = 1 << 21
-"""Numbers in a block of rows: sixteen megabytes of float64."""
+NUMBERS = 1 << 23
+"""Numbers in a block of rows: sixty-four megabytes of float64."""
 
 
 @runtime_checkable
@@ -94,7 +94,7 @@ class Filling:
         return follow(scores, self._model.location_[k], self._model.covariance_of(k), count)
 
     def _drawn(self, scores: Scores, component: Tensor) -> Tensor:
-        """Scored columns (n, s) drawn in the components (n,) of rows."""
+        """Scored columns (n, s) drawn in the components (n,) of rows; 0 in those without gaps."""
         z = torch.zeros_like(scores.z)
         for k in component.unique().tolist():
             rows = (component == k).nonzero()[:, 0]
@@ -104,7 +104,10 @@ class Filling:
             path = torch.searchsorted(shares, u[:, None], right=True)[:, 0]
             noise = normal(*z[rows].shape, rng=self._rng, like=z)
             z[rows] = paths.draw(path.clamp_max(shares.shape[1] - 1), noise)
-        return self._model.margins_.inverse(z)
+        gaps = (torch.isnan(scores.z) & torch.isnan(scores.low)).any(0).nonzero()[:, 0]
+        numbers = torch.zeros_like(z)
+        numbers[:, gaps] = self._model.margins_.keep(gaps.tolist()).inverse(z[:, gaps])
+        return numbers
 
     def _centres(self, scores: Scores, r: Tensor, *, medians: bool) -> Tensor:
         """Means or medians (n, s) of scored numbers, the most probable scored categories."""
