@@ -75,7 +75,7 @@ Conditions = Annotated[
     ),
 ]
 Seed = Annotated[int, Parameter(converter=_whole, help="the same seed gives the same result")]
-Device = Annotated[str, Parameter(help="cpu, cuda, cuda:1, mps")]
+Device = Annotated[str, Parameter(help="cpu, cuda, cuda:1, or auto: a CUDA device if there is one")]
 Out = Annotated[str | None, Parameter(name=("--out", "-o"))]
 Title = Annotated[str | None, Parameter(help="over the image; the run's name if not given")]
 Quiet = Annotated[

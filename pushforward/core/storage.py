@@ -23,6 +23,7 @@ from torch import Tensor
 
 from pushforward.core.assembled import Assembled
 from pushforward.core.data_types import PathText
+from pushforward.core.devices import find_device
 from pushforward.core.errors import BadRun, PushforwardError, is_out_of_memory, printable
 from pushforward.core.folders import (
     check_place,
@@ -82,13 +83,14 @@ def save(model: Assembled, path: PathText, *, overwrite: bool = False) -> Path:
 
 
 def load(path: PathText, *, device: torch.device | str = "cpu") -> Any:
-    """Load the model in a run folder onto a device.
+    """Load the model in a run folder onto a device: 'cpu', 'cuda:1', 'auto', …
 
     Raises:
         BadRun: If the folder is not a run, is damaged, or has a newer format.
     """
     with default_torch():
-        return _load(Path(path), torch.device(device))
+        where = find_device(device) if isinstance(device, str) else device
+        return _load(Path(path), where)
 
 
 def _load(folder: Path, device: torch.device) -> Assembled:

@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from pushforward.core.argument_names import argument
+from pushforward.core.devices import find_device
 from pushforward.core.errors import BadSource, InvalidValue, ShapeMismatch
 from pushforward.core.random import derive, permutation
 from pushforward.core.records import Record
@@ -25,7 +26,6 @@ from pushforward.experiments.measure import describe_data
 from pushforward.experiments.opened import (
     MEASURED_ROWS,
     OpenedRun,
-    find_device,
     open_run,
     table_settings,
 )

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from torch import Tensor
 
+from pushforward.core.devices import describe_device
 from pushforward.core.errors import BadSource, Diverged, InvalidValue
 from pushforward.core.events import (
     CancelToken,
@@ -145,7 +146,10 @@ class Loop:
         parameters = sum(
             p.numel() for network in self.players.networks.values() for p in network.parameters()
         )
-        self.emit(Started(*self._now(), self.budget.samples, self._name(), parameters, self.note))
+        device = describe_device(self.processes.device)
+        self.emit(
+            Started(*self._now(), self.budget.samples, self._name(), parameters, self.note, device)
+        )
         batches = self.feed.from_step(self.step)
         if self._good is None:
             self._remember()
