@@ -17,6 +17,7 @@ import pushforward as pf
 from pushforward.cli.main import main
 from pushforward.core.devices import choose_accelerator, find_device
 from pushforward.core.events import Event, Started
+from pushforward.metrics.scores import scores
 from tests import small_models, tiny_learners
 from tests.fake_device import FAKE, Fake, Mixed, fake_device
 from tests.small_models import NAMES, VERBS, fitted, same, sampled
@@ -171,11 +172,11 @@ def test_runs_move_between_devices(model: Any, first: str, tmp_path: Path) -> No
 # ---------------------------------------------------------------------- metrics, sums and adapters
 
 
-@pytest.mark.parametrize("metric", ["fid", "kid", "precision", "c2st", "energy", "mmd", "ks"])
+@pytest.mark.parametrize("metric", ["fid", "kid", "prdc", "c2st", "mmd", "ks", "diversity"])
 def test_metrics_take_tensors_of_both_devices(metric: str, fake: torch.device) -> None:
     x, y = small_models.rows(64), small_models.rows(64, seed=1)
     found = [
-        [(r.name, r.value) for r in pf.metrics.scores(a, b, metrics=[metric], rng=0)]
+        [(r.quantity, r.value) for r in scores(a, b, metrics=[metric], rng=0)]
         for a, b in ((x, y), (x.to(FAKE), y), (x, y.to(FAKE)), (x.to(FAKE), y.to(FAKE)))
     ]
     assert found[0]
