@@ -1,8 +1,8 @@
 """Listeners that send a fit's events to TensorBoard or Weights & Biases.
 
 Both name numbers alike, against the samples seen: `terms/NAME` and `speed/samples per second` of
-progress, `held out/quality` and `vitals/NAME` of evaluations. Warnings and the end are texts. The run
-folder's `log.jsonl` has the same events, whether there is a tracker or not.
+progress, `held out/quality` and `vitals/NAME` of evaluations. Warnings and the end are texts. The
+run folder's `log.jsonl` has the same events, whether there is a tracker or not.
 """
 
 from __future__ import annotations
@@ -117,8 +117,8 @@ class WandB(Tracker):
     Args:
         project: name of the project.
         folder: for the files of the tracker; often the run's.
-        mode: 'online', 'offline' (to be sent later by `wandb sync`) or 'disabled'; by default as the
-            environment variable WANDB_MODE says, else online.
+        mode: 'online', 'offline' (to be sent later by `wandb sync`) or 'disabled'; by default as
+            the environment variable WANDB_MODE says, else online.
         name: of the run; one is made up if not given.
         config: settings to show beside the run.
 

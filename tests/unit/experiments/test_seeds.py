@@ -148,7 +148,7 @@ def test_markdown_keeps_its_columns() -> None:
 
 @pytest.mark.parametrize("form", FORMS[1:])
 def test_comparisons_are_written_in_every_form(
-    form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: Callable[..., str]
+    form: str, tmp_path: Path, command: Callable[..., str]
 ) -> None:
     for name in ("x", "y"):
         np.save(tmp_path / f"{name}.npy", np.random.default_rng(len(name)).normal(size=(20, 2)))
