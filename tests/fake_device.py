@@ -19,6 +19,7 @@ from unittest import mock
 import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils import backend_registration
+from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
@@ -143,6 +144,8 @@ def _compute(func: Any, args: Any, kwargs: Mapping[str, Any]) -> Any:
         kwargs = {**kwargs, "device": CPU if is_fake(device) else device}
     inputs = tree_map(_raw, (args, dict(kwargs)))
     out = func(*inputs[0], **inputs[1])
+    if fakes and torch.Tag.inplace_view in func.tags:
+        _reshape_wrapper(func, args, kwargs)
     if not target:
         return out
     # An operation in place gives its own argument back.
@@ -154,6 +157,17 @@ def _compute(func: Any, args: Any, kwargs: Mapping[str, Any]) -> Any:
         return own[id(x)] if id(x) in own else Fake(x)
 
     return tree_map(placed, out)
+
+
+def _reshape_wrapper(func: Any, args: Any, kwargs: Mapping[str, Any]) -> None:
+    """Give the wrapper itself the new shape, as `unsqueeze_` in place asks for."""
+    before = torch._C._meta_in_tls_dispatch_include()
+    with no_dispatch():
+        torch._C._set_meta_in_tls_dispatch_include(True)
+        try:
+            func(*args, **kwargs)
+        finally:
+            torch._C._set_meta_in_tls_dispatch_include(before)
 
 
 def _raw(value: Any) -> Any:

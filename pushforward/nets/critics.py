@@ -182,9 +182,11 @@ class Closeness(torch.autograd.Function):
         """(k, n) -> (k, n, size)."""
         rows, apart, close = ctx.saved_tensors
         if torch.is_grad_enabled() or rows.device.type not in ("cpu", "cuda"):
-            written_out = (-(rows[:, :, None] - rows[:, None]).abs().sum(-1)).exp().sum(2)
             twice = torch.is_grad_enabled()
-            exact: Tensor = torch.autograd.grad(written_out, rows, gradient, create_graph=twice)[0]
+            with torch.enable_grad():
+                own = rows if twice else rows.detach().requires_grad_()
+                written_out = (-(own[:, :, None] - own[:, None]).abs().sum(-1)).exp().sum(2)
+            exact: Tensor = torch.autograd.grad(written_out, own, gradient, create_graph=twice)[0]
             return exact
         # every pair counts for both rows
         both = -(gradient[:, :, None] + gradient[:, None]) * close

@@ -18,6 +18,7 @@ from pushforward.cli.main import main
 from pushforward.core.devices import choose_accelerator, find_device
 from pushforward.core.events import Event, Started
 from pushforward.metrics.scores import scores
+from pushforward.nets.critics import Closeness
 from tests import small_models, tiny_learners
 from tests.fake_device import FAKE, Fake, Mixed, fake_device
 from tests.small_models import NAMES, VERBS, fitted, same, sampled
@@ -45,6 +46,7 @@ def test_tensors_of_two_devices_may_not_meet(fake: torch.device) -> None:
     ):
         with pytest.raises(Mixed):
             meet()
+    assert torch.nn.Unflatten(0, (1, 2))(x).unsqueeze_(0).shape == (1, 1, 2, 3)
     with pytest.raises(TypeError, match="NumPy"):
         x.numpy()
     assert (x * torch.tensor(2.0))[torch.tensor([0])].tolist() == [[2.0, 2.0, 2.0]]
@@ -57,6 +59,16 @@ def test_gradients_and_optimisers_stay_on_the_device(fake: torch.device) -> None
     torch.optim.Adam(network.parameters(), 0.1).step()
     assert isinstance(network.weight.grad, Fake)
     assert not torch.equal(network.weight, before)
+
+
+def test_closeness_has_the_same_slope_on_every_device(fake: torch.device) -> None:
+    rows = torch.randn(2, 5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    slopes = []
+    for device in (torch.device("cpu"), fake):
+        x = rows.to(device).requires_grad_()
+        Closeness.apply(x).square().sum().backward()
+        slopes.append(x.grad.cpu())
+    torch.testing.assert_close(*slopes, rtol=1e-12, atol=1e-12)
 
 
 # --------------------------------------------------------------------------------------- the choice
