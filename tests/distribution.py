@@ -1,7 +1,7 @@
 """`make dist`: the wheel and the source archive of a tag, tried where there is no checkout.
 
-The wheel is installed into an empty environment; the README that it carries is run there, line by line,
-in an empty folder. Nothing of the repository is on the path.
+The wheel is installed into an empty environment; the README that it carries is run there, line by
+line, in an empty folder. Nothing of the repository is on the path.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ import pushforward
 assert "site-packages" in pushforward.__file__, pushforward.__file__
 names = {"__name__": "readme"}
 count = 0
-for language, block in re.findall(r"```(\\w*)\\n(.*?)```", metadata("pushforward").get_payload(), re.S):
+readme = metadata("pushforward").get_payload()
+for language, block in re.findall(r"```(\\w*)\\n(.*?)```", readme, re.S):
     if language == "python":
         print(">>>", block.splitlines()[0], "...", flush=True)
         exec(compile(block, "README.md", "exec"), names)
@@ -71,8 +72,8 @@ def require_tag(stated: str) -> None:
     tags, changes = git("tag", "--points-at", "HEAD").split(), git("status", "--porcelain")
     if f"v{stated}" not in tags:
         sys.exit(
-            f"the commit is not tagged v{stated} (its tags: {', '.join(tags) or 'none'}); tag it, or"
-            " pass UNTAGGED=1 for a trial"
+            f"the commit is not tagged v{stated} (its tags: {', '.join(tags) or 'none'}); tag it,"
+            " or pass UNTAGGED=1 for a trial"
         )
     if changes:
         sys.exit(f"the tree differs from the tag; commit or undo:\n{changes}")
@@ -124,7 +125,7 @@ def run_readme(python: Path, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     kept = {n: v for n, v in os.environ.items() if not n.startswith(("PYTHON", "PUSHFORWARD"))}
-    path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
+    path = f"{python.absolute().parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**kept, "PATH": path, "COLUMNS": "100"}
     subprocess.run([str(python.absolute()), "-c", RUNNER], cwd=folder, env=environment, check=True)
 

@@ -66,7 +66,7 @@ def pca(x: Observations, k: int = 50) -> Features:
         raise ShapeMismatch(
             f"components need at least two rows of the real data, got {len(flat)}; bring more"
         )
-    model = PCA(count).fit(flat)
+    model = PCA(count).fit(flat, accelerator="cpu")  # features are computed there
     mean, axes = model.mean_, model.components_
     share = float(model.explained_variance_ratio_.sum())
     fingerprint = digest(_drop_none(origin, mean, axes))

@@ -72,7 +72,7 @@ def refit_reweighted(model: Any, source: Source, seed: int) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FitWarning)  # of components with few rows
         rows = Reweighted(source, weights / weights.mean())
-        return type(model)(**choices).fit(rows, quiet=True)
+        return type(model)(**choices).fit(rows, quiet=True).to(model.device)
 
 
 def draw_refitted(

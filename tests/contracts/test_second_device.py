@@ -17,6 +17,7 @@ import pushforward as pf
 from pushforward.cli.main import main
 from pushforward.core.devices import choose_accelerator, find_device
 from pushforward.core.events import Event, Started
+from pushforward.metrics.feature_spaces import pca
 from pushforward.metrics.scores import scores
 from pushforward.nets.critics import Closeness
 from tests import small_models, tiny_learners
@@ -193,6 +194,14 @@ def test_metrics_take_tensors_of_both_devices(metric: str, fake: torch.device) -
     ]
     assert found[0]
     assert all(other == found[0] for other in found[1:])
+
+
+def test_components_as_features_stay_on_the_cpu(fake: torch.device) -> None:
+    """They are fitted inside the metric, where `auto` would be the other device."""
+    x = small_models.rows(64)
+    there, here = pca(x.to(FAKE), 2), pca(x, 2)
+    assert there.fingerprint == here.fingerprint
+    assert torch.equal(there(x.to(FAKE)), here(x))
 
 
 @pytest.mark.parametrize("kernel", ["gaussian", "epanechnikov", "exponential"])
