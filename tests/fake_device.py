@@ -145,7 +145,7 @@ def _compute(func: Any, args: Any, kwargs: Mapping[str, Any]) -> Any:
     inputs = tree_map(_raw, (args, dict(kwargs)))
     out = func(*inputs[0], **inputs[1])
     if fakes and torch.Tag.inplace_view in func.tags:
-        _reshape_wrapper(func, args, kwargs)
+        _reshape_wrapper(args[0])
     if not target:
         return out
     # An operation in place gives its own argument back.
@@ -159,15 +159,10 @@ def _compute(func: Any, args: Any, kwargs: Mapping[str, Any]) -> Any:
     return tree_map(placed, out)
 
 
-def _reshape_wrapper(func: Any, args: Any, kwargs: Mapping[str, Any]) -> None:
-    """Give the wrapper itself the new shape, as `unsqueeze_` in place asks for."""
-    before = torch._C._meta_in_tls_dispatch_include()
+def _reshape_wrapper(wrapper: Any) -> None:
+    """Give a wrapper the shape of its tensor, which an operation such as `unsqueeze_` changed."""
     with no_dispatch():
-        torch._C._set_meta_in_tls_dispatch_include(True)
-        try:
-            func(*args, **kwargs)
-        finally:
-            torch._C._set_meta_in_tls_dispatch_include(before)
+        wrapper.data = Fake(wrapper.raw)
 
 
 def _raw(value: Any) -> Any:

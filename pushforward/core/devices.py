@@ -41,12 +41,14 @@ def choose_accelerator(name: str) -> str:
     return name
 
 
-def find_device(name: str) -> torch.device:
-    """The torch device with a name: 'auto', 'cpu', 'cuda', 'cuda:1', 'gpu', ...
+def find_device(name: str | torch.device) -> torch.device:
+    """The torch device with a name: 'auto', 'cpu', 'cuda', 'cuda:1', 'gpu', ...; or the one given.
 
     Raises:
         InvalidValue: For an unknown or unavailable device.
     """
+    if isinstance(name, torch.device):
+        return name
     try:
         device = torch.device(choose_accelerator(name))
         torch.empty(1, device=device)

@@ -66,9 +66,8 @@ __all__ = [
 FORMAT = 2
 """Format of model.json. In format 1 the kind and form of images are called 'pictures'."""
 _STORED = (
-    torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64,
-    torch.float16, torch.bfloat16, torch.float32, torch.float64,
-)  # fmt: skip
+    torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.float16,
+    torch.bfloat16, torch.float32, torch.float64)  # fmt: skip
 """The dtypes that are read."""
 
 
@@ -89,8 +88,7 @@ def load(path: PathText, *, device: torch.device | str = "cpu") -> Any:
         BadRun: If the folder is not a run, is damaged, or has a newer format.
     """
     with default_torch():
-        where = find_device(device) if isinstance(device, str) else device
-        return _load(Path(path), where)
+        return _load(Path(path), find_device(device))
 
 
 def _load(folder: Path, device: torch.device) -> Assembled:

@@ -143,13 +143,9 @@ class Loop:
     def _run(self) -> Reason:
         """Train until the fit ends; return the reason."""
         self.tally.begin(self.step)
-        parameters = sum(
-            p.numel() for network in self.players.networks.values() for p in network.parameters()
-        )
         device = describe_device(self.processes.device)
-        self.emit(
-            Started(*self._now(), self.budget.samples, self._name(), parameters, self.note, device)
-        )
+        facts = (self._name(), self.players.parameters, self.note, device)
+        self.emit(Started(*self._now(), self.budget.samples, *facts))
         batches = self.feed.from_step(self.step)
         if self._good is None:
             self._remember()

@@ -73,7 +73,7 @@ def pca(x: Observations, k: int = 50) -> Features:
     return Features(
         f"pca({count})",
         fingerprint,
-        lambda u: (u.flatten(1) - mean) @ axes.T,
+        lambda u: (u.flatten(1).to(mean.device) - mean) @ axes.T,
         facts={"explained": share},
         rounding=8 * ROUNDING,
         origin=origin,
