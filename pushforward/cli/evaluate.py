@@ -73,7 +73,7 @@ def evaluate(
 
     voice = Voice(quiet, json)
     failures: list[BadRun] = []
-    folders: tuple[str, ...] = runs
+    originals = runs
     if seeds:
         runs = _repeated(runs, seeds, voice)
     with arguments_named(flags(**NAMES)):
@@ -87,7 +87,7 @@ def evaluate(
     if seeds:
         if failures:
             raise BadRun("; ".join(str(failure) for failure in failures))
-        _write_seeds(voice, folders, evaluation, seeds, _split(features), form)
+        _write_seeds(voice, originals, evaluation, seeds, _split(features), form)
         return
     groups = evaluation.by_rows()
     for group in groups:

@@ -143,9 +143,9 @@ class Loop:
     def _run(self) -> Reason:
         """Train until the fit ends; return the reason."""
         self.tally.begin(self.step)
-        facts = (self._name(), self.players.parameters, self.note)
-        device = describe_device(self.processes.device)
-        self.emit(Started(*self._now(), self.budget.samples, *facts, device=device))
+        size, device = self.players.parameters, describe_device(self.processes.device)
+        budget, name = self.budget.samples, self._name()
+        self.emit(Started(*self._now(), budget, name, size, self.note, device))
         batches = self.feed.from_step(self.step)
         if self._good is None:
             self._remember()

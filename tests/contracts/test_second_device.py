@@ -153,8 +153,8 @@ def test_models_live_on_the_device(name: str, tmp_path: Path, fake: torch.device
 
 
 CRASHES = "hack-batch_discrimination"
-"""PyTorch 2.13 crashes in a sum of its gradients if tensors are wrappers, though the sum of the same
-tensors alone does not. Its own operation is tested above.
+"""PyTorch 2.13 crashes in a sum of its gradients if tensors are wrappers. Its own operation is
+tested above.
 """
 
 
