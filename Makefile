@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ONLY   ?=
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo install test check matrix bench learn tables clean
+.PHONY: help demo install test check matrix bench learn tables dist clean
 help:
 	@echo "make demo    set up and fit a VAE to real handwritten digits (about two minutes in all)"
 	@echo "make test    set up and run the tests (under ten minutes)"
@@ -14,6 +14,7 @@ help:
 	@echo "             (QUICK=1 a subset, PYTHONS=\"python3.13\", VERSIONS=oldest, SKIP_MISSING=1, JOBS=1)"
 	@echo "make bench   side-by-side timings to results/bench.json   (ONLY=name picks some)"
 	@echo "make learn   slow training tests and records              (ONLY=expression picks some)"
+	@echo "make dist    wheel and sdist of a tagged commit, tried in an empty environment (UNTAGGED=1: of any)"
 	@echo "make tables  write docs/results.md from the records, and draw docs/images/architecture.png"
 
 demo: $(VENV)/.installed
@@ -54,6 +55,12 @@ learn: $(VENV)/.installed-dev $(if $(filter-out table%,$(ONLY)),,.venv-tables/.i
 	.venv-tables/bin/python -m pip install -q torch==2.13.0 ctgan==0.12.1 arfpy==0.1.1 imbalanced-learn==0.14.2 \
 		"numpy<2.4" pyarrow
 	touch $@
+
+# The wheel and the source archive of a tagged commit in dist/, tried in an empty environment in build/dist.
+# DEPENDENCIES=.venv takes the dependencies from there instead of the network.
+dist: $(VENV)/.installed-dev
+	$(BIN)/python tests/distribution.py $(if $(UNTAGGED),--untagged) \
+		$(if $(DEPENDENCIES),--dependencies $(DEPENDENCIES))
 
 tables: $(VENV)/.installed-dev
 	$(BIN)/python -m docs.tables

@@ -13,6 +13,10 @@ from pathlib import Path
 from typing import Any
 
 
+class Unavailable(Exception):
+    """A benchmark cannot run on this machine."""
+
+
 def machine() -> dict[str, Any]:
     """Description of the machine."""
     import torch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter, Token
 
@@ -75,7 +75,11 @@ Conditions = Annotated[
     ),
 ]
 Seed = Annotated[int, Parameter(converter=_whole, help="the same seed gives the same result")]
-Device = Annotated[str, Parameter(help="cpu, cuda, cuda:1, mps")]
+Device = Annotated[str, Parameter(help="cpu, cuda, cuda:1, or auto: a CUDA device if there is one")]
+Form = Annotated[
+    Literal["text", "csv", "latex", "markdown"],
+    Parameter(name="--table", help="how tables are written: text, csv, latex or markdown"),
+]
 Out = Annotated[str | None, Parameter(name=("--out", "-o"))]
 Title = Annotated[str | None, Parameter(help="over the image; the run's name if not given")]
 Quiet = Annotated[
@@ -106,6 +110,7 @@ class FitOptions:
         config: a TOML file of settings, or a run whose settings to use.
         sets: any setting as name=value; repeatable.
         json: events as JSON lines, then the result.
+        track: also write the events to tensorboard (RUN/tensorboard) or wandb, separated by commas.
     """
 
     run: str | None = None
@@ -114,6 +119,7 @@ class FitOptions:
     sets: Annotated[tuple[str, ...], Parameter(name="--set", negative="")] = ()
     quiet: Quiet = False
     json: Annotated[bool, Switch] = False
+    track: Names = ()
 
 
 def table_settings(table: TableFormat | None) -> dict[str, Any]:

@@ -34,6 +34,7 @@ def compare(
     using: str | None = None,
     rows: arguments.Whole | None = None,
     seed: arguments.Seed = 0,
+    form: arguments.Form = "text",
     table: arguments.Table = None,
     device: arguments.Device = "cpu",
     quiet: arguments.Quiet = False,
@@ -93,7 +94,7 @@ def compare(
         if json:
             voice.results(record for report in reports for record in report.records)
             return
-        write_table(table_texts.measures_table(reports))
+        write_table(table_texts.measures_table(reports), form=form)
         for text, style in table_texts.verdict_lines(reports):
             voice.say(text, style=style)
         return
@@ -117,4 +118,4 @@ def compare(
     first = measured[0]
     voice.say(f"compared with {first[0].data}" if first else "nothing could be measured")
     for space, sets in by_feature_space(measured).items():
-        write_table(samples_table(sets, samples), f"features: {space}")
+        write_table(samples_table(sets, samples), f"features: {space}", form)

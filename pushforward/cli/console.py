@@ -42,8 +42,18 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     stdout().print(table)
 
 
-def write_table(table: Any, title: str = "") -> None:
-    """A table on stdout, below its title, at once: what stderr says later comes later."""
+def write_table(table: Any, title: str = "", form: str = "text") -> None:
+    """A table on stdout, below its title, at once: what stderr says later comes later.
+
+    Args:
+        form: 'text', or one of `experiments.written_tables.FORMS`.
+    """
+    if form != "text":
+        from pushforward.experiments.written_tables import write_as
+
+        sys.stdout.write(write_as(table, form, title))  # type: ignore[arg-type]
+        sys.stdout.flush()
+        return
     console = stdout()
     if title:
         console.print(title, markup=False)

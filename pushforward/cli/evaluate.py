@@ -37,6 +37,8 @@ def evaluate(
     chains: arguments.Whole = 16,
     also_rows: arguments.Whole = 100,
     features: str | None = None,
+    seeds: arguments.Whole = 0,
+    form: arguments.Form = "text",
     table: arguments.Table = None,
     device: arguments.Device = "cpu",
     quiet: arguments.Quiet = False,
@@ -61,6 +63,8 @@ def evaluate(
             scaled, pca(50), classifier, efficientnet, and of clips frames and movement (separated
             by commas); by default only runs without any other measure are compared, in raw, or in
             scaled for tables whose columns are of different units, and clips in frames,movement.
+        seeds: fit each run again with the seeds 0 to N-1, into RUN-seed-0 and so on, and give the
+            mean and standard deviation over the seeds, with a paired test against the first run.
     """
     from pushforward.cli.progress import Counted
     from pushforward.experiments.evaluation import evaluate_runs
@@ -69,6 +73,9 @@ def evaluate(
 
     voice = Voice(quiet, json)
     failures: list[BadRun] = []
+    originals = runs
+    if seeds:
+        runs = _repeated(runs, seeds, voice)
     with arguments_named(flags(**NAMES)):
         evaluation = evaluate_runs(
             runs, data=data, source=source, draws=draws, most=rows, estimators=_split(also),
@@ -77,6 +84,11 @@ def evaluate(
             skip=failures.append,
             listener=lambda name: (lambda event: None) if quiet or json else Counted(voice, name),
         )  # fmt: skip
+    if seeds:
+        if failures:
+            raise BadRun("; ".join(str(failure) for failure in failures))
+        _write_seeds(voice, originals, evaluation, seeds, _split(features), form)
+        return
     groups = evaluation.by_rows()
     for group in groups:
         if group.is_empty and not evaluation.is_empty:
@@ -84,15 +96,15 @@ def evaluate(
             voice.warn(f"{folders}: no density, bound, reconstructions or samples to measure")
             continue
         # with one table its heading is said beside it; of several each names its rows
-        tell = voice.say if len(groups) == 1 or json else voice.write
+        tell = voice.say if len(groups) == 1 or json or form != "text" else voice.write
         for measured in (group.measured, group.estimated):
             if any(measured) and not json:
                 heading, shown, note = bounds_table(group.runs, measured)
                 tell(heading)
-                write_table(shown) if shown else None
+                write_table(shown, form=form) if shown else None
                 voice.say(note) if note else None
         for title, shown in () if json else likeness_tables(group.runs, group.measured):
-            write_table(shown, f"{title} (↑ more is better, ↓ less)")
+            write_table(shown, f"{title} (↑ more is better, ↓ less)", form)
         for note in group.notes:
             voice.say(note)
         _write(voice, group.records)
@@ -103,9 +115,46 @@ def evaluate(
                 n = len(sampled.samples[0].x)
                 title = f"samples beside {group.data}, as many as rows: {n}"
                 shown = samples_table(sampled.records, sampled.samples)
-                write_table(shown, f"{title}\nfeatures: {sampled.space}")
+                write_table(shown, f"{title}\nfeatures: {sampled.space}", form)
     if failures:
         raise BadRun("; ".join(str(failure) for failure in failures))
+
+
+def _repeated(runs: Sequence[str], seeds: int, voice: Voice) -> tuple[str, ...]:
+    """The folders of all repetitions, fitted where they are not there yet."""
+    from pushforward.experiments.seeds import repeat_run
+
+    def listener(place: Any) -> Any:
+        voice.say(f"fitting {place}")
+        return lambda event: None
+
+    with arguments_named(flags()):
+        places = [repeat_run(run, seeds, listener=listener) for run in runs]
+    return tuple(str(place) for group in places for place in group)
+
+
+def _write_seeds(
+    voice: Voice,
+    folders: Sequence[str],
+    evaluation: Any,
+    seeds: int,
+    features: Sequence[str],
+    form: str,
+) -> None:
+    """Means and deviations over the seeds, and the test."""
+    from pushforward.experiments.seeds import seeds_table, summarise
+
+    spaces = evaluation.sample_spaces(features)
+    found = [evaluation.sample(space, voice.warn).records for space in spaces]
+    whole = all(len(records) == len(evaluation.runs) for records in found)
+    sampled = [[r for records in each for r in records] for each in zip(*found)] if whole else []
+    lines = summarise(folders, evaluation, seeds, sampled)
+    if voice.as_json:
+        voice.results(each.as_record() for line in lines for each in line)
+        return
+    voice.say(f"seeds 0 to {seeds - 1}, measured on {evaluation.data}")
+    write_table(seeds_table(lines), form=form)
+    voice.say("p: of a paired t-test over the seeds, against the first run of the same measure")
 
 
 def _split(text: str | None) -> list[str]:

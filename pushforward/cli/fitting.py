@@ -25,6 +25,7 @@ from pushforward.experiments.settings import Setting
 from pushforward.experiments.uses import usual_commands
 from pushforward.experiments.views import has_figure
 from pushforward.fitting.progress import format_duration
+from pushforward.fitting.trackers import find_tracker
 
 __all__ = ["announced", "fit", "print_outcome", "setting_lines"]
 
@@ -56,6 +57,7 @@ def fit(
     model = configuration.build(model_class(name))
     run = options.run or os.environ.get("PUSHFORWARD_RUN")
     folder = _run_folder(name, source, run, options.overwrite)
+    trackers = [find_tracker(each, folder) for each in options.track] if first_process() else []
     experiment = configuration.experiment(model, command)
     with rows_counted(voice):
         rows = experiment.read()
@@ -65,7 +67,9 @@ def fit(
         noise = "U(-1/2, 1/2) is added, so that the density is per unit"
         lines.append(("integer levels", f"{noise} (--no-dequantise leaves them)"))
     with display(voice, lines) as shown, announced(folder):
-        outcome = experiment.run(folder, overwrite=options.overwrite, listeners=[shown], rows=rows)
+        outcome = experiment.run(
+            folder, overwrite=options.overwrite, listeners=[shown, *trackers], rows=rows
+        )
     return print_outcome(voice, outcome)
 
 

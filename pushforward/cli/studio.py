@@ -36,7 +36,7 @@ def studio(
         port: to listen on; a free one from 8400 if not given.
         browser: whether to open the page in the browser.
     """
-    from pushforward.experiments.opened import find_device
+    from pushforward.core.devices import find_device
 
     voice = Voice(quiet)
     path = _folder(folder)

@@ -55,12 +55,14 @@ class Started(Event):
         parameters: number of the networks' weights; 0 of models fitted by passes, which have none
             before the first pass.
         note: settings that the fit adjusted, such as a smaller batch for few rows; '' if none.
+        device: where it computes, with the card's name: 'cpu', 'cuda:0 (NVIDIA H200)'.
     """
 
     budget: int | None = None
     model: str = ""
     parameters: int = 0
     note: str = ""
+    device: str = ""
 
 
 @dataclass(frozen=True)

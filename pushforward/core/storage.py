@@ -23,6 +23,7 @@ from torch import Tensor
 
 from pushforward.core.assembled import Assembled
 from pushforward.core.data_types import PathText
+from pushforward.core.devices import find_device
 from pushforward.core.errors import BadRun, PushforwardError, is_out_of_memory, printable
 from pushforward.core.folders import (
     check_place,
@@ -65,9 +66,8 @@ __all__ = [
 FORMAT = 2
 """Format of model.json. In format 1 the kind and form of images are called 'pictures'."""
 _STORED = (
-    torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64,
-    torch.float16, torch.bfloat16, torch.float32, torch.float64,
-)  # fmt: skip
+    torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.float16,
+    torch.bfloat16, torch.float32, torch.float64)  # fmt: skip
 """The dtypes that are read."""
 
 
@@ -82,13 +82,13 @@ def save(model: Assembled, path: PathText, *, overwrite: bool = False) -> Path:
 
 
 def load(path: PathText, *, device: torch.device | str = "cpu") -> Any:
-    """Load the model in a run folder onto a device.
+    """Load the model in a run folder onto a device: 'cpu', 'cuda:1', 'auto', …
 
     Raises:
         BadRun: If the folder is not a run, is damaged, or has a newer format.
     """
     with default_torch():
-        return _load(Path(path), torch.device(device))
+        return _load(Path(path), find_device(device))
 
 
 def _load(folder: Path, device: torch.device) -> Assembled:

@@ -6,7 +6,7 @@ within the tolerance and the memory.
 
 | method  | serves                      | seconds, roughly             | relative error of f       |
 |---------|-----------------------------|------------------------------|---------------------------|
-| direct  | everything                  | n m                          | rounding                  |
+| direct  | everything; on accelerators | n m                          | rounding                  |
 | tree    | low dimension, small h best | m (points in reach + leaves) | 1e-11 (compact: rounding) |
 | fourier | Gaussian, 1 to 3 dimensions | n + m + (box / h)^d          | `tolerance`, see below    |
 
@@ -25,6 +25,7 @@ from torch import Tensor
 
 from pushforward.core.errors import InvalidValue
 from pushforward.densities.cores import Core, Group, fourier_bytes, fourier_seconds, split_cores
+from pushforward.densities.device_sums import DeviceSums
 from pushforward.densities.direct_sums import Bumps, log_sums
 from pushforward.densities.kernels import SHAPES, Kernel, Shape, find_kernel
 from pushforward.densities.scales import Scale
@@ -99,6 +100,7 @@ class KernelSums:
             self.kernel,
             "radial" if self.kernel.name == "gaussian" else shape,
         )
+        self._device_sums = DeviceSums(self.bumps)
         self._tree: TreeSums | None = None
         self._cores: tuple[list[Core], list[Group]] | None = None
 
@@ -108,7 +110,11 @@ class KernelSums:
         -inf where f = 0.
         """
         x = _matrix(queries, "queries", columns=self.dimension)
-        out = self._log_sums(self._reduced(x)) - self._log_volume
+        u, device = self._reduced(x), queries.device
+        if self._suits(device, len(u)):
+            out = self._device_sums.log_sums(u, device) - self._log_volume
+        else:
+            out = self._log_sums(u) - self._log_volume
         return out.to(queries.dtype if queries.dtype.is_floating_point else torch.float64).to(
             queries.device
         )
@@ -167,6 +173,15 @@ class KernelSums:
     def _reduced(self, x: Tensor) -> Tensor:
         centred = x - self.centre
         return centred if self.scale.kind == "number" else self.scale.whiten(centred)
+
+    def _suits(self, device: torch.device, m: int) -> bool:
+        """Whether m queries are answered sooner by direct sums on the queries' own device."""
+        if device.type in ("cpu", "mps") or self.method not in (
+            "auto",
+            "direct",
+        ):  # mps: no float64
+            return False
+        return self.method == "direct" or self._device_sums.seconds(m) < self.plan(m).seconds
 
     def _log_sums(self, u: Tensor) -> Tensor:
         method = self.plan(len(u)).method

@@ -69,25 +69,36 @@ class Bumps:
             log_weights=self.log_weights[index],
         )
 
+    def to(self, device: torch.device) -> "Bumps":
+        """The bumps on a device."""
+        return replace(
+            self,
+            points=self.points.to(device),
+            scales=self.scales.to(device),
+            log_weights=self.log_weights.to(device),
+        )
+
     @property
     def separable(self) -> bool:
         """Whether the kernel is a product over the axes that differs from the radial kernel."""
         return self.shape == "product" and self.kernel.name != "gaussian" and self.dimension > 1
 
 
-def log_sums(bumps: Bumps, queries: Tensor, *, exclude: Tensor | None = None) -> Tensor:
+def log_sums(
+    bumps: Bumps, queries: Tensor, *, exclude: Tensor | None = None, pairs: int = PAIRS
+) -> Tensor:
     """(m,) log f at the (m, d) `queries`, in nats; -inf where no bump reaches.
 
     `exclude` (m,) is the bump to leave out for each query (-1 for none),
-    for leave-one-out estimates.
+    for leave-one-out estimates; `pairs` is the size of a block.
     """
     n, m = len(bumps.points), len(queries)
-    out = torch.full((m,), -math.inf, dtype=torch.float64)
+    out = torch.full((m,), -math.inf, dtype=torch.float64, device=queries.device)
     if n == 0 or m == 0:
         return out
     terms = _Terms(bumps, queries)
-    columns = min(n, max(512, PAIRS // m))
-    rows = max(1, PAIRS // columns)
+    columns = min(n, max(512, pairs // m))
+    rows = max(1, pairs // columns)
     for top in range(0, m, rows):
         block = slice(top, min(m, top + rows))
         for left in range(0, n, columns):
@@ -174,7 +185,7 @@ class _Terms:
         if self.bumps.dimension > 6:
             exact = "donot_use_mm_for_euclid_dist"
             return torch.cdist(queries, self.bumps.points[across], compute_mode=exact).square_()
-        total = torch.zeros(len(queries), len(self.inverse[across]), dtype=torch.float64)
+        total = queries.new_zeros(len(queries), len(self.inverse[across]))
         for axis in range(self.bumps.dimension):
             difference = queries[:, axis, None] - self.columns[axis, across]
             total.addcmul_(difference, difference)

@@ -11,7 +11,9 @@ from typing import Any
 from torch import Tensor
 
 from pushforward.core.argument_names import argument
+from pushforward.core.devices import find_device
 from pushforward.core.errors import BadSource, InvalidValue, ShapeMismatch
+from pushforward.core.install_line import install_line
 from pushforward.core.random import derive, permutation
 from pushforward.core.records import Record
 from pushforward.core.samplers import Sampler
@@ -25,7 +27,6 @@ from pushforward.experiments.measure import describe_data
 from pushforward.experiments.opened import (
     MEASURED_ROWS,
     OpenedRun,
-    find_device,
     open_run,
     table_settings,
 )
@@ -131,14 +132,17 @@ def compare(
     training = None if comparison.train is None else plan.training(comparison.train, truth)
     _warn_of_copies(truth, others, warn)
     low, high = truth.ends
-    spaces = comparison.spaces or usual_features(truth.space)
+    spaces = comparison.spaces or usual_features(truth.space, network=True)
     if comparison.spaces is None and spaces == ["scaled"]:
         say(
             f"features: {spaces[0]}, as the columns are of different units or categories;"
             f" {argument('features', 'raw')} compares them as they are"
         )
+    in_features = any(metric != "modes" for metric in metrics)
+    if comparison.spaces is None and in_features and truth.space.kind == "images":
+        say(_about_images(spaces))
     results: list[list[Record]] = [[] for _ in others]
-    for name in spaces if any(metric != "modes" for metric in metrics) else ():
+    for name in spaces if in_features else ():
         device = find_device(comparison.device)
         space = find_features(
             name, truth.x, truth.labels, low=low, high=high, device=device, rng=comparison.seed
@@ -167,6 +171,20 @@ def compare(
         [replace(r, details={**r.details, "compared": other.description}) for r in records]
         for records, other in zip(results, others)
     ], others
+
+
+def _about_images(spaces: Sequence[str]) -> str:
+    """Which features images are compared in when nobody chose, and how to choose."""
+    if spaces == ["efficientnet"]:
+        return (
+            "features: efficientnet, trained on ImageNet; FID and KID in it compare with each"
+            " other, not with those of Inception in papers;"
+            f" {argument('features', 'raw')} compares pixels"
+        )
+    return (
+        "features: raw pixels, in which images that look alike may lie far apart; a named network,"
+        f" {argument('features', 'efficientnet')}, needs: {install_line('metrics')}"
+    )
 
 
 def by_feature_space(measured: Sequence[Sequence[Record]]) -> dict[str, list[list[Record]]]:

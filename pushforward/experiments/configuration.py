@@ -304,10 +304,6 @@ def _trainer_settings(model: Model, fitting: Mapping[str, Any]) -> dict[str, Any
         if len(schedule) > 1 or _phase_of(schedule[0])
         else schedule[0]
     )
-    accelerator = str(arguments.get("accelerator", "cpu"))
-    if ":" in accelerator:
-        arguments["accelerator"], _, index = accelerator.partition(":")
-        arguments["devices"] = f"{index},"
     return arguments
 
 

@@ -152,7 +152,8 @@ class Evaluation:
         They are the requested ones; otherwise those of clips, and if a run has no other measure,
         the coordinates of the data (`usual_features`).
         """
-        usual = [usual_features(rows.space) for _, rows in self._sampling] or [["raw"]]
+        spaces = [rows.space for _, rows in self._sampling]
+        usual = [usual_features(space, network=True) for space in spaces] or [["raw"]]
         of_clips = any(rows.space.kind == "clips" for _, rows in self._sampling)
         return list(names) or ([] if all(self.measured) and not of_clips else usual[0])
 

@@ -16,6 +16,7 @@ from pushforward import models  # noqa: F401 - fills the catalogue
 from pushforward.core.argument_names import argument
 from pushforward.core.capabilities import capabilities as capabilities_of
 from pushforward.core.data_types import Conditioning, Observations
+from pushforward.core.devices import find_device
 from pushforward.core.errors import BadRun, BadSource, InvalidKind, InvalidValue, printable
 from pushforward.core.fit_source import as_source
 from pushforward.core.manifest import Manifest
@@ -37,7 +38,6 @@ __all__ = [
     "MEASURED_ROWS",
     "OpenedRun",
     "Parts",
-    "find_device",
     "divide",
     "file_names",
     "iterate_batches",
@@ -224,28 +224,6 @@ def _preparation(manifest: Manifest) -> Preparation:
     binarise = isinstance(augment, (list, tuple)) and "binarise" in map(str, augment)
     seed = 0 if manifest.data is None else manifest.data.split_seed
     return Preparation(dequantise=manifest.dequantise is not False, binarise=binarise, seed=seed)
-
-
-def find_device(name: str) -> torch.device:
-    """The torch device with a name.
-
-    Raises:
-        InvalidValue: For an unknown or unavailable device.
-    """
-    if name in ("auto", "gpu"):
-        name = "cuda" if torch.cuda.is_available() or name == "gpu" else "cpu"
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except Exception as error:
-        others = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-        have = ["cpu", *(name for name, there in others.items() if there)]
-        unknown = isinstance(error, RuntimeError) and "xpected one of" in str(error)
-        reason = "is not a device" if unknown else "is not available"
-        raise InvalidValue(
-            f"device {name!r} {reason}; this machine has {', '.join(have)}"
-        ) from error
-    return device
 
 
 # --------------------------------------------------------------------------------------------- rows

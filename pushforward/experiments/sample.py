@@ -24,6 +24,7 @@ from pushforward.metrics.features import Features
 from pushforward.metrics.pairs import FewRows
 from pushforward.metrics.scores import scores
 from pushforward.metrics.translations import variation
+from pushforward.nets.feature_networks import has_efficientnet
 
 __all__ = [
     "Rows",
@@ -251,14 +252,19 @@ def beside(run: OpenedRun, source: Source, most: int) -> tuple[Rows, Rows]:
     return real, as_numbers(folder, x, run.model.fitted_space(), description, y)
 
 
-def usual_features(space: Space) -> list[str]:
+def usual_features(space: Space, *, network: bool = False) -> list[str]:
     """The feature spaces that suit data of a space: the coordinates.
 
     Standardised where columns are of different units, as distances would otherwise be those of one
     column. Of clips, their frames and their movement.
+
+    Args:
+        network: of images, a named network if one is installed; it takes minutes for thousands.
     """
     if space.kind == "clips":
         return ["frames", "movement"]
+    if network and space.kind == "images" and has_efficientnet():
+        return ["efficientnet"]
     return ["scaled" if space.mixes_units else "raw"]
 
 

@@ -12,6 +12,7 @@ __all__, __getattr__, __dir__ = lazy(
     {
         "controls": ["Controls"],
         "em": ["EM"],
+        "trackers": ["TensorBoard", "WandB"],
         "trainer": ["Trainer"],
     },
 )

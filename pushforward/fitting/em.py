@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any
 
 import torch
 
 from pushforward.core.argument_names import setting
-from pushforward.core.errors import Interrupted, InvalidValue, suggest
+from pushforward.core.devices import ACCELERATORS
+from pushforward.core.errors import Interrupted, InvalidValue, quote, suggest
 from pushforward.core.events import CancelToken, Finished, Listener
 from pushforward.core.numbers import normalise_settings
 from pushforward.core.source import Source
@@ -36,10 +37,6 @@ from pushforward.fitting.settings import (
 )
 
 __all__ = ["EM"]
-
-Accelerator: TypeAlias = Literal["auto", "cpu", "cuda", "gpu"]
-"""Devices that passes know."""
-
 
 FREE = ("devices", "accelerator", "strategy", "num_nodes", "save_every")
 """Settings that do not affect the result.
@@ -65,7 +62,8 @@ class EM(ExplicitSettings):
         seed: of the starts.
         devices, num_nodes, strategy: as in Lightning Fabric;
             processes started by torchrun are always joined.
-        accelerator: 'auto' (a CUDA device if there is one), 'cpu' or 'cuda'.
+        accelerator: 'auto' (a CUDA device if there is one, else the CPU), 'cpu', 'cuda', 'cuda:1';
+            the fitted model stays there, and `model.to('cpu')` moves it.
         run: folder for checkpoints, log and model; a killed fit resumes from there, bit for bit.
         overwrite: replace an existing run folder.
         resume: run folder to continue, with its original settings; `steps` may be larger.
@@ -93,7 +91,7 @@ class EM(ExplicitSettings):
     block: int | None = None
     seed: int = 0
     devices: int = 1
-    accelerator: Accelerator = "auto"
+    accelerator: str = "auto"
     strategy: str = "auto"
     num_nodes: int = 1
     run: str | Path | None = None
@@ -126,9 +124,10 @@ class EM(ExplicitSettings):
             raise InvalidValue(
                 f"tolerance must not be negative, got {self.tolerance}; pass 0 to use every step"
             )
-        if self.accelerator not in get_args(Accelerator):
+        if self.accelerator.partition(":")[0] not in ("auto", "cpu", "gpu", *ACCELERATORS):
             raise InvalidValue(
-                f"accelerator must be 'auto', 'cpu' or 'cuda', got {self.accelerator!r}"
+                f"accelerator must be 'auto', 'cpu', 'cuda' or 'cuda:1', say, got"
+                f" {quote(self.accelerator)}"
             )
         if max(self.devices, self.num_nodes) > MOST_PROCESSES:
             raise InvalidValue(

@@ -19,8 +19,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pushforward.core.devices import choose_accelerator
 from pushforward.core.errors import FitWarning
-from pushforward.fitting.processes import Processes, launch, uses_cuda
+from pushforward.fitting.processes import Processes, launch, single_device
 from pushforward.fitting.settings import ProcessSettings
 
 __all__ = ["GradientProcesses"]
@@ -49,10 +50,14 @@ class GradientProcesses(Processes):
         elif precision in DOUBLE:
             # Networks and data are in double precision; Fabric would round outputs to single.
             precision = "32-true"
-        self._fabric = launch(settings, None if plugin else precision, plugin)
-        super().__init__(self._fabric.global_rank, self._fabric.world_size, self._fabric.device)
-        self.dtype = torch.float64 if settings.precision in DOUBLE else torch.float32
         full = settings.precision in (*SINGLE, *DOUBLE)
+        alone = single_device(settings) if full else None
+        if alone is not None:
+            super().__init__(0, 1, alone)
+        else:
+            fabric = self._fabric = launch(settings, None if plugin else precision, plugin)
+            super().__init__(fabric.global_rank, fabric.world_size, fabric.device)
+        self.dtype = torch.float64 if settings.precision in DOUBLE else torch.float32
         self._wraps = settings.strategy != "auto" or self.world > 1 or not full
 
     def wrapped(self, network: nn.Module) -> nn.Module:
@@ -82,7 +87,8 @@ def _mixed(settings: ProcessSettings) -> tuple[Any, torch.amp.GradScaler | None]
     """The plugin of a mixed precision, and its loss scaler."""
     from pushforward.fitting.mixed_precision import Mixed
 
-    precision, device = settings.precision, "cuda" if uses_cuda(settings.accelerator) else "cpu"
+    precision = settings.precision
+    device = choose_accelerator(settings.accelerator.partition(":")[0])
     if precision == "16-mixed" and device == "cpu":
         precision = "bf16-mixed"
         what = "precision='16-mixed' is for GPUs; on the CPU 'bf16-mixed' is used instead"

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from torch import Tensor
 
+from pushforward.core.devices import describe_device
 from pushforward.core.errors import BadSource, Diverged, InvalidValue
 from pushforward.core.events import (
     CancelToken,
@@ -142,10 +143,9 @@ class Loop:
     def _run(self) -> Reason:
         """Train until the fit ends; return the reason."""
         self.tally.begin(self.step)
-        parameters = sum(
-            p.numel() for network in self.players.networks.values() for p in network.parameters()
-        )
-        self.emit(Started(*self._now(), self.budget.samples, self._name(), parameters, self.note))
+        size, device = self.players.parameters, describe_device(self.processes.device)
+        budget, name = self.budget.samples, self._name()
+        self.emit(Started(*self._now(), budget, name, size, self.note, device))
         batches = self.feed.from_step(self.step)
         if self._good is None:
             self._remember()

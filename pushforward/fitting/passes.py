@@ -14,6 +14,7 @@ from typing import Any
 
 from torch import Tensor
 
+from pushforward.core.devices import describe_device
 from pushforward.core.events import Event, Finished, Progress, Reason, Saved, Started, Warned
 from pushforward.core.random import derive, generator
 from pushforward.core.source import Source
@@ -83,7 +84,8 @@ class Passes:
         self._restore()
         fitted, starts = self._fitted, self._fitted.starts
         budget = (fitted.batch or len(self._source)) * (1 if fitted.single else self._most * starts)
-        self._emit(Started(self.samples, self.seconds, budget, fitted.name))
+        device = describe_device(self._processes.device)
+        self._emit(Started(self.samples, self.seconds, budget, fitted.name, device=device))
         while self.attempt < starts:
             ended, value = self._once()
             if ended == "interrupted" and self._folder.kept:

@@ -72,6 +72,11 @@ class Players:
         self._optimizers: dict[str, Any] = {}
         self._learning: tuple[str, ...] | None = None
 
+    @property
+    def parameters(self) -> int:
+        """Number of the networks' weights."""
+        return sum(p.numel() for net in self.networks.values() for p in net.parameters())
+
     @contextmanager
     def at_play(self) -> Iterator[None]:
         """Context manager: trained networks are in training mode and wrapped.

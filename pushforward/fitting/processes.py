@@ -10,16 +10,18 @@ import atexit
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from pushforward.core.argument_names import setting
+from pushforward.core.devices import ACCELERATORS, choose_accelerator
 from pushforward.core.errors import InvalidValue, quote
 from pushforward.fitting.settings import ProcessSettings
 
-__all__ = ["Processes", "join_processes", "launch", "require_script", "uses_cuda"]
+__all__ = ["Processes", "join_processes", "launch", "require_script", "single_device"]
 
 V = TypeVar("V")
 
@@ -114,26 +116,45 @@ class Processes:
 def join_processes(settings: ProcessSettings) -> Processes:
     """Join the running processes, or launch those requested by `devices`."""
     together = torch.distributed.is_available() and torch.distributed.is_initialized()
-    outside = int(os.environ.get("WORLD_SIZE", "1"))
     if together:
         local = int(os.environ.get("LOCAL_RANK", "0"))
         cuda = torch.distributed.get_backend() == "nccl"
         device = torch.device("cuda", local) if cuda else torch.device("cpu")
         return Processes(torch.distributed.get_rank(), torch.distributed.get_world_size(), device)
-    if outside * int(settings.devices) * settings.num_nodes == 1:
-        if settings.accelerator in ("cuda", "gpu") and not torch.cuda.is_available():
-            raise InvalidValue(
-                "accelerator 'cuda' was requested, but there is no CUDA device; pass"
-                f" {setting('accelerator', 'auto')}"
-            )
-        return Processes(0, 1, torch.device("cuda" if uses_cuda(settings.accelerator) else "cpu"))
+    alone = single_device(settings)
+    if alone is not None:
+        return Processes(0, 1, alone)
     fabric = launch(settings, "32-true")
     return Processes(fabric.global_rank, fabric.world_size, fabric.device)
 
 
-def uses_cuda(accelerator: str) -> bool:
-    """Whether an accelerator, by name, is a CUDA device on this machine."""
-    return accelerator not in ("cpu", "mps", "tpu") and torch.cuda.is_available()
+def single_device(settings: ProcessSettings) -> torch.device | None:
+    """The device of a fit in this process alone.
+
+    None where Lightning Fabric has to launch it: on several processes, with a strategy, and on
+    devices that 'auto' does not know.
+
+    Raises:
+        InvalidValue: If the device is not here.
+    """
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1 or settings.num_nodes != 1
+    started = torch.distributed.is_available() and torch.distributed.is_initialized()
+    if several or started or settings.strategy != "auto" or settings.devices not in (1, "1"):
+        return None
+    name, colon, number = settings.accelerator.partition(":")
+    kind = choose_accelerator(name)
+    if kind == "cpu":
+        return torch.device("cpu")
+    if kind not in ACCELERATORS:
+        return None
+    index, count = (int(number) if number.isdecimal() else -1 if colon else 0), ACCELERATORS[kind]()
+    if not 0 <= index < count:
+        raise InvalidValue(
+            f"accelerator {quote(settings.accelerator)} was requested, but there"
+            f" {'is' if count == 1 else 'are'} {count} here, counted from {kind}:0; pass"
+            f" {setting('accelerator', 'auto')}"
+        )
+    return torch.device(kind, index)
 
 
 def launch(settings: ProcessSettings, precision: str | None, plugin: Any = None) -> Any:
@@ -141,6 +162,9 @@ def launch(settings: ProcessSettings, precision: str | None, plugin: Any = None)
 
     Under torchrun the processes already exist.
     """
+    kind, _, index = settings.accelerator.partition(":")
+    if index and settings.devices in (1, "1"):
+        settings = replace(settings, accelerator=kind, devices=f"{index},")
     names = ("accelerator", "devices", "strategy", "precision")
     request = ", ".join(f"{name}={getattr(settings, name)!r}" for name in names)
     for name in ("devices", "num_nodes"):
@@ -156,7 +180,7 @@ def launch(settings: ProcessSettings, precision: str | None, plugin: Any = None)
         devices, strategy, nodes = _requested(settings)
         require_script(devices, nodes)
         fabric = Fabric(
-            accelerator=settings.accelerator,
+            accelerator=choose_accelerator(settings.accelerator),
             devices=devices,
             strategy=strategy,
             precision=precision,  # type: ignore[arg-type]
@@ -234,7 +258,8 @@ def _requested(settings: ProcessSettings) -> tuple[Any, Any, int]:
     if everywhere > 1 and devices in (1, "1", "auto"):
         devices, nodes = here, everywhere // here
     several = everywhere > 1 or nodes > 1 or devices not in (0, 1, "0", "1", "auto")
-    if strategy == "ddp" or (strategy == "auto" and several and settings.accelerator == "cpu"):
+    on_cpu = choose_accelerator(settings.accelerator) == "cpu"
+    if strategy == "ddp" or (strategy == "auto" and several and on_cpu):
         from lightning_fabric.strategies.ddp import DDPStrategy
 
         strategy = DDPStrategy(broadcast_buffers=False)  # type: ignore[assignment]

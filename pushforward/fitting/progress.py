@@ -291,10 +291,11 @@ def format_quality(event: Evaluated) -> str:
 
 
 def format_heading(event: Started) -> str:
-    """The model and the budget as text."""
+    """The model, the budget and the device as text."""
     verb = "resuming" if event.samples else "fitting"
     more = f", {event.parameters:,} parameters" if event.parameters else ""
     budget = f", {event.budget:,} samples" if event.budget else ""
     progress = f" after {event.samples:,} samples" if event.samples else ""
     note = f"; {event.note}" if event.note else ""
-    return f"{verb} {event.model.lower()}{more}{budget}{progress}{note}"
+    device = f" on {event.device}" if event.device else ""
+    return f"{verb} {event.model.lower()}{device}{more}{budget}{progress}{note}"

@@ -95,9 +95,12 @@ class EvaluationSettings:
 
 @dataclass(frozen=True)
 class ProcessSettings:
-    """Devices and processes, by Lightning Fabric's names."""
+    """Devices and processes, by Lightning Fabric's names.
 
-    accelerator: str = "cpu"
+    `accelerator` may also be 'auto' (see `core/devices.py`), or a device with its number: 'cuda:1'.
+    """
+
+    accelerator: str = "auto"
     devices: int | str = 1
     strategy: str = "auto"
     precision: str = "32-true"

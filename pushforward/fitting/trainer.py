@@ -100,7 +100,10 @@ class Trainer(ExplicitSettings):
             longer budget, save_every, film, accelerator, devices, strategy and num_nodes.
         start: a fitted model whose weights to start from (fine-tuning): of the same class, or one
             that is a part of it, as an SRResNet is of an SRGAN.
-        accelerator, devices, strategy, precision, num_nodes: as in Lightning Fabric.
+        accelerator: 'auto' (a CUDA device if there is one, else the CPU), 'cpu', 'cuda', 'cuda:1';
+            the fitted model stays there, and `model.to('cpu')` moves it.
+        devices, strategy, num_nodes: as in Lightning Fabric.
+        precision: '32-true', '64-true', 'bf16-mixed' or '16-mixed'; see docs/devices.md.
         listeners: called with every event.
         callbacks: called with every event and the model.
         token: stops the fit at the next step when cancelled.
@@ -137,7 +140,7 @@ class Trainer(ExplicitSettings):
     film: int | Film | None = None
     resume: str | Path | None = None
     start: Model | None = None
-    accelerator: str = "cpu"
+    accelerator: str = "auto"
     devices: int | str = 1
     strategy: str = "auto"
     precision: str = "32-true"

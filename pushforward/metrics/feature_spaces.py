@@ -66,14 +66,14 @@ def pca(x: Observations, k: int = 50) -> Features:
         raise ShapeMismatch(
             f"components need at least two rows of the real data, got {len(flat)}; bring more"
         )
-    model = PCA(count).fit(flat)
+    model = PCA(count).fit(flat, accelerator="cpu")  # features are computed there
     mean, axes = model.mean_, model.components_
     share = float(model.explained_variance_ratio_.sum())
     fingerprint = digest(_drop_none(origin, mean, axes))
     return Features(
         f"pca({count})",
         fingerprint,
-        lambda u: (u.flatten(1) - mean) @ axes.T,
+        lambda u: (u.flatten(1).to(mean.device) - mean) @ axes.T,
         facts={"explained": share},
         rounding=8 * ROUNDING,
         origin=origin,

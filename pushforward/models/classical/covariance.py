@@ -32,7 +32,7 @@ CONSTANT = 1e-8
 
 def decompose(covariance: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues (d,), rising, and eigenvectors in columns (d, d)."""
-    if covariance.is_cuda or len(covariance) < NUMPY_COLUMNS:
+    if covariance.device.type != "cpu" or len(covariance) < NUMPY_COLUMNS:
         values, axes = torch.linalg.eigh(covariance)
         return values, axes
     import numpy as np

@@ -146,7 +146,7 @@ class PrincipalPasses(LinearGaussian):
 
     def _sums(self, x: Tensor, weights: Tensor | None, origin: Tensor | None) -> Scatter:
         """Sums of one block (n, d), by all threads if it is large enough."""
-        if x.is_cuda or x.numel() < SMALL or x.shape[1] < 8:
+        if x.device.type != "cpu" or x.numel() < SMALL or x.shape[1] < 8:
             return Scatter.of(x, weights, origin)
         if weights is None:
             count = torch.tensor(float(len(x)), dtype=torch.float64)

@@ -70,7 +70,7 @@ class WeightedRows:
 
 def _products(x: Tensor) -> Tensor:
     """The upper triangle of xᵀx (d, d); on the CPU by the BLAS routine that does half the work."""
-    if x.is_cuda or x.shape[1] < BLAS_COLUMNS or not len(x):
+    if x.device.type != "cpu" or x.shape[1] < BLAS_COLUMNS or not len(x):
         return x.T @ x
     from scipy.linalg.blas import dsyrk
 

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 
+import pushforward as pf
+from pushforward.experiments import sample
 from pushforward.metrics.image_quality import psnr, ssim
 
 STREAM = torch.Generator()
@@ -112,3 +114,17 @@ def test_what_cannot_be_had_is_one_line(
     done = cli("compare", made / "a.npy", made / generated, *more)
     assert done.code == 2
     assert said in done.err.replace("\n", " ")
+
+
+@pytest.mark.parametrize("installed", [False, True])
+def test_images_are_compared_in_a_named_network_if_there_is_one(
+    installed: bool, made: Path, cli: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = pf.read(made / "a.npy").space
+    monkeypatch.setattr(sample, "has_efficientnet", lambda: installed)
+    assert sample.usual_features(space, network=True) == [["raw"], ["efficientnet"]][installed]
+    assert sample.usual_features(space) == ["raw"]  # where an answer must be quick
+    if not installed:
+        done = cli("compare", made / "a.npy", made / "b.npy", "--metrics", "ks")
+        assert "raw pixels" in done.err
+        assert "--features efficientnet" in done.err
