@@ -28,7 +28,7 @@ from pushforward.densities.cores import Core, Group, fourier_bytes, fourier_seco
 from pushforward.densities.direct_sums import Bumps, log_sums
 from pushforward.densities.kernels import SHAPES, Kernel, Shape, find_kernel
 from pushforward.densities.scales import Scale
-from pushforward.densities.tree_sums import LEAF, TreeSums
+from pushforward.densities.tree_sums import TILE, TreeSums
 
 __all__ = ["METHODS", "Method", "KernelSums", "Plan", "log_density"]
 
@@ -268,10 +268,10 @@ class KernelSums:
         some, sample = self._spaced(min(n, 1024)), self._spaced(min(n, 64))
         distance = torch.cdist(self.bumps.points[sample], self.bumps.points[some])
         distance[distance == 0] = math.inf
-        crowding = (LEAF * len(some) / n) ** (1 / d) + (256 * len(some) / max(m, 256)) ** (1 / d)
+        crowding = (TILE * len(some) / n) ** (1 / d) + (256 * len(some) / max(m, 256)) ** (1 / d)
         nearest = distance.amin(1, keepdim=True).clamp_max(1e300)
         within = distance < reach * self.bumps.scales[some] + nearest * crowding
-        pairs = m * (n * float(within.double().mean()) + 4 * LEAF)
+        pairs = m * (n * float(within.double().mean()) + 4 * TILE)
         built = 0.0 if self._tree is not None else 4e-7 * n
         return built + 1.5 * pairs * self._pair_seconds() + 1e-3 * m / 256, 5e7 + 8.0 * n * (
             3 * d + 6
