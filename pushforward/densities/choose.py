@@ -7,7 +7,7 @@ within the tolerance and the memory.
 | method  | serves                      | seconds, roughly             | relative error of f       |
 |---------|-----------------------------|------------------------------|---------------------------|
 | direct  | everything                  | n m                          | rounding                  |
-| tree    | low dimension, small h best | m (points in reach + leaves) | 1e-11 (compact: rounding) |
+| tree    | low dimension, small h best | m (points in reach + tiles)  | `tolerance` (compact: none)|
 | fourier | Gaussian, 1 to 3 dimensions | n + m + (box / h)^d          | `tolerance`, see below    |
 
 A Fourier sum has an absolute error e. Where f < e / tolerance (in the tails), and wherever points
@@ -18,16 +18,26 @@ the mode. Coordinates are first centred on a data point, and bandwidth matrices 
 """
 
 import math
+from dataclasses import replace
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidValue
-from pushforward.densities.cores import Core, Group, fourier_bytes, fourier_seconds, split_cores
+from pushforward.densities.cores import (
+    Core,
+    Group,
+    fourier_bytes,
+    fourier_seconds,
+    least_fourier_seconds,
+    split_cores,
+)
 from pushforward.densities.direct_sums import Bumps, log_sums
 from pushforward.densities.kernels import SHAPES, Kernel, Shape, find_kernel
 from pushforward.densities.scales import Scale
+from pushforward.densities.ties import find_ties
+from pushforward.densities.tile_rows import scatter_log_sums
 from pushforward.densities.tree_sums import TILE, TreeSums
 
 __all__ = ["METHODS", "Method", "KernelSums", "Plan", "log_density"]
@@ -35,6 +45,7 @@ __all__ = ["METHODS", "Method", "KernelSums", "Plan", "log_density"]
 Method: TypeAlias = Literal["auto", "direct", "tree", "fourier"]
 METHODS: tuple[Method, ...] = get_args(Method)
 """How sums are computed; 'auto' takes what is predicted to be fastest."""
+MANY = 1000  # rows from which ties are looked for
 
 
 class Plan(NamedTuple):
@@ -57,7 +68,7 @@ class KernelSums:
             None for ones. Bump i is normalised by s_i^-d.
         shape: 'radial' or 'product'; the same for the Gaussian.
         method: 'auto' chooses by predicted cost, for each number of queries.
-        tolerance: allowed relative error of f, for Fourier sums.
+        tolerance: allowed relative error of f, by every method.
         memory: bytes that transforms may use.
 
     Example:
@@ -86,19 +97,20 @@ class KernelSums:
         _check_options(method, shape, tolerance, self.kernel, self.scale, self.dimension)
         self.method, self.tolerance, self.memory = method, tolerance, memory
         # a data coordinate on each axis, so that lattices stay lattices
-        self.centre = x.median(0).values
+        self.centre = x[:: max(1, len(x) // 1024)].median(0).values
         w = _positive(weights, self.count, "weights", zero=True)
         s = _positive(local, self.count, "local", zero=False)
         self.kept = torch.nonzero(w > 0)[:, 0]
         width = float(self.scale.root[0]) if self.scale.kind == "number" else 1.0
         log_weights = (w[self.kept] / w.max()).log()
-        self.bumps = Bumps(
+        self.single = Bumps(
             self._reduced(x)[self.kept],
             s[self.kept] * width,
             log_weights - log_weights.logsumexp(0),
             self.kernel,
             "radial" if self.kernel.name == "gaussian" else shape,
         )
+        self.bumps, self.group = _merge_ties(self.single)
         self._tree: TreeSums | None = None
         self._cores: tuple[list[Core], list[Group]] | None = None
 
@@ -108,7 +120,11 @@ class KernelSums:
         -inf where f = 0.
         """
         x = _matrix(queries, "queries", columns=self.dimension)
-        out = self._log_sums(self._reduced(x)) - self._log_volume
+        ties = find_ties(x) if len(x) > MANY else None
+        if ties is None:
+            out = self._log_sums(self._reduced(x)) - self._log_volume
+        else:
+            out = (self._log_sums(self._reduced(x[ties[0]])) - self._log_volume)[ties[1]]
         return out.to(queries.dtype if queries.dtype.is_floating_point else torch.float64).to(
             queries.device
         )
@@ -118,21 +134,37 @@ class KernelSums:
 
         -inf if none reaches it, NaN if n = 1.
         """
-        u, peaks = self.bumps.points, self.bumps.amplitudes
-        rest = torch.log1p(-self.bumps.log_weights.exp())
         out = torch.full((self.count,), math.nan, dtype=torch.float64)
-        if len(u) == 1:
+        if len(self.single.points) == 1:
             return out
-        indices = torch.arange(len(u))
-        method = self.plan(len(u)).method
-        if method == "direct":
-            value = log_sums(self.bumps, u, exclude=indices)
-        elif method == "tree":
-            value = self.tree.log_sums(u, exclude=indices)
-        else:
-            value = self._fourier_without(u, peaks)
+        method = self.plan(len(self.bumps.points)).method
+        value = self._fourier_without() if method == "fourier" else self._without(method)
+        rest = torch.log1p(-self.single.log_weights.exp())
         out[self.kept] = value - rest - self._log_volume
         return out
+
+    def _without(self, method: Method, groups: Tensor | None = None) -> Tensor:
+        """Sums at the points without each: those of the other groups, and of its own group's others.
+
+        Of the points in `groups` (k,) alone, if given.
+        """
+        count = len(self.bumps.points)
+        index = torch.arange(count) if groups is None else groups
+        u = self.bumps.points[index]
+        if method == "direct":
+            others = log_sums(self.bumps, u, exclude=index)
+        else:
+            others = self.tree.log_sums(u, exclude=index)
+        if self.bumps is self.single:
+            return others
+        place = torch.full((count,), -1)
+        place[index] = torch.arange(len(index))
+        group = self.group[place[self.group] >= 0]
+        own = self.single.log_weights[place[self.group] >= 0]
+        ratio = (own - self.bumps.log_weights[group]).exp()
+        alone = torch.bincount(self.group, minlength=count)[group] == 1
+        twins = torch.log1p(-ratio.clamp_max(1)).masked_fill_(alone, -math.inf)
+        return torch.logaddexp(others[place[group]], twins + self.bumps.amplitudes[group])
 
     def plan(self, m: int) -> Plan:
         """The method for m queries, with predicted seconds (on 2 cores) and bytes."""
@@ -145,7 +177,7 @@ class KernelSums:
     def tree(self) -> TreeSums:
         """The points in leaves, built on first use."""
         if self._tree is None:
-            self._tree = TreeSums(self.bumps)
+            self._tree = TreeSums(self.bumps, self.tolerance)
         return self._tree
 
     @property
@@ -174,10 +206,10 @@ class KernelSums:
             return log_sums(self.bumps, u)
         return self.tree.log_sums(u) if method == "tree" else self._fourier(u)
 
-    def _term_by_term(self, u: Tensor, exclude: Tensor | None = None) -> Tensor:
+    def _term_by_term(self, u: Tensor) -> Tensor:
         if self._tree is None and len(u) < 64:
-            return log_sums(self.bumps, u, exclude=exclude)
-        return self.tree.log_sums(u, exclude=exclude)
+            return log_sums(self.bumps, u)
+        return self.tree.log_sums(u)
 
     # ---- Fourier sums, and queries they cannot answer
 
@@ -199,7 +231,7 @@ class KernelSums:
     def _in_core(self, core: Core, others: list[Group], u: Tensor) -> tuple[Tensor, Tensor]:
         """log f at queries in a core's box, and whether it is within tolerance."""
         density = core.density(u)
-        good = density * self.tolerance > core.error
+        good = density * self.tolerance / 2 > core.error
         value = density.clamp_min(1e-300).log()
         floor = value + math.log(self.tolerance / (4 * max(1, len(others))))
         for group in others:
@@ -208,21 +240,31 @@ class KernelSums:
                 value[near] = torch.logaddexp(value[near], group.log_sums(u[near]))
         return value, good
 
-    def _fourier_without(self, u: Tensor, peaks: Tensor) -> Tensor:
-        """Leave-one-out sums at the points:
-        subtract each bump's own peak where that does not cancel.
+    def _fourier_without(self) -> Tensor:
+        """Leave-one-out sums at the points.
+
+        Each bump's own peak is subtracted where that does not cancel.
         """
-        value = self._fourier(u)
-        rest = -torch.expm1((peaks - value).clamp_max(0))
+        value = self._fourier(self.bumps.points)
+        if self.bumps is not self.single:
+            value = value[self.group]
+        rest = -torch.expm1((self.single.amplitudes - value).clamp_max(0))
         # f is within tolerance, so f - own is within tolerance / rest
-        lost = torch.nonzero(rest < 0.3)[:, 0]
+        lost = rest < 0.3
         out = value + rest.clamp_min(1e-300).log()
-        out[lost] = self._term_by_term(u[lost], exclude=lost)
+        if bool(lost.any()):
+            groups = torch.nonzero(lost)[:, 0]
+            if self.bumps is not self.single:
+                groups = self.group[lost].unique()
+                lost = torch.isin(self.group, groups)
+            out[lost] = self._without("tree", groups)
         return out
 
     def _cut(self, m: int) -> tuple[list[Core], list[Group]]:
         if self._cores is None:
-            self._cores = split_cores(self.bumps, m, self.eps, self.memory)
+            self._cores = split_cores(
+                self.bumps, m, self.eps, self.memory, tolerance=self.tolerance / 4
+            )
         return self._cores
 
     # ---- predictions
@@ -231,8 +273,12 @@ class KernelSums:
         """Methods worth considering; small problems always use direct summation."""
         if len(self.bumps.points) * m < 300_000:
             return ["direct"]
-        fourier = self.kernel.name == "gaussian" and self.dimension <= 3
-        return ["direct", "tree", "fourier"] if fourier else ["direct", "tree"]
+        options: list[Method] = ["direct", "tree"]
+        if self.kernel.name == "gaussian" and self.dimension <= 3 and self._cores is None:
+            least = least_fourier_seconds(self.bumps, m, self.eps)
+            fast = min(self._predicted(name, m).seconds for name in options)
+            return ["direct", "tree", "fourier"] if least < fast else options
+        return [*options, "fourier"] if self._cores is not None else options
 
     def _predicted(self, method: Method, m: int) -> Plan:
         n, d = len(self.bumps.points), self.dimension
@@ -260,22 +306,40 @@ class KernelSums:
         return 2.5e-9 + (4e-9 if self.bumps.separable else 0.5e-9) * min(self.dimension, 6)
 
     def _tree_cost(self, m: int) -> tuple[float, float]:
-        """Seconds and bytes of tree sums at m queries distributed
-        like the points, from a small sample of pairs.
+        """Seconds and bytes of tree sums at m queries distributed like the points.
+
+        The points in reach are counted among a sample of pairs.
         """
         n, d = len(self.bumps.points), self.dimension
-        reach = 1.0 if self.kernel.compact else 7.6 if self.kernel.name == "gaussian" else 30.0
         some, sample = self._spaced(min(n, 1024)), self._spaced(min(n, 64))
         distance = torch.cdist(self.bumps.points[sample], self.bumps.points[some])
+        scaled = distance / self.bumps.scales[some]
         distance[distance == 0] = math.inf
-        crowding = (TILE * len(some) / n) ** (1 / d) + (256 * len(some) / max(m, 256)) ** (1 / d)
+        reach = self._reach(scaled)
+        tiles = (TILE * len(some) / n) ** (1 / d) + (8 * len(some) / max(m, 8)) ** (1 / d)
         nearest = distance.amin(1, keepdim=True).clamp_max(1e300)
-        within = distance < reach * self.bumps.scales[some] + nearest * crowding
-        pairs = m * (n * float(within.double().mean()) + 4 * TILE)
-        built = 0.0 if self._tree is not None else 4e-7 * n
-        return built + 1.5 * pairs * self._pair_seconds() + 1e-3 * m / 256, 5e7 + 8.0 * n * (
-            3 * d + 6
-        )
+        within = distance < reach * self.bumps.scales[some] + nearest * tiles / 2
+        pairs = n * float(within.double().mean()) + 2 * TILE
+        built = 0.0 if self._tree is not None else 1.5e-7 * n
+        pair = self._tree_pair_seconds() + 2.0e-8 / TILE
+        return built + 1e-3 + m * (3e-6 + pairs * pair), 5e7 + 8.0 * n * (3 * d + 6)
+
+    def _reach(self, scaled: Tensor) -> Tensor | float:
+        """Bandwidths beyond which points do not matter, from sampled distances (k, c)."""
+        if self.kernel.compact:
+            return 1.0
+        gaussian = self.kernel.name == "gaussian"
+        energy = 0.5 * scaled.square() if gaussian else scaled
+        share = (-energy).exp().mean(1, keepdim=True).clamp_min(1 / len(self.bumps.points))
+        needed = -(share * self.tolerance / 8).log()
+        return (2 * needed).sqrt() if gaussian else needed
+
+    def _tree_pair_seconds(self) -> float:
+        """Seconds of one pair of a row: coordinates, and the profile."""
+        profile = 0.7e-9 if self.kernel.name in ("gaussian", "exponential") else 0.4e-9
+        if self.bumps.separable or self.kernel.name in ("triangular", "biweight", "cosine"):
+            profile = 4e-9
+        return profile + 0.4e-9 * self.dimension
 
     def _spaced(self, count: int) -> Tensor:
         return torch.linspace(0, len(self.bumps.points) - 1, count, dtype=torch.float64).long()
@@ -310,6 +374,18 @@ def log_density(
         memory=memory,
     )
     return sums.log_density(queries)
+
+
+def _merge_ties(bumps: Bumps) -> tuple[Bumps, Tensor]:
+    """The bumps with equal ones merged, their weights added, and the group (n,) of each."""
+    n = len(bumps.points)
+    keys = torch.cat([bumps.points, bumps.scales[:, None]], 1)
+    ties = find_ties(keys) if n > MANY else None
+    if ties is None:
+        return bumps, torch.arange(n)
+    first, group = ties
+    log_weights = scatter_log_sums(bumps.log_weights, group, len(first))
+    return replace(bumps.take(first), log_weights=log_weights), group
 
 
 def _matrix(x: Tensor, name: str, columns: int | None = None) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pushforward.densities.tiles import Tiles
 
-__all__ = ["TileRows", "scatter_log_sums"]
+__all__ = ["TileRows", "exp_", "log_sum_exp", "scatter_log_sums"]
 
 LOG2E = math.log2(math.e)
 NUMBERS = 1 << 16  # numbers per block: half a MiB, which stays in cache
@@ -36,9 +36,7 @@ class TileRows:
         shape = (self.step, self.size)
         self._square, self._part = (torch.empty(shape, dtype=torch.float64) for _ in range(2))
 
-    def log_sums(
-        self, columns: list[Tensor], tile: Tensor, place: Tensor | None = None
-    ) -> Tensor:
+    def log_sums(self, columns: list[Tensor], tile: Tensor, place: Tensor | None = None) -> Tensor:
         """(c,) log of the summed terms of tiles (c,) at queries with `columns`, d times (c,).
 
         `place` (c,) is the place in the tile to leave out, -1 for none.
@@ -151,8 +149,19 @@ def scatter_log_sums(values: Tensor, index: Tensor, count: int) -> Tensor:
     top.scatter_reduce_(0, index, values, "amax")
     finite = top.clamp_min(-1.7e308)
     sums = torch.zeros(count, dtype=torch.float64)
-    sums.index_add_(0, index, (values - finite[index]).exp_())
+    sums.index_add_(0, index, exp_(values - finite[index]))
     return sums.log_().add_(finite)
+
+
+def log_sum_exp(values: Tensor) -> Tensor:
+    """(r,) log of the sum of exp along rows (r, c)."""
+    top = values.amax(1, keepdim=True).clamp_min_(-1.7e308)
+    return exp_(values - top).sum(1).log_().add_(top[:, 0])
+
+
+def exp_(values: Tensor) -> Tensor:
+    """exp in place; below e^-693 it is that, because subnormal numbers are slow."""
+    return values.mul_(LOG2E).clamp_min_(LEAST).exp2_()
 
 
 def _leave_out(block: Tensor, skip: Tensor | None, neutral: float) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pushforward.densities.tile_rows import log_sum_exp, scatter_log_sums
 from pushforward.densities.tiles import FAMILY, Nodes, Tiles
 
 __all__ = ["Block", "TileSearch"]
@@ -53,49 +54,50 @@ class TileSearch:
             shares = tiles.shares()
             self.nodes = self.nodes.lessened(shares[0])
             self.families = self.families.lessened(shares[1])
+        self.members = self.nodes.rows(FAMILY)
+        self.single = self.nodes.rows(1)
+        self.mass = tiles.nodes.mass[:, None]
         self.slack = math.log(tolerance / 4) - float(tiles.nodes.mass.logsumexp(0))
 
     def blocks(self, queries: Tensor) -> Iterator[Block]:
         """The tiles that may matter to groups of queries (k, g, d)."""
-        low, high = queries.amin(1).T.contiguous(), queries.amax(1).T.contiguous()
-        families = self.families
-        upper, lower = self._bounds(low[..., None], high[..., None], families, None)
-        floor = lower.logsumexp(1)
-        group, family = torch.nonzero(self._keep(upper, floor[:, None])).T
-        group = group.repeat_interleave(FAMILY)
-        tile = (family[:, None] * FAMILY + torch.arange(FAMILY)).reshape(-1)
-        real = tile < self.tiles.count
-        group, tile = group[real], tile[real]
-        upper, lower = self._bounds(low[:, group], high[:, group], self.nodes, tile)
-        if not self.kernel.compact and len(group):
-            starts = _starts(group)
-            better = _log_sums(lower[:, None], starts)[:, 0]
-            present = group[torch.from_numpy(starts)]
-            floor[present] = torch.maximum(floor[present], better)
-        keep = self._keep(upper, floor[group])
-        group, tile = group[keep], tile[keep]
+        columns = [column.contiguous() for column in queries.permute(2, 0, 1)]
+        low = [column.amin(1, keepdim=True) for column in columns]
+        high = [column.amax(1, keepdim=True) for column in columns]
+        upper, floor = self._bounds(low, high, self.families, None)
+        if not self.kernel.compact:
+            near = self._bounds(low, high, self.members, floor.argmax(1))[1]
+            floor = torch.maximum(log_sum_exp(floor), log_sum_exp(near))[:, None]
+        group, family = torch.nonzero(self._keep(upper, floor)).T
+        low, high = [v[group] for v in low], [v[group] for v in high]
+        upper, lower = self._bounds(low, high, self.members, family)
+        if not self.kernel.compact:
+            better = scatter_log_sums(log_sum_exp(lower), group, len(floor))
+            floor = torch.maximum(floor[:, 0], better)[group, None]
+        row, member = torch.nonzero(self._keep(upper, floor)).T
+        tile, group = family[row] * FAMILY + member, group[row]
         for rows in _runs(group, max(1, PAIRS // queries.shape[1])):
-            yield self._block(queries, group[rows], tile[rows])
+            yield self._block(columns, group[rows], tile[rows])
 
-    def _block(self, queries: Tensor, group: Tensor, tile: Tensor) -> Block:
-        at = queries[group].permute(2, 0, 1)
-        upper, lower = self._bounds(at, at, self.nodes, tile[:, None])
-        mass = self.tiles.nodes.mass[tile, None]
-        return Block(group, tile, upper.add_(mass), lower, _starts(group))
+    def _block(self, columns: list[Tensor], group: Tensor, tile: Tensor) -> Block:
+        at = [column[group] for column in columns]
+        upper, lower = self._bounds(at, at, self.single, tile)
+        return Block(group, tile, upper.add_(self.mass[tile]), lower, _starts(group))
 
     def _keep(self, upper: Tensor, floor: Tensor) -> Tensor:
         return upper > -math.inf if self.kernel.compact else upper > floor + self.slack
 
     def _bounds(
-        self, low: Tensor, high: Tensor, nodes: Nodes, index: Tensor | None
+        self, low: list[Tensor], high: list[Tensor], nodes: Nodes, index: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Log of the profile at the least distance, and of the lower bound of the node's part.
 
-        `low`, `high` (d, …) are the corners of boxes of queries, the same for single queries.
+        `low`, `high` (one tensor for each axis) are the corners of boxes of queries, the same for
+        single queries.
         """
 
         def pick(values: Tensor) -> Tensor:
-            return values if index is None else values[index]
+            return values if index is None else torch.index_select(values, 0, index)
 
         single = low is high
         gap: Tensor | None = None
@@ -134,15 +136,6 @@ def _starts(group: Tensor) -> np.ndarray:
     g = group.numpy()
     starts: np.ndarray = np.flatnonzero(np.concatenate([[True], g[1:] != g[:-1]]))
     return starts if len(g) else starts[:0]
-
-
-def _log_sums(values: Tensor, starts: np.ndarray) -> Tensor:
-    """(s, g) log of the sums of exp of runs of rows of (r, g) values."""
-    v = values.numpy()
-    top = np.maximum.reduceat(v, starts, axis=0)
-    repeats = np.diff(np.append(starts, len(v)))
-    sums = np.add.reduceat(np.exp(v - np.repeat(top, repeats, axis=0)), starts, axis=0)
-    return torch.from_numpy(top + np.log(sums))
 
 
 def _runs(group: Tensor, most: int) -> Iterator[slice]:

@@ -39,19 +39,34 @@ class Nodes:
     """Boxes of bumps, with the constants of both bounds.
 
     Args:
-        low, high, centre: (d, k) each.
+        low, high, centre: d tensors (k,) each.
         widest: (k,) the largest bandwidth.
         mass: (k,) log W.
         slope, spread: (k,) U and S.
     """
 
-    low: Tensor
-    high: Tensor
-    centre: Tensor
+    low: tuple[Tensor, ...]
+    high: tuple[Tensor, ...]
+    centre: tuple[Tensor, ...]
     widest: Tensor
     mass: Tensor
     slope: Tensor
     spread: Tensor
+
+    def rows(self, size: int) -> Nodes:
+        """The same in rows (k / size, size), filled up with nodes that nothing is near."""
+
+        def fold(values: Tensor, neutral: float) -> Tensor:
+            missing = -len(values) % size
+            return torch.nn.functional.pad(values, (0, missing), value=neutral).reshape(-1, size)
+
+        return Nodes(
+            *(tuple(fold(v, FAR) for v in axes) for axes in (self.low, self.high, self.centre)),
+            fold(self.widest, 1.0),
+            fold(self.mass, -math.inf),
+            fold(self.slope, 1.0),
+            fold(self.spread, 0.0),
+        )
 
     def lessened(self, share: Tensor) -> Nodes:
         """The same with the lower bound of sums that leave out a `share` (k,) of W at most."""
@@ -129,36 +144,59 @@ class Tiles:
 
 def pack(points: Tensor, size: int) -> np.ndarray:
     """(k, size) rows of points (n, d) in k tiles, -1 in empty places; each tile has a row."""
-    x = points.numpy()
-    n, d = x.shape
+    n = len(points)
+    columns = [np.ascontiguousarray(column) for column in points.numpy().T]
     count = max(1, -(-n // size))
-    axes = np.argsort(-(x.max(0) - x.min(0)), kind="stable")[: max(1, int(math.log2(count) + 1))]
+    extents = np.array([column.max() - column.min() for column in columns])
+    axes = np.argsort(-extents, kind="stable")[: max(1, int(math.log2(count) + 1))]
     parts: list[int] = []
     for left in range(len(axes), 0, -1):
         parts.append(max(1, math.ceil(round(count ** (1 / left), 9))))
         count = -(-count // parts[-1])
-    rows = np.arange(n)[None]
-    for axis, part in zip(axes, parts, strict=True):
-        rows = _cut(rows, np.ascontiguousarray(x[:, axis]), part)
+    rows = _order(columns[axes[0]])[None]
+    for depth, (axis, part) in enumerate(zip(axes, parts, strict=True)):
+        if depth:
+            rows = _sort(rows, columns[axis])
+        rows = _cut(rows, part)
     keep = rows[:, 0] >= 0
-    rows = rows[np.flatnonzero(keep)[np.argsort(_z_curve(parts)[keep], kind="stable")]]
-    return rows
+    return rows[np.flatnonzero(keep)[np.argsort(_z_curve(parts)[keep], kind="stable")]]
 
 
-def _cut(rows: np.ndarray, values: np.ndarray, parts: int) -> np.ndarray:
-    """Each row of indices (b, l), sorted by their values and cut into `parts`: (b parts, l')."""
-    blocks, length = rows.shape
-    filled = (rows >= 0).sum(1)
+def _order(values: np.ndarray) -> np.ndarray:
+    """The rows in the order of their values, to single precision around the middle.
+
+    Two passes of radix sort by 16 bits: a third of the time of a comparison sort.
+    """
+    middle = np.median(values[:: max(1, len(values) // 1024)])
+    with np.errstate(over="ignore"):
+        bits = (values - middle).astype(np.float32).view(np.uint32)
+    bits = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
+    order = np.argsort(bits.astype(np.uint16), kind="stable")
+    high = (bits >> np.uint32(16)).astype(np.uint16)
+    return order[np.argsort(high[order], kind="stable")]
+
+
+def _sort(rows: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Each row of indices (b, l) in the order of their values, -1 last."""
     keys = values[rows]
     keys[rows < 0] = math.inf
-    rows = np.take_along_axis(rows, np.argsort(keys, axis=1), axis=1)
+    order = np.argsort(keys, axis=1)
+    order += np.arange(len(rows))[:, None] * rows.shape[1]
+    return rows.reshape(-1)[order]
+
+
+def _cut(rows: np.ndarray, parts: int) -> np.ndarray:
+    """Each row of indices (b, l), -1 last, cut into `parts` of nearly equal counts: (b parts, l')."""
+    blocks, length = rows.shape
+    filled = (rows >= 0).sum(1)
     bounds = filled[:, None] * np.arange(parts + 1) // parts
     starts, sizes = bounds[:, :-1].reshape(-1), np.diff(bounds, axis=1).reshape(-1)
     width = max(1, int(sizes.max()))
     places = np.arange(width)
     flat = (np.repeat(np.arange(blocks) * length, parts) + starts)[:, None] + places
     out = rows.reshape(-1)[np.minimum(flat, rows.size - 1)]
-    out[places >= sizes[:, None]] = -1
+    if int(sizes.min()) < width:
+        out[places >= sizes[:, None]] = -1
     return out
 
 
@@ -174,12 +212,9 @@ def _z_curve(parts: list[int]) -> np.ndarray:
     return key
 
 
-def _nodes(
-    columns: list[Tensor], scales: Tensor, heights: Tensor, empty: Tensor | None
-) -> Nodes:
+def _nodes(columns: list[Tensor], scales: Tensor, heights: Tensor, empty: Tensor | None) -> Nodes:
     """The nodes of tiles with columns, scales and heights (k, size)."""
-    low = torch.stack([c.amin(1) for c in columns])
-    high = torch.stack([c.amax(1) for c in columns])
+    low, high = tuple(c.amin(1) for c in columns), tuple(c.amax(1) for c in columns)
     if empty is not None:
         heights = heights.masked_fill(empty, -math.inf)
     top = heights.amax(1, keepdim=True)
@@ -190,21 +225,21 @@ def _nodes(
     weights = weights * precisions
     slope = weights.sum(1)
     weights = weights / slope[:, None]
-    middle = (low + high) / 2
     centre, square = [], torch.zeros_like(slope)
-    for column, at in zip(columns, middle, strict=True):
+    for column, left, right in zip(columns, low, high, strict=True):
+        at = (left + right) / 2
         away = column - at[:, None]
         mean = (weights * away).sum(1)
         centre.append(at + mean)
         square += (weights * (away - mean[:, None]).square()).sum(1)
     mass = top[:, 0] + total.log()
-    return Nodes(low, high, torch.stack(centre), scales.amax(1), mass, slope, slope * square)
+    return Nodes(low, high, tuple(centre), scales.amax(1), mass, slope, slope * square)
 
 
 def _families(nodes: Nodes) -> Nodes:
     """Consecutive nodes merged."""
-    low = torch.stack([_by_family(v, math.inf).amin(1) for v in nodes.low])
-    high = torch.stack([_by_family(v, -math.inf).amax(1) for v in nodes.high])
+    low = tuple(_by_family(v, math.inf).amin(1) for v in nodes.low)
+    high = tuple(_by_family(v, -math.inf).amax(1) for v in nodes.high)
     mass = _by_family(nodes.mass, -math.inf)
     total = mass.logsumexp(1)
     weights = (mass - total[:, None]).exp()
@@ -212,15 +247,15 @@ def _families(nodes: Nodes) -> Nodes:
     slope = slopes.sum(1)
     shares = slopes / slope[:, None]
     spread = (weights * _by_family(nodes.spread, 0.0)).sum(1)
-    middle = (low + high) / 2
     centre, square = [], torch.zeros_like(slope)
-    for axis, at in zip(nodes.centre, middle, strict=True):
+    for axis, left, right in zip(nodes.centre, low, high, strict=True):
+        at = (left + right) / 2
         away = torch.where(shares > 0, _by_family(axis, 0.0) - at[:, None], 0.0)
         mean = (shares * away).sum(1)
         centre.append(at + mean)
         square += (shares * (away - mean[:, None]).square()).sum(1)
     widest = _by_family(nodes.widest, 0.0).amax(1)
-    return Nodes(low, high, torch.stack(centre), widest, total, slope, spread + slope * square)
+    return Nodes(low, high, tuple(centre), widest, total, slope, spread + slope * square)
 
 
 def _by_family(values: Tensor, neutral: float) -> Tensor:

@@ -24,14 +24,14 @@ import torch
 from torch import Tensor
 
 from pushforward.densities.direct_sums import Bumps
-from pushforward.densities.tile_rows import TileRows, scatter_log_sums
+from pushforward.densities.tile_rows import TileRows, exp_, scatter_log_sums
 from pushforward.densities.tile_search import Block, TileSearch
 from pushforward.densities.tiles import Tiles, pack
 
 __all__ = ["TILE", "TreeSums"]
 
 TILE = 64  # most points in a tile
-GROUP = 16  # most queries in a group
+GROUP = 8  # most queries in a group
 DENSE = 1 << 21  # bounds of families computed at a time
 WIDE = 2.0  # mean squared distance from the centre, in bandwidths, from which a tile is wide
 
@@ -115,7 +115,7 @@ class TreeSums:
         lower = block.lower.numpy()
         top = torch.from_numpy(np.maximum.reduceat(lower, block.starts, axis=0))
         long = top.repeat_interleave(counts, 0)
-        total = np.add.reduceat((block.lower - long).exp_().numpy(), block.starts, axis=0)
+        total = np.add.reduceat(exp_(block.lower - long).numpy(), block.starts, axis=0)
         wide = self.tiles.nodes.spread[block.tile, None] > WIDE
         return top + torch.from_numpy(total).log_(), wide & (block.lower == long)
 
