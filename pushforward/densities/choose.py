@@ -7,7 +7,7 @@ within the tolerance and the memory.
 | method  | serves                      | seconds, roughly             | relative error of f       |
 |---------|-----------------------------|------------------------------|---------------------------|
 | direct  | everything                  | n m                          | rounding                  |
-| tree    | low dimension, small h best | m (points in reach + tiles)  | `tolerance` (compact: none)|
+| tree    | low dimension, small h best | m (points in reach + tiles)  | `tolerance`               |
 | fourier | Gaussian, 1 to 3 dimensions | n + m + (box / h)^d          | `tolerance`, see below    |
 
 A Fourier sum has an absolute error e. Where f < e / tolerance (in the tails), and wherever points
@@ -33,12 +33,13 @@ from pushforward.densities.cores import (
     least_fourier_seconds,
     split_cores,
 )
+from pushforward.densities.costs import direct_cost, tree_cost
 from pushforward.densities.direct_sums import Bumps, log_sums
 from pushforward.densities.kernels import SHAPES, Kernel, Shape, find_kernel
 from pushforward.densities.scales import Scale
 from pushforward.densities.ties import find_ties
 from pushforward.densities.tile_rows import scatter_log_sums
-from pushforward.densities.tree_sums import TILE, TreeSums
+from pushforward.densities.tree_sums import TreeSums
 
 __all__ = ["METHODS", "Method", "KernelSums", "Plan", "log_density"]
 
@@ -144,7 +145,7 @@ class KernelSums:
         return out
 
     def _without(self, method: Method, groups: Tensor | None = None) -> Tensor:
-        """Sums at the points without each: those of the other groups, and of its own group's others.
+        """Sums at the points without each: of the other groups, and of others in its own.
 
         Of the points in `groups` (k,) alone, if given.
         """
@@ -283,9 +284,9 @@ class KernelSums:
     def _predicted(self, method: Method, m: int) -> Plan:
         n, d = len(self.bumps.points), self.dimension
         if method == "direct":
-            return Plan(method, n * m * self._pair_seconds(), 3e7 + 16.0 * (n + m) * (d + 2))
+            return Plan(method, *direct_cost(self.bumps, m))
         if method == "tree":
-            return Plan(method, *self._tree_cost(m))
+            return Plan(method, *tree_cost(self.bumps, m, self.tolerance, self._tree is not None))
         cores, _ = self._cut(m)
         held = sum(len(core.bumps.points) for core in cores)
         seconds, memory = 0.0, 0.0
@@ -296,53 +297,10 @@ class KernelSums:
             seconds += fourier_seconds(*args)
             memory = max(memory, fourier_bytes(*args))
         if held < n:
-            tree_seconds, tree_bytes = self._tree_cost(max(1, int(m * (1 - held / n))))
+            rest = max(1, int(m * (1 - held / n)))
+            tree_seconds, tree_bytes = tree_cost(self.bumps, rest, self.tolerance, False)
             seconds, memory = seconds + tree_seconds, max(memory, tree_bytes)
         return Plan(method, seconds, memory)
-
-    def _pair_seconds(self) -> float:
-        if self.kernel.name == "gaussian":
-            return 1.8e-9 + 2e-11 * self.dimension
-        return 2.5e-9 + (4e-9 if self.bumps.separable else 0.5e-9) * min(self.dimension, 6)
-
-    def _tree_cost(self, m: int) -> tuple[float, float]:
-        """Seconds and bytes of tree sums at m queries distributed like the points.
-
-        The points in reach are counted among a sample of pairs.
-        """
-        n, d = len(self.bumps.points), self.dimension
-        some, sample = self._spaced(min(n, 1024)), self._spaced(min(n, 64))
-        distance = torch.cdist(self.bumps.points[sample], self.bumps.points[some])
-        scaled = distance / self.bumps.scales[some]
-        distance[distance == 0] = math.inf
-        reach = self._reach(scaled)
-        tiles = (TILE * len(some) / n) ** (1 / d) + (8 * len(some) / max(m, 8)) ** (1 / d)
-        nearest = distance.amin(1, keepdim=True).clamp_max(1e300)
-        within = distance < reach * self.bumps.scales[some] + nearest * tiles / 2
-        pairs = n * float(within.double().mean()) + 2 * TILE
-        built = 0.0 if self._tree is not None else 1.5e-7 * n
-        pair = self._tree_pair_seconds() + 2.0e-8 / TILE
-        return built + 1e-3 + m * (3e-6 + pairs * pair), 5e7 + 8.0 * n * (3 * d + 6)
-
-    def _reach(self, scaled: Tensor) -> Tensor | float:
-        """Bandwidths beyond which points do not matter, from sampled distances (k, c)."""
-        if self.kernel.compact:
-            return 1.0
-        gaussian = self.kernel.name == "gaussian"
-        energy = 0.5 * scaled.square() if gaussian else scaled
-        share = (-energy).exp().mean(1, keepdim=True).clamp_min(1 / len(self.bumps.points))
-        needed = -(share * self.tolerance / 8).log()
-        return (2 * needed).sqrt() if gaussian else needed
-
-    def _tree_pair_seconds(self) -> float:
-        """Seconds of one pair of a row: coordinates, and the profile."""
-        profile = 0.7e-9 if self.kernel.name in ("gaussian", "exponential") else 0.4e-9
-        if self.bumps.separable or self.kernel.name in ("triangular", "biweight", "cosine"):
-            profile = 4e-9
-        return profile + 0.4e-9 * self.dimension
-
-    def _spaced(self, count: int) -> Tensor:
-        return torch.linspace(0, len(self.bumps.points) - 1, count, dtype=torch.float64).long()
 
 
 def log_density(

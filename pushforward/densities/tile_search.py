@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,7 +19,8 @@ PAIRS = 1 << 20
 """Pairs of queries and tiles in a block."""
 
 
-class Block(NamedTuple):
+@dataclass(frozen=True)
+class Block:
     """Groups of queries, each with its run of tiles.
 
     Args:

@@ -186,7 +186,7 @@ def _sort(rows: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def _cut(rows: np.ndarray, parts: int) -> np.ndarray:
-    """Each row of indices (b, l), -1 last, cut into `parts` of nearly equal counts: (b parts, l')."""
+    """Each row of indices (b, l), -1 last, cut into `parts` of like counts: (b parts, l')."""
     blocks, length = rows.shape
     filled = (rows >= 0).sum(1)
     bounds = filled[:, None] * np.arange(parts + 1) // parts
