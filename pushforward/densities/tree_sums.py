@@ -46,7 +46,7 @@ class TreeSums:
     """
 
     def __init__(self, bumps: Bumps, tolerance: float = 1e-11) -> None:
-        self.bumps, self.tolerance = bumps, tolerance
+        self.bumps, self.tolerance = bumps, max(tolerance, 1e-300)
         self.tiles = Tiles(bumps, TILE)
         self.rows = TileRows(self.tiles)
 

@@ -66,6 +66,7 @@ class KernelDensity(KernelPasses):
                 shape=self.shape,
                 weights=weights,
                 local=self.local_,
+                tolerance=self.tolerance,
             )
         return self._prepared
 
