@@ -18,6 +18,7 @@ MODULES = (
     "spine",
     "classical",
     "kde",
+    "kde_sweep",
     "likelihood",
     "adversarial",
     "translation",

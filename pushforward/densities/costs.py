@@ -57,10 +57,10 @@ def _reach(bumps: Bumps, scaled: Tensor, tolerance: float) -> Tensor | float:
 
 def _pair_seconds(bumps: Bumps) -> float:
     """Seconds of one pair in a tile: coordinates, and the profile."""
-    profile = 0.7e-9 if bumps.kernel.name in ("gaussian", "exponential") else 0.4e-9
+    profile = 1.6e-9 if bumps.kernel.name in ("gaussian", "exponential") else 0.8e-9
     if bumps.separable or bumps.kernel.name in ("triangular", "biweight", "cosine"):
-        profile = 4e-9
-    return profile + 0.4e-9 * bumps.dimension
+        profile = 6e-9
+    return profile + 1e-9 * bumps.dimension
 
 
 def _spaced(n: int, count: int) -> Tensor:
