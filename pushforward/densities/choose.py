@@ -103,15 +103,20 @@ class KernelSums:
         self.centre = x[:: max(1, len(x) // 1024)].median(0).values
         w = _positive(weights, self.count, "weights", zero=True)
         s = _positive(local, self.count, "local", zero=False)
-        self.kept = torch.nonzero(w > 0)[:, 0]
+        self.kept: Tensor | slice = slice(None)
+        u, log_weights = self._reduced(x), w.new_full((self.count,), -math.log(self.count))
+        if weights is not None:
+            self.kept = torch.nonzero(w > 0)[:, 0]
+            log_weights = (w[self.kept] / w.max()).log()
+            log_weights -= log_weights.logsumexp(0)
         width = float(self.scale.root[0]) if self.scale.kind == "number" else 1.0
-        log_weights = (w[self.kept] / w.max()).log()
+        radial = self.kernel.name == "gaussian" or shape == "radial"
         self.single = Bumps(
-            self._reduced(x)[self.kept],
+            u[self.kept],
             s[self.kept] * width,
-            log_weights - log_weights.logsumexp(0),
+            log_weights,
             self.kernel,
-            "radial" if self.kernel.name == "gaussian" else shape,
+            "radial" if radial else shape,
         )
         self.bumps, self.group = _merge_ties(self.single)
         # a square beyond float64's range has an error message of its own

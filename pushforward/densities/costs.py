@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pushforward.densities.direct_sums import Bumps
+from pushforward.densities.tile_rows import exp_
 from pushforward.densities.tree_sums import TILE
 
 __all__ = ["direct_cost", "tree_cost"]
@@ -50,7 +51,7 @@ def _reach(bumps: Bumps, scaled: Tensor, tolerance: float) -> Tensor | float:
         return 1.0
     gaussian = bumps.kernel.name == "gaussian"
     energy = 0.5 * scaled.square() if gaussian else scaled
-    share = (-energy).exp().mean(1, keepdim=True).clamp_min(1 / len(bumps.points))
+    share = exp_(-energy).mean(1, keepdim=True).clamp_min(1 / len(bumps.points))
     needed = -(share * tolerance / 8).log()
     return (2 * needed).sqrt() if gaussian else needed
 

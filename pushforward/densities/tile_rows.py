@@ -150,7 +150,7 @@ def scatter_log_sums(values: Tensor, index: Tensor, count: int) -> Tensor:
     finite = top.clamp_min(-1.7e308)
     sums = torch.zeros(count, dtype=torch.float64)
     sums.index_add_(0, index, exp_(values - finite[index]))
-    return sums.log_().add_(finite)
+    return sums.log_().add_(finite).masked_fill_(top == -math.inf, -math.inf)
 
 
 def log_sum_exp(values: Tensor) -> Tensor:
