@@ -18,14 +18,12 @@ the mode. Coordinates are first centred on a data point, and bandwidth matrices 
 """
 
 import math
-from dataclasses import replace
 from functools import cached_property
-from typing import Literal, NamedTuple, TypeAlias, get_args
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import InvalidValue
 from pushforward.densities.cores import (
     Core,
     Group,
@@ -36,19 +34,21 @@ from pushforward.densities.cores import (
 )
 from pushforward.densities.costs import direct_cost, tree_cost
 from pushforward.densities.direct_sums import Bumps, FewSums, log_sums
-from pushforward.densities.kernels import SHAPES, Kernel, Shape, find_kernel
+from pushforward.densities.kernels import Kernel, Shape, find_kernel
 from pushforward.densities.scales import Scale
-from pushforward.densities.ties import find_ties
-from pushforward.densities.tile_rows import scatter_log_sums
+from pushforward.densities.sum_arguments import (
+    METHODS,
+    Method,
+    check_options,
+    check_positive,
+    check_rows,
+)
+from pushforward.densities.ties import MANY, find_ties, merge_ties
 from pushforward.densities.tree_sums import TreeSums
 
 __all__ = ["METHODS", "Method", "KernelSums", "Plan", "log_density"]
 
-Method: TypeAlias = Literal["auto", "direct", "tree", "fourier"]
-METHODS: tuple[Method, ...] = get_args(Method)
-"""How sums are computed; 'auto' takes what is predicted to be fastest."""
 FEW = 20_000  # pairs up to which a call costs more than its arithmetic
-MANY = 1000  # rows from which ties are looked for
 
 
 class Plan(NamedTuple):
@@ -93,16 +93,16 @@ class KernelSums:
         tolerance: float = 1e-6,
         memory: float = 5e8,
     ) -> None:
-        x = _matrix(points, "points")
+        x = check_rows(points, "points")
         self.count, self.dimension = x.shape
         self.kernel, self.shape = find_kernel(kernel), shape
         self.scale = Scale.of(bandwidth, self.dimension)
-        _check_options(method, shape, tolerance, self.kernel, self.scale, self.dimension)
+        check_options(method, shape, tolerance, self.kernel, self.scale, self.dimension)
         self.method, self.tolerance, self.memory = method, tolerance, memory
         # a data coordinate on each axis, so that lattices stay lattices
         self.centre = x[:: max(1, len(x) // 1024)].median(0).values
-        w = _positive(weights, self.count, "weights", zero=True)
-        s = _positive(local, self.count, "local", zero=False)
+        w = check_positive(weights, self.count, "weights", zero=True)
+        s = check_positive(local, self.count, "local", zero=False)
         self.kept: Tensor | slice = slice(None)
         u, log_weights = self._reduced(x), w.new_full((self.count,), -math.log(self.count))
         if weights is not None:
@@ -118,7 +118,7 @@ class KernelSums:
             self.kernel,
             "radial" if radial else shape,
         )
-        self.bumps, self.group = _merge_ties(self.single)
+        self.bumps, self.group = merge_ties(self.single)
         # a square beyond float64's range has an error message of its own
         squares = self.bumps.points.abs().amax() / self.bumps.scales.amin() < 1e150
         self._few_serve = self.kernel.name == "gaussian" and method != "tree" and bool(squares)
@@ -131,7 +131,7 @@ class KernelSums:
 
         -inf where f = 0.
         """
-        out = self.evaluate(_matrix(queries, "queries", columns=self.dimension))
+        out = self.evaluate(check_rows(queries, "queries", columns=self.dimension))
         return out.to(queries.dtype if queries.dtype.is_floating_point else torch.float64).to(
             queries.device
         )
@@ -196,15 +196,14 @@ class KernelSums:
 
     @property
     def eps(self) -> float:
-        """Accuracy requested of the transforms:
-        far below the tolerance, so that few queries need term-by-term sums.
+        """Accuracy requested of the transforms, so far below the tolerance that few queries fail.
+
+        Grids in space are dear, so that more of the queries may fail there.
         """
         varied = float(self.bumps.scales.max()) > float(self.bumps.scales.min())
-        return (
-            min(1e-9, max(self.tolerance * 1e-3, 1e-14))
-            if varied
-            else max(self.tolerance * 1e-6, 1e-14)
-        )
+        if varied or self.dimension == 3:
+            return min(1e-9, max(self.tolerance * 1e-3, 1e-14))
+        return max(self.tolerance * 1e-6, 1e-14)
 
     @cached_property
     def _log_volume(self) -> float:
@@ -349,77 +348,3 @@ def log_density(
         memory=memory,
     )
     return sums.log_density(queries)
-
-
-def _merge_ties(bumps: Bumps) -> tuple[Bumps, Tensor]:
-    """The bumps with equal ones merged, their weights added, and the group (n,) of each."""
-    n = len(bumps.points)
-    keys = torch.cat([bumps.points, bumps.scales[:, None]], 1)
-    ties = find_ties(keys) if n > MANY else None
-    if ties is None:
-        return bumps, torch.arange(n)
-    first, group = ties
-    log_weights = scatter_log_sums(bumps.log_weights, group, len(first))
-    return replace(bumps.take(first), log_weights=log_weights), group
-
-
-def _matrix(x: Tensor, name: str, columns: int | None = None) -> Tensor:
-    """x as (n, d) float64 on the CPU, checked."""
-    if x.ndim != 2 or x.shape[1] == 0 or (columns is not None and x.shape[1] != columns):
-        expected = "(n, d)" if columns is None else f"(m, {columns})"
-        raise InvalidValue(
-            f"{name} must have shape {expected}, got {tuple(x.shape)}; reshape them to rows of"
-            " observations"
-        )
-    if columns is None and len(x) == 0:
-        raise InvalidValue(f"{name} must hold at least one row, got none; pass data")
-    x = x.detach().to("cpu", torch.float64)
-    if not bool(x.isfinite().all()):
-        raise InvalidValue(f"{name} must be finite, got NaN or infinity; drop or impute these rows")
-    return x
-
-
-def _positive(values: Tensor | None, n: int, name: str, *, zero: bool) -> Tensor:
-    if values is None:
-        return torch.ones(n, dtype=torch.float64)
-    v = torch.as_tensor(values).detach().to("cpu", torch.float64)
-    kind = "not negative with a positive sum" if zero else "positive"
-    if v.shape != (n,):
-        raise InvalidValue(
-            f"{name} must have shape ({n},), got {tuple(v.shape)}; pass one number per point"
-        )
-    if (
-        not bool(v.isfinite().all())
-        or bool((v < 0 if zero else v <= 0).any())
-        or not bool((v > 0).any())
-    ):
-        raise InvalidValue(
-            f"{name} must be finite and {kind}, got values from {v.min():g} to {v.max():g}; check"
-            " them"
-        )
-    return v
-
-
-def _check_options(
-    method: Method, shape: Shape, tolerance: float, kernel: Kernel, scale: Scale, d: int
-) -> None:
-    if method not in METHODS:
-        raise InvalidValue(
-            f"method must be one of {', '.join(map(repr, METHODS))}, got {method!r}; 'auto' chooses"
-        )
-    if shape not in SHAPES:
-        raise InvalidValue(f"shape must be 'radial' or 'product', got {shape!r}; pass one of these")
-    if not 0 < tolerance < 1:
-        raise InvalidValue(
-            f"tolerance must lie between 0 and 1, got {tolerance}; the default is 1e-6"
-        )
-    if method == "fourier" and (kernel.name != "gaussian" or d > 3):
-        raise InvalidValue(
-            f"method 'fourier' serves the Gaussian kernel in 1 to 3 dimensions, got {kernel.name!r}"
-            f" in {d}; use 'auto'"
-        )
-    if shape == "product" and scale.kind == "matrix" and kernel.name != "gaussian":
-        raise InvalidValue(
-            "a product kernel takes one bandwidth per axis, got a matrix; pass its diagonal or use"
-            " 'radial'"
-        )

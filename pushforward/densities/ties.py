@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["find_ties"]
+from pushforward.densities.direct_sums import Bumps
+from pushforward.densities.tile_rows import scatter_log_sums
+
+__all__ = ["MANY", "find_ties", "merge_ties"]
+
+MANY = 1000  # rows from which ties are looked for
 
 SAMPLE = 4096  # rows looked at first
 FEWEST = 0.01  # share of repeated rows in the sample below which ties are not worth merging
@@ -32,6 +39,19 @@ def find_ties(x: Tensor) -> tuple[Tensor, Tensor] | None:
     group = torch.empty(n, dtype=torch.int64)
     group[order] = new.cumsum(0) - 1
     return order[new], group
+
+
+def merge_ties(bumps: Bumps) -> tuple[Bumps, Tensor]:
+    """The bumps with equal ones merged, their weights added, and the group (n,) of each."""
+    n = len(bumps.points)
+    if n <= MANY:
+        return bumps, torch.arange(n)
+    ties = find_ties(torch.cat([bumps.points, bumps.scales[:, None]], 1))
+    if ties is None:
+        return bumps, torch.arange(n)
+    first, group = ties
+    log_weights = scatter_log_sums(bumps.log_weights, group, len(first))
+    return replace(bumps.take(first), log_weights=log_weights), group
 
 
 def _hash(x: np.ndarray) -> np.ndarray:

@@ -30,7 +30,7 @@ from pushforward.densities.tiles import Tiles, pack
 
 __all__ = ["TILE", "TreeSums"]
 
-TILE = 64  # most points in a tile
+TILE = 128  # most points in a tile
 GROUP = 8  # most queries in a group
 DENSE = 1 << 21  # bounds of families computed at a time
 WIDE = 2.0  # mean squared distance from the centre, in bandwidths, from which a tile is wide

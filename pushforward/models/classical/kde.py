@@ -317,10 +317,8 @@ class KDE(Integrals):
         if not bool((log_v > -math.inf).any()):
             if self.kernel == "gaussian":
                 raise too_far_error(values)
-            raise InvalidValue(
-                f"no bump reaches the values given for axes {b}; condition closer to the data, "
-                "or use the Gaussian kernel"
-            )
+            advice = "condition closer to the data, or use the Gaussian kernel"
+            raise InvalidValue(f"no bump reaches the values given for axes {b}; {advice}")
         points, h = self.points_[:, a], self._bandwidth_of(a)
         if full:
             gain, h = self._regression(a, b)
