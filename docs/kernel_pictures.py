@@ -35,7 +35,7 @@ def panels(rows: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
     found = []
     for name, title in SWEEPS.items():
         settings = rows[name]["settings"] if name in rows else []
-        for key, group in groupby(settings, key=lambda s, t=title: t.format(**s)):  # type: ignore[misc]
+        for key, group in groupby(settings, key=lambda s, t=title: t.format(**s)):
             found.append((key, list(group)))
     return found
 

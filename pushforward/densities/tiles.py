@@ -61,7 +61,9 @@ class Nodes:
             return torch.nn.functional.pad(values, (0, missing), value=neutral).reshape(-1, size)
 
         return Nodes(
-            *(tuple(fold(v, FAR) for v in axes) for axes in (self.low, self.high, self.centre)),
+            tuple(fold(v, FAR) for v in self.low),
+            tuple(fold(v, FAR) for v in self.high),
+            tuple(fold(v, FAR) for v in self.centre),
             fold(self.widest, 1.0),
             fold(self.mass, -math.inf),
             fold(self.slope, 1.0),
@@ -173,7 +175,8 @@ def _order(values: np.ndarray) -> np.ndarray:
     bits = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
     order = np.argsort(bits.astype(np.uint16), kind="stable")
     high = (bits >> np.uint32(16)).astype(np.uint16)
-    return order[np.argsort(high[order], kind="stable")]
+    ordered: np.ndarray = order[np.argsort(high[order], kind="stable")]
+    return ordered
 
 
 def _sort(rows: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -182,7 +185,8 @@ def _sort(rows: np.ndarray, values: np.ndarray) -> np.ndarray:
     keys[rows < 0] = math.inf
     order = np.argsort(keys, axis=1)
     order += np.arange(len(rows))[:, None] * rows.shape[1]
-    return rows.reshape(-1)[order]
+    ordered: np.ndarray = rows.reshape(-1)[order]
+    return ordered
 
 
 def _cut(rows: np.ndarray, parts: int) -> np.ndarray:
