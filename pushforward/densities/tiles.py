@@ -198,7 +198,7 @@ def _cut(rows: np.ndarray, parts: int) -> np.ndarray:
     width = max(1, int(sizes.max()))
     places = np.arange(width)
     flat = (np.repeat(np.arange(blocks) * length, parts) + starts)[:, None] + places
-    out = rows.reshape(-1)[np.minimum(flat, rows.size - 1)]
+    out: np.ndarray = rows.reshape(-1)[np.minimum(flat, rows.size - 1)]
     if int(sizes.min()) < width:
         out[places >= sizes[:, None]] = -1
     return out
