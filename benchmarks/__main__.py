@@ -19,6 +19,7 @@ MODULES = (
     "spine",
     "classical",
     "kde",
+    "kde_sweep",
     "likelihood",
     "adversarial",
     "translation",

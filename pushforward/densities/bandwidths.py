@@ -210,6 +210,7 @@ def likelihood_bandwidth(
     shape: Shape = "radial",
     between: tuple[float, float] = (0.05, 4.0),
     precision: float = 0.01,
+    tolerance: float = 1e-6,
     rng: torch.Generator | None = None,
 ) -> Choice:
     """The multiple of `bandwidth` with the largest held-out likelihood of (n, d) x.
@@ -220,6 +221,7 @@ def likelihood_bandwidth(
         between: range of factors searched;
             a grid in log h brackets the best, then golden section narrows it.
         precision: relative precision of the factor.
+        tolerance: relative error of the densities.
     """
     scale = Scale.of(bandwidth, x.shape[1])
     if folds is not None and not 2 <= folds <= len(x):
@@ -240,7 +242,13 @@ def likelihood_bandwidth(
         def build(rows: Tensor | slice) -> KernelSums:
             some = None if local is None else local[rows]
             return KernelSums(
-                x[rows], wide, kernel=kernel, weights=w[rows], local=some, shape=shape
+                x[rows],
+                wide,
+                kernel=kernel,
+                weights=w[rows],
+                local=some,
+                shape=shape,
+                tolerance=tolerance,
             )
 
         if part is None:

@@ -7,7 +7,7 @@ within the tolerance and the memory.
 | method  | serves                      | seconds, roughly             | relative error of f       |
 |---------|-----------------------------|------------------------------|---------------------------|
 | direct  | everything; on accelerators | n m                          | rounding                  |
-| tree    | low dimension, small h best | m (points in reach + leaves) | 1e-11 (compact: rounding) |
+| tree    | low dimension, small h best | m (points in reach + tiles)  | `tolerance`               |
 | fourier | Gaussian, 1 to 3 dimensions | n + m + (box / h)^d          | `tolerance`, see below    |
 
 A Fourier sum has an absolute error e. Where f < e / tolerance (in the tails), and wherever points
@@ -18,24 +18,38 @@ the mode. Coordinates are first centred on a data point, and bandwidth matrices 
 """
 
 import math
-from typing import Literal, NamedTuple, TypeAlias, get_args
+from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import InvalidValue
-from pushforward.densities.cores import Core, Group, fourier_bytes, fourier_seconds, split_cores
+from pushforward.densities.cores import (
+    Core,
+    Group,
+    fourier_bytes,
+    fourier_seconds,
+    least_fourier_seconds,
+    split_cores,
+)
+from pushforward.densities.costs import direct_cost, tree_cost
 from pushforward.densities.device_sums import DeviceSums
-from pushforward.densities.direct_sums import Bumps, log_sums
-from pushforward.densities.kernels import SHAPES, Kernel, Shape, find_kernel
+from pushforward.densities.direct_sums import Bumps, FewSums, log_sums
+from pushforward.densities.kernels import Kernel, Shape, find_kernel
 from pushforward.densities.scales import Scale
-from pushforward.densities.tree_sums import LEAF, TreeSums
+from pushforward.densities.sum_arguments import (
+    METHODS,
+    Method,
+    check_options,
+    check_positive,
+    check_rows,
+)
+from pushforward.densities.ties import MANY, find_ties, merge_ties
+from pushforward.densities.tree_sums import TreeSums
 
 __all__ = ["METHODS", "Method", "KernelSums", "Plan", "log_density"]
 
-Method: TypeAlias = Literal["auto", "direct", "tree", "fourier"]
-METHODS: tuple[Method, ...] = get_args(Method)
-"""How sums are computed; 'auto' takes what is predicted to be fastest."""
+FEW = 20_000  # pairs up to which a call costs more than its arithmetic
 
 
 class Plan(NamedTuple):
@@ -58,7 +72,7 @@ class KernelSums:
             None for ones. Bump i is normalised by s_i^-d.
         shape: 'radial' or 'product'; the same for the Gaussian.
         method: 'auto' chooses by predicted cost, for each number of queries.
-        tolerance: allowed relative error of f, for Fourier sums.
+        tolerance: allowed relative error of f, by every method.
         memory: bytes that transforms may use.
 
     Example:
@@ -80,27 +94,37 @@ class KernelSums:
         tolerance: float = 1e-6,
         memory: float = 5e8,
     ) -> None:
-        x = _matrix(points, "points")
+        x = check_rows(points, "points")
         self.count, self.dimension = x.shape
         self.kernel, self.shape = find_kernel(kernel), shape
         self.scale = Scale.of(bandwidth, self.dimension)
-        _check_options(method, shape, tolerance, self.kernel, self.scale, self.dimension)
+        check_options(method, shape, tolerance, self.kernel, self.scale, self.dimension)
         self.method, self.tolerance, self.memory = method, tolerance, memory
         # a data coordinate on each axis, so that lattices stay lattices
-        self.centre = x.median(0).values
-        w = _positive(weights, self.count, "weights", zero=True)
-        s = _positive(local, self.count, "local", zero=False)
-        self.kept = torch.nonzero(w > 0)[:, 0]
+        self.centre = x[:: max(1, len(x) // 1024)].median(0).values
+        w = check_positive(weights, self.count, "weights", zero=True)
+        s = check_positive(local, self.count, "local", zero=False)
+        self.kept: Tensor | slice = slice(None)
+        u, log_weights = self._reduced(x), w.new_full((self.count,), -math.log(self.count))
+        if weights is not None:
+            self.kept = torch.nonzero(w > 0)[:, 0]
+            log_weights = (w[self.kept] / w.max()).log()
+            log_weights -= log_weights.logsumexp(0)
         width = float(self.scale.root[0]) if self.scale.kind == "number" else 1.0
-        log_weights = (w[self.kept] / w.max()).log()
-        self.bumps = Bumps(
-            self._reduced(x)[self.kept],
+        radial = self.kernel.name == "gaussian" or shape == "radial"
+        self.single = Bumps(
+            u[self.kept],
             s[self.kept] * width,
-            log_weights - log_weights.logsumexp(0),
+            log_weights,
             self.kernel,
-            "radial" if self.kernel.name == "gaussian" else shape,
+            "radial" if radial else shape,
         )
+        self.bumps, self.group = merge_ties(self.single)
         self._device_sums = DeviceSums(self.bumps)
+        # a square beyond float64's range has an error message of its own
+        squares = self.bumps.points.abs().amax() / self.bumps.scales.amin() < 1e150
+        self._few_serve = self.kernel.name == "gaussian" and method != "tree" and bool(squares)
+        self._few: FewSums | None = None
         self._tree: TreeSums | None = None
         self._cores: tuple[list[Core], list[Group]] | None = None
 
@@ -109,36 +133,58 @@ class KernelSums:
 
         -inf where f = 0.
         """
-        x = _matrix(queries, "queries", columns=self.dimension)
-        u, device = self._reduced(x), queries.device
-        if self._suits(device, len(u)):
-            out = self._device_sums.log_sums(u, device) - self._log_volume
+        x, device = check_rows(queries, "queries", columns=self.dimension), queries.device
+        if self._suits(device, len(x)):
+            out = self._device_sums.log_sums(self._reduced(x), device) - self._log_volume
         else:
-            out = self._log_sums(u) - self._log_volume
+            out = self.evaluate(x)
         return out.to(queries.dtype if queries.dtype.is_floating_point else torch.float64).to(
             queries.device
         )
+
+    def evaluate(self, x: Tensor) -> Tensor:
+        """(m,) log f at (m, d) finite float64 rows on the CPU, which are not checked."""
+        ties = find_ties(x) if len(x) > MANY else None
+        if ties is None:
+            return self._log_sums(self._reduced(x)) - self._log_volume
+        return (self._log_sums(self._reduced(x[ties[0]])) - self._log_volume)[ties[1]]
 
     def leave_one_out(self) -> Tensor:
         """(n,) log f at each point, estimated from the others, float64.
 
         -inf if none reaches it, NaN if n = 1.
         """
-        u, peaks = self.bumps.points, self.bumps.amplitudes
-        rest = torch.log1p(-self.bumps.log_weights.exp())
         out = torch.full((self.count,), math.nan, dtype=torch.float64)
-        if len(u) == 1:
+        if len(self.single.points) == 1:
             return out
-        indices = torch.arange(len(u))
-        method = self.plan(len(u)).method
-        if method == "direct":
-            value = log_sums(self.bumps, u, exclude=indices)
-        elif method == "tree":
-            value = self.tree.log_sums(u, exclude=indices)
-        else:
-            value = self._fourier_without(u, peaks)
+        method = self.plan(len(self.bumps.points)).method
+        value = self._fourier_without() if method == "fourier" else self._without(method)
+        rest = torch.log1p(-self.single.log_weights.exp())
         out[self.kept] = value - rest - self._log_volume
         return out
+
+    def _without(self, method: Method, groups: Tensor | None = None) -> Tensor:
+        """Sums at the points without each: of the other groups, and of others in its own.
+
+        Of the points in `groups` (k,) alone, if given.
+        """
+        count = len(self.bumps.points)
+        index = torch.arange(count) if groups is None else groups
+        u = self.bumps.points[index]
+        if method == "direct":
+            others = log_sums(self.bumps, u, exclude=index)
+        else:
+            others = self.tree.log_sums(u, exclude=index)
+        if self.bumps is self.single:
+            return others
+        place = torch.full((count,), -1)
+        place[index] = torch.arange(len(index))
+        group = self.group[place[self.group] >= 0]
+        own = self.single.log_weights[place[self.group] >= 0]
+        ratio = (own - self.bumps.log_weights[group]).exp()
+        alone = torch.bincount(self.group, minlength=count)[group] == 1
+        twins = torch.log1p(-ratio.clamp_max(1)).masked_fill_(alone, -math.inf)
+        return torch.logaddexp(others[place[group]], twins + self.bumps.amplitudes[group])
 
     def plan(self, m: int) -> Plan:
         """The method for m queries, with predicted seconds (on 2 cores) and bytes."""
@@ -151,22 +197,21 @@ class KernelSums:
     def tree(self) -> TreeSums:
         """The points in leaves, built on first use."""
         if self._tree is None:
-            self._tree = TreeSums(self.bumps)
+            self._tree = TreeSums(self.bumps, self.tolerance)
         return self._tree
 
     @property
     def eps(self) -> float:
-        """Accuracy requested of the transforms:
-        far below the tolerance, so that few queries need term-by-term sums.
+        """Accuracy requested of the transforms, so far below the tolerance that few queries fail.
+
+        Grids in space are dear, so that more of the queries may fail there.
         """
         varied = float(self.bumps.scales.max()) > float(self.bumps.scales.min())
-        return (
-            min(1e-9, max(self.tolerance * 1e-3, 1e-14))
-            if varied
-            else max(self.tolerance * 1e-6, 1e-14)
-        )
+        if varied or self.dimension == 3:
+            return min(1e-9, max(self.tolerance * 1e-3, 1e-14))
+        return max(self.tolerance * 1e-6, 1e-14)
 
-    @property
+    @cached_property
     def _log_volume(self) -> float:
         return 0.0 if self.scale.kind == "number" else self.scale.log_determinant
 
@@ -176,23 +221,24 @@ class KernelSums:
 
     def _suits(self, device: torch.device, m: int) -> bool:
         """Whether m queries are answered sooner by direct sums on the queries' own device."""
-        if device.type in ("cpu", "mps") or self.method not in (
-            "auto",
-            "direct",
-        ):  # mps: no float64
-            return False
+        if device.type in ("cpu", "mps") or self.method not in ("auto", "direct"):
+            return False  # mps has no float64
         return self.method == "direct" or self._device_sums.seconds(m) < self.plan(m).seconds
 
     def _log_sums(self, u: Tensor) -> Tensor:
+        if len(u) * len(self.bumps.points) <= FEW and self._few_serve:
+            if self._few is None:
+                self._few = FewSums(self.bumps)
+            return torch.from_numpy(self._few.log_sums(u.numpy()))
         method = self.plan(len(u)).method
         if method == "direct":
             return log_sums(self.bumps, u)
         return self.tree.log_sums(u) if method == "tree" else self._fourier(u)
 
-    def _term_by_term(self, u: Tensor, exclude: Tensor | None = None) -> Tensor:
+    def _term_by_term(self, u: Tensor) -> Tensor:
         if self._tree is None and len(u) < 64:
-            return log_sums(self.bumps, u, exclude=exclude)
-        return self.tree.log_sums(u, exclude=exclude)
+            return log_sums(self.bumps, u)
+        return self.tree.log_sums(u)
 
     # ---- Fourier sums, and queries they cannot answer
 
@@ -214,7 +260,7 @@ class KernelSums:
     def _in_core(self, core: Core, others: list[Group], u: Tensor) -> tuple[Tensor, Tensor]:
         """log f at queries in a core's box, and whether it is within tolerance."""
         density = core.density(u)
-        good = density * self.tolerance > core.error
+        good = density * self.tolerance / 2 > core.error
         value = density.clamp_min(1e-300).log()
         floor = value + math.log(self.tolerance / (4 * max(1, len(others))))
         for group in others:
@@ -223,21 +269,31 @@ class KernelSums:
                 value[near] = torch.logaddexp(value[near], group.log_sums(u[near]))
         return value, good
 
-    def _fourier_without(self, u: Tensor, peaks: Tensor) -> Tensor:
-        """Leave-one-out sums at the points:
-        subtract each bump's own peak where that does not cancel.
+    def _fourier_without(self) -> Tensor:
+        """Leave-one-out sums at the points.
+
+        Each bump's own peak is subtracted where that does not cancel.
         """
-        value = self._fourier(u)
-        rest = -torch.expm1((peaks - value).clamp_max(0))
+        value = self._fourier(self.bumps.points)
+        if self.bumps is not self.single:
+            value = value[self.group]
+        rest = -torch.expm1((self.single.amplitudes - value).clamp_max(0))
         # f is within tolerance, so f - own is within tolerance / rest
-        lost = torch.nonzero(rest < 0.3)[:, 0]
+        lost = rest < 0.3
         out = value + rest.clamp_min(1e-300).log()
-        out[lost] = self._term_by_term(u[lost], exclude=lost)
+        if bool(lost.any()):
+            groups = torch.nonzero(lost)[:, 0]
+            if self.bumps is not self.single:
+                groups = self.group[lost].unique()
+                lost = torch.isin(self.group, groups)
+            out[lost] = self._without("tree", groups)
         return out
 
     def _cut(self, m: int) -> tuple[list[Core], list[Group]]:
         if self._cores is None:
-            self._cores = split_cores(self.bumps, m, self.eps, self.memory)
+            self._cores = split_cores(
+                self.bumps, m, self.eps, self.memory, tolerance=self.tolerance / 4
+            )
         return self._cores
 
     # ---- predictions
@@ -246,15 +302,19 @@ class KernelSums:
         """Methods worth considering; small problems always use direct summation."""
         if len(self.bumps.points) * m < 300_000:
             return ["direct"]
-        fourier = self.kernel.name == "gaussian" and self.dimension <= 3
-        return ["direct", "tree", "fourier"] if fourier else ["direct", "tree"]
+        options: list[Method] = ["direct", "tree"]
+        if self.kernel.name == "gaussian" and self.dimension <= 3 and self._cores is None:
+            least = least_fourier_seconds(self.bumps, m, self.eps)
+            fast = min(self._predicted(name, m).seconds for name in options)
+            return ["direct", "tree", "fourier"] if least < fast else options
+        return [*options, "fourier"] if self._cores is not None else options
 
     def _predicted(self, method: Method, m: int) -> Plan:
         n, d = len(self.bumps.points), self.dimension
         if method == "direct":
-            return Plan(method, n * m * self._pair_seconds(), 3e7 + 16.0 * (n + m) * (d + 2))
+            return Plan(method, *direct_cost(self.bumps, m))
         if method == "tree":
-            return Plan(method, *self._tree_cost(m))
+            return Plan(method, *tree_cost(self.bumps, m, self.tolerance, self._tree is not None))
         cores, _ = self._cut(m)
         held = sum(len(core.bumps.points) for core in cores)
         seconds, memory = 0.0, 0.0
@@ -265,35 +325,10 @@ class KernelSums:
             seconds += fourier_seconds(*args)
             memory = max(memory, fourier_bytes(*args))
         if held < n:
-            tree_seconds, tree_bytes = self._tree_cost(max(1, int(m * (1 - held / n))))
+            rest = max(1, int(m * (1 - held / n)))
+            tree_seconds, tree_bytes = tree_cost(self.bumps, rest, self.tolerance, False)
             seconds, memory = seconds + tree_seconds, max(memory, tree_bytes)
         return Plan(method, seconds, memory)
-
-    def _pair_seconds(self) -> float:
-        if self.kernel.name == "gaussian":
-            return 1.8e-9 + 2e-11 * self.dimension
-        return 2.5e-9 + (4e-9 if self.bumps.separable else 0.5e-9) * min(self.dimension, 6)
-
-    def _tree_cost(self, m: int) -> tuple[float, float]:
-        """Seconds and bytes of tree sums at m queries distributed
-        like the points, from a small sample of pairs.
-        """
-        n, d = len(self.bumps.points), self.dimension
-        reach = 1.0 if self.kernel.compact else 7.6 if self.kernel.name == "gaussian" else 30.0
-        some, sample = self._spaced(min(n, 1024)), self._spaced(min(n, 64))
-        distance = torch.cdist(self.bumps.points[sample], self.bumps.points[some])
-        distance[distance == 0] = math.inf
-        crowding = (LEAF * len(some) / n) ** (1 / d) + (256 * len(some) / max(m, 256)) ** (1 / d)
-        nearest = distance.amin(1, keepdim=True).clamp_max(1e300)
-        within = distance < reach * self.bumps.scales[some] + nearest * crowding
-        pairs = m * (n * float(within.double().mean()) + 4 * LEAF)
-        built = 0.0 if self._tree is not None else 4e-7 * n
-        return built + 1.5 * pairs * self._pair_seconds() + 1e-3 * m / 256, 5e7 + 8.0 * n * (
-            3 * d + 6
-        )
-
-    def _spaced(self, count: int) -> Tensor:
-        return torch.linspace(0, len(self.bumps.points) - 1, count, dtype=torch.float64).long()
 
 
 def log_density(
@@ -325,65 +360,3 @@ def log_density(
         memory=memory,
     )
     return sums.log_density(queries)
-
-
-def _matrix(x: Tensor, name: str, columns: int | None = None) -> Tensor:
-    """x as (n, d) float64 on the CPU, checked."""
-    if x.ndim != 2 or x.shape[1] == 0 or (columns is not None and x.shape[1] != columns):
-        expected = "(n, d)" if columns is None else f"(m, {columns})"
-        raise InvalidValue(
-            f"{name} must have shape {expected}, got {tuple(x.shape)}; reshape them to rows of"
-            " observations"
-        )
-    if columns is None and len(x) == 0:
-        raise InvalidValue(f"{name} must hold at least one row, got none; pass data")
-    x = x.detach().to("cpu", torch.float64)
-    if not bool(x.isfinite().all()):
-        raise InvalidValue(f"{name} must be finite, got NaN or infinity; drop or impute these rows")
-    return x
-
-
-def _positive(values: Tensor | None, n: int, name: str, *, zero: bool) -> Tensor:
-    if values is None:
-        return torch.ones(n, dtype=torch.float64)
-    v = torch.as_tensor(values).detach().to("cpu", torch.float64)
-    kind = "not negative with a positive sum" if zero else "positive"
-    if v.shape != (n,):
-        raise InvalidValue(
-            f"{name} must have shape ({n},), got {tuple(v.shape)}; pass one number per point"
-        )
-    if (
-        not bool(v.isfinite().all())
-        or bool((v < 0 if zero else v <= 0).any())
-        or not bool((v > 0).any())
-    ):
-        raise InvalidValue(
-            f"{name} must be finite and {kind}, got values from {v.min():g} to {v.max():g}; check"
-            " them"
-        )
-    return v
-
-
-def _check_options(
-    method: Method, shape: Shape, tolerance: float, kernel: Kernel, scale: Scale, d: int
-) -> None:
-    if method not in METHODS:
-        raise InvalidValue(
-            f"method must be one of {', '.join(map(repr, METHODS))}, got {method!r}; 'auto' chooses"
-        )
-    if shape not in SHAPES:
-        raise InvalidValue(f"shape must be 'radial' or 'product', got {shape!r}; pass one of these")
-    if not 0 < tolerance < 1:
-        raise InvalidValue(
-            f"tolerance must lie between 0 and 1, got {tolerance}; the default is 1e-6"
-        )
-    if method == "fourier" and (kernel.name != "gaussian" or d > 3):
-        raise InvalidValue(
-            f"method 'fourier' serves the Gaussian kernel in 1 to 3 dimensions, got {kernel.name!r}"
-            f" in {d}; use 'auto'"
-        )
-    if shape == "product" and scale.kind == "matrix" and kernel.name != "gaussian":
-        raise InvalidValue(
-            "a product kernel takes one bandwidth per axis, got a matrix; pass its diagonal or use"
-            " 'radial'"
-        )

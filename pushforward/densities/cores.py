@@ -31,12 +31,20 @@ from pushforward.densities.frequency_grid import FrequencyGrid
 from pushforward.densities.scales import Scale
 from pushforward.densities.tree_sums import TreeSums
 
-__all__ = ["Core", "Group", "split_cores", "fourier_bytes", "fourier_seconds"]
+__all__ = [
+    "Core",
+    "Group",
+    "split_cores",
+    "fourier_bytes",
+    "fourier_seconds",
+    "least_fourier_seconds",
+]
 
 MARGIN = 6.0  # queries up to this many bandwidths outside a core belong to it
 SMALLEST = 256  # fewest points in a core
 SHARES = (0.0, 0.0005, 0.005, 0.03)  # shares of the points set aside at one end
 MOST = 32  # most cores
+DIVISION = 1e-6  # seconds to divide the points, for each
 
 
 class Group:
@@ -44,10 +52,11 @@ class Group:
 
     Args:
         bumps: the bumps, with their weights in the full sum.
+        tolerance: relative error of their sum.
     """
 
-    def __init__(self, bumps: Bumps) -> None:
-        self.bumps = bumps
+    def __init__(self, bumps: Bumps, tolerance: float = 1e-11) -> None:
+        self.bumps, self.tolerance = bumps, tolerance
         self.widest = float(bumps.scales.max())
         self.mass = float(bumps.amplitudes.logsumexp(0))
         self.low, self.high = bumps.points.min(0).values, bumps.points.max(0).values
@@ -68,7 +77,7 @@ class Group:
     def log_sums(self, queries: Tensor) -> Tensor:
         """(m,) log f of this group, term by term."""
         if self._tree is None:
-            self._tree = TreeSums(self.bumps)
+            self._tree = TreeSums(self.bumps, self.tolerance)
         return self._tree.log_sums(queries)
 
 
@@ -127,14 +136,30 @@ def fourier_bytes(size: float, n: int, m: int, ratio: float, dimension: int, eps
     return 16 * size * (upsampled * batch + transforms + 3) + 8.0 * (n + m) * (2 * dimension + 6)
 
 
-def split_cores(bumps: Bumps, m: int, eps: float, memory: float) -> tuple[list[Core], list[Group]]:
+def least_fourier_seconds(bumps: Bumps, m: int, eps: float) -> float:
+    """The least time that Fourier sums can take, before the points are divided."""
+    n, d = len(bumps.points), bumps.dimension
+    ratio = float(bumps.scales.max() / bumps.scales.min())
+    size = _size(bumps, torch.arange(n), eps)
+    if _is_small(size, n):
+        return fourier_seconds(size, n, m, ratio, d, eps)
+    return fourier_seconds(0, n, m, ratio, d, eps) + DIVISION * n
+
+
+def _is_small(size: float, n: int) -> bool:
+    """Whether the points cost more than a grid of `size`, so that dividing them gains nothing."""
+    return size < max(65_536, min(2 * n, 4_000_000))
+
+
+def split_cores(
+    bumps: Bumps, m: int, eps: float, memory: float, *, tolerance: float = 1e-11
+) -> tuple[list[Core], list[Group]]:
     """The cores and other groups of Gaussian bumps in one to three dimensions,
     for about m queries.
     """
     n = len(bumps.points)
     whole = _size(bumps, torch.arange(n), eps)
-    # the points cost more than the grid, so splitting gains nothing
-    if whole < max(65_536, min(2 * n, 4_000_000)):
+    if _is_small(whole, n):
         return [Core(bumps, eps)], []
     cores: list[Core] = []
     aside: list[Tensor] = []
@@ -145,7 +170,7 @@ def split_cores(bumps: Bumps, m: int, eps: float, memory: float) -> tuple[list[C
         aside += [part for part in outer if len(part)]
         if inner is not None:
             cores.append(Core(bumps.take(inner), eps))
-    return cores, [Group(bumps.take(part)) for part in _join_leftovers(bumps, aside)]
+    return cores, [Group(bumps.take(part), tolerance) for part in _join_leftovers(bumps, aside)]
 
 
 def _join_leftovers(bumps: Bumps, parts: list[Tensor]) -> list[Tensor]:

@@ -1,170 +1,133 @@
-r"""Kernel sums that skip leaves of distant points within an error bound; exact for compact kernels.
+r"""Kernel sums over the tiles that matter at each query, within a relative tolerance.
 
-Points and queries are each cut by a k-d tree into blocks of neighbours.
-For a block of queries Q and a leaf P,
+Queries are gathered into groups of neighbours. Families of tiles, then tiles, are kept or dropped
+by the bounds of `tiles`, for a whole group and then for each query: with a lower bound F of f, a
+node of mass W out of a total M is dropped if its part is at most
 
-    sum over P of w_i h_i^-d k(|x - p_i| / h_i) / Z  <=  exp(u_P),
-        u_P = log sum over P of exp(a_i) + log k(gap / max h_i),
+    tolerance / 4  F W / M     (families, then tiles, for a group), or
+    tolerance / 2  F / k       (one of the k tiles left to a query),
 
-where gap is the least distance between the two bounding boxes. A leaf out of a compact kernel's
-reach has u_P = -inf and costs nothing. For other kernels the nearest leaves are summed first, for a
-lower bound of f over the block; then the leaves with the smallest u_P are dropped as long as their
-total stays below `tolerance` times that bound. The relative error is therefore at most `tolerance`
-at every query, even in the far tails.
+so that the dropped parts together stay below `tolerance` f, in the far tails too, where F is as
+small as f. Where tiles are wide beside the bandwidth, the likeliest tile of a query is summed first
+and gives a better F. What is left is summed by differences, in the log domain of each tile. Compact
+kernels are summed over all tiles in reach, exactly.
 
-Reference: Gray & Moore (2003), Nonparametric density estimation: toward computational tractability
-(dual trees), https://doi.org/10.1137/1.9781611972733.19; here both trees are flattened to their
-leaves, which gives dense blocks.
+Reference: Gray & Moore (2003), Nonparametric density estimation: toward computational tractability,
+https://doi.org/10.1137/1.9781611972733.19 (bounds by boxes).
 """
 
-import math
-from typing import Any
+from __future__ import annotations
 
-import numpy as np
+import math
+
 import torch
 from torch import Tensor
 
-from pushforward.densities.direct_sums import Bumps, log_sums
+from pushforward.densities.direct_sums import Bumps
+from pushforward.densities.tile_rows import TileRows, exp_, scatter_log_sums
+from pushforward.densities.tile_search import Block, TileSearch
+from pushforward.densities.tiles import Tiles, pack
 
-__all__ = ["TreeSums", "split_leaves"]
+__all__ = ["TILE", "TreeSums"]
 
-LEAF = 128  # most points in a leaf
-FIRST = 4  # leaves summed for the lower bound
-
-
-def split_leaves(points: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """A permutation of the rows of `points` (n, d),
-    and the (k + 1,) bounds of leaves of ≤ `size` rows in it.
-
-    Leaves are larger only if rows coincide.
-    """
-    from scipy.spatial import cKDTree
-
-    tree = cKDTree(points, leafsize=size, balanced_tree=False, compact_nodes=False)
-    starts: list[int] = []
-    pending: list[Any] = [tree.tree]
-    while pending:
-        node = pending.pop()
-        if node.split_dim == -1:
-            starts.append(node.start_idx)
-        else:
-            pending += [node.greater, node.lesser]
-    return tree.indices, np.array([*sorted(starts), len(points)])
+TILE = 128  # most points in a tile
+GROUP = 8  # most queries in a group
+DENSE = 1 << 21  # bounds of families computed at a time
+WIDE = 2.0  # mean squared distance from the centre, in bandwidths, from which a tile is wide
 
 
 class TreeSums:
-    """Bumps sorted into leaves, to be summed at any queries.
+    """Bumps sorted into tiles, to be summed at any queries.
 
     Args:
         bumps: the bumps to sum.
-        tolerance: largest relative error of f from dropped leaves
+        tolerance: largest relative error of f from dropped tiles
             (Gaussian, exponential); compact kernels drop nothing.
     """
 
     def __init__(self, bumps: Bumps, tolerance: float = 1e-11) -> None:
-        self.tolerance = tolerance
-        order, self.bounds = split_leaves(bumps.points.numpy(), LEAF)
-        self.order = torch.from_numpy(order)
-        self.bumps = bumps.take(self.order)
-        starts = self.bounds[:-1]
-        points, amplitudes = self.bumps.points.numpy(), self.bumps.amplitudes.numpy()
-        self.low = np.minimum.reduceat(points, starts)
-        self.high = np.maximum.reduceat(points, starts)
-        self.widest = np.maximum.reduceat(self.bumps.scales.numpy(), starts)
-        top = np.maximum.reduceat(amplitudes, starts)
-        sizes = np.diff(self.bounds)
-        self.mass = (
-            np.log(np.add.reduceat(np.exp(amplitudes - np.repeat(top, sizes)), starts)) + top
-        )
+        self.bumps, self.tolerance = bumps, max(tolerance, 1e-300)
+        self.tiles = Tiles(bumps, TILE)
+        self.rows = TileRows(self.tiles)
 
     def log_sums(self, queries: Tensor, *, exclude: Tensor | None = None) -> Tensor:
         """(m,) log f at (m, d) queries.
 
         `exclude` as in `direct_sums.log_sums`, in the caller's numbering.
         """
-        out = torch.empty(len(queries), dtype=torch.float64)
-        for index in self.blocks(queries):
-            skip = None if exclude is None else self._renumbered(exclude[index])
-            out[index] = self._block(queries[index], skip)
+        out = torch.full((len(queries),), -math.inf, dtype=torch.float64)
+        search = TileSearch(self.tiles, self.tolerance, excluding=exclude is not None)
+        home = None if exclude is None else self.tiles.places(exclude)
+        for rows in self._groups(queries):
+            at = queries[rows]
+            places = None if home is None else (home[0][rows], home[1][rows])
+            value = torch.full((rows.numel(),), -math.inf, dtype=torch.float64)
+            for block in search.blocks(at):
+                self._add_block(value, block, at, places)
+            out[rows.reshape(-1)] = value
         return out
 
-    def blocks(self, queries: Tensor) -> list[Tensor]:
-        """Rows of `queries` in groups of neighbours."""
-        size = min(256, max(16, len(queries) // 64))
-        if len(queries) <= size:
-            return [torch.arange(len(queries))] if len(queries) else []
-        order, bounds = split_leaves(queries.numpy(), size)
-        return list(torch.from_numpy(order).split(np.diff(bounds).tolist()))
+    def pairs(self, queries: Tensor) -> float:
+        """Pairs of points and queries in the tiles that may matter, per query."""
+        search = TileSearch(self.tiles, self.tolerance)
+        blocks = (block for rows in self._groups(queries) for block in search.blocks(queries[rows]))
+        return sum(block.upper.numel() for block in blocks) * TILE / max(1, len(queries))
 
-    def pairs(self, queries: Tensor, sample: int = 8) -> float:
-        """Predicted pairs per query, from the leaves within reach of a few blocks of queries."""
-        sizes, counts = np.diff(self.bounds), []
-        blocks = self.blocks(queries)
-        for index in blocks[:: max(1, len(blocks) // sample)]:
-            upper = self._upper(queries[index].numpy())
-            reach = upper > upper.max() - 12 + math.log(self.tolerance)
-            counts.append((sizes[reach].sum() + FIRST * LEAF) * len(index))
-        rows = sum(len(index) for index in blocks[:: max(1, len(blocks) // sample)])
-        return float(sum(counts)) / max(1, rows)
+    def _groups(self, queries: Tensor) -> list[Tensor]:
+        """Rows of the queries in groups of neighbours, many groups (k, g) at a time."""
+        if len(queries) == 0:
+            return []
+        size = GROUP if len(queries) > 4 * GROUP else 1
+        places = torch.from_numpy(pack(queries, size))
+        places = torch.where(places >= 0, places, places[:, :1])
+        step = max(1, DENSE // len(self.tiles.families.mass))
+        return list(places.split(step))
 
-    def _upper(self, queries: np.ndarray) -> np.ndarray:
-        """(leaves,) the bounds u_P for one block of queries."""
-        gap = np.maximum(0, np.maximum(self.low - queries.max(0), queries.min(0) - self.high))
-        if self.bumps.separable:
-            gaps = [self._profile(axis / self.widest) for axis in gap.T]
-            product_bound: np.ndarray = self.mass + np.sum(gaps, axis=0)
-            return product_bound
-        distance = np.sqrt(np.square(gap).sum(1))
-        radial_bound: np.ndarray = self.mass + self._profile(distance / self.widest)
-        return radial_bound
+    def _add_block(
+        self, out: Tensor, block: Block, queries: Tensor, home: tuple[Tensor, Tensor] | None
+    ) -> None:
+        """Set log f of a block's groups in `out` (k g,)."""
+        keep = torch.ones(block.upper.shape, dtype=torch.bool)
+        sums: list[tuple[Tensor, Tensor]] = []
+        if self.bumps.kernel.compact:
+            keep = block.upper > -math.inf
+        else:
+            counts = torch.diff(torch.tensor([*block.starts, len(block.group)]))
+            floor, best = self._floors(block, counts)
+            if bool(best.any()):
+                sums.append(self._sum(best, block, queries, home))
+                index, value = sums[0]
+                first = scatter_log_sums(value, index, len(out)).reshape(queries.shape[:2])
+                present = block.group[torch.from_numpy(block.starts)]
+                floor = torch.maximum(floor, first[present])
+            share = (math.log(self.tolerance / 2) - counts.double().log())[:, None]
+            keep = block.upper > (floor + share).repeat_interleave(counts, 0)
+            keep &= ~best
+        sums.append(self._sum(keep, block, queries, home))
+        index, value = (torch.cat(parts) for parts in zip(*sums, strict=True))
+        found = scatter_log_sums(value, index, len(out))
+        torch.maximum(out, found, out=out)
 
-    def _profile(self, r: np.ndarray) -> np.ndarray:
-        if self.bumps.kernel.name == "gaussian":
-            exponents: np.ndarray = -0.5 * r * r
-            return exponents
-        return self.bumps.kernel.log_profile(torch.from_numpy(r)).numpy()
+    def _floors(self, block: Block, counts: Tensor) -> tuple[Tensor, Tensor]:
+        """(s, g) lower bounds of log f, and (r, g) the likeliest tiles where tiles are wide."""
+        import numpy as np
 
-    def _block(self, queries: Tensor, exclude: Tensor | None) -> Tensor:
-        upper = self._upper(queries.numpy())
-        near = np.flatnonzero(upper > -math.inf)
-        near = near[np.argsort(-upper[near], kind="stable")]
-        if self.bumps.kernel.compact or len(near) <= 2 * FIRST:
-            return self._sum(near, queries, exclude)
-        first = self._sum(near[:FIRST], queries, exclude)
-        rest = near[FIRST:]
-        rest = rest[: self._needed(upper[rest], float(first.min()))]
-        return torch.logaddexp(first, self._sum(rest, queries, exclude))
+        lower = block.lower.numpy()
+        top = torch.from_numpy(np.maximum.reduceat(lower, block.starts, axis=0))
+        long = top.repeat_interleave(counts, 0)
+        total = np.add.reduceat(exp_(block.lower - long).numpy(), block.starts, axis=0)
+        wide = self.tiles.nodes.spread[block.tile, None] > WIDE
+        return top + torch.from_numpy(total).log_(), wide & (block.lower == long)
 
-    def _needed(self, upper: np.ndarray, floor: float) -> int:
-        """How many leaves, in falling order of their bounds,
-        must be summed to keep the tolerance.
-        """
-        if floor == -math.inf:
-            return len(upper)
-        dropped = np.cumsum(np.exp(np.minimum(upper[::-1] - floor, 700.0)))
-        return len(upper) - int(np.searchsorted(dropped, self.tolerance, side="right"))
-
-    def _sum(self, selected: np.ndarray, queries: Tensor, exclude: Tensor | None) -> Tensor:
-        if len(selected) == 0:
-            return torch.full((len(queries),), -math.inf, dtype=torch.float64)
-        selected = np.sort(selected)
-        starts, sizes = self.bounds[selected], np.diff(self.bounds)[selected]
-        rows = np.arange(sizes.sum()) + np.repeat(
-            starts - np.concatenate([[0], np.cumsum(sizes)[:-1]]), sizes
-        )
-        if exclude is not None:
-            place = np.searchsorted(rows, exclude.numpy()).clip(max=len(rows) - 1)
-            exclude = torch.from_numpy(np.where(rows[place] == exclude.numpy(), place, -1))
-        index = torch.from_numpy(rows)
-        centre = queries[0]
-        near = self.bumps.take(index)
-        shifted = Bumps(
-            near.points - centre, near.scales, near.log_weights, near.kernel, near.shape
-        )
-        return log_sums(shifted, queries - centre, exclude=exclude)
-
-    def _renumbered(self, exclude: Tensor) -> Tensor:
-        """The caller's row numbers in sorted order (-1 is kept)."""
-        inverse = torch.empty_like(self.order)
-        inverse[self.order] = torch.arange(len(self.order))
-        return torch.where(exclude < 0, exclude, inverse[exclude.clamp_min(0)])
+    def _sum(
+        self, keep: Tensor, block: Block, queries: Tensor, home: tuple[Tensor, Tensor] | None
+    ) -> tuple[Tensor, Tensor]:
+        """The queries and log sums of the rows kept, (c,) each."""
+        row, member = torch.nonzero(keep).T
+        index = block.group[row] * queries.shape[1] + member
+        tile, flat = block.tile[row], queries.reshape(-1, queries.shape[2])
+        place = None
+        if home is not None:
+            place = torch.where(home[0].reshape(-1)[index] == tile, home[1].reshape(-1)[index], -1)
+        columns = [flat[:, a].contiguous()[index] for a in range(flat.shape[1])]
+        return index, self.rows.log_sums(columns, tile, place)

@@ -52,6 +52,7 @@ from pushforward.models.classical.kde_bandwidth import (
     Form,
     bandwidth_tensor,
     check_bandwidth,
+    check_tolerance,
 )
 from pushforward.models.classical.kde_boundaries import Boundary, BoundaryName, parse_bound
 from pushforward.models.classical.kde_integrals import Integrals
@@ -70,7 +71,7 @@ KernelName = Literal[
 class KDE(Integrals):
     """Kernel density estimate: f(x) = Σ_i w_i |B_i|⁻¹ K(B_i⁻¹ (x - x_i)).
 
-    Sums are exact to a relative 1e-6, by the methods of `pushforward.densities.choose`; samples are
+    Sums are exact to a relative `tolerance`, by the methods of `densities.choose`; samples are
     exact. It keeps its data: fitting on many machines gathers all rows in each.
 
     Args:
@@ -92,6 +93,7 @@ class KDE(Integrals):
             open opposite the mean direction).
         bounds: ends of axes, as (axis, lower, upper) or 'axis:lower:upper', None or empty for an
             open end; the space's known ends by default.
+        tolerance: largest relative error of the density.
 
     Attributes:
         points_: (n, d), user's units.
@@ -129,19 +131,20 @@ class KDE(Integrals):
         neighbours: int | None = None,
         boundary: BoundaryName | None = None,
         bounds: Sequence[Any] = (),
+        tolerance: float = 1e-6,
     ) -> None:
         super().__init__()
         self.bandwidth = bandwidth if callable(bandwidth) else check_bandwidth(bandwidth)
         self.kernel, self.shape = find_kernel(kernel).name, shape
         self.form, self.adaptive, self.boundary = form, adaptive, boundary
+        self.tolerance = check_tolerance(tolerance)
         if neighbours is not None and adaptive != "knn":
             raise InvalidValue(
                 f"{setting('neighbours', neighbours)} is for {setting('adaptive', 'knn')} alone, "
                 f"got {setting('adaptive', adaptive)}; leave one of them out"
             )
-        self.neighbours = (
-            None if neighbours is None else check_whole_number("neighbours", neighbours)
-        )
+        whole = neighbours is not None
+        self.neighbours = check_whole_number("neighbours", neighbours) if whole else None
         self.bounds = tuple(parse_bound(b) for b in bounds)
         if boundary == "renormalise" and not self.independent and self.shape != "product":
             raise InvalidValue(
@@ -170,7 +173,7 @@ class KDE(Integrals):
             local: factors s_i (n,); ones if None.
             weights: (n,), equal if None.
             space: unnamed points if None.
-            options: arguments of KDE: kernel, shape, boundary, bounds.
+            options: arguments of KDE: kernel, shape, boundary, bounds, tolerance.
         """
         numbers = bandwidth.tolist() if isinstance(bandwidth, Tensor) else bandwidth
         if isinstance(numbers, str) or callable(numbers):
@@ -181,9 +184,8 @@ class KDE(Integrals):
         model.assemble(space or Space.infer(points), None)
         model.scaling.to(points.device)
         x = points.to(torch.float64)
-        ones = x.new_ones(len(x))
-        weights = ones if weights is None else weights.to(x)
-        model._set_points(x, weights, ones if local is None else local.to(x))
+        weights, local = (x.new_ones(len(x)) if v is None else v.to(x) for v in (weights, local))
+        model._set_points(x, weights, local)
         model.bandwidth_ = bandwidth_tensor(model.bandwidth).to(x.device)
         return model
 
@@ -304,23 +306,19 @@ class KDE(Integrals):
         if not b:
             return self.marginal(a)
         self._require_axes("condition")
-        bounds = self._bounds()
-        full = self.bandwidth_.ndim == 2
+        bounds, full = self._bounds(), self.bandwidth_.ndim == 2
         values = bounds.select(b).place(values[None])[0]
         if full and bounds.circle:
             return self._condition_on_circles(a, b, values, bounds)
         if full and bounds.bounded:
-            raise InvalidValue(
-                f"full matrices with bounds have no conditional; use {setting('form', 'axes')}"
-            )
+            advice = f"use {setting('form', 'axes')}"
+            raise InvalidValue(f"full matrices with bounds have no conditional; {advice}")
         log_v = self.weights_.log() + self._log_bumps(b, values, bounds)
         if not bool((log_v > -math.inf).any()):
             if self.kernel == "gaussian":
                 raise too_far_error(values)
-            raise InvalidValue(
-                f"no bump reaches the values given for axes {b}; condition closer to the data, "
-                "or use the Gaussian kernel"
-            )
+            advice = "condition closer to the data, or use the Gaussian kernel"
+            raise InvalidValue(f"no bump reaches the values given for axes {b}; {advice}")
         points, h = self.points_[:, a], self._bandwidth_of(a)
         if full:
             gain, h = self._regression(a, b)
@@ -390,6 +388,7 @@ class KDE(Integrals):
             kernel=self.kernel,
             shape=self.shape,
             boundary=self.boundary,
+            tolerance=self.tolerance,
         )
 
 

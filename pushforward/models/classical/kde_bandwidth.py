@@ -6,7 +6,7 @@ Rules of thumb, likelihood and factors are in `densities.bandwidths`.
 from __future__ import annotations
 
 import math
-from typing import Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import torch
 from torch import Tensor
@@ -37,6 +37,7 @@ __all__ = [
     "likeliest_bandwidth",
     "local_factors",
     "check_option",
+    "check_tolerance",
     "rule_bandwidth",
 ]
 
@@ -57,6 +58,20 @@ def check_option(name: str, value: object, options: tuple[T, ...]) -> T:
         choices = ", ".join(map(repr, options))
         raise InvalidValue(f"{name} must be one of {choices}, got {value!r}; pass one of these")
     return value
+
+
+def check_tolerance(tolerance: object) -> float:
+    """A relative error between 0 and 1.
+
+    Raises:
+        InvalidKind, InvalidValue: If not.
+    """
+    expected = "a number between 0 and 1, such as 1e-6"
+    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float):
+        raise InvalidKind(f"tolerance must be {expected}, got {tolerance!r}")
+    if not 0 < tolerance < 1:
+        raise InvalidValue(f"tolerance must be {expected}, got {tolerance!r}; the default is 1e-6")
+    return float(tolerance)
 
 
 def check_bandwidth(bandwidth: object, rules: tuple[str, ...] = RULES) -> Bandwidth:
@@ -105,6 +120,7 @@ def likeliest_bandwidth(
     *,
     kernel: str,
     shape: Shape,
+    tolerance: float,
 ) -> tuple[Tensor, Choice]:
     """The multiple of h with the largest held-out likelihood, and the search's result."""
     choice = likelihood_bandwidth(
@@ -115,6 +131,7 @@ def likeliest_bandwidth(
         local=local,
         kernel=kernel,
         shape=shape,
+        tolerance=tolerance,
     )
     return h * choice.factor ** (2 if h.ndim == 2 else 1), choice
 
@@ -128,10 +145,12 @@ def local_factors(
     *,
     kernel: str,
     shape: Shape,
+    tolerance: float,
 ) -> Tensor:
     """Factors s_i (n,) of the bandwidth at each row, of geometric mean one."""
     if adaptive == "abramson":
-        sums = KernelSums(x, h, kernel=kernel, weights=weights, shape=shape)
+        options: dict[str, Any] = {"kernel": kernel, "shape": shape, "tolerance": tolerance}
+        sums = KernelSums(x, h, weights=weights, **options)
         return abramson(sums.log_density(x), weights)
     if neighbours is None:
         neighbours = max(1, min(len(x) - 1, round(math.sqrt(len(x)))))

@@ -29,7 +29,10 @@ class KernelDensity(KernelPasses):
 
         It is -inf out of reach of all bumps.
         """
-        rows, bounds = self._flat(x), self._bounds()
+        rows = self._flat(x)
+        if self.boundary is None:
+            return self.sums().evaluate(rows.cpu()).to(rows.device)
+        bounds = self._bounds()
         if not bounds.bounded:
             return self.sums().log_density(rows)
         rows = bounds.place(rows)
@@ -66,6 +69,7 @@ class KernelDensity(KernelPasses):
                 shape=self.shape,
                 weights=weights,
                 local=self.local_,
+                tolerance=self.tolerance,
             )
         return self._prepared
 

@@ -61,6 +61,7 @@ class KernelPasses(Model):
     neighbours: int | None
     boundary: BoundaryName | None
     bounds: tuple[Bound, ...]
+    tolerance: float
     choice: Choice | None
     """The result of the likelihood search, if there was one."""
 
@@ -154,7 +155,14 @@ class KernelPasses(Model):
         h = self._fixed(x, w)
         if self.adaptive is not None:
             factors = local_factors(
-                self.adaptive, self.neighbours, x, w, h, kernel=self.kernel, shape=self.shape
+                self.adaptive,
+                self.neighbours,
+                x,
+                w,
+                h,
+                kernel=self.kernel,
+                shape=self.shape,
+                tolerance=self.tolerance,
             )
             self.local_ = factors.to(x)
             if is_searched(self.bandwidth):
@@ -187,7 +195,14 @@ class KernelPasses(Model):
     def _likeliest(self, x: Tensor, w: Tensor, h: Tensor, local: Tensor | None) -> Tensor:
         """The multiple of h with the largest held-out likelihood."""
         h, self.choice = likeliest_bandwidth(
-            str(self.bandwidth), x, w, h, local, kernel=self.kernel, shape=self.shape
+            str(self.bandwidth),
+            x,
+            w,
+            h,
+            local,
+            kernel=self.kernel,
+            shape=self.shape,
+            tolerance=self.tolerance,
         )
         return h
 
