@@ -121,7 +121,7 @@ class KMeans(LloydPasses):
             (centres, origin, scale),
             lambda: Plan.of((centres - origin) / scale, None, self.floating()),
         )
-        return replace(plan, room=plan.table[:0])  # threads may not share working memory
+        return replace(plan, room=plan.table.new_empty(0))  # threads may not share working memory
 
     def responsibilities(self, x: Observations) -> Tensor:
         """1 for the nearest centre, 0 for the others (n, clusters), float64."""

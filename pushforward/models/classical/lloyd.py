@@ -62,6 +62,8 @@ CANCELLED = 1e-6
 """Share of Σw|x|² below which the inertia is not computed from the sums."""
 MEDIAN_ROWS = 1024
 """Rows whose median becomes the origin: enough to be robust."""
+LEAST_ROWS, MOST_ROWS, BLOCK_NUMBERS = 1 << 15, 1 << 18, 1 << 20
+"""Rows of a block: as many as hold this many numbers, between two limits."""
 LEAST_WORK, ROWS_EACH = 512, 16
 """Bounds cost about as much as this many products a row, and, as they need the distances between
 centres, as much as comparing this many rows per cluster.
@@ -93,7 +95,7 @@ class Memory:
 class LloydPasses(Model):
     """k centres fitted by passes over the rows, or by mini-batches."""
 
-    block_rows: ClassVar[int] = 32_768
+    block_rows: int = LEAST_ROWS
     sampled_facts: ClassVar[bool] = True
 
     clusters: int
@@ -139,6 +141,7 @@ class LloydPasses(Model):
         self.scale_ = torch.tensor(unit, dtype=torch.float64)
         self._reset()
         rows, width = len(source), source.space.size + 2
+        self.block_rows = min(MOST_ROWS, max(LEAST_ROWS, BLOCK_NUMBERS // width))
         self._uses_bounds = (
             self.clusters * width >= LEAST_WORK and rows >= ROWS_EACH * self.clusters
         )

@@ -28,6 +28,8 @@ FEW = 1 << 12
 """Distances up to this number are all decided in float64, which takes fewer calls."""
 TILE, LEAST_TILE, DEVICE_TILE = 1 << 18, 64, 1 << 26
 """Distances computed at once, which a core's cache holds; the fewest rows; and on accelerators."""
+NARROW = 32
+"""Up to this many centres, distances are laid out by centre: rows of so few numbers are slow."""
 EXACT = "donot_use_mm_for_euclid_dist"
 
 
@@ -69,7 +71,7 @@ class Plan:
         table = torch.cat([-2 * centres.T, squares[None], torch.ones_like(squares)[None]])
         table = table.to(dtype)
         if room is None or room.dtype != dtype:
-            room = table[:0]
+            room = table.new_empty(0)
         return cls(centres, before, table, float(squares.max()), room)
 
     @cached_property
@@ -132,20 +134,27 @@ class Plan:
         integer = torch.int32 if x.dtype == torch.float32 else torch.int64
         mask = (1 << (k - 1).bit_length()) - 1
         numbers = torch.arange(k, dtype=integer, device=x.device)
+        across = k <= NARROW
+        table = self.table.T.contiguous() if across else self.table
+        axis, numbers = (0, numbers[:, None]) if across else (1, numbers)
         first = torch.empty(n, dtype=integer, device=x.device)
         second = torch.empty_like(first) if two else first
         size = min(n, max(LEAST_TILE, (TILE if x.device.type == "cpu" else DEVICE_TILE) // k))
-        if len(self.room) < size or self.room.device != x.device:
-            self.room = x.new_empty(size, k)
+        if self.room.numel() < size * k or self.room.device != x.device:
+            self.room = x.new_empty(size * k)
         for start in range(0, n, size):
             stop = min(start + size, n)
-            squared = torch.mm(x[start:stop], self.table, out=self.room[: stop - start])
+            room = self.room[: k * (stop - start)]
+            if across:
+                squared = torch.mm(table, x[start:stop].T, out=room.view(k, stop - start))
+            else:
+                squared = torch.mm(x[start:stop], table, out=room.view(stop - start, k))
             bits = squared.view(integer).bitwise_and_(~mask).bitwise_or_(numbers)
-            torch.amin(bits, 1, out=first[start:stop])
+            torch.amin(bits, axis, out=first[start:stop])
             if two:
                 owner = first[start:stop].bitwise_and(mask).to(torch.int64)
-                bits.scatter_(1, owner[:, None], torch.iinfo(integer).max)
-                torch.amin(bits, 1, out=second[start:stop])
+                bits.scatter_(axis, owner.unsqueeze(axis), torch.iinfo(integer).max)
+                torch.amin(bits, axis, out=second[start:stop])
         return first, second, mask
 
     def _close(self, x: Tensor, near: Tensor, next_: Tensor, mask: int) -> Tensor:
