@@ -17,6 +17,8 @@ from benchmarks.timing import machine
 MODULES = (
     "spine",
     "classical",
+    "sweeps",
+    "small_calls",
     "kde",
     "likelihood",
     "adversarial",
