@@ -47,8 +47,9 @@ FINE, RESOLVED = 1e-6, 1e4
 So do those below this many times the resolution, if the density depends on them.
 """
 SHARP, FAINT = 1e-4, 1e-8
-"""Variance of the last axis kept, and mean of those dropped, as shares of the largest, down to which
-products of rows are precise enough: to 1e-11 for axes, 1e-7 for the noise.
+"""Shares of the largest variance down to which products of rows are precise enough.
+
+They hold for the last axis kept (to 1e-11) and for the mean of those dropped (to 1e-7).
 """
 NEAR, NEAR_COLUMN = 16, 1e4
 """Largest squared means, in units of the variance, that need no origin.
