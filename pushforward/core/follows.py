@@ -6,8 +6,9 @@ over a few rows that depends on the answer.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import cache
-from typing import Any, Protocol, TypeGuard, TypeVar
+from typing import Any, Protocol, TypeGuard, TypeVar, cast
 
 __all__ = ["follows"]
 
@@ -16,7 +17,7 @@ P = TypeVar("P")
 
 def follows(thing: object, protocol: type[P]) -> TypeGuard[P]:
     """`isinstance(thing, protocol)` for a protocol whose members are all public."""
-    return all(hasattr(thing, name) for name in _members(protocol))
+    return all(hasattr(thing, name) for name in _members(cast(Hashable, protocol)))
 
 
 @cache
