@@ -18,6 +18,8 @@ from benchmarks.timing import Unavailable, machine
 MODULES = (
     "spine",
     "classical",
+    "sweeps",
+    "small_calls",
     "kde",
     "kde_sweep",
     "likelihood",

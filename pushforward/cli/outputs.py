@@ -13,11 +13,8 @@ from pushforward.cli.console import Voice
 from pushforward.core.errors import InvalidValue
 from pushforward.core.space import Space
 from pushforward.core.storage import write_text
-from pushforward.data import write
 from pushforward.data.export.columns import column_values, format_columns
 from pushforward.data.export.tables import further_columns, write_csv
-from pushforward.data.export.writing import check_target
-from pushforward.experiments.images import write_over
 
 __all__ = ["check_out", "check_table_out", "deliver", "deliver_table"]
 
@@ -34,6 +31,9 @@ def deliver(
     if out is None and space.kind == "points":
         on_stdout(voice, x, space, **beside)
         return
+    from pushforward.data import write
+    from pushforward.experiments.images import write_over
+
     if out is not None:
         path = write(x, space, out, **beside)
     else:
@@ -51,6 +51,8 @@ def deliver(
 def check_out(out: str | None, space: Space) -> None:
     """Refuse an output file before the work that `deliver` would refuse after it."""
     if out is not None:
+        from pushforward.data.export.writing import check_target
+
         check_target(out, space)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from numbers import Integral, Real
-from typing import Any, NamedTuple, Protocol, TypeAlias, cast
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeGuard, cast
 
 import numpy as np
 import torch
@@ -73,6 +73,10 @@ class Adapter(BaseEstimator):
         """X (n, d) as floating-point numbers, checked by scikit-learn.
         `gaps` admits NaN, `sparse` sparse rows (as CSR).
         """
+        if self._is_plain(X, reset, least):
+            if reset:
+                self.n_features_in_ = X.shape[1]
+            return X
         if not reset:
             check_is_fitted(self)
         finite = "allow-nan" if gaps else True
@@ -82,6 +86,21 @@ class Adapter(BaseEstimator):
             accept_sparse=kinds,
         )  # fmt: skip
         return rows
+
+    def _is_plain(self, X: object, reset: bool, least: int) -> TypeGuard[NDArray[Any]]:
+        """Whether X passes all checks of scikit-learn, which take longer than a query of one row.
+
+        It does if it is a finite matrix of floats with the expected columns, without names.
+        """
+        if type(X) is not np.ndarray or X.ndim != 2 or X.dtype.type not in FLOATS:
+            return False
+        n, d = X.shape
+        known = hasattr(self, "feature_names_in_")
+        expected = d if reset else getattr(self, "n_features_in_", -1)
+        if known or n < max(least, 1) or d < 1 or d != expected or not X.dtype.isnative:
+            return False
+        with np.errstate(over="ignore", invalid="ignore"):
+            return bool(np.isfinite(X.sum()))
 
     def _source(
         self, rows: Rows, weights: ArrayLike | None = None, shape: Sequence[int] | None = None
@@ -233,8 +252,8 @@ def fit_by_passes(
     return Passes(len(values), values, reasons == ["converged"]) if steps else Passes(0, [], False)
 
 
-def ignore_symptoms(event: Event) -> None:
-    """A listener that ignores symptoms, such as data that do not vary in some direction."""
+def ignore_symptoms(event: Event, model: Model) -> None:
+    """A callback that ignores symptoms, such as data that do not vary in some direction."""
 
 
 ignore_symptoms.shows_warnings = True  # type: ignore[attr-defined]

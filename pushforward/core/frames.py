@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TypeGuard, cast
 
 import numpy as np
+from torch import Tensor
 
 from pushforward.core.data_types import Frame, LazyTable, Series
 from pushforward.core.errors import (
@@ -21,6 +22,8 @@ __all__ = ["is_frame", "as_frame", "is_plain", "kind_of"]
 
 def is_frame(x: object) -> bool:
     """Whether x is a table with named columns (pandas, Polars, Arrow). None of them is imported."""
+    if isinstance(x, (np.ndarray, Tensor)):
+        return False
     if _is_lazy(x) or (hasattr(x, "iloc") and hasattr(x, "columns")):
         return True
     return hasattr(x, "to_pandas") and (hasattr(x, "column_names") or hasattr(x, "columns"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import types
 import typing
@@ -16,9 +17,15 @@ MOST = sys.float_info.max
 def read_hints(thing: object) -> dict[str, Any]:
     """Evaluated annotations by name; empty if they cannot be evaluated."""
     try:
-        return typing.get_type_hints(thing)
+        return dict(_evaluate_hints(thing))
     except (NameError, TypeError, AttributeError):
         return {}
+
+
+@functools.lru_cache(1024)
+def _evaluate_hints(thing: object) -> dict[str, Any]:
+    """`typing.get_type_hints`, which compiles every annotation; failures are not kept."""
+    return typing.get_type_hints(thing)
 
 
 def fits(value: object, hint: object, *, instances: bool = False) -> bool:

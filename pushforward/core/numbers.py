@@ -37,6 +37,8 @@ __all__ = [
 
 SMALL = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.uint16)
 """Types whose values float32 holds exactly."""
+PLAIN = (np.dtype(np.float64), np.dtype(np.float32))
+"""Types of arrays that need no conversion."""
 LOW = (torch.float16, torch.bfloat16)
 _ROUNDED = (
     "integers beyond 2^53 are rounded to the nearest value float64 can hold; subtract an offset"
@@ -95,6 +97,8 @@ def to_numeric(x: object, what: str = "data") -> ArrayOrTensor:
         if x.is_quantized:
             raise InvalidKind(f"{what} must be plain numbers, got {x.dtype}; pass x.dequantize()")
         return x.detach().resolve_neg()
+    if type(x) is np.ndarray and x.dtype in PLAIN:
+        return x
     if is_sparse(x):
         raise InvalidKind(
             f"{what} must be dense, got a sparse {type(x).__name__}; pass x.toarray()"
@@ -212,6 +216,8 @@ def view_as_tensor(array: ArrayOrTensor) -> Tensor:
     if any(stride < 0 for stride in array.strides) or not array.flags.aligned:
         # not ascontiguousarray, which keeps the stride of an axis of length 1
         array = array.copy()
+    if array.flags.writeable:
+        return torch.from_numpy(array)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(array)

@@ -127,8 +127,9 @@ def normalise_settings(settings: IsDataclass) -> None:
     """Convert a dataclass's fields to Python values in `__post_init__`, and check them."""
     hints = read_hints(type(settings))
     for field in dataclasses.fields(settings):
-        if field.init:
-            value = to_python(getattr(settings, field.name))
+        given = getattr(settings, field.name)
+        if field.init and given is not field.default:
+            value = to_python(given)
             object.__setattr__(settings, field.name, value)
             default = (
                 field.default_factory()

@@ -67,7 +67,9 @@ class Scaling(nn.Module):
         """
         if kind not in KINDS:
             raise InvalidValue(f"unknown scaling {kind!r}; {suggest(kind, KINDS)}")
-        if kind == "standardised":
+        if torch.get_default_device().type == "meta":
+            shift, scale = _without_numbers(kind, space)
+        elif kind == "standardised":
             if moments is None:
                 raise InvalidValue("a standardised scaling needs the data's moments")
             shift, scale = _standardise(space, moments)
@@ -220,6 +222,20 @@ class Scaling(nn.Module):
             )
             at += width
         return torch.cat(parts, 1)
+
+
+def _without_numbers(kind: ScalingKind, space: Space) -> tuple[Tensor, Tensor]:
+    """A shift and a scale of the right shapes on the device 'meta', whose first sum or product
+    would import torch's compiler, for seconds.
+    """
+    shape: tuple[int, ...] = ()
+    if kind == "standardised" and space.kind != "points":
+        shape = (space.shape[0] or 1,) + (1,) * (len(space.shape) - 1)
+    elif kind == "standardised":
+        shape = (space.size,)
+    elif kind != "identity" and space.kind == "points" and space.shape:
+        shape = (len(space.columns),)
+    return torch.empty(shape, dtype=torch.float64), torch.empty(shape, dtype=torch.float64)
 
 
 def find_known_range(column: Column) -> tuple[float, float]:

@@ -17,6 +17,7 @@ from pushforward.core.errors import BadSource, NotFitted
 from pushforward.core.scalars import PlainSettings
 from pushforward.core.scaling import Scaling
 from pushforward.core.space import Space
+from pushforward.core.space.conform import has_only_finite
 
 __all__ = ["HasSpace", "HasUnits", "TakesConditions"]
 
@@ -112,9 +113,12 @@ class HasUnits(nn.Module, metaclass=PlainSettings):
                 unless the model `accepts` 'missing'.
         """
         space = self.fitted_space()
-        rows = space.conform(x, what=what, missing="missing" in self.accepts)
-        space.refuse_infinite(rows, what)
-        return rows.to(self.device)
+        rows = space.conform(x, what=what)
+        if not has_only_finite(rows):
+            if "missing" not in self.accepts:
+                space.refuse_missing(rows, what)
+            space.refuse_infinite(rows, what)
+        return rows.to(self.scaling.shift.device)
 
     def to_model(self, x: Observations, *, what: str = "x") -> Tensor:
         """The user's data in model coordinates, on the model's device; raises as `conform` does."""

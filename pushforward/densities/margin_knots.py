@@ -23,7 +23,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from pushforward.core.columns import Column
 from pushforward.densities.steps import Lattice, find_lattice, find_repeats
@@ -269,6 +268,8 @@ def _masses(
     values: Floats, counts: Floats, edges: Floats, width: float, bounds: tuple[float, float]
 ) -> Floats:
     """Rows that a kernel density puts between the edges (m,)."""
+    from scipy.special import ndtr  # here, as models of images and their samples do without it
+
     centres, weights = _centres(values[counts > 0], counts[counts > 0])
     pilot = _density(centres, weights, np.full(len(centres), width))
     mean = np.exp(weights @ np.log(pilot) / weights.sum())

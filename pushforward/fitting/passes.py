@@ -40,6 +40,11 @@ __all__ = ["Passes"]
 _REMEMBERED = ("attempt", "step", "block", "samples", "last", "best", "reason", "ended", "begun")
 """Attributes stored in a checkpoint for the position of the fit."""
 
+TIE = 1e-12
+"""Share by which a later start must be better than the best: equal ones differ by rounding, which
+depends on the number of processes.
+"""
+
 
 class Passes:
     """One fit.
@@ -91,7 +96,7 @@ class Passes:
             if ended == "interrupted" and self._folder.kept:
                 self._save(usable=not fitted.single)
                 return self._finished(ended)
-            if self._best_tensors is None or value > self.best:
+            if self._best_tensors is None or value > self.best + TIE * abs(self.best):
                 self.best, self.reason = value, ended
                 self._best_tensors = self._copied() if starts > 1 else {}
             if ended == "interrupted":

@@ -23,6 +23,7 @@ from torch import Tensor
 from pushforward.core.argument_names import setting
 from pushforward.core.errors import Diverged, InvalidValue
 from pushforward.core.fitter import Symptom
+from pushforward.core.follows import follows
 from pushforward.core.model import Model
 from pushforward.core.phase import Batch
 from pushforward.core.scan import scan
@@ -190,7 +191,7 @@ class PassModel:
     """
 
     def __init__(self, model: Model) -> None:
-        if not isinstance(model, OnePass):
+        if not follows(model, OnePass):
             gradients = hasattr(model, "phases")
             remedy = (
                 "fit it with a Trainer"
@@ -203,17 +204,19 @@ class PassModel:
             )
         self.model: Any = model
         self.name = type(model).__name__
-        self.single = not isinstance(model, Iterative)
-        self.starts = int(getattr(model, "starts", 1)) if isinstance(model, Iterative) else 1
-        self.batch = model.batch if isinstance(model, MiniBatched) else None
-        self.remembers = isinstance(model, Remembers)
-        self.samples_facts = isinstance(model, SampledFacts)
-        self.owns_coordinates = isinstance(model, OwnCoordinates)
+        self.single = not follows(model, Iterative)
+        self.starts = 1 if self.single else int(getattr(model, "starts", 1))
+        self.batch: int | None = self.model.batch if follows(self.model, MiniBatched) else None
+        self.remembers = follows(model, Remembers)
+        self.samples_facts = follows(model, SampledFacts)
+        self.owns_coordinates = follows(model, OwnCoordinates)
+        self._revises, self._settles = follows(model, Revises), follows(model, Settles)
+        self._scored = follows(model, Scored)
 
     @property
     def block_rows(self) -> int:
         """Preferred number of rows per block."""
-        return int(self.model.block_rows) if isinstance(self.model, InBlocks) else BLOCK_ROWS
+        return int(self.model.block_rows) if follows(self.model, InBlocks) else BLOCK_ROWS
 
     def statistics(self, batch: Batch, memory: object) -> Statistics:
         """The statistics of one block and its memory."""
@@ -224,7 +227,7 @@ class PassModel:
     def mapped(self, batch: Batch, device: torch.device) -> Batch:
         """A block in the model's coordinates, on a device, in the model's float type."""
         x, dtype = batch.x.to(device), self.model.floating()
-        if isinstance(self.model, OwnCoordinates):
+        if self.owns_coordinates:
             x = self.model.coordinates(x)
         else:
             wide = x if x.dtype == torch.float64 or dtype != torch.float64 else x.to(dtype)
@@ -236,17 +239,17 @@ class PassModel:
     @property
     def only_looked(self) -> bool:
         """Whether the last pass updated nothing, and so does not count."""
-        return isinstance(self.model, Revises) and self.model.looking
+        return self._revises and bool(self.model.looking)
 
     @property
     def outgrown(self) -> bool:
         """Whether rows must be mapped again."""
-        return isinstance(self.model, Revises) and self.model.outgrown
+        return self._revises and bool(self.model.outgrown)
 
     @property
     def unsettled(self) -> bool:
         """Whether one more pass must evaluate the final parameters."""
-        return isinstance(self.model, Settles) and self.model.unsettled
+        return self._settles and bool(self.model.unsettled)
 
     def objective(self, statistics: Statistics) -> float:
         """The model's objective; minus infinity if it has none.
@@ -254,7 +257,7 @@ class PassModel:
         Raises:
             Diverged: If it is NaN.
         """
-        if not isinstance(self.model, Scored):
+        if not self._scored:
             return -math.inf
         value = float(self.model.objective(statistics))
         if math.isnan(value):
@@ -270,13 +273,13 @@ class PassModel:
             return {}
         return (
             dict(self.model.report(value))
-            if isinstance(self.model, Reports)
+            if follows(self.model, Reports)
             else {"log_likelihood": value}
         )
 
     def symptoms(self) -> Sequence[Symptom]:
         """Symptoms of the finished fit."""
-        return self.model.symptoms({}) if isinstance(self.model, Diagnosed) else ()
+        return self.model.symptoms({}) if follows(self.model, Diagnosed) else ()
 
     def check(self, statistics: Statistics, source: Source) -> None:
         """Refuse missing or infinite values that a sampled scan could not detect."""

@@ -29,6 +29,7 @@ __all__ = [
     "conform",
     "frame_numbers",
     "from_frame",
+    "has_only_finite",
     "refuse_far_levels",
     "refuse_infinite",
     "refuse_missing",
@@ -97,6 +98,8 @@ def refuse_infinite(
 
     Rows are numbered from `first`.
     """
+    if has_only_finite(array):
+        return
     if array.dtype.is_floating_point and bool((infinite := torch.isinf(array)).any()):
         raise BadSource(
             f"{what}: {_locate_first(space, infinite, first)} is infinite; expected finite numbers:"
@@ -111,6 +114,8 @@ def refuse_missing(
 
     Rows are numbered from `first`.
     """
+    if has_only_finite(array):
+        return
     if array.dtype.is_floating_point and bool((missing := torch.isnan(array)).any()):
         rows = int(missing.flatten(1).any(1).sum())
         more = f" ({rows} such rows in all)" if rows > 1 else ""
@@ -120,6 +125,14 @@ def refuse_missing(
             " rows, fill the values in, or use a model that takes missing"
             f" values{f' ({takers})' if takers else ''}"
         )
+
+
+def has_only_finite(array: Tensor) -> bool:
+    """Whether a sum over all values shows that they are finite.
+
+    False if one is not, and also if the sum overflows: then each must be looked at.
+    """
+    return not array.dtype.is_floating_point or math.isfinite(array.sum().item())
 
 
 def _locate_first(space: SpaceFacts, marked: Tensor, start: int) -> str:

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from pushforward.core.errors import Diverged
 
-__all__ = ["LEAST", "Correlation", "decompose", "resolution", "root"]
+__all__ = ["LEAST", "Correlation", "decompose", "log_density_of", "resolution", "root"]
 
 LEAST = math.ulp(0.0)
 """The smallest positive float64.
@@ -116,9 +117,19 @@ class Correlation:
         values = torch.from_numpy(singular * (work[0] / work[1])).square()
         return values.to(self.values), torch.from_numpy(right).T.contiguous().to(self.values)
 
+    @cached_property
+    def _white(self) -> Tensor:
+        """A diag(values)^-½ (d, d)."""
+        return self.axes / self.values.sqrt()
+
+    @cached_property
+    def _constant(self) -> float:
+        """d ln 2π + log |Σ|."""
+        return len(self.values) * math.log(2 * math.pi) + float(self.log_determinant)
+
     def whiten(self, centred: Tensor) -> Tensor:
         """Map centred rows (n, d) to coordinates with covariance I."""
-        return (centred / self.deviations) @ self.axes / self.values.sqrt()
+        return (centred / self.deviations) @ self._white
 
     @property
     def log_determinant(self) -> Tensor:
@@ -127,13 +138,16 @@ class Correlation:
 
     def log_density(self, centred: Tensor) -> Tensor:
         """log N(x; μ, Σ) (n,) in nats of rows x - μ (n, d); -inf if squares overflow float64."""
-        squares = self.whiten(centred).square().sum(1)
-        constant = len(self.values) * math.log(2 * math.pi) + self.log_determinant
-        return (-0.5 * (constant + squares)).nan_to_num(nan=-math.inf, neginf=-math.inf)
+        return log_density_of(self.whiten(centred).square_().sum(1), self._constant)
 
     def solve(self, rows: Tensor) -> Tensor:
         """Rows (n, d) times Σ⁻¹."""
         return self.whiten(rows) / self.values.sqrt() @ self.axes.T / self.deviations
+
+
+def log_density_of(squares: Tensor, constant: float) -> Tensor:
+    """-½ (constant + squares) (n,), in place; -inf where squares overflowed."""
+    return squares.add_(constant).mul_(-0.5).nan_to_num_(nan=-math.inf, neginf=-math.inf)
 
 
 def root(covariance: Tensor) -> Tensor:

@@ -10,6 +10,9 @@ so the logits are one matrix product of the features with a table of k rows, and
 table's off-diagonal entries doubled. The pairs are ordered cyclically, (i, i), (i + 1, i),
 (i + 2, i), …, so that all are products of x with shifted copies.
 
+With few components in many dimensions the pairs cost more than they save: rows are then whitened by
+each component. Independent coordinates need no table of features either.
+
 Both products cancel if a mean is many of its deviations from the origin, as with distant clusters.
 Components then use differences x - μ_k instead, in the scale of their correlations, and so do the
 sums, which are about the means at the start of the pass (`NormalComponents.origins`).
@@ -59,6 +62,10 @@ CAREFUL = {torch.float64: 1e8, torch.float32: 1e5}
 
 The error is then 1e-8 nats in float64, 1e-2 in float32.
 """
+DIRECT = 6
+"""Coordinates per full component from which whitening rows by each component costs less than
+building all pairs of coordinates.
+"""
 
 
 @dataclass
@@ -105,6 +112,7 @@ class NormalComponents:
     Attributes:
         factors: of the covariances.
         ratio: the largest squared mean in units of the variance.
+        direct: whether rows are whitened by each component, as there are few components.
         origins: origins of the sums (k, d); None for 0.
         table: (k, p), maps features to logits.
         root: W (d, d) with W Wᵀ = Σ⁻¹ of a tied covariance, which needs no table of squares.
@@ -119,6 +127,7 @@ class NormalComponents:
     dtype: torch.dtype = torch.float64
     factors: Factors = field(init=False)
     ratio: float = field(init=False)
+    direct: bool = field(init=False, default=False)
     origins: Tensor | None = field(init=False, default=None)
     table: Tensor = field(init=False)
     root: Tensor | None = field(init=False, default=None)
@@ -128,7 +137,10 @@ class NormalComponents:
         self.factors = factors(self.kind, self.spread, self.means.shape[1])
         squares = (self.means / self.factors.deviations).square().amax(1)
         self.ratio = float(squares.div(self.factors.least).max())
-        if self.ratio > CAREFUL[self.dtype]:
+        careful = self.ratio > CAREFUL[self.dtype]
+        k, d = self.means.shape
+        self.direct = not careful and self.kind == "full" and k * DIRECT <= d
+        if careful or self.direct:
             self.origins = self.means
         self.table = self._new_table().to(self.dtype)
 
@@ -146,18 +158,61 @@ class NormalComponents:
 
     def expect_complete(self, x: Tensor, w: Tensor | None) -> Expected:
         """E step of complete rows."""
+        if self.direct:
+            return self._finished(*self._expect_directly(x, w), w)
         if self.origins is not None:
             wide = None if w is None else w.to(torch.float64)
             return self._expect_carefully(x.to(torch.float64), wide)
+        if self.kind in ("diagonal", "spherical"):
+            return self._finished(*self._expect_independent(x, w), w)
         phi = features(x, self.kind)
         r, value = normalise(self.table @ phi)
         if self.root is not None:
             value = value - 0.5 * (x @ self.root).square().sum(1)
         if w is not None:
             r *= w
-        sums = sum_features(x, r, self.kind, w, phi)
+        return self._finished(sum_features(x, r, self.kind, w, phi), value, w)
+
+    def _expect_independent(self, x: Tensor, w: Tensor | None) -> tuple[Expected, Tensor]:
+        """Sums and log-densities (n,) of independent coordinates, without a table of features."""
+        d, squares = x.shape[1], x.square()
+        logits = torch.addmm(self.table[:, -1:], self.table[:, d:-1], x.T)
+        r, value = normalise(logits.addmm_(self.table[:, :d], squares.T))
+        if w is not None:
+            r *= w
+        count, first, second = (s.to(torch.float64) for s in (r.sum(1), r @ x, r @ squares))
+        zero = count.new_zeros(())
+        return Expected(count, first, second, zero, zero.clone()), value
+
+    def _expect_directly(self, x: Tensor, w: Tensor | None) -> tuple[Expected, Tensor]:
+        """Sums about the means and log-densities (n,) by differences from each mean."""
+        white, means = self._whitening()
+        centred = [x - mean for mean in means]
+        squares = torch.stack([(c @ root).square_().sum(1) for c, root in zip(centred, white)])
+        r, value = normalise(squares.mul_(-0.5).add_(self._constants().to(x.dtype)[:, None]))
+        if w is not None:
+            r *= w
+        i, j = pairs(x.shape[1], x.device)
+        first = torch.stack([p @ c for p, c in zip(r, centred)]).to(torch.float64)
+        products = torch.stack([(c * p[:, None]).T @ c for p, c in zip(r, centred)])
+        count, second = r.sum(1).to(torch.float64), products[:, i, j].to(torch.float64)
+        zero = count.new_zeros(())
+        return Expected(count, first, second, zero, zero.clone()), value
+
+    def _whitening(self) -> tuple[Tensor, Tensor]:
+        """W (k, d, d) with W Wᵀ = Σ⁻¹ and the means (k, d), in the type of the rows."""
+        assert self.factors.white is not None
+        return self.factors.white.to(self.dtype), self.means.to(self.dtype)
+
+    def _constants(self) -> Tensor:
+        """log π_k - ½ log |2π Σ_k| (k,)."""
+        volumes = self.means.shape[1] * math.log(2 * math.pi) + self.factors.log_determinants
+        return self.weights.clamp_min(LEAST_WEIGHT).log() - 0.5 * volumes
+
+    def _finished(self, sums: Expected, value: Tensor, w: Tensor | None) -> Expected:
+        """The sums with the rows' weight and log-likelihood."""
         value, wide = value.to(torch.float64), None if w is None else w.to(torch.float64)
-        sums.weight += float(len(x)) if wide is None else wide.sum()
+        sums.weight += float(len(value)) if wide is None else wide.sum()
         total = value.sum() if wide is None else value @ wide
         sums.log_likelihood += total + self.jacobian.sum() * sums.weight
         return sums
@@ -166,9 +221,7 @@ class NormalComponents:
         """E step of complete rows by differences from each mean."""
         whitened = (self.factors.whiten(k, x - mean) for k, mean in enumerate(self.means))
         squares = torch.stack([u.square().sum(1) for u in whitened])
-        volumes = x.shape[1] * math.log(2 * math.pi) + self.factors.log_determinants
-        constant = self.weights.clamp_min(LEAST_WEIGHT).log() - 0.5 * volumes
-        r, value = normalise(constant[:, None] - 0.5 * squares)
+        r, value = normalise(self._constants()[:, None] - 0.5 * squares)
         weight = x.new_tensor(float(len(x))) if w is None else w.sum()
         if w is not None:
             r *= w

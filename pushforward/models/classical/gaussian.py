@@ -38,6 +38,7 @@ from pushforward.models.classical.axes import (
 )
 from pushforward.models.classical.completion import CompletesNormally
 from pushforward.models.classical.covariance import Correlation, root
+from pushforward.models.classical.derived import Derived
 from pushforward.models.classical.refusals import (
     refuse_conditions,
     refuse_large,
@@ -80,7 +81,7 @@ class Gaussian(CompletesNormally):
 
     def __init__(self) -> None:
         super().__init__()
-        self._kept: tuple[tuple[Tensor, Tensor], tuple[int, ...], Correlation] | None = None
+        self._decomposed: Derived[Correlation] = Derived()
         self.register_buffer("mean_", torch.zeros(0, dtype=torch.float64))
         self.register_buffer("covariance_", torch.zeros(0, 0, dtype=torch.float64))
 
@@ -188,16 +189,5 @@ class Gaussian(CompletesNormally):
 
     def _correlation(self) -> Correlation:
         """The decomposed covariance, cached while the estimates are unchanged."""
-        tensors = (self.mean_, self.covariance_)
-        if any(t.is_inference() for t in tensors):  # inference tensors have no version counter
-            return Correlation.of(self.covariance_, self.mean_)
-        versions = tuple(t._version for t in tensors)
-        cached = self._kept
-        if (
-            cached is None
-            or any(a is not b for a, b in zip(cached[0], tensors))
-            or cached[1] != versions
-        ):
-            cached = (tensors, versions, Correlation.of(self.covariance_, self.mean_))
-            self._kept = cached
-        return cached[2]
+        mean, covariance = self.mean_, self.covariance_
+        return self._decomposed.of((mean, covariance), lambda: Correlation.of(covariance, mean))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, cast
 
 import torch
@@ -25,6 +26,7 @@ from pushforward.core.registry import register
 from pushforward.core.samplers import Sampler
 from pushforward.core.scaling import ScalingKind
 from pushforward.core.space import Space
+from pushforward.core.space.conform import has_only_finite
 from pushforward.fitting.em import EM
 from pushforward.models.classical.axes import (
     axes_to_keep,
@@ -40,6 +42,7 @@ from pushforward.models.classical.covariance_kinds import (
     full_covariances,
     variances_of,
 )
+from pushforward.models.classical.derived import Derived
 from pushforward.models.classical.missing import LEAST_WEIGHT, Conditional, Independent
 from pushforward.models.classical.mixture_passes import MixturePasses
 from pushforward.models.classical.refusals import check_whole_number
@@ -51,6 +54,8 @@ __all__ = ["GMM", "choose_components"]
 STARTS = ("kmeans", "kmeans++", "random")
 MOST = 1e100
 """The largest coordinate whose square is far from overflowing float64."""
+BLOCK_ROWS = 8192
+"""Complete rows per block of a query."""
 
 
 @register("gmm")
@@ -122,6 +127,7 @@ class GMM(CompletesNormally, MixturePasses):
             )
         self.covariance, self.floor, self.precision = covariance, float(floor), precision
         self.dtype = getattr(torch, precision)  # type: ignore[misc]
+        self._known: Derived[_Query] = Derived()
 
     @classmethod
     def of(
@@ -287,26 +293,64 @@ class GMM(CompletesNormally, MixturePasses):
         return condition_on_observed(gap, self.covariance, self.location_, self.spread_)
 
     def _joint(self, x: Observations, *, near: bool = False) -> tuple[Tensor, Tensor]:
-        """log π_k N(u; k) of the observed coordinates (n, k), and the rows' log-Jacobians (n,).
+        """log π_k N(u; k) of the observed coordinates (n, k), and their log-Jacobians (n,) or ().
 
         With `near`, rows whose squares would overflow are first moved towards the origin, where
         components compare in the same way.
         """
         rows = self.conform(x).to(torch.float64)  # first, because there is no scaling before a fit
-        u = self.scaling(rows).flatten(1)
-        gaps = torch.isnan(u)
+        u, query = self.scaling(rows).flatten(1), self._query()
         if near and u.numel():
-            size = u.nan_to_num(0.0, posinf=math.inf, neginf=-math.inf).abs()
-            u = u / (size.amax(1, keepdim=True) / MOST).clamp_min(1)
-        jacobian = (~gaps).to(torch.float64) @ self._jacobian()
-        log_weights = self.weights_.clamp_min(LEAST_WEIGHT).log()
+            u = _within_reach(u)
+        if has_only_finite(u):  # no gaps, as nearly always
+            if len(u) <= BLOCK_ROWS:
+                logits = query.complete.log_density(u, self.location_).T
+            else:
+                blocks = u.split(BLOCK_ROWS)
+                logits = torch.cat(
+                    [query.complete.log_density(b, self.location_) for b in blocks], 1
+                ).T
+            return logits + query.log_weights, query.jacobian.sum()
+        gaps = torch.isnan(u)
+        jacobian = (~gaps).to(torch.float64) @ query.jacobian
         logits = u.new_empty(len(u), len(self.weights_))
         patterns, pattern_of = torch.unique(gaps, dim=0, return_inverse=True)
         for i, pattern in enumerate(patterns):
             conditional = self._given_observed(pattern)
             for rows in (pattern_of == i).nonzero()[:, 0].split(self.block_rows):
-                logits[rows] = conditional.log_density(u[rows], self.location_).T + log_weights
-        return logits, jacobian
+                logits[rows] = conditional.log_density(u[rows], self.location_).T
+        return logits + query.log_weights, jacobian
+
+    def _query(self) -> _Query:
+        """What queries of complete rows need, kept while the parameters are the same."""
+        tensors = (self.weights_, self.location_, self.spread_, self.scaling.scale)
+        return self._known.of(tensors, self._new_query)
+
+    def _new_query(self) -> _Query:
+        none = torch.zeros(self.location_.shape[1], dtype=torch.bool, device=self.device)
+        log_weights = self.weights_.clamp_min(LEAST_WEIGHT).log()
+        return _Query(self._given_observed(none), log_weights, self._jacobian())
+
+
+@dataclass(frozen=True)
+class _Query:
+    """Values derived from a mixture's parameters, for complete rows.
+
+    Args:
+        complete: the components, nothing missing.
+        log_weights: (k,).
+        jacobian: log |du/dx| of each coordinate (d,).
+    """
+
+    complete: Conditional | Independent
+    log_weights: Tensor
+    jacobian: Tensor
+
+
+def _within_reach(u: Tensor) -> Tensor:
+    """Rows (n, d) whose squares would overflow moved towards the origin."""
+    size = u.nan_to_num(0.0, posinf=math.inf, neginf=-math.inf).abs().amax(1, keepdim=True)
+    return u / (size / MOST).clamp_min(1)
 
 
 def choose_components(

@@ -9,6 +9,7 @@ and initial centres in `starts`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 import torch
@@ -20,6 +21,7 @@ from pushforward.core.fitter import Fitter
 from pushforward.core.registry import register
 from pushforward.core.scaling import ScalingKind
 from pushforward.fitting.em import EM
+from pushforward.models.classical.derived import Derived
 from pushforward.models.classical.lloyd import LloydPasses
 from pushforward.models.classical.nearest_centres import EXACT, Plan
 from pushforward.models.classical.refusals import check_whole_number
@@ -91,6 +93,7 @@ class KMeans(LloydPasses):
         self.batch = None if batch is None else check_whole_number("batch", batch)
         self.precision = precision
         self.dtype = getattr(torch, precision)  # type: ignore[misc]
+        self._known: Derived[Plan] = Derived()
 
     def default_fitter(self) -> Fitter:
         """At most 300 passes, until no row moves or `tolerance` is met; 200 mini-batches."""
@@ -107,10 +110,18 @@ class KMeans(LloydPasses):
 
     def assign(self, x: Observations) -> Tensor:
         """The nearest centre of each row (n,), int64."""
-        rows = self.conform(x)
-        plan = Plan.of((self.centres_ - self.origin_) / self.scale_, None, self.floating())
+        rows, plan = self.conform(x), self._query_plan()
         blocks = rows.split(self.block_rows)
         return torch.cat([plan.owners_of(self._scaled(b), self.floating()) for b in blocks])
+
+    def _query_plan(self) -> Plan:
+        """The plan of the fitted centres, kept while they are the same."""
+        centres, origin, scale = self.centres_, self.origin_, self.scale_
+        plan = self._known.of(
+            (centres, origin, scale),
+            lambda: Plan.of((centres - origin) / scale, None, self.floating()),
+        )
+        return replace(plan, room=plan.table.new_empty(0))  # threads may not share working memory
 
     def responsibilities(self, x: Observations) -> Tensor:
         """1 for the nearest centre, 0 for the others (n, clusters), float64."""

@@ -62,6 +62,12 @@ CANCELLED = 1e-6
 """Share of Σw|x|² below which the inertia is not computed from the sums."""
 MEDIAN_ROWS = 1024
 """Rows whose median becomes the origin: enough to be robust."""
+LEAST_ROWS, MOST_ROWS, BLOCK_NUMBERS = 1 << 15, 1 << 18, 1 << 20
+"""Rows of a block: as many as hold this many numbers, between two limits."""
+LEAST_WORK, ROWS_EACH = 512, 16
+"""Bounds cost about as much as this many products a row, and, as they need the distances between
+centres, as much as comparing this many rows per cluster.
+"""
 SPARED = 3
 """Bounds pay off if they exclude two thirds of the rows, leaving one in this many."""
 
@@ -89,7 +95,7 @@ class Memory:
 class LloydPasses(Model):
     """k centres fitted by passes over the rows, or by mini-batches."""
 
-    block_rows: ClassVar[int] = 32_768
+    block_rows: int = LEAST_ROWS
     sampled_facts: ClassVar[bool] = True
 
     clusters: int
@@ -117,6 +123,7 @@ class LloydPasses(Model):
         """Reset the progress of a fit."""
         self._wide = self._placed = self.outgrown = self.unsettled = False
         self._far_rows, self._by_differences = 0, False
+        self._uses_bounds = True
 
     def prepare(self, source: Source, facts: Facts) -> None:
         """Refuse conditions; set origin and unit.
@@ -133,6 +140,11 @@ class LloydPasses(Model):
         unit = 2.0 ** round(math.log2(spread)) if 0 < spread < math.inf else 1.0
         self.scale_ = torch.tensor(unit, dtype=torch.float64)
         self._reset()
+        rows, width = len(source), source.space.size + 2
+        self.block_rows = min(MOST_ROWS, max(LEAST_ROWS, BLOCK_NUMBERS // width))
+        self._uses_bounds = (
+            self.clusters * width >= LEAST_WORK and rows >= ROWS_EACH * self.clusters
+        )
         if not isinstance(self.start, str) and len(self.start[0]) != source.space.size:
             raise InvalidValue(
                 f"start as centres must have {source.space.size} columns, as the data have, "
@@ -218,7 +230,10 @@ class LloydPasses(Model):
 
     def _first(self, batch: Batch, memory: Memory) -> ClusterSums:
         """Compare all rows with all centres."""
-        owner, memory.upper, memory.lower = self._plan.nearest(memory.x)
+        if self._uses_bounds:
+            owner, memory.upper, memory.lower = self._plan.nearest(memory.x)
+        else:
+            owner = self._plan.decided(memory.x)
         memory.owner = owner
         x = memory.x[:, :-2].to(torch.float64)
         w = x.new_ones(len(x)) if batch.weights is None else batch.weights.to(x.dtype)
@@ -256,7 +271,9 @@ class LloydPasses(Model):
         While bounds are suspended, all rows are compared and no bounds are computed.
         """
         plan = self._plan
-        if memory.plain:
+        if not self._uses_bounds:
+            nearest = plan.decided(memory.x)
+        elif memory.plain:
             memory.plain -= 1
             memory.bounded = False
             nearest = plan.owners(memory.x)

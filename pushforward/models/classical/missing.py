@@ -25,6 +25,9 @@ __all__ = ["Conditional", "Independent"]
 LEAST_WEIGHT = 1e-300
 """Replaces a weight of 0, whose logarithm would be infinite."""
 
+AT_ONCE = 1 << 15
+"""Numbers of rows and components together below which they are solved for in one call."""
+
 
 @dataclass
 class Conditional:
@@ -73,11 +76,18 @@ class Conditional:
         """log N(x_o; μ_o, Σ_oo) of each component for rows x (n, d): (k, n), nats."""
         values = []
         constant = len(self.observed) * math.log(2 * math.pi)
-        means = means[:, self.observed]
+        if len(self.missing):
+            x, means = x[:, self.observed], means[:, self.observed]
+        if len(self.observed) and len(x) * means.numel() <= AT_ONCE:
+            centred = (x - means[:, None]).mT
+            whitened = torch.linalg.solve_triangular(self.root, centred, upper=False)
+            squares: Tensor = whitened.square_().sum(1).nan_to_num_(nan=math.inf, posinf=math.inf)
+            squares.add_(constant).mul_(-0.5).sub_(self.log_determinant[:, None])
+            return squares
         for root, mean, log_determinant in zip(self.root, means, self.log_determinant):
             centred = x.T[:0]
             if len(self.observed):
-                centred = (x[:, self.observed] - mean).T
+                centred = (x - mean).T
                 centred = torch.linalg.solve_triangular(root, centred, upper=False)
             squares = centred.square().sum(0).nan_to_num(nan=math.inf, posinf=math.inf)
             values.append(-0.5 * (squares + constant) - log_determinant)

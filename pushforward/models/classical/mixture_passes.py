@@ -29,7 +29,6 @@ from pushforward.models.classical.expectation import (
     Expected,
     NormalComponents,
     sum_centred,
-    sum_features,
 )
 from pushforward.models.classical.maximisation import at_floor, maximise
 from pushforward.models.classical.refusals import refuse_conditions, refuse_large, refuse_many
@@ -158,8 +157,8 @@ class MixturePasses(Model):
         if self.least_variance is not None:
             return torch.maximum(self.least_variance / self._units()[1].square(), rounding)
         means = r @ x / r.sum(1, keepdim=True).clamp_min(1e-300)
-        squares = sum_features((x - means[r.argmax(0)]), r, "diagonal").second
-        within = squares.sum(0) / r.sum()
+        squares = (x - means[r.argmax(0)]).square_()
+        within = r.sum(0) @ squares / r.sum()
         return torch.maximum(self.floor * torch.where(within > rounding, within, 1.0), rounding)
 
     def floating(self) -> torch.dtype:

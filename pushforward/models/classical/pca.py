@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -36,7 +37,8 @@ from pushforward.core.scaling import ScalingKind
 from pushforward.core.space import Space
 from pushforward.fitting.em import EM
 from pushforward.models.classical.completion import CompletesNormally
-from pushforward.models.classical.covariance import LEAST
+from pushforward.models.classical.covariance import LEAST, log_density_of
+from pushforward.models.classical.derived import Derived
 from pushforward.models.classical.gaussian import Gaussian
 from pushforward.models.classical.principal import PrincipalPasses, fix_signs
 
@@ -105,6 +107,7 @@ class PCA(CompletesNormally, PrincipalPasses):
     ) -> None:
         super().__init__()
         self.components = _check_components(components)
+        self._known: Derived[_Query] = Derived()
         self.precision = precision
 
     @classmethod
@@ -214,21 +217,33 @@ class PCA(CompletesNormally, PrincipalPasses):
     def log_prob(self, x: Observations) -> Tensor:
         """Exact log-density of each row (n,), nats, per unit of the user's coordinates."""
         centred = self._flat(x) - self.mean_
-        z = centred @ self.components_.T
-        scaled = (z / self._variances().sqrt()).square().sum(1)
+        z, query = centred @ self.components_.T, self._query()
+        scaled = (z / query.deviations).square_().sum(1)
         if len(self.components_) < len(self.mean_):
-            across = self._across(centred, z) / self.noise_variance_.sqrt()
-            scaled = scaled + across.square().sum(1)
-        constant = len(self.mean_) * math.log(2 * math.pi) + self._log_determinant()
-        return (-0.5 * (constant + scaled)).nan_to_num(nan=-math.inf, neginf=-math.inf)
+            across = self._across(centred, z, query.graded).div_(query.noise)
+            scaled = scaled.add_(across.square_().sum(1))
+        return log_density_of(scaled, query.constant)
 
-    def _across(self, centred: Tensor, z: Tensor) -> Tensor:
+    def _query(self) -> _Query:
+        """What the density needs of the spectrum, kept while it is the same."""
+        tensors = (self.explained_variance_, self.noise_variance_, self.floor_, self.spectrum_)
+        return self._known.of(tensors, self._new_query)
+
+    def _new_query(self) -> _Query:
+        return _Query(
+            self._variances().sqrt(),
+            self.noise_variance_.sqrt(),
+            len(self.mean_) * math.log(2 * math.pi) + float(self._log_determinant()),
+            bool(self.spectrum_[0] > GRADED * self.noise_variance_),
+        )
+
+    def _across(self, centred: Tensor, z: Tensor, graded: bool) -> Tensor:
         """The residual of centred rows (n, d) after projection.
 
-        Projected twice if rounding along the first axis may exceed it.
+        Projected twice if rounding along the first axis may exceed it (`graded`).
         """
         rest = centred - z @ self.components_
-        if bool(self.spectrum_[0] > GRADED * self.noise_variance_):
+        if graded:
             rest = rest - rest @ self.components_.T @ self.components_
         return rest
 
@@ -298,6 +313,23 @@ class PCA(CompletesNormally, PrincipalPasses):
     def _flat(self, x: Observations) -> Tensor:
         """Rows (n, d) in the user's units, float64."""
         return self.conform(x).to(torch.float64).flatten(1)
+
+
+@dataclass(frozen=True)
+class _Query:
+    """Values derived from the spectrum, for the density.
+
+    Args:
+        deviations: along the axes (K,).
+        noise: deviation across them, ().
+        constant: d ln 2π + log |C|.
+        graded: whether residuals need a second projection.
+    """
+
+    deviations: Tensor
+    noise: Tensor
+    constant: float
+    graded: bool
 
 
 def _to_float64(numbers: object) -> Tensor:

@@ -86,3 +86,18 @@ def test_categories_become_one_hot_and_come_back() -> None:
     assert torch.equal(scaling.inverse(u), x)
     with pytest.raises(pf.InvalidValue, match="no density"):
         scaling.log_jacobian(x)
+
+
+@pytest.mark.parametrize(
+    "x", [np.zeros((4, 3)), np.zeros(4), np.zeros((4, 3, 5, 5)), np.zeros((4, 1, 2, 5, 5))]
+)
+def test_without_numbers_a_scaling_has_the_same_shapes(x: np.ndarray) -> None:
+    """Opening a run builds its model on the device 'meta' first."""
+    space = pf.Space.infer(x)
+    moments = Moments.of(torch.zeros(2, space.size, dtype=torch.float64))
+    for kind in KINDS:
+        whole = pf.Scaling.choose(kind, space, moments)
+        with torch.device("meta"):
+            empty = pf.Scaling.choose(kind, space, moments)
+        assert empty.shift.device.type == "meta"
+        assert (empty.shift.shape, empty.scale.shape) == (whole.shift.shape, whole.scale.shape)
