@@ -89,7 +89,6 @@ SECTIONS = (
             "super-resolution",
             "translations",
             "manifold-edits",
-            "live-demos",
         ),
     ),
 )

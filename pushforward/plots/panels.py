@@ -173,9 +173,11 @@ def heat(
     def draw(ax: Axes) -> None:
         image = ax.imshow(
             to_numbers(values), origin="lower", extent=limits, cmap=heat_colours(), vmax=high,
-            vmin=min(0.0, float(to_numbers(values).min())),
+            vmin=min(0.0, float(np.nanmin(to_numbers(values)))),
         )  # fmt: skip
-        add_colour_bar(ax.figure, image, ax, unit, fraction=0.045, pad=0.02)  # type: ignore[arg-type]
+        beyond = high is not None and float(np.nanmax(to_numbers(values))) > high
+        look = {"fraction": 0.045, "pad": 0.02, "extend": "max" if beyond else "neither"}
+        add_colour_bar(ax.figure, image, ax, unit, **look)  # type: ignore[arg-type]
         style_axes(ax, title, *names)
 
     return draw
@@ -198,11 +200,13 @@ def paths(
     title: str = "",
     *,
     names: tuple[str, str] = PLANE,
+    limits: tuple[float, float, float, float] | None = None,
     over: Draw | None = None,
 ) -> Draw:
     """Paths {name: (steps, 2)} on equal axes, each with a dot at its end.
 
     Args:
+        limits: left, right, bottom and top edge.
         over: drawn first, such as the lines of a court.
     """
 
@@ -213,6 +217,9 @@ def paths(
             line, look = to_numbers(line), {"color": COLOURS[i % len(COLOURS)], "zorder": 5}
             ax.plot(*line.T, linewidth=1.8, label=name, **look)
             ax.plot(*line[-1], "o", markersize=5, **look)
+        if limits is not None:
+            ax.set_xlim(limits[:2])
+            ax.set_ylim(limits[2:])
         ax.set_aspect("equal")
         add_legend(ax, loc="best")
         style_axes(ax, title, *names)

@@ -1,0 +1,37 @@
+r"""Clips: a moving foreground on a still background
+
+A clip is a tensor over time, height and width. VGAN generates two streams and a mask between them:
+
+$$x = m \odot f + (1 - m) \odot b .$$
+
+The foreground $f$ and the mask $m$ come from convolutions in space and time; the background $b$ is
+one image for all frames, so that what does not move costs nothing. The fit is *very* short (120
+steps of a narrow network): look at the layers, not at the quality. [The
+recipe](../recipes.md#moving-shapes) trains it properly, and has the film.
+
+Try:
+
+* `pushforward recipe moving-shapes --budget 0.2`
+* `mask_weight=0`: everything becomes foreground.
+"""
+
+from __future__ import annotations
+
+import torch
+
+import pushforward as pf
+from pushforward.plots import clip_sheet
+from pushforward.plots.matplotlib_types import Figure
+
+
+def figure() -> Figure:
+    """A clip of moving shapes, and a sample of a briefly trained VGAN with its layers."""
+    clips = pf.read("moving-shapes:400")
+    model = pf.VGAN(latent=16, width=8, mask_weight=0.6, penalties=("r1(gamma=0.1)",))
+    model.fit(clips, steps=120, batch=16, ema=0.9)
+    made = model.scenes(1, rng=1)
+    mask = (255 * made.mask).expand_as(made.x)
+    real = clips.take(torch.arange(2)).x.float()
+    rows = torch.cat([real, made.x, mask, made.foreground, made.background])
+    names = ["data", "data", "sample", "mask", "foreground", "background"]
+    return clip_sheet(rows, clips.space, names, title="Clips of moving shapes")
