@@ -18,13 +18,33 @@ class Section:
         title: over it.
         aim: what its reader will have at the end.
         figures: names, in order.
+        after: more text at the end of the page.
     """
 
     name: str
     title: str
     aim: str
     figures: tuple[str, ...]
+    after: str = ""
 
+
+DEMOS = """\
+## Live demos
+
+The rest of the lecture is done by hand, in the [studio](../studio.md), a page in your browser:
+
+```sh
+pushforward studio
+```
+
+* *Learn*: choose data and players, and watch each step of the game, slowly if you like.
+* *Latent*: walk through the codes of a run; find a direction, such as a slant.
+* *Edit*: paint, sketch or drag, and see the nearest image that the model can make.
+* *Translate*: draw outlines, and see what a pix2pix makes of them.
+
+![A GAN while it learns, in the studio](../images/studio-learn.png)
+
+![A smile is drawn, and the model makes a face that smiles](../images/studio-edit.gif)"""
 
 SECTIONS = (
     Section(
@@ -90,6 +110,7 @@ SECTIONS = (
             "translations",
             "manifold-edits",
         ),
+        DEMOS,
     ),
 )
 

@@ -32,6 +32,7 @@ class Lesson:
         imports: lines of code that import.
         code: the other lines.
         result: the expression that is the figure.
+        moves: whether there is a film beside the figure.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Lesson:
     imports: str
     code: str
     result: str
+    moves: bool
 
     def script(self) -> str:
         """Code that leaves the figure in `figure`."""
@@ -76,6 +78,7 @@ def read_lesson(name: str) -> Lesson:
         "\n".join(_imports(tree, lines)),
         textwrap.dedent(code).rstrip(),
         textwrap.dedent(result).removeprefix("return ").strip(),
+        isinstance(last.value, ast.Tuple),
     )
 
 

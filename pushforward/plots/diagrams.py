@@ -26,15 +26,18 @@ def diagram(
     """
 
     def draw(ax: Axes) -> None:
-        for start, end in arrows:
-            look = {"arrowstyle": "-|>", "color": "#666666", "shrinkA": 17, "shrinkB": 19}
-            ax.annotate("", boxes[end], xytext=boxes[start], arrowprops=look)
+        frames = {}
         for words, (x, y) in boxes.items():
             edge = COLOURS[1] if words in bright else COLOURS[0]
             frame = {"boxstyle": "round,pad=0.4", "facecolor": "white", "edgecolor": edge}
-            ax.text(
+            text = ax.text(
                 x, y, words, ha="center", va="center", fontsize=SMALL, color=INK, bbox=frame
             )
+            frames[words] = text.get_bbox_patch()
+        for start, end in arrows:
+            look = {"arrowstyle": "-|>", "color": "#666666", "shrinkA": 1, "shrinkB": 1}
+            ends = {"patchA": frames[start], "patchB": frames[end]}
+            ax.annotate("", boxes[end], xytext=boxes[start], arrowprops={**look, **ends})
         across, up = zip(*boxes.values())
         ax.set_xlim(min(across) - 0.6, max(across) + 0.6)
         ax.set_ylim(min(up) - 0.5, max(up) + 0.5)

@@ -115,6 +115,7 @@ def curves(
     y: str = "",
     fill: Observations | None = None,
     fill_name: str = "data",
+    dashed: Sequence[str] = (),
     marks: Sequence[float] = (),
     log: str = "",
     low: float | None = None,
@@ -125,6 +126,7 @@ def curves(
     Args:
         x, y: labels of the axes, with units.
         fill: rows (n,), drawn as a grey histogram of density 1.
+        dashed: names of curves drawn with dashes, which show what is below.
         marks: positions of vertical lines.
         log: axes that are logarithmic: 'x', 'y' or 'xy'.
         low, high: limits of the y axis.
@@ -135,7 +137,7 @@ def curves(
             rows = to_numbers(fill).ravel()
             ax.hist(rows, 50, density=True, color="#d5d5d5", label=fill_name)
         for i, (name, values) in enumerate(lines.items()):
-            dash = "-" if i < len(COLOURS) else "--"
+            dash = "--" if name in dashed or i >= len(COLOURS) else "-"
             ax.plot(
                 to_numbers(at).ravel(), to_numbers(values).ravel(), dash,
                 color=COLOURS[i % len(COLOURS)], linewidth=1.7, label=name,

@@ -1,4 +1,4 @@
-r"""A width per point: $h_i$
+r"""A width for each point
 
 Where points are dense, bumps may be narrow; in the tails they should be wide. Abramson's rule takes
 the width from a first estimate $\tilde p$, with $g$ its geometric mean over the data:

@@ -44,9 +44,10 @@ def figure() -> Figure:
         kl.append(kl_divergence(q, exact))
     elbo, kl, total = torch.cat(elbo), torch.cat(kl), model.log_prob(x)
     wrong = float((elbo + kl - total).abs().max())
-    lines = {"ELBO": elbo, "ELBO + KL": elbo + kl, "log p(x)": total.expand(41), "KL": kl}
+    lines = {"log p(x)": total.expand(41), "ELBO + KL": elbo + kl, "ELBO": elbo, "KL": kl}
     title = f"|ELBO + KL - log p(x)| < {wrong:.0e}"
     return panels(
-        curves(factors, lines, title, x="width of q / width of the posterior", y="nats", log="x"),
+        curves(factors, lines, title, x="width of q / width of the posterior", y="nats", log="x",
+               dashed=["ELBO + KL"]),
         side=5.4,
-    )
+    )  # fmt: skip

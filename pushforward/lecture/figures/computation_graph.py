@@ -23,9 +23,9 @@ from pushforward.plots.matplotlib_types import Figure
 from pushforward.plots.panels import curves, panels
 
 BOXES = {
-    "x": (0.0, 2.0), "encoder φ": (1.2, 2.0), "μ, s": (2.4, 2.0), "ε ~ N(0, I)": (2.4, 0.9),
-    "z = μ + s ε": (3.6, 1.45), "decoder θ": (4.8, 1.45), "log p(x|z)": (6.0, 1.45),
-    "KL(q ‖ p(z))": (4.2, 2.6), "ELBO": (6.0, 2.6),
+    "x": (0.0, 3.0), "encoder φ": (1.0, 3.0), "μ, s": (2.0, 3.0), "ε ~ N(0, I)": (0.6, 2.0),
+    "z = μ + s ε": (2.0, 2.0), "decoder θ": (2.0, 1.0), "log p(x|z)": (3.4, 1.0),
+    "KL(q ‖ p(z))": (3.4, 3.0), "ELBO": (3.4, 2.0),
 }  # fmt: skip
 ARROWS = [
     ("x", "encoder φ"), ("encoder φ", "μ, s"), ("μ, s", "z = μ + s ε"),

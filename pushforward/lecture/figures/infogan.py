@@ -29,7 +29,7 @@ def figure() -> Figure:
     model = pf.InfoGAN(latent=4, categories=(8,), continuous=0, hidden=(64, 64))
     model.fit(data, steps=1500, batch=256)
     z = model.prior(2000).rsample(rng=0)
-    group = model.parts(z)[1].argmax(1)
+    group = model.parts(z)[1][0].argmax(1)
     x = data.take(torch.arange(2000)).x
     return panels(
         points(x, "Eight dots", limit=1.5),

@@ -39,7 +39,7 @@ def figure() -> Figure:
         joint = model.prior(len(z)).log_prob(z) + model.likelihood(z).log_prob(u[:, None])
     exact = torch.softmax(joint, 1).reshape(3, 160, 160) / (axis[1] - axis[0]) ** 2
     draws = q.rsample((4000,), rng=0)
-    names = [f"z given x = ({a:.1f}, {b:.1f})" for a, b in x.tolist()]
+    names = [f"z given x = ({a:.2g}, {b:.2g})" for a, b in x.tolist()]
     drawn = [heat(p, (-3, 3, -3, 3), n, names=("z0", "z1")) for p, n in zip(exact, names)]
     picture = panels(*drawn, side=4)
     for ax, codes in zip(picture.axes, draws.unbind(1)):
