@@ -6,6 +6,7 @@ The file is parsed, not imported, so that listing the lecture loads no model.
 from __future__ import annotations
 
 import ast
+import re
 import textwrap
 from dataclasses import dataclass
 from functools import cache
@@ -30,7 +31,7 @@ class Lesson:
         text: Markdown, with formulas between dollar signs.
         exercises: Markdown list of what to try.
         imports: lines of code that import.
-        code: the other lines.
+        code: the other lines, constants and helpers first.
         result: the expression that is the figure.
         moves: whether there is a film beside the figure.
     """
@@ -69,6 +70,8 @@ def read_lesson(name: str) -> Lesson:
     assert last.value is not None
     lines = source.splitlines()
     code = "\n".join(lines[body[0].lineno - 1 : last.lineno - 1]) if body else ""
+    helpers = [n for n in tree.body if isinstance(n, (ast.Assign, ast.FunctionDef))]
+    lead = ["\n".join(lines[n.lineno - 1 : _end(n, lines)]) for n in helpers if n is not function]
     result = "\n".join(lines[last.lineno - 1 : last.end_lineno])
     return Lesson(
         name,
@@ -76,10 +79,20 @@ def read_lesson(name: str) -> Lesson:
         text.strip(),
         exercises.strip(),
         "\n".join(_imports(tree, lines)),
-        textwrap.dedent(code).rstrip(),
-        textwrap.dedent(result).removeprefix("return ").strip(),
+        _plain("\n\n".join([*lead, textwrap.dedent(code).rstrip()])),
+        _plain(textwrap.dedent(result).removeprefix("return ").strip()),
         isinstance(last.value, ast.Tuple),
     )
+
+
+def _end(node: ast.stmt, lines: list[str]) -> int:
+    """The last line of a statement."""
+    return len(lines) if node.end_lineno is None else node.end_lineno
+
+
+def _plain(code: str) -> str:
+    """Code without the comments that are for tools."""
+    return re.sub(r"  # (fmt: skip|noqa: \w+|type: ignore\[[\w-]+\])", "", code)
 
 
 def _imports(tree: ast.Module, lines: list[str]) -> list[str]:

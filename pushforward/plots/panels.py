@@ -39,18 +39,25 @@ PLANE = ("x0", "x1")
 """Names of the axes of points without names."""
 
 
-def panels(*drawn: Draw, columns: int | None = None, side: float = 3.5, title: str = "") -> Figure:
+def panels(
+    *drawn: Draw,
+    columns: int | None = None,
+    side: float = 3.5,
+    height: float | None = None,
+    title: str = "",
+) -> Figure:
     """A figure of panels, in rows of `columns` (all in one row by default).
 
     Args:
         side: width of a panel in inches.
+        height: of a panel in inches; as its width by default.
     """
     if not drawn:
         raise InvalidValue("expected at least one panel, got none")
     columns = min(columns or len(drawn), len(drawn))
     rows = -(-len(drawn) // columns)
     figure, grid = new_page(
-        side * columns + 0.3, side * rows + 0.35 * bool(title), rows, columns
+        side * columns + 0.3, (height or side) * rows + 0.35 * bool(title), rows, columns
     )
     axes = np.atleast_1d(grid).ravel()
     for ax, draw in zip(axes, drawn):

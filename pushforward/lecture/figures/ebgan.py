@@ -29,12 +29,12 @@ def figure() -> Figure:
     data = pf.read("moons:5000")
     model = pf.EBGAN(latent=4, code=2, hidden=(64, 64)).fit(data, steps=2000, batch=128)
     x = data.take(torch.arange(1500)).x
-    across, up = torch.linspace(-2, 3, 120), torch.linspace(-2, 2.5, 108)
+    across, up = torch.linspace(-2, 3, 120), torch.linspace(-1.6, 2.1, 88)
     grid = torch.cartesian_prod(up, across).flip(1)
     with torch.no_grad():
-        energy = model.energy(grid).reshape(108, 120)
+        energy = model.energy(grid).reshape(88, 120)
     return panels(
         points(model.sample(1500, rng=0), "Samples over the data", over=x),
-        heat(energy, (-2, 3, -2, 2.5), "Energy", unit="reconstruction error"),
+        heat(energy, (-2, 3, -1.6, 2.1), "Energy", unit="reconstruction error", high=1),
         side=4.4,
     )

@@ -45,5 +45,6 @@ def figure() -> Figure:
         images(steps, digits.space, "On the way", columns=8),
         images(edited.x[:6], digits.space, "Other digits that fit", columns=6),
         columns=1,
-        side=5,
+        side=6,
+        height=1.4,
     )

@@ -36,5 +36,6 @@ def figure() -> Figure:
         images(torch.cat([x.double(), again]), model.space, "Held-out; restored", columns=12),
         images(samples, model.space, f"Samples (bound {bound:.0f} nats a digit)", columns=12),
         columns=1,
-        side=6,
+        side=7,
+        height=1.7,
     )
