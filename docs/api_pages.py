@@ -13,10 +13,8 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from docstring_parser import DocstringStyle, parse
-
 from pushforward.cli.main import COMMANDS, main
-from pushforward.core.registry import registered_models
+from pushforward.core.registry import offered_models
 
 __all__ = ["GROUPS", "api_pages", "command_page", "examples_page"]
 
@@ -218,7 +216,7 @@ def described(thing: object) -> str:
     for block in _blocks(text):
         head, _, rest = block.partition(":\n")
         if head in ("Args", "Arguments", "Attributes"):
-            lists.append(_arguments(block, head))
+            lists.append(_arguments(block))
         elif head in SECTIONS:
             parts.append(f"*{head}*\n\n{_paragraphs(inspect.cleandoc(rest))}")
         else:
@@ -232,12 +230,17 @@ def _blocks(text: str) -> list[str]:
     return [b.strip("\n") for b in re.split(rf"\n(?=(?:{heads}):\n)", "\n" + text) if b.strip()]
 
 
-def _arguments(block: str, head: str) -> str:
-    parsed = parse(block.replace(f"{head}:", "Args:", 1), style=DocstringStyle.GOOGLE)
-    return "\n".join(
-        f"* `{each.arg_name}`: {_words(' '.join((each.description or '').split()))}"
-        for each in parsed.params
-    )
+def _arguments(block: str) -> str:
+    """The arguments of a section as a list: a line with `name: text` begins one."""
+    lines = inspect.cleandoc(block.partition(":\n")[2]).splitlines()
+    found: list[tuple[str, list[str]]] = []
+    for line in lines:
+        name, colon, text = line.partition(":")
+        if colon and not line.startswith(" "):
+            found.append((name, [text.strip()]))
+        elif found:
+            found[-1][1].append(line.strip())
+    return "\n".join(f"* `{name}`: {_words(' '.join(text).strip())}" for name, text in found)
 
 
 def _paragraphs(text: str) -> str:
@@ -281,8 +284,7 @@ def command_page() -> str:
     for name in COMMANDS:
         parts += [f"## {name}", _fence(_printed([name, "--help"]))]
         if name == "fit":
-            models = dict(registered_models())
-            for model in sorted(m for m, c in models.items() if c.__module__.startswith("pushf")):
+            for model in sorted(offered_models()):
                 parts += [f"### fit {model}", _fence(_printed(["fit", model, "--help"]))]
     return "\n\n".join(parts) + "\n"
 

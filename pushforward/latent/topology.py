@@ -16,9 +16,11 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.core.data_types import Observations
@@ -83,7 +85,8 @@ def map_topology(
     """
     table = np.asarray(x, dtype=np.float64)
     table = table.reshape(len(table), -1)
-    values = np.asarray(lens, dtype=np.float64).reshape(len(table), -1)
+    values = np.asarray(lens, dtype=np.float64)
+    values = values.reshape(len(values), -1)
     _check(table, values, intervals, overlap, bins, least)
     found = [
         rows[group == k]
@@ -102,8 +105,13 @@ def map_topology(
 
 
 def _check(
-    table: np.ndarray, values: np.ndarray, intervals: int, overlap: float, bins: int, least: int
+    table: NDArray[Any], values: NDArray[Any], intervals: int, overlap: float, bins: int, least: int
 ) -> None:
+    if len(values) != len(table):
+        raise ShapeMismatch(
+            f"expected a number of the lens per row, got {len(table)} rows, but a lens of"
+            f" {len(values)}"
+        )
     if values.shape[1] not in (1, 2):
         raise ShapeMismatch(
             f"a lens has one or two numbers per row, got {values.shape[1]}; pass two components"
@@ -117,7 +125,7 @@ def _check(
         raise InvalidValue(f"overlap must be from 0 to below 1, got {overlap}")
 
 
-def _cover(values: np.ndarray, intervals: int, overlap: float) -> list[np.ndarray]:
+def _cover(values: NDArray[Any], intervals: int, overlap: float) -> list[NDArray[Any]]:
     """The rows of each cell of the cover that has any."""
     low, high = values.min(0), values.max(0)
     step = (high - low) / (intervals - overlap * (intervals - 1))  # length of an interval
@@ -138,7 +146,7 @@ def _cover(values: np.ndarray, intervals: int, overlap: float) -> list[np.ndarra
     return cells
 
 
-def _clusters(rows: np.ndarray, bins: int) -> np.ndarray:
+def _clusters(rows: NDArray[Any], bins: int) -> NDArray[Any]:
     """The cluster of each row (m,), by single linkage cut at the first gap of link lengths."""
     from scipy.cluster.hierarchy import fcluster, linkage
 

@@ -30,7 +30,7 @@ def figure() -> Figure:
     digits = pf.read("digits")
     model = pf.DCGAN(latent=32, width=16).fit(digits, steps=1200, batch=64, ema=0.99)
     batch = digits.take(torch.arange(len(digits)))
-    real = torch.cat([batch.x[batch.y[:, i] == 1][:10] for i in range(10)])
+    real = torch.cat([batch.x[batch.y == i][:10] for i in range(10)])
     made = torch.cat([model.sample(10, y=i, rng=i) for i in range(10)])
     return panels(
         images(real, digits.space, "Digits", columns=10),

@@ -2,9 +2,9 @@ r"""Seventeen hacks
 
 Each trick for training GANs is a switch here, `hacks=["input_noise(sigma=0.1)"]`;
 `pushforward hacks` lists them. Do they help? Only a measurement tells: the share of eight modes
-found, and of samples close to one. Below one short fit each, one seed: noise on the critic's
-input helps on this data, label smoothing alone does not. [Five seeds of all
-hacks](../results.md#which-of-the-17-hacks-help) are on the page of results.
+found, and of samples close to one. Below one short fit each, of one seed: noise on the critic's
+input changes little here, soft labels spread the samples. One seed proves nothing; [five seeds of
+all hacks](../results.md#which-of-the-17-hacks-help) are on the page of results.
 
 $$\text{soft labels: } 1 \to U[.7, 1.2],\ 0 \to U[0, .3] \qquad \text{input noise: } D(x +
 \sigma_t\, \varepsilon),\ \sigma_t \to 0 .$$

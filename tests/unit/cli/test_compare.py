@@ -190,7 +190,7 @@ def test_of_too_few_rows_fid_comes_with_a_warning(made: Path, cli) -> None:
     [
         (["--features", "pcaa"], "did you mean 'pca'"),
         (["--metrics", "fidd"], "did you mean 'fid'"),
-        (["--metrics", "modes"], "ring and grid"),
+        (["--metrics", "modes"], "eight_gaussians and grid"),
         (["--metrics", "parzen"], "--train"),
         (["--rows", "1"], "at least 2"),
         (["--features", ","], "expected names"),
