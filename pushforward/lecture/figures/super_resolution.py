@@ -22,7 +22,6 @@ from __future__ import annotations
 import torch
 
 import pushforward as pf
-from pushforward.metrics.image_quality import psnr
 from pushforward.nets.super_resolution import enlarge
 from pushforward.plots.matplotlib_types import Figure
 from pushforward.plots.panels import images, panels
@@ -34,9 +33,9 @@ def figure() -> Figure:
     pictures = scenes(aerial_and_map, 400, 48, 0).take(torch.arange(400)).y
     train = pf.read(pictures[:360], y="low_resolution(4)")
     test = pf.read(pictures[360:], y="low_resolution(4)", like=train).take(torch.arange(8))
-    first = pf.SRResNet(width=24, blocks=3).fit(train, steps=300, batch=8)
-    gan = pf.SRGAN(width=24, blocks=3, features="none", weight=0.01, critic_width=16)
-    gan.fit(train, steps=100, batch=8, start=first)
+    first = pf.SRResNet(width=16, blocks=2).fit(train, steps=200, batch=8)
+    gan = pf.SRGAN(width=16, blocks=2, features="none", weight=0.01, critic_width=16)
+    gan.fit(train, steps=60, batch=8, start=first)
     rows = {
         "small": test.y.repeat_interleave(4, 2).repeat_interleave(4, 3),
         "bicubic": enlarge(test.y, 4), "SRResNet": first.translate(test.y),

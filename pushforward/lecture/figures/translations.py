@@ -7,7 +7,7 @@ $$\min_G \max_D\ \mathbb E \log D(y, x) + \mathbb E \log\big(1 - D(y, G(y))\big)
 100\; \mathbb E \lVert x - G(y) \rVert_1 .$$
 
 The same code does all six: map to aerial view and back, day to night and back, grey to colour,
-outlines to image. The images are made by this package, 32 × 32 pixels, and each fit takes 150
+outlines to image. The images are made by this package, 32 × 32 pixels, and each fit takes 100
 steps: enough to see the layout, not the detail. [The recipes](../recipes.md#images-made-from-images)
 train longer, and take photographs: facades, edges, colour.
 
@@ -40,8 +40,8 @@ def figure() -> Figure:
     for name, (x, y) in tasks.items():
         pairs = pf.read(x, y=y)
         test = pairs.take(torch.arange(300, 306))
-        model = pf.Pix2Pix(width=12, dropout=0.2)
-        model.fit(pf.split(pairs, held_out=20, seed=0)[0], steps=150, batch=8)
+        model = pf.Pix2Pix(width=8, dropout=0.2)
+        model.fit(pf.split(pairs, held_out=20, seed=0)[0], steps=100, batch=8)
         rows = [test.y.expand_as(test.x), model.translate(test.y, rng=0), test.x]
         drawn.append(images(torch.cat([r.float() for r in rows]), pairs.space, name, columns=6))
     return panels(*drawn, columns=2, side=4.6, title="From top: condition, answer, original")

@@ -5,7 +5,7 @@ A clip is a tensor over time, height and width. VGAN generates two streams and a
 $$x = m \odot f + (1 - m) \odot b .$$
 
 The foreground $f$ and the mask $m$ come from convolutions in space and time; the background $b$ is
-one image for all frames, so that what does not move costs nothing. The fit is *very* short (120
+one image for all frames, so that what does not move costs nothing. The fit is *very* short (60
 steps of a narrow network): look at the layers, not at the quality. [The
 recipe](../recipes.md#moving-shapes) trains it properly, and has the film.
 
@@ -27,8 +27,8 @@ from pushforward.plots.matplotlib_types import Figure
 def figure() -> Figure:
     """A clip of moving shapes, and a sample of a briefly trained VGAN with its layers."""
     clips = pf.read("moving-shapes:400")
-    model = pf.VGAN(latent=16, width=8, mask_weight=0.6, penalties=("r1(gamma=0.1)",))
-    model.fit(clips, steps=120, batch=16, ema=0.9)
+    model = pf.VGAN(latent=16, width=6, mask_weight=0.6, penalties=("r1(gamma=0.1)",))
+    model.fit(clips, steps=60, batch=16, ema=0.9)
     made = model.scenes(1, rng=1)
     mask = (255 * made.mask).expand_as(made.x)
     real = clips.take(torch.arange(2)).x.float()
