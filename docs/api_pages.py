@@ -266,11 +266,17 @@ def _paragraphs(text: str) -> str:
 def _words(text: str) -> str:
     """Text whose marks are no Markdown, except for code between backticks and addresses."""
     parts = re.split(r"(`[^`]*`|https?://[^\s)>]+)", text)
-    return "".join(
-        part if i % 2 and part.startswith("`") else f"<{part.rstrip('.,;')}>"
-        + part[len(part.rstrip(".,;")):] if i % 2 else re.sub(r"([\\*_\[\]<>|$~#^{}])", r"\\\1", part)
-        for i, part in enumerate(parts)
-    )  # fmt: skip
+    return "".join(_linked(part) if i % 2 else _escaped(part) for i, part in enumerate(parts))
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([\\*_\[\]<>|$~#^{}])", r"\\\1", text)
+
+
+def _linked(part: str) -> str:
+    """Code as it is; an address as a link, without the stop behind it."""
+    address = part.rstrip(".,;")
+    return part if part.startswith("`") else f"<{address}>{part[len(address) :]}"
 
 
 def command_page() -> str:
@@ -318,5 +324,3 @@ def examples_page() -> str:
     for path in sorted((ROOT / "examples").glob("*.py")):
         parts += [f"## {path.name}", f"```python\n{path.read_text().rstrip()}\n```"]
     return "\n\n".join(parts) + "\n"
-
-

@@ -188,7 +188,12 @@ def steps_of(task: Task, budget: float) -> int:
 
 def measured(x: Tensor, name: str, seed: int) -> list[Record]:
     """Modes, high-quality share and reverse KL of samples (n, 2)."""
-    return modes(x, centres(SETS[name].source), SETS[name].sd, data=f"{name}, sd {SETS[name].sd:g}, seed {seed}")
+    return modes(
+        x,
+        centres(SETS[name].source),
+        SETS[name].sd,
+        data=f"{name}, sd {SETS[name].sd:g}, seed {seed}",
+    )
 
 
 def look(model: Any) -> Mapping[str, Tensor]:

@@ -13,6 +13,7 @@ import torch
 
 from pushforward.core.registry import catalogue, registered_models
 from pushforward.data.formats import registry
+from pushforward.metrics.scores import METRICS
 
 ROOT = Path(__file__).parents[2]
 SHOWN = {
@@ -45,9 +46,10 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     monkeypatch.setenv("MPLBACKEND", "agg")
     assert list(registered_models())  # imports all of ours, which stay registered
     assert registry.every_reader()
-    models, readers = dict(catalogue), dict(registry._registered)
+    registries = (catalogue, registry._registered, METRICS)
+    contents = [dict(each) for each in registries]
     yield
-    for registered, before in ((catalogue, models), (registry._registered, readers)):
+    for registered, before in zip(registries, contents):
         registered.clear()
         registered.update(before)  # type: ignore[arg-type]
 

@@ -12,7 +12,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -34,12 +33,12 @@ GENERATED = {
 
 
 @pytest.fixture
-def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+def site(monkeypatch: pytest.MonkeyPatch) -> object:
     monkeypatch.syspath_prepend(str(ROOT))
     monkeypatch.delitem(sys.modules, "docs", raising=False)
     import docs.site
 
-    yield docs.site
+    return docs.site
 
 
 def test_every_page_is_in_the_contents_once(site: object) -> None:
@@ -121,9 +120,8 @@ def test_docstrings_become_markdown(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_public_names_are_in_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT))
     monkeypatch.delitem(sys.modules, "docs", raising=False)
-    from docs.api_pages import GROUPS, find
-
     import pushforward as pf
+    from docs.api_pages import GROUPS, find
 
     named = [name for _, names in GROUPS.values() for name in names]
     assert len(set(named)) == len(named)

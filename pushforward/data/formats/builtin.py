@@ -43,9 +43,7 @@ from pushforward.data.sources.arrays import from_array
 
 __all__ = ["NAMES", "RENAMED", "from_builtin", "centres", "CIFAR10_LABELS"]
 
-RENAMED = (
-    "since version 0.2 ring is z/10 + z/‖z‖; the eight dots are called eight_gaussians"
-)
+RENAMED = "since version 0.2 ring is z/10 + z/‖z‖; the eight dots are called eight_gaussians"
 
 NAMES = (
     "digits",

@@ -34,7 +34,5 @@ def figure() -> Figure:
     for ax, (name, adaptive) in zip(axes.flat, rules.items()):
         model = pf.KDE("likelihood", adaptive=adaptive).fit(x)
         words = f"{name}: {float(model.log_prob(test).mean()):.2f} nats per new point"
-        density_map(
-            model, x, limits=([-0.5, -0.5], [7, 7]), shares=(0.5, 0.9), title=words, ax=ax
-        )
+        density_map(model, x, limits=([-0.5, -0.5], [7, 7]), shares=(0.5, 0.9), title=words, ax=ax)
     return picture

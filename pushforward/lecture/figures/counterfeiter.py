@@ -24,8 +24,8 @@ import torch
 
 import pushforward as pf
 from pushforward.fitting.film import Film
-from pushforward.plots.films import choose_frames, film, strip
 from pushforward.plots.critics import critic_on_line
+from pushforward.plots.films import choose_frames, film, strip
 from pushforward.plots.matplotlib_types import Figure
 from pushforward.recipes.one_dimension import curves, look, places
 
@@ -36,9 +36,7 @@ def figure() -> tuple[Figure, Iterable[Any]]:
     watched = Film(look, most=40)
     rates = {"critic": "adam(rate=0.003, beta1=0.5)", "generator": "adam(rate=0.001, beta1=0.5)"}
     model = pf.GAN(latent=1, hidden=(32, 32), penalties=())
-    model.fit(
-        x, steps=1500, batch=256, schedule="cosine", ema=0.99, optimizers=rates, film=watched
-    )
+    model.fit(x, steps=1500, batch=256, schedule="cosine", ema=0.99, optimizers=rates, film=watched)
     frames = watched.frames()
     steps = [frame.samples // 256 for frame in frames]
     times = [f"step {step}" for step in steps]

@@ -29,4 +29,6 @@ def figure() -> Figure:
     table = (table - table.mean()) / table.std()
     model = pf.PCA(2).fit(table)
     kept = float(model.explained_variance_ratio_.sum())
-    return biplot(model, table, arrows=8, title=f"178 wines; the plane has {kept:.0%} of the variance")
+    return biplot(
+        model, table, arrows=8, title=f"178 wines; the plane has {kept:.0%} of the variance"
+    )

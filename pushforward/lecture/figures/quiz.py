@@ -34,7 +34,9 @@ def figure() -> Figure:
         model = pf.PCA(k).fit(x.double())
         exact = model.log_prob(x[:40])
         found = [naive(model, x[:40], samples=n, shared=False).values for n in draws]
-        lines[f"{k} code" + "s" * (k > 1)] = torch.stack([(f - exact).abs().median() for f in found])
+        lines[f"{k} code" + "s" * (k > 1)] = torch.stack(
+            [(f - exact).abs().median() for f in found]
+        )
     return panels(
         curves(draws, lines, "Median error of log p(x)", x="draws of z", y="nats", log="xy"),
         side=5.4,

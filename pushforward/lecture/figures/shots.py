@@ -30,8 +30,13 @@ def figure() -> Figure:
     model = pf.KDE(bandwidth=1.5).fit(x)
     box = ([-25, 0], [25, 35])
     picture = density_map(
-        model, x, limits=box, shares=(0.5, 0.9), top=0.008, unit="shots per square foot",
-        title="Shots, and their density"
+        model,
+        x,
+        limits=box,
+        shares=(0.5, 0.9),
+        top=0.008,
+        unit="shots per square foot",
+        title="Shots, and their density",
     )
     draw_court(picture.axes[0], depth=35)
     return picture

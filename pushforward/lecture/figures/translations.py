@@ -8,8 +8,9 @@ $$\min_G \max_D\ \mathbb E \log D(y, x) + \mathbb E \log\big(1 - D(y, G(y))\big)
 
 The same code does all six: map to aerial view and back, day to night and back, grey to colour,
 outlines to image. The images are made by this package, 32 × 32 pixels, and each fit takes 100
-steps: enough to see the layout, not the detail. [The recipes](../recipes.md#images-made-from-images)
-train longer, and take photographs: facades, edges, colour.
+steps: enough to see the layout, not the detail.
+[The recipes](../recipes.md#images-made-from-images) train longer, and take photographs: facades,
+edges, colour.
 
 Try:
 

@@ -16,7 +16,6 @@ from pushforward.core.errors import BadSource, InvalidValue
 from pushforward.data import centres, read
 from pushforward.data.formats import builtin, fetching
 
-
 FIRST = (-0.7064033164322939, 0.7329305480126995)
 """The first of 50 points of eight_gaussians, seed 0."""
 
@@ -49,7 +48,9 @@ def test_drawn_names_repeat_by_seed(name):
     assert a.space.shape == (2,)
 
 
-@pytest.mark.parametrize(("name", "sd", "count"), [("eight_gaussians", 0.01, 8), ("grid", 0.05, 25)])
+@pytest.mark.parametrize(
+    ("name", "sd", "count"), [("eight_gaussians", 0.01, 8), ("grid", 0.05, 25)]
+)
 def test_mixtures_have_their_modes_and_spread(name, sd, count):
     x = read(name, n=20_000).x
     distance, mode = torch.cdist(x, centres(name)).min(1)

@@ -22,7 +22,7 @@ def shapes() -> dict[str, tuple[np.ndarray, int, int]]:
     return {
         "circle": (circle(), 1, 1),
         "line": (line, 1, 0),
-        "two circles": (np.concatenate([circle(), circle() + [0, 5.0]]), 2, 2),
+        "two circles": (np.concatenate([circle(), circle() + np.array([0, 5.0])]), 2, 2),
     }
 
 

@@ -1,4 +1,6 @@
-"""Every figure has a title, a formula, short code and something to try; pages are made from them."""
+"""Every figure has a title, a formula, short code and something to try; pages are made of
+them.
+"""
 
 from __future__ import annotations
 
