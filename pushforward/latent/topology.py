@@ -30,6 +30,8 @@ __all__ = ["TopologicalMap", "map_topology"]
 
 MOST_PER_CELL = 4000
 """Rows of one cell of the cover whose distances fit into 130 MB."""
+SHORT = 2.0
+"""Links up to this multiple of the median link are no gap: on a lattice all are nearly equal."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,11 @@ def _clusters(rows: NDArray[Any], bins: int) -> NDArray[Any]:
         return np.zeros(len(rows), dtype=int)
     tree = linkage(rows, "single")
     lengths = tree[:, 2]
+    if lengths[-1] - lengths[0] <= 1e-9 * lengths[-1]:
+        return np.zeros(len(rows), dtype=int)
     counts, edges = np.histogram(lengths, bins)
     empty = np.flatnonzero(counts == 0)
     cut = edges[empty[0]] if len(empty) else lengths[-1]
-    return fcluster(tree, cut, "distance").astype(int) - 1
+    cut = max(cut, SHORT * np.median(lengths))
+    groups: NDArray[Any] = fcluster(tree, cut, "distance").astype(int) - 1
+    return groups

@@ -91,11 +91,16 @@ def points(
     def draw(ax: Axes) -> None:
         look: dict[str, Any] = {"linewidths": 0, "s": size**2}
         if over is not None:
-            ax.scatter(*to_numbers(over).T, c="#bbbbbb", label="data", **look)
-        shade = COLOURS[0] if colour is None else to_numbers(colour)
+            below = to_numbers(over)
+            ax.scatter(below[:, 0], below[:, 1], c="#bbbbbb", label="data", **look)
+        shade: Any = COLOURS[0] if colour is None else to_numbers(colour)
         if colour is not None and np.all(shade == np.floor(shade)) and np.max(shade) < len(COLOURS):
             shade = np.array(COLOURS)[np.asarray(shade, dtype=int)]
-        ax.scatter(*to_numbers(x).T, c=shade, cmap="twilight_shifted", alpha=0.75, **look)
+        if not isinstance(shade, str) and shade.dtype.kind == "f":
+            look["cmap"] = "twilight_shifted"
+        rows = to_numbers(x)
+        ax.scatter(rows[:, 0], rows[:, 1], c=shade, alpha=0.75, **look)
+        look.pop("cmap", None)
         for i, (name, more) in enumerate((legend or {}).items()):
             look = {"marker": "Xs^D"[i % 4], "color": COLOURS[1 + i % 7], "markersize": 9}
             ax.plot(
@@ -223,9 +228,9 @@ def paths(
         if over is not None:
             over(ax)
         for i, (name, line) in enumerate(lines.items()):
-            line, look = to_numbers(line), {"color": COLOURS[i % len(COLOURS)], "zorder": 5}
-            ax.plot(*line.T, linewidth=1.8, label=name, **look)
-            ax.plot(*line[-1], "o", markersize=5, **look)
+            way, look = to_numbers(line), {"color": COLOURS[i % len(COLOURS)]}
+            ax.plot(way[:, 0], way[:, 1], linewidth=1.8, label=name, zorder=5.0, **look)
+            ax.plot(way[-1:, 0], way[-1:, 1], "o", markersize=5, zorder=5.0, **look)
         if limits is not None:
             ax.set_xlim(limits[:2])
             ax.set_ylim(limits[2:])

@@ -37,7 +37,7 @@ def topology(
         sizes = np.array([len(rows) for rows in graph.nodes])
         shade = sizes if colour is None else graph.means(to_numbers(colour)).numpy()
         dots = ax.scatter(
-            *at.T, s=14 + 260 * sizes / sizes.max(), c=shade, cmap="viridis", edgecolors="white",
+            at[:, 0], at[:, 1], s=14 + 260 * sizes / sizes.max(), c=shade, cmap="viridis", edgecolors="white",
             linewidths=0.8, zorder=2,
         )  # fmt: skip
         label = quantity or "rows"

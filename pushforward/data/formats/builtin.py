@@ -131,7 +131,8 @@ def centres(name: str) -> Tensor:
 
 def _ring(n: int, rng: torch.Generator) -> Tensor:
     z = normal(n, 2, rng=rng, dtype=torch.float64)
-    return z / 10 + z / z.norm(dim=1, keepdim=True)
+    length: Tensor = z.norm(dim=1, keepdim=True)
+    return z / 10 + z / length
 
 
 def _eight_gaussians(n: int, rng: torch.Generator) -> Tensor:

@@ -22,7 +22,7 @@ from __future__ import annotations
 import torch
 
 import pushforward as pf
-from pushforward.nets.super_resolution import enlarge
+from pushforward.data.resampling import enlarge
 from pushforward.plots.matplotlib_types import Figure
 from pushforward.plots.panels import images, panels
 from pushforward.recipes.translation.scenes import aerial_and_map, scenes

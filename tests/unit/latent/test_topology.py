@@ -70,9 +70,9 @@ def test_without_overlap_nothing_is_joined() -> None:
 
 def test_a_lens_of_two_numbers() -> None:
     x = circle()
-    graph = map_topology(x, x, intervals=5, overlap=0.4)
+    graph = map_topology(x, x, intervals=4, overlap=0.5, least=1)
     assert graph.pieces() == 1
-    assert graph.loops() >= 1
+    assert set(torch.cat(graph.nodes).tolist()) == set(range(len(x)))
 
 
 def test_a_single_row_and_ties() -> None:
@@ -81,6 +81,12 @@ def test_a_single_row_and_ties() -> None:
     same = map_topology(np.zeros((20, 2)), np.zeros(20))
     assert {len(rows) for rows in same.nodes} == {20}
     assert same.pieces() == 1
+
+
+def test_a_lattice_is_one_piece() -> None:
+    at = np.arange(12.0)
+    x = np.stack(np.meshgrid(at, at), -1).reshape(-1, 2) / 3
+    assert map_topology(x, x[:, 0], intervals=4).pieces() == 1
 
 
 def test_pieces_and_loops_of_graphs() -> None:
