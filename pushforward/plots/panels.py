@@ -228,9 +228,10 @@ def paths(
         if over is not None:
             over(ax)
         for i, (name, line) in enumerate(lines.items()):
-            way, look = to_numbers(line), {"color": COLOURS[i % len(COLOURS)]}
-            ax.plot(way[:, 0], way[:, 1], linewidth=1.8, label=name, zorder=5.0, **look)
-            ax.plot(way[-1:, 0], way[-1:, 1], "o", markersize=5, zorder=5.0, **look)
+            way, colour = to_numbers(line), COLOURS[i % len(COLOURS)]
+            look: dict[str, Any] = {"color": colour, "zorder": 5}
+            ax.plot(way[:, 0], way[:, 1], linewidth=1.8, label=name, **look)
+            ax.plot(way[-1:, 0], way[-1:, 1], "o", markersize=5, **look)
         if limits is not None:
             ax.set_xlim(limits[:2])
             ax.set_ylim(limits[2:])

@@ -36,10 +36,9 @@ def topology(
             ax.plot(*at[[a, b]].T, color="#9a9a9a", linewidth=0.9, zorder=1)
         sizes = np.array([len(rows) for rows in graph.nodes])
         shade = sizes if colour is None else graph.means(to_numbers(colour)).numpy()
-        dots = ax.scatter(
-            at[:, 0], at[:, 1], s=14 + 260 * sizes / sizes.max(), c=shade, cmap="viridis", edgecolors="white",
-            linewidths=0.8, zorder=2,
-        )  # fmt: skip
+        look = {"cmap": "viridis", "edgecolors": "white", "linewidths": 0.8, "zorder": 2}
+        area = 14 + 260 * sizes / sizes.max()
+        dots = ax.scatter(at[:, 0], at[:, 1], s=area, c=shade, **look)  # type: ignore[arg-type]
         label = quantity or "rows"
         add_colour_bar(ax.figure, dots, ax, label, fraction=0.045, pad=0.02)  # type: ignore[arg-type]
         ax.set_aspect("equal", adjustable="datalim")

@@ -7,8 +7,8 @@ $$\min_z\ \lVert m_c \odot (G(z) - c)\rVert^2 + \lambda\, \lVert (1 - m_c) \odot
 \rVert^2 + \dots$$
 
 $c$ are the colours painted, $m_c$ where, $z_0$ the code before the edit. Below, a three gets a
-stroke on its left side; the steps go through codes, so each step is a digit. The model is a VAE;
-any decoder of images will do.
+stroke on its left side, and becomes a six; the steps go through codes, so each is nearly a digit.
+The model is a VAE; any decoder of images will do.
 
 Try:
 
@@ -43,7 +43,6 @@ def figure() -> Figure:
     return panels(
         images(torch.cat([x.double(), painted]), digits.space, "Before; stroke", columns=2),
         images(steps, digits.space, "On the way", columns=8),
-        images(edited.x[:6], digits.space, "Other digits that fit", columns=6),
         columns=1,
         side=6,
         height=1.4,

@@ -5,9 +5,11 @@ A clip is a tensor over time, height and width. VGAN generates two streams and a
 $$x = m \odot f + (1 - m) \odot b .$$
 
 The foreground $f$ and the mask $m$ come from convolutions in space and time; the background $b$ is
-one image for all frames, so that what does not move costs nothing. The fit is *very* short (60
-steps of a narrow network): look at the layers, not at the quality. [The
-recipe](../recipes.md#moving-shapes) trains it properly, and has the film.
+one image for all frames, so that what does not move costs nothing. The fit below is *very* short
+(150 steps of a narrow network): it shows the layers, and no shapes yet. Above it, the same after a
+proper fit, by [the recipe](../recipes.md#moving-shapes).
+
+![Clips and layers of a VGAN after a proper fit](../images/moving-shapes.png)
 
 Try:
 
@@ -27,8 +29,9 @@ from pushforward.plots.matplotlib_types import Figure
 def figure() -> Figure:
     """A clip of moving shapes, and a sample of a briefly trained VGAN with its layers."""
     clips = pf.read("moving-shapes:400")
-    model = pf.VGAN(latent=16, width=6, mask_weight=0.6, penalties=("r1(gamma=0.1)",))
-    model.fit(clips, steps=60, batch=16, ema=0.9)
+    model = pf.VGAN(latent=16, width=4, mask_weight=0.6, penalties=("r1(gamma=0.1)",))
+    rates = dict.fromkeys(("critic", "generator"), "adam(rate=0.001, beta1=0.5)")
+    model.fit(clips, steps=150, batch=8, ema=0.9, optimizers=rates)
     made = model.scenes(1, rng=1)
     mask = (255 * made.mask).expand_as(made.x)
     real = clips.take(torch.arange(2)).x.float()
