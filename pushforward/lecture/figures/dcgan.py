@@ -29,7 +29,7 @@ def figure() -> Figure:
     """Digits of a small conditional DCGAN beside real ones."""
     digits = pf.read("digits")
     model = pf.DCGAN(latent=32, width=16)
-    model.fit(digits, y=True, steps=800, batch=64, ema=0.99)
+    model.fit(digits, y=True, steps=2000, batch=64, ema=0.99)
     batch = digits.take(torch.arange(len(digits)))
     real = torch.cat([batch.x[batch.y == i][:10] for i in range(10)])
     made = torch.cat([model.sample(10, y=i, rng=i) for i in range(10)])

@@ -36,7 +36,7 @@ def figure() -> Figure:
     tasks = {
         "map to aerial view": (aerial, plan), "aerial view to map": (plan, aerial),
         "day to night": (night, day), "night to day": (day, night),
-        "grey to colour": (day, "grey"), "outlines to image": (day, "edges"),
+        "grey to colour": (day, "grey"), "outlines to image": (day, "edges(low=0.01, high=0.03)"),
     }  # fmt: skip
     drawn, rate = [], {"generator": "adam(rate=0.002, beta1=0.5)"}
     for name, (x, y) in tasks.items():
