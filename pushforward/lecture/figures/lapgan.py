@@ -26,8 +26,8 @@ from pushforward.plots.panels import images, panels
 def figure() -> Figure:
     """Samples of a LAPGAN of digits: coarse, and with their detail."""
     digits = pf.read("digits", label=False)
-    model = pf.LAPGAN(latent=32, width=32, base="mlp(hidden=(128, 128))")
-    model.fit(digits, steps=800, batch=64, ema=0.99)
+    model = pf.LAPGAN(latent=32, width=16, base="mlp(hidden=(128, 128))")
+    model.fit(digits, steps=1500, batch=64, ema=0.99)
     coarse, fine = model.stages(model.prior(30).rsample(rng=0))
     x = digits.take(torch.arange(30)).x
     return panels(
