@@ -97,7 +97,7 @@ def _plain(code: str) -> str:
 
 def _imports(tree: ast.Module, lines: list[str]) -> list[str]:
     """The import lines of a module, without those that only annotations need."""
-    skipped = ("__future__", "pushforward.plots.matplotlib_types")
+    skipped = ("__future__", "collections.abc", "typing", "pushforward.plots.matplotlib_types")
     found = [
         node
         for node in tree.body

@@ -57,6 +57,13 @@ def test_code_names_all_that_it_uses() -> None:
         assert not read - assigned - known - {"Figure"}, name
 
 
+@pytest.mark.parametrize("name", ["ring", "push-forward", "computation-graph", "clusters"])
+def test_the_code_that_is_shown_runs_as_it_is(name: str) -> None:
+    names: dict[str, object] = {}
+    exec(compile(read_lesson(name).script(), name, "exec"), names)
+    assert names["figure"].get_size_inches()[0] > 5  # type: ignore[attr-defined]
+
+
 def test_an_unknown_figure_is_an_error_with_the_nearest_name() -> None:
     with pytest.raises(InvalidValue, match="unknown figure 'rings'; did you mean 'ring'"):
         module_of("rings")
