@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from pushforward.core.errors import MissingExtra
 from pushforward.lecture.contents import module_of
 from pushforward.plots import write_figure
 from pushforward.plots.films import write_film
@@ -19,8 +20,15 @@ def draw(name: str) -> tuple[Any, ...]:
 
     Raises:
         InvalidValue: For a name that is none.
+        MissingExtra: Without pandas, for a figure of a table.
     """
-    result = import_module(module_of(name)).figure()
+    code = import_module(module_of(name))
+    try:
+        result = code.figure()
+    except ImportError as error:
+        if "pandas" not in str(error):
+            raise
+        raise MissingExtra("pandas", "tables", f"the figure {name}") from error
     return result if isinstance(result, tuple) else (result,)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from pushforward.core.errors import MissingExtra
 from pushforward.lecture.building import draw, write_pictures
 from pushforward.lecture.contents import FIGURES
 from pushforward.lecture.lesson import read_lesson
@@ -50,6 +51,17 @@ def _write(name: str, folder: Path) -> None:
     if moves:
         with Image.open(paths[1]) as film:
             assert film.n_frames > 10
+
+
+def test_without_pandas_a_figure_of_a_table_names_the_extra(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def absent(**_: object) -> None:
+        raise ImportError("load_iris with as_frame=True requires pandas.")
+
+    monkeypatch.setattr("pushforward.lecture.figures.clusters.load_iris", absent)
+    with pytest.raises(MissingExtra, match=r"the figure clusters.*\[tables\]"):
+        draw("clusters")
 
 
 def test_axes_are_labelled() -> None:
