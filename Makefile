@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ONLY   ?=
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo install test check matrix bench learn tables dist clean
+.PHONY: help demo install test check matrix bench learn tables lecture docs dist clean
 help:
 	@echo "make demo    set up and fit a VAE to real handwritten digits (about two minutes in all)"
 	@echo "make test    set up and run the tests (under ten minutes)"
@@ -16,6 +16,8 @@ help:
 	@echo "make learn   slow training tests and records              (ONLY=expression picks some)"
 	@echo "make dist    wheel and sdist of a tagged commit, tried in an empty environment (UNTAGGED=1: of any)"
 	@echo "make tables  write docs/results.md from the records, and draw docs/images/architecture.png"
+	@echo "make lecture run every figure of the lecture, and write its pages and notebooks"
+	@echo "make docs    build the site to build/docs/html"
 
 demo: $(VENV)/.installed
 	$(BIN)/pushforward demo
@@ -66,6 +68,21 @@ tables: $(VENV)/.installed-dev
 	$(BIN)/python -m docs.tables
 	$(BIN)/python -m docs.drawing
 
+lecture: $(VENV)/.installed-dev
+	$(BIN)/python -m docs.lecture_pages $(ONLY)
+
+# Sphinx has an environment of its own: it reads pages, not the package.
+docs: $(VENV)/.installed-dev .venv-docs/.installed
+	$(BIN)/python -m docs.site
+	.venv-docs/bin/sphinx-build -W --keep-going -q -E -b html build/docs/source build/docs/html
+	@echo "open build/docs/html/index.html"
+
+.venv-docs/.installed: pyproject.toml constraints.txt
+	test -x .venv-docs/bin/python || $(PYTHON) -m venv .venv-docs
+	$(PYTHON) -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['docs'], sep='\n')" \
+		| .venv-docs/bin/python -m pip install -q -c constraints.txt -r /dev/stdin
+	touch $@
+
 # constraints.txt pins the versions that the tests run with; users do not need it.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -82,4 +99,4 @@ $(VENV)/.installed-bench: $(VENV)/.installed-dev
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) .venv-docs build dist *.egg-info

@@ -196,7 +196,7 @@ def beside() -> list[dict[str, Any]]:
 
 def _beside(link: Link, name: str) -> tuple[list[list[float]], list[float]]:
     """Milliseconds of answers by round, and the fit's speed as a share of its own at rest."""
-    data = {"kind": "built-in", "name": "ring"}
+    data = {"kind": "built-in", "name": "eight_gaussians"}
     fit = link.ask("learn.start", {"model": "gan", "settings": {"steps": "1000000"}, "data": data})
     known = {"fit": fit["content"]["fit"]}
     _decode_times(link, name, CHANGES)

@@ -24,7 +24,8 @@ CONTENTS = {
     "studio": "local page",
     "export": "ONNX and pages",
     "experiments": "source, split, model, measures",
-    "recipes": "figures of the lectures",
+    "lecture": "figures with their code",
+    "recipes": "studies: data in, records out",
     "plots": "figures of models",
     "compat": "scikit-learn's names",
     "metrics": "records with error bars",
@@ -71,7 +72,7 @@ def layers() -> list[list[str]]:
 
 def draw() -> Figure:
     """The figure."""
-    figure = Figure(figsize=(11, 6.2), layout="constrained")
+    figure = Figure(figsize=(11, 7.4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
     _packages(left)
     _fit(right)
@@ -90,7 +91,7 @@ def _packages(axes: Axes) -> None:
             lines = CONTENTS[name].replace(", ", ",\n", 1) if crowded else CONTENTS[name]
             axes.text(
                 x + width / 2,
-                y + 0.68,
+                y + 0.7,
                 name,
                 ha="center",
                 va="center",
@@ -117,7 +118,7 @@ def _fit(axes: Axes) -> None:
         _box(axes, 0.06, y + 0.1, 0.93, 0.78, ORANGE if event else GREY)
         axes.text(
             0.09,
-            y + 0.68,
+            y + 0.7,
             name,
             va="center",
             weight="bold",

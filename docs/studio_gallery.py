@@ -80,7 +80,7 @@ ROOM = "document.getElementById('room').dataset"
 
 
 def learn(page: Any, address: str) -> None:
-    """A GAN on the ring, after a while."""
+    """A GAN on eight dots, after a while."""
     page.goto(f"{address}#/learn")
     page.wait_for_selector("#room[data-ready]")
     page.get_by_label("Gradient at samples").check() if page.get_by_label(

@@ -36,7 +36,7 @@ COMMANDS = (
     "demo", "fit", "sample", "encode", "reconstruct", "translate", "enlarge", "project", "edit",
     "latent", "density", "assign", "condition", "synthesise", "fill", "odd", "describe", "plot",
     "film", "evaluate", "compare", "resume",
-    "recipe", "studio", "export", "models", "hacks", "data", "doctor",
+    "recipe", "lecture", "studio", "export", "models", "hacks", "data", "doctor",
 )  # fmt: skip
 """In the order of a first session; each is the function of its name in the module of its name."""
 
@@ -66,6 +66,7 @@ pushforward: generative models behind one set of verbs
   pushforward resume runs/vae-digits-1         continue after an interruption, bit for bit
   pushforward export runs/vae-digits-1         the model in one web page, or as ONNX
   pushforward recipe curry --file shots.csv    an experiment, images and numbers, from a table
+  pushforward lecture                          the figures of a lecture, with their code
   pushforward studio                           a page: watch fits, walk through codes, edit, draw
 
   pushforward models        lists the models         pushforward COMMAND --help    a command's flags

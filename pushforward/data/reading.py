@@ -78,8 +78,8 @@ def read(
     Args:
         source: an array, tensor, data frame, torch Dataset or iterable; or a path, a glob of images
             or of .npy files (joined in the order of their names), or a built-in name (digits, ring,
-            grid, moons, swissroll, moving-shapes, mnist, mnist:test, cifar10, cifar10:test,
-            cifar10-batch1; ring:5000 draws 5000).
+            eight_gaussians, grid, moons, swissroll, moving-shapes, mnist, mnist:test, cifar10,
+            cifar10:test, cifar10-batch1; ring:5000 draws 5000).
         y: conditions, leading length n; for tables also the name(s) of columns; a path or source
             for paired data, whose images are found by the names of their files; for images also
             'edges', 'grey', 'low_resolution(factor=4)', 'coarse(factor=2)', 'masked', or 'left' or

@@ -20,7 +20,7 @@ from pushforward.core.samplers import Sampler
 from pushforward.core.scalars import normalise_settings
 from pushforward.core.source import Source
 from pushforward.data import read
-from pushforward.data.formats.builtin import centres
+from pushforward.data.formats.builtin import RENAMED, centres
 from pushforward.data.reading import requested_conditions
 from pushforward.experiments.clips import clip_facts
 from pushforward.experiments.measure import describe_data
@@ -44,7 +44,7 @@ from pushforward.metrics.scores import BY_PAIRS, OF_CLIPS, USUAL, scores
 
 __all__ = ["Comparison", "by_feature_space", "compare"]
 
-SPREADS = {"ring": 0.01, "grid": 0.05}
+SPREADS = {"eight_gaussians": 0.01, "grid": 0.05}
 """Standard deviations of the built-in mixtures whose modes are known."""
 TRAINING_ROWS = 10
 """Training rows to read, as a multiple of `rows`.
@@ -299,9 +299,10 @@ def _metrics(comparison: Comparison) -> list[str]:
             *(["memorisation"] if comparison.train else []),
         ]
     if "modes" in comparison.metrics and not is_spread:
+        hint = f" ({RENAMED})" if comparison.real.partition(":")[0] == "ring" else ""
         raise InvalidValue(
-            f"the modes are known only for ring and grid, not for {comparison.real}; request"
-            " diversity instead, or use metrics.modes with your centres"
+            f"the modes are known only for eight_gaussians and grid, not for {comparison.real}"
+            f"{hint}; request diversity instead, or use metrics.modes with your centres"
         )
     return list(comparison.metrics)
 

@@ -29,6 +29,7 @@ from pushforward.core.registry import registered_models
 from pushforward.core.source import Source, fingerprint
 from pushforward.core.storage import construct, has_preparation, load
 from pushforward.data import read, split
+from pushforward.data.formats.builtin import RENAMED
 from pushforward.data.reading import absolute, requested_conditions
 from pushforward.data.tables.files import is_table, is_text_table
 from pushforward.data.tables.text_format import settings_among
@@ -159,8 +160,10 @@ class OpenedRun:
         if (stored and fingerprint(rows) != stored) or (
             provenance.rows is not None and len(rows) != provenance.rows
         ):
+            hint = f" ({RENAMED})" if str(provenance.source).split(":")[0] == "ring" else ""
             raise BadRun(
-                f"the rows in {provenance.source} are not those that {self.folder} was fitted to;"
+                f"the rows in {provenance.source} are not those that {self.folder} was fitted to"
+                f"{hint};"
                 f" pass {argument('source', 'FILE')} with these, or {argument('data', 'FILE')} with"
                 " rows it has not seen"
             )

@@ -132,7 +132,8 @@ def play(
 ) -> list[Record]:
     """Modes, high-quality share and reverse KL of one GAN trained on a set."""
     how, x = CASES[case], several.data(name, seed)
-    y = torch.cdist(x, centres(name).to(x)).argmin(1) if how.labels else None
+    middles = centres(several.SETS[name].source).to(x)
+    y = torch.cdist(x, middles).argmin(1) if how.labels else None
     model = GAN(
         latent=LATENT,
         hidden=HIDDEN,
@@ -148,7 +149,8 @@ def play(
     )
     by = Trainer(steps=steps, batch=several.BATCH, seed=seed, optimizers=optimizers)
     fit_model(model, x, y, by=by, folder=folder)
-    conditions = None if y is None else torch.arange(several.DRAWS) % len(centres(name))
+    modes = len(centres(several.SETS[name].source))
+    conditions = None if y is None else torch.arange(several.DRAWS) % modes
     return several.measured(
         model.sample(several.DRAWS, y=conditions, rng=derive(seed, "samples")), name, seed
     )

@@ -45,11 +45,13 @@ class Task:
     """What all players of a set have in common.
 
     Args:
+        source: built-in name of the data.
         sd: standard deviation of the modes.
         network: of both players.
         steps: how many.
     """
 
+    source: str
     sd: float
     network: str
     steps: int
@@ -76,8 +78,8 @@ class Player:
 
 
 SETS: Mapping[str, Task] = {
-    "ring": Task(0.01, "veegan(width=64)", 3000),
-    "grid": Task(0.05, 'mlp(hidden=(128, 128, 128), activation="relu")', 7500),
+    "ring": Task("eight_gaussians", 0.01, "veegan(width=64)", 3000),
+    "grid": Task("grid", 0.05, 'mlp(hidden=(128, 128, 128), activation="relu")', 7500),
 }
 VANILLA, BEST = "vanilla", "best"
 PACKED = Player("adam(rate=0.002, beta1=0.5)", packing=2, schedule="cosine", ema=0.99)
@@ -141,7 +143,7 @@ def run(
 
 def data(name: str, seed: int) -> Tensor:
     """Training points (ROWS, 2)."""
-    source = read(f"{name}:{ROWS}", seed=derive(seed, name))
+    source = read(f"{SETS[name].source}:{ROWS}", seed=derive(seed, name))
     points: Tensor = source.x.float()  # type: ignore[attr-defined]
     return points
 
@@ -186,7 +188,12 @@ def steps_of(task: Task, budget: float) -> int:
 
 def measured(x: Tensor, name: str, seed: int) -> list[Record]:
     """Modes, high-quality share and reverse KL of samples (n, 2)."""
-    return modes(x, centres(name), SETS[name].sd, data=f"{name}, sd {SETS[name].sd:g}, seed {seed}")
+    return modes(
+        x,
+        centres(SETS[name].source),
+        SETS[name].sd,
+        data=f"{name}, sd {SETS[name].sd:g}, seed {seed}",
+    )
 
 
 def look(model: Any) -> Mapping[str, Tensor]:

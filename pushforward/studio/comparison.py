@@ -19,7 +19,7 @@ __all__ = ["Comparison", "spread_rows"]
 
 COMPARED, SHOWN = 1000, 2000
 """Rows that samples are compared with, and rows that are drawn."""
-SPREADS = {"ring": 0.01, "grid": 0.05}
+SPREADS = {"eight_gaussians": 0.01, "grid": 0.05}
 """Standard deviations of the modes of data whose modes are known."""
 
 

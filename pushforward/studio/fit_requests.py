@@ -26,7 +26,7 @@ __all__ = ["BUILTIN", "describe_models", "find_data", "make_experiment", "rates_
 
 FIRST = ("gan", "vae", "gmm", "kmeans", "autoencoder")
 """Models at the head of the list."""
-BUILTIN = ("ring", "grid", "moons", "swissroll", "digits")
+BUILTIN = ("ring", "eight_gaussians", "grid", "moons", "swissroll", "digits")
 FITTING = (
     "epochs", "steps", "tolerance", "batch", "optimizer", "schedule", "clip", "ema", "augment",
     "seed",

@@ -13,6 +13,7 @@ import torch
 
 from pushforward.core.registry import catalogue, registered_models
 from pushforward.data.formats import registry
+from pushforward.metrics.scores import METRICS
 
 ROOT = Path(__file__).parents[2]
 SHOWN = {
@@ -22,8 +23,9 @@ SHOWN = {
 }
 """How many lines of examples each file has."""
 PAGES = {
-    f"{path.name}-{i}": block
-    for path in sorted((ROOT / "docs").glob("*.md"))
+    f"{path.relative_to(ROOT / 'docs')}-{i}": block
+    for path in sorted((ROOT / "docs").rglob("*.md"))
+    if path.parent.name != "lecture"  # tests/unit/lecture runs its figures
     for i, block in enumerate(re.findall(r"```python\n(.*?)```", path.read_text(), re.DOTALL))
 }
 
@@ -44,9 +46,10 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     monkeypatch.setenv("MPLBACKEND", "agg")
     assert list(registered_models())  # imports all of ours, which stay registered
     assert registry.every_reader()
-    models, readers = dict(catalogue), dict(registry._registered)
+    registries = (catalogue, registry._registered, METRICS)
+    contents = [dict(each) for each in registries]
     yield
-    for registered, before in ((catalogue, models), (registry._registered, readers)):
+    for registered, before in zip(registries, contents):
         registered.clear()
         registered.update(before)  # type: ignore[arg-type]
 

@@ -94,6 +94,7 @@ LINES: dict[str, list[list[str]]] = {
     "studio": [["studio", "größe"], ["studio", "--port", "99999"]],
     "resume": [["resume", "vae", "--steps", "+1"]],
     "recipe": [["recipe"], ["recipe", "ñ"]],
+    "lecture": [["lecture"], ["lecture", "ñ"], ["lecture", "ring", "--notebook", "--out", "größe"]],
     "models": [["models"], ["models", "--json"]],
     "hacks": [["hacks"], ["hacks", "--json"]],
     "data": [["data", "x.csv"], ["data", "größe.csv"]],

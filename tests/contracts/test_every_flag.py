@@ -101,6 +101,7 @@ BASE: dict[str, list[str]] = {
     "compare": ["x.csv", "pca", "--rows", "20", "--metrics", "ks"],
     "resume": ["vae"],
     "recipe": ["dirac", "--budget", "0.001"],
+    "lecture": ["ring", "--notebook"],
     "studio": [".", "--no-browser"],
     "models": [],
     "hacks": [],

@@ -126,7 +126,7 @@ def test_a_change_that_cannot_be_made_is_explained_beside_it(open_page: Open) ->
 
 
 def test_the_measure_is_chosen_and_remembered(open_page: Open) -> None:
-    page = open_page("learn?model=kmeans&data=ring")
+    page = open_page("learn?model=kmeans&data=eight_gaussians")
     page.wait_for_selector(READY)
     page.get_by_label("Measure").select_option("js")
     page.get_by_text("at most ln 2").wait_for()

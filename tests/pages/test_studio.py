@@ -37,7 +37,7 @@ ROOM = "document.getElementById('room').dataset"
 
 
 def test_a_gan_is_watched_held_stepped_and_returned_to(open_page: Open) -> None:
-    page = open_page("learn?model=gan&data=ring")
+    page = open_page("learn?model=gan&data=eight_gaussians")
     page.wait_for_selector(READY)
     page.click("#play")
     wait(page, f"Number({ROOM}.samples) > 2000")
@@ -93,7 +93,7 @@ def test_a_drawing_is_fitted(open_page: Open) -> None:
 
 
 def test_a_wrong_setting_is_explained_where_it_happened(open_page: Open) -> None:
-    page = open_page("learn?model=gan&data=ring")
+    page = open_page("learn?model=gan&data=eight_gaussians")
     page.wait_for_selector(READY)
     page.get_by_label("game").fill("chess")
     page.get_by_label("game").press("Tab")

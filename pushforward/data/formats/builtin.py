@@ -1,7 +1,9 @@
-"""Built-in data sets: scikit-learn's digits, four distributions in the plane, clips of moving
+"""Built-in data sets: scikit-learn's digits, five distributions in the plane, clips of moving
 shapes, MNIST and CIFAR-10.
 
-* ring: ⅛ Σ_k N((cos πk/4, sin πk/4), .01² I), k = 0..7.
+* ring: z/10 + z/‖z‖ with z ~ N(0, I): a ring whose density is known (Doersch 2016, Fig. 2,
+  https://arxiv.org/abs/1606.05908).
+* eight_gaussians: ⅛ Σ_k N((cos πk/4, sin πk/4), .01² I), k = 0..7; called ring until version 0.2.
 * grid: 1/25 Σ N((2i, 2j), .05² I), i, j = -2..2.
 * moons: two half circles of radius 1 with noise N(0, .1² I).
 * swissroll: t (cos t, sin t) / 7.5, t ~ U(1.5π, 4.5π), with noise N(0, .25² I) before the division
@@ -39,11 +41,14 @@ from pushforward.data.formats.registry import register_reader
 from pushforward.data.options import Options
 from pushforward.data.sources.arrays import from_array
 
-__all__ = ["NAMES", "from_builtin", "centres", "CIFAR10_LABELS"]
+__all__ = ["NAMES", "RENAMED", "from_builtin", "centres", "CIFAR10_LABELS"]
+
+RENAMED = "since version 0.2 ring is z/10 + z/‖z‖; the eight dots are called eight_gaussians"
 
 NAMES = (
     "digits",
     "ring",
+    "eight_gaussians",
     "grid",
     "moons",
     "swissroll",
@@ -78,8 +83,8 @@ _MOST_ROWS = 10**9
 
 @register_reader(name="builtin", names=NAMES)
 def from_builtin(text: str, options: Options) -> Arrays:
-    """Built-in data: ring, grid, moons, swissroll, moving-shapes (sampled), digits, mnist and
-    cifar10 (files).
+    """Built-in data: ring, eight_gaussians, grid, moons, swissroll, moving-shapes (sampled),
+    digits, mnist and cifar10 (files).
     """
     name, _, part = text.partition(":")
     options = replace(options, name=options.name or (name if part.isdigit() else text))
@@ -89,8 +94,8 @@ def from_builtin(text: str, options: Options) -> Arrays:
         return _moving_shapes(part, options)
     if options.n is not None:
         raise InvalidValue(
-            "n is for ring, grid, moons, swissroll and moving-shapes, which are sampled;"
-            f" {name} has a fixed number of rows: leave n out"
+            "n is for ring, eight_gaussians, grid, moons, swissroll and moving-shapes, which are"
+            f" sampled; {name} has a fixed number of rows: leave n out"
         )
     readers: dict[str, Callable[[str, Options], Arrays]] = {
         "digits": _digits,
@@ -105,20 +110,33 @@ def from_builtin(text: str, options: Options) -> Arrays:
 
 
 def centres(name: str) -> Tensor:
-    """The centres (k, 2) of ring's 8 or grid's 25 Gaussians."""
-    if name == "ring":
+    """The centres (k, 2) of the Gaussians: 8 of eight_gaussians, 25 of grid.
+
+    Raises:
+        InvalidValue: For other names; for ring, which had eight modes once, with the new name.
+    """
+    if name == "eight_gaussians":
         angle = torch.arange(8, dtype=torch.float64) * (math.pi / 4)
         return torch.stack([angle.cos(), angle.sin()], 1)
     if name == "grid":
         axis = torch.arange(-4, 5, 2, dtype=torch.float64)
         return torch.cartesian_prod(axis, axis)
+    if name == "ring":
+        raise InvalidValue(f"ring has no centres: {RENAMED}")
     raise InvalidValue(
-        f"only ring and grid have centres, got {name!r}; {suggest(name, ('ring', 'grid'))}"
+        f"only eight_gaussians and grid have centres, got {name!r};"
+        f" {suggest(name, ('eight_gaussians', 'grid'))}"
     )
 
 
 def _ring(n: int, rng: torch.Generator) -> Tensor:
-    return centres("ring")[integers(8, (n,), rng=rng)] + 0.01 * normal(
+    z = normal(n, 2, rng=rng, dtype=torch.float64)
+    length: Tensor = z.norm(dim=1, keepdim=True)
+    return z / 10 + z / length
+
+
+def _eight_gaussians(n: int, rng: torch.Generator) -> Tensor:
+    return centres("eight_gaussians")[integers(8, (n,), rng=rng)] + 0.01 * normal(
         n, 2, rng=rng, dtype=torch.float64
     )
 
@@ -146,6 +164,7 @@ def _swissroll(n: int, rng: torch.Generator) -> Tensor:
 
 _PLANE: dict[str, Callable[[int, torch.Generator], Tensor]] = {
     "ring": _ring,
+    "eight_gaussians": _eight_gaussians,
     "grid": _grid,
     "moons": _moons,
     "swissroll": _swissroll,
@@ -154,7 +173,8 @@ _PLANE: dict[str, Callable[[int, torch.Generator], Tensor]] = {
 
 def _plane(name: str, part: str, options: Options) -> Arrays:
     n = _count(name, part, options, _DEFAULT_ROWS, _MOST_ROWS)
-    x = _PLANE[name](n, generator(derive(options.seed, "data", name)))
+    stream = "ring" if name == "eight_gaussians" else name  # the same points as under the old name
+    x = _PLANE[name](n, generator(derive(options.seed, "data", stream)))
     return from_array(x, options, form="array")
 
 

@@ -109,7 +109,7 @@ def test_the_same_seed_gives_the_same_numbers(made: Path, cli) -> None:
 
 
 def test_known_modes_are_counted_and_drawn_names_are_drawn_afresh(made: Path, cli) -> None:
-    done = cli("compare", "ring:500", "ring:500", "--json")
+    done = cli("compare", "eight_gaussians:500", "eight_gaussians:500", "--json")
     found = {r["quantity"]: r for r in records(done.out)}
     assert found["modes"]["value"] == 8
     assert found["high_quality"]["details"]["ideal"] == pytest.approx(0.98889, abs=1e-5)
@@ -190,7 +190,7 @@ def test_of_too_few_rows_fid_comes_with_a_warning(made: Path, cli) -> None:
     [
         (["--features", "pcaa"], "did you mean 'pca'"),
         (["--metrics", "fidd"], "did you mean 'fid'"),
-        (["--metrics", "modes"], "ring and grid"),
+        (["--metrics", "modes"], "eight_gaussians and grid"),
         (["--metrics", "parzen"], "--train"),
         (["--rows", "1"], "at least 2"),
         (["--features", ","], "expected names"),

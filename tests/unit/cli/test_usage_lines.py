@@ -18,6 +18,7 @@ from pushforward.data.export.table_forms import ENDINGS, SUFFIXES
         ("condition", "RUN|TABLE COLUMN=VALUE..."),
         ("synthesise", "RUN|TABLE"),
         ("data", "[SOURCE]"),
+        ("lecture", "[NAME]"),
     ],
 )
 def test_usage_lines_name_arguments_as_their_help_does(

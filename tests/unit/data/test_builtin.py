@@ -16,6 +16,9 @@ from pushforward.core.errors import BadSource, InvalidValue
 from pushforward.data import centres, read
 from pushforward.data.formats import builtin, fetching
 
+FIRST = (-0.7064033164322939, 0.7329305480126995)
+"""The first of 50 points of eight_gaussians, seed 0."""
+
 
 def idx(array):
     return (
@@ -36,7 +39,7 @@ def test_digits_are_scikit_learn_s():
     assert source.name == "digits"
 
 
-@pytest.mark.parametrize("name", ["ring", "grid", "moons", "swissroll"])
+@pytest.mark.parametrize("name", ["ring", "eight_gaussians", "grid", "moons", "swissroll"])
 def test_drawn_names_repeat_by_seed(name):
     a, b, c = read(f"{name}:50"), read(name, n=50), read(name, n=50, seed=1)
     assert len(a) == 50
@@ -45,13 +48,40 @@ def test_drawn_names_repeat_by_seed(name):
     assert a.space.shape == (2,)
 
 
-@pytest.mark.parametrize(("name", "sd", "count"), [("ring", 0.01, 8), ("grid", 0.05, 25)])
-def test_ring_and_grid_have_their_modes_and_spread(name, sd, count):
+@pytest.mark.parametrize(
+    ("name", "sd", "count"), [("eight_gaussians", 0.01, 8), ("grid", 0.05, 25)]
+)
+def test_mixtures_have_their_modes_and_spread(name, sd, count):
     x = read(name, n=20_000).x
     distance, mode = torch.cdist(x, centres(name)).min(1)
     assert torch.bincount(mode, minlength=count).min() > 20_000 / count * 0.8
     # ‖x - μ‖² has mean 2σ² and standard deviation 2σ²
     assert float(distance.square().mean()) == pytest.approx(2 * sd**2, rel=5 / 20_000**0.5)
+
+
+def test_the_ring_has_its_radius_and_every_angle():
+    """R = 1 + ‖z‖/10, ‖z‖ of Rayleigh's distribution (V1: mean 1.1253314, sd .0655136)."""
+    x = read("ring", n=40_000).x
+    radius, angle = x.norm(dim=1), torch.atan2(x[:, 1], x[:, 0])
+    assert radius.min() > 1
+    assert float(radius.mean()) == pytest.approx(1.1253314, abs=4 * 0.0655136 / 200)
+    assert float(radius.std()) == pytest.approx(0.0655136, rel=0.02)
+    below = 1 - torch.exp(-50 * (radius.sort().values - 1).square())
+    assert float((below - (torch.arange(40_000) + 0.5) / 40_000).abs().max()) < 1.63 / 200
+    assert torch.histc(angle, 8).min() > 40_000 / 8 * 0.93
+
+
+def test_the_old_use_of_ring_is_told_the_new_name():
+    with pytest.raises(InvalidValue, match=r"ring has no centres: .*eight_gaussians"):
+        centres("ring")
+    with pytest.raises(InvalidValue, match="only eight_gaussians and grid have centres"):
+        centres("rings")
+
+
+def test_eight_gaussians_are_the_points_that_were_called_ring():
+    """Records of earlier studies hold for them: the first point of seed 0 is as it was."""
+    first = read("eight_gaussians", n=50).x[0].tolist()
+    assert first == pytest.approx(FIRST, abs=1e-12)
 
 
 def test_swissroll_and_moons_lie_where_they_should():

@@ -21,7 +21,9 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=STREAM.manual_seed(seed), dtype=torch.float64)
 
 
-@pytest.mark.parametrize(("name", "sd", "count"), [("ring", 0.01, 8), ("grid", 0.05, 25)])
+@pytest.mark.parametrize(
+    ("name", "sd", "count"), [("eight_gaussians", 0.01, 8), ("grid", 0.05, 25)]
+)
 def test_an_ideal_sampler(name: str, sd: float, count: int) -> None:
     found, quality, kl = modes(pf.read(f"{name}:100000").x, centres(name), sd)
     assert found.value == found.details["ideal"] == count

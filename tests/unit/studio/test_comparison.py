@@ -31,9 +31,9 @@ def test_rows_are_evenly_spaced() -> None:
 
 
 def test_measures_are_those_of_the_library_on_standardised_rows() -> None:
-    source = pf.read("ring")
-    comparison = Comparison(source, "ring")
-    samples = pf.read("ring:1000", seed=5).take(torch.arange(1000)).x + 0.1
+    source = pf.read("eight_gaussians")
+    comparison = Comparison(source, "eight_gaussians")
+    samples = pf.read("eight_gaussians:1000", seed=5).take(torch.arange(1000)).x + 0.1
     rows = spread_rows(source, 1000).double()
     found = comparison.measure(Fixed(samples))
     expected = energy_distance(samples.double() / rows.std(0), rows / rows.std(0))

@@ -19,7 +19,7 @@ const IMAGES = ["digits"];
  * @param {() => void} changed
  */
 export function dataChooser(socket, names, values, changed) {
-  let chosen = values.get("data") ?? "ring";
+  let chosen = values.get("data") ?? "eight_gaussians";
   if (![...names, "drawing", "upload"].includes(chosen)) chosen = names[0];
   /** @type {Upload | null} */
   let upload = null;

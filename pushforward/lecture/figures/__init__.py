@@ -1,0 +1,1 @@
+"""One file per figure: the docstring is its text, `figure` its code."""
