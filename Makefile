@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: help demo install test check matrix bench learn tables clean
 help:
-	@echo "make demo    set up and fit a VAE to real handwritten digits (about two minutes in all)"
+	@echo "make demo    set up, fit small models for a minute, and write a page of pictures"
 	@echo "make test    set up and run the tests (under ten minutes)"
 	@echo "make check   style, types, layers"
 	@echo "make matrix  the tests on the oldest and newest versions of every dependency, Python 3.11 and 3.13"
@@ -17,7 +17,7 @@ help:
 	@echo "make tables  write docs/results.md from the records, and draw docs/images/architecture.png"
 
 demo: $(VENV)/.installed
-	$(BIN)/pushforward demo
+	$(BIN)/pushforward demo $(if $(OPEN),--open)
 
 install: $(VENV)/.installed-dev
 

@@ -107,9 +107,7 @@ def the_ring(context: Context) -> Exhibit:
     """The lecture's ring with its exact density and that of a VAE."""
     train = ring.draw(ring.ROWS, rng=derive(context.seed, "train"))
     run = context.folder / "ring"
-    model = ring.learn(
-        train, seed=context.seed, samples=context.share(RING_SAMPLES), folder=run
-    )
+    model = ring.learn(train, seed=context.seed, samples=context.share(RING_SAMPLES), folder=run)
     samples = model.sample(ring.ROWS, rng=derive(context.seed, "samples")).double()
     figure = ring.image(model, train, samples, context.seed)
     return Exhibit(

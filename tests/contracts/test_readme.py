@@ -117,7 +117,10 @@ def test_the_readme_is_short() -> None:
 
 def test_the_readme_is_plain_english() -> None:
     assert reading_ease(README) >= EASE
-    assert reading_ease("Notwithstanding considerable heterogeneity, regularisation is unavoidable.") < EASE
+    assert (
+        reading_ease("Notwithstanding considerable heterogeneity, regularisation is unavoidable.")
+        < EASE
+    )
 
 
 def test_eight_images_of_the_gallery_have_captions() -> None:

@@ -33,8 +33,11 @@ def photos(tmp_path: Path) -> Path:
             ("srresnet", "photos", "--label", "low_resolution(2)", "--width", "2", "--blocks", "1"),
             "enlarge run photo.jpg",
         ),
-        (("gan", "digits", "--label", "auto"), "sample run --y 0"),
-        (("vae", "photos", "--label", "coarse(4)", "--hidden", "4"), "sample run --y FILE"),
+        (("gan", "ring:40"), "sample run"),
+        (
+            ("vae", "photos", "--label", "coarse(4)", "--hidden", "4"),
+            "sample run --using mean --y FILE",
+        ),
         (("kmeans", "ring:40", "--clusters", "2"), "assign run FILE"),
     ],
 )
