@@ -43,13 +43,12 @@ def demo(
         open: show the page in the browser.
         json: the records as JSON on stdout, one a line.
     """
-    from pushforward.recipes.digits import COLUMNS, table
-    from pushforward.recipes.handwriting import run as fit_and_measure
-
     from pushforward.core.storage import write_text
+    from pushforward.plots.style import mpl
     from pushforward.recipes.digits import COLUMNS, table
     from pushforward.recipes.first_look_page import first_look_page
 
+    mpl()  # raises before anything is fitted
     voice = Voice(quiet, json)
     study = _digits(voice, run, seed, epochs)
     if json:

@@ -18,7 +18,7 @@ __all__ = ["Closing", "closing"]
 FEW_EVALUATIONS = 5
 """Fewer evaluations say nothing about a trend."""
 RISING = 0.05
-"""Share of the whole rise of quality that must fall to the last fifth of a fit that is too short."""
+"""Share of the rise of quality in the last fifth of a fit above which the fit is too short."""
 FALLEN = 0.1
 """Share of the whole rise by which the last quality is below the best after overfitting."""
 GAME_STEPS = 3000

@@ -93,7 +93,7 @@ def test_the_next_commands_work_when_pasted(
 def test_the_page_is_one_file_with_four_images_and_the_table(
     shown: tuple[Path, str, str],
 ) -> None:
-    place, out, said = shown
+    place, _, said = shown
     page = place / "runs" / "demo-1" / "index.html"
     assert str(page.relative_to(place)) in said, "its path is printed"
     text = page.read_text()
