@@ -39,7 +39,9 @@ from pushforward.plots.style import (
 __all__ = ["marginals", "corner"]
 
 MOST_AXES, LISTED = 6, 8
-"""Axes drawn by default: a corner plot of more has panels too small to read."""
+"""Axes drawn by default, as a corner plot of more has panels too small to read; names listed of
+those left out.
+"""
 
 
 def marginals(

@@ -22,12 +22,14 @@ from pushforward.fitting.film import Film
 from pushforward.fitting.trainer import Trainer
 from pushforward.models.deep.gan import GAN
 from pushforward.models.deep.vae import VAE
-from pushforward.plots.density import density_map
+from pushforward.plots.axis_distributions import evaluate_grid
+from pushforward.plots.density import density_map, mass_levels
 from pushforward.plots.films import film, scatter, write_film
 from pushforward.plots.latent import sheet
 from pushforward.plots.style import new_page, write_figure
 from pushforward.recipes import ring
 from pushforward.recipes.basketball.court import HALF, beyond_arc, draw_court
+from pushforward.recipes.basketball.court_maps import DARKEST
 from pushforward.recipes.basketball.curry import density as density_of_shots
 from pushforward.recipes.basketball.invented import invented_shots
 from pushforward.recipes.first_look_page import Exhibit
@@ -123,17 +125,19 @@ def shots_on_a_court(context: Context) -> Exhibit:
     """The density of a made-up player's shots."""
     x = invented_shots(SHOTS, rng=derive(context.seed, "shots"))
     model = fit_model(density_of_shots(), x, folder=context.folder / "shots")
+    limits = (-25.0, 0.0), (25.0, HALF)
+    u, v, f = evaluate_grid(model, *limits, 120)
     figure, ax = new_page(6.6, 5.6)
     density_map(
         model,
         x,
-        limits=((-25.0, 0.0), (25.0, HALF)),
+        limits=limits,
         shares=(0.5, 0.9),
         contour_names="legend",
         scale=100,
         unit="of 100 shots, how many per square foot",
         ax=ax,
-        power=0.35,
+        top=100 * max(mass_levels(f, (DARKEST,), (u[1] - u[0]) * (v[1] - v[0]))),
     )
     draw_court(ax)
     return Exhibit(
@@ -157,12 +161,12 @@ def gan_film(context: Context) -> Exhibit:
     frames = watched.frames()
     panel = scatter([f.tensors["x"] for f in frames], data=rows[:2000], equal=True)
     times = [f"step {f.samples // BATCH:,}" for f in frames]
-    pictures: Iterator[Image.Image] = film({"a GAN learns the ring": panel}, times, side=4.4)
+    pictures: Iterator[Image.Image] = film({"a GAN learns the ring": panel}, times, side=3.8)
     return Exhibit(
         "A counterfeiter and a detective",
         f"A generator makes points from noise, a critic tells them from real ones. After {steps:,}"
-        " steps of this game the samples cover the ring. Each dot is one code; its colour is where"
-        " it ends.",
+        " steps of this game the samples cover the ring; a few stay inside, as a network cannot"
+        " cut a hole. Each dot is one code, and its colour is where it ends.",
         write_film(pictures, context.image("gan-film.gif")),
         f"pushforward sample {context.folder / 'gan'} -n 1000 --out points.csv",
     )
