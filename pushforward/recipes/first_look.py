@@ -98,8 +98,8 @@ def digits_on_demand(context: Context) -> Exhibit:
     )
     return Exhibit(
         "Digits that nobody wrote",
-        f"A VAE has seen 1,797 handwritten digits of 8×8 pixels, {epochs} times. Here it writes"
-        " new ones, given the digit. They are drawn smoothly, six times as large.",
+        f"A VAE was trained on 1,797 handwritten digits of 8×8 pixels, for {epochs} epochs. Here it"
+        " writes new ones, given the digit. They are drawn smoothly, six times as large.",
         write_figure(figure, context.image("digits.png")),
         f"pushforward sample {run} --y 3 -n 36 --using mean --out threes.png",
     )
