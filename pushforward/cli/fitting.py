@@ -119,7 +119,7 @@ def print_outcome(voice: Voice, outcome: Outcome) -> int | None:
     last = closing(run)
     if last.passed:
         voice.say(f"warnings that have passed: {', '.join(last.passed)}")
-    for problem in last.problems:
+    for problem in () if voice.as_json else last.problems:
         voice.warn(f"at the end: {problem}")
     commands = [last.command] if last.command else []
     commands += usual_commands(run.model, run.folder)[:1]
