@@ -83,15 +83,16 @@ def digits_on_demand(context: Context) -> Exhibit:
         schedule="cosine",
         optimizers={"vae": "adam(rate=0.003)"},
     )
-    model = VAE(latent=8, hidden=256, likelihood="gaussian(per_dimension=True)")
+    model = VAE(latent=8, hidden=(256,), likelihood="gaussian(per_dimension=True)")
     run = context.folder / "digits"
     model = fit_model(model, read("digits", label=True), by=by, folder=run)
     labels = torch.arange(10).repeat_interleave(EACH)
     x = model.sample(len(labels), y=labels, rng=context.seed, using="mean")
-    space = replace(model.fitted_space(), shape=(1, 8 * ENLARGED, 8 * ENLARGED))
+    side = x.shape[-1] * ENLARGED
+    space = replace(model.fitted_space(), shape=(1, side, side))
     large = enlarge(x.double(), ENLARGED).clamp(space.low, space.high)
     figure = sheet(
-        large.reshape(10, EACH, *space.shape),
+        large.reshape(10, EACH, 1, side, side),
         space,
         down=[str(digit) for digit in range(10)],
         names=("samples, not picked", "the digit asked for"),

@@ -116,7 +116,7 @@ def test_a_corner_has_every_pair_once(mixture, rows):
     assert axes[-3].get_ylabel() == "age"
 
 
-def test_a_corner_says_what_it_leaves_out(rows):
+def test_a_corner_says_what_it_leaves_out(mixture, rows):
     wide = pandas.concat([rows, rows.add_suffix(" 2"), rows.add_suffix(" 3")], axis=1)
     model = pf.GMM(1, covariance="diagonal").fit(wide)
     words = plots.corner(model, wide)._supxlabel.get_text()
@@ -127,7 +127,7 @@ def test_a_corner_says_what_it_leaves_out(rows):
     assert "first" not in words
     assert words.endswith("height 2, weight 2, height 3, weight 3, age 3."), words
     many = pandas.concat([rows] * 90)
-    assert "16,000 of 18,000 rows" in plots.corner(model, many, axes=[0, 1])._supxlabel.get_text()
+    assert "16,000 of 18,000 rows" in plots.corner(mixture, many, axes=[0, 1])._supxlabel.get_text()
 
 
 def test_contours_stand_out_from_dots(mixture, rows):
