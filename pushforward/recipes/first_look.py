@@ -38,7 +38,7 @@ __all__ = ["EXHIBITS", "Context", "exhibits"]
 
 EPOCHS, RING_SAMPLES, STEPS = 120, 300_000, 1500
 """Budgets, for about 40 s of one CPU thread in all."""
-SHOTS, EACH, ENLARGED = 1200, 12, 6
+RING_CODES, SHOTS, EACH, ENLARGED = 12_000, 1200, 12, 6
 BATCH, CODES, FRAMES = 256, 1000, 40
 
 
@@ -112,7 +112,8 @@ def the_ring(context: Context) -> Exhibit:
     run = context.folder / "ring"
     model = ring.learn(train, seed=context.seed, samples=context.share(RING_SAMPLES), folder=run)
     samples = model.sample(ring.ROWS, rng=derive(context.seed, "samples")).double()
-    figure = ring.image(model, train, samples, context.seed)
+    codes = context.share(RING_CODES)
+    figure = ring.image(model, train, samples, context.seed, codes=codes)
     return Exhibit(
         "A distribution is pushed through a function",
         "Normal numbers z become a ring: x = z/10 + z/‖z‖, with a little noise. A VAE sees points"
@@ -125,7 +126,8 @@ def the_ring(context: Context) -> Exhibit:
 
 def shots_on_a_court(context: Context) -> Exhibit:
     """The density of a made-up player's shots."""
-    x = invented_shots(SHOTS, rng=derive(context.seed, "shots"))
+    shots = max(100, context.share(SHOTS))
+    x = invented_shots(shots, rng=derive(context.seed, "shots"))
     model = fit_model(density_of_shots(), x, folder=context.folder / "shots")
     limits = (-25.0, 0.0), (25.0, HALF)
     u, v, f = evaluate_grid(model, *limits, 120)
@@ -144,7 +146,7 @@ def shots_on_a_court(context: Context) -> Exhibit:
     draw_court(ax)
     return Exhibit(
         "Where a player shoots from",
-        f"A kernel density of {SHOTS:,} shots of a player whom we made up:"
+        f"A kernel density of {shots:,} shots of a player whom we made up:"
         f" {float(beyond_arc(x).mean()):.0%} are from beyond the arc. Half of all shots fall"
         " inside the solid line. With a table of real shots, `pushforward recipe curry` does the"
         " same.",
