@@ -4,6 +4,7 @@ them: digits written on demand, the lecture's ring, shots on a court, and a film
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -60,6 +61,10 @@ class Context:
         """The path of an image."""
         return self.folder / "images" / name
 
+    def command(self, verb: str, name: str, more: str = "") -> str:
+        """A command that uses the run of this name."""
+        return f"pushforward {verb} {shlex.quote(str(self.folder / name))} {more}".rstrip()
+
     def share(self, whole: int) -> int:
         """A budget, at least 1."""
         return max(1, round(self.budget * whole))
@@ -102,7 +107,7 @@ def digits_on_demand(context: Context) -> Exhibit:
         f"A VAE was trained on 1,797 handwritten digits of 8×8 pixels, for {epochs} epochs. Here it"
         " writes new ones, given the digit. They are drawn smoothly, six times as large.",
         write_figure(figure, context.image("digits.png")),
-        f"pushforward sample {run} --y 3 -n 36 --using mean --out threes.png",
+        context.command("sample", "digits", "--y 3 -n 36 --using mean --out threes.png"),
     )
 
 
@@ -120,7 +125,7 @@ def the_ring(context: Context) -> Exhibit:
         " of the ring only. Its density after a few seconds of training stands beside the exact"
         " one, which is known here; `pushforward recipe ring` trains it longer.",
         write_figure(figure, context.image("ring.png")),
-        f"pushforward plot {run}",
+        context.command("plot", "ring"),
     )
 
 
@@ -151,7 +156,7 @@ def shots_on_a_court(context: Context) -> Exhibit:
         " inside the solid line. With a table of real shots, `pushforward recipe curry` does the"
         " same.",
         write_figure(figure, context.image("shots.png")),
-        f"pushforward density {context.folder / 'shots'} shots.csv",
+        context.command("sample", "shots", "-n 100 --out shots.csv"),
     )
 
 
@@ -172,7 +177,7 @@ def gan_film(context: Context) -> Exhibit:
         " steps of this game the samples cover the ring; a few stay inside, as a network cannot"
         " cut a hole. Each dot is one code, and its colour is where it ends.",
         write_film(pictures, context.image("gan-film.gif")),
-        f"pushforward sample {context.folder / 'gan'} -n 1000 --out points.csv",
+        context.command("sample", "gan", "-n 1000 --out points.csv"),
     )
 
 

@@ -5,6 +5,7 @@ file.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ class Exhibit:
 
     Args:
         title: a few words.
-        caption: two or three sentences.
+        caption: two or three sentences, with `code`.
         image: a .png or .gif.
         command: that uses the model in the picture; '' if there is none.
     """
@@ -63,9 +64,14 @@ def _card(exhibit: Exhibit) -> str:
     command = f"<p><code>{escaped(exhibit.command)}</code></p>" if exhibit.command else ""
     return (
         f'<section class="card"><h2>{escaped(exhibit.title)}</h2>'
-        f"<p>{escaped(exhibit.caption)}</p>"
+        f"<p>{_with_code(exhibit.caption)}</p>"
         f'<img alt="{escaped(exhibit.title)}" src="{_address(exhibit.image)}">{command}</section>'
     )
+
+
+def _with_code(text: str) -> str:
+    """Text in which `this` is code."""
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escaped(text))
 
 
 def _address(image: Path) -> str:

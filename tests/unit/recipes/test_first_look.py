@@ -40,9 +40,10 @@ def test_digits_are_labelled_and_the_film_moves(tmp_path: Path) -> None:
 def test_text_on_the_page_is_escaped(tmp_path: Path) -> None:
     image = tmp_path / "a.png"
     Image.new("L", (2, 2)).save(image)
-    exhibit = Exhibit("a < b", "<script>", image, "pushforward 'x & y'")
+    exhibit = Exhibit("a < b", "<script> `x < y`", image, "pushforward 'x & y'")
     page = first_look_page([exhibit], ["<h>"], [["<c>"]], ["go <there>"], note="<n>")
     assert "a &lt; b" in page
     assert "<script" not in page
+    assert "<code>x &lt; y</code>" in page
     for tag in ("<h>", "<c>", "<there>", "<n>"):
         assert tag not in page
