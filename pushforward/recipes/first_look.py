@@ -125,7 +125,7 @@ def the_ring(context: Context) -> Exhibit:
         " of the ring only. Its density after a few seconds of training stands beside the exact"
         " one, which is known here; `pushforward recipe ring` trains it longer.",
         write_figure(figure, context.image("ring.png")),
-        context.command("plot", "ring"),
+        context.command("sample", "ring", "-n 1000 --out ring.csv"),
     )
 
 
