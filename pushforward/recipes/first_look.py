@@ -39,8 +39,14 @@ __all__ = ["EXHIBITS", "Context", "exhibits"]
 
 EPOCHS, RING_SAMPLES, STEPS = 120, 300_000, 1500
 """Budgets, for about 40 s of one CPU thread in all."""
-RING_CODES, SHOTS, EACH, ENLARGED = 12_000, 1200, 12, 6
+RING_CODES = 12_000
+"""Codes that the ring's density is an average over."""
+SHOTS = 1200
+"""About as many as a player takes in a season."""
+EACH, ENLARGED = 12, 6
+"""Samples of every digit, and how much larger they are drawn: 8 pixels are too few to see."""
 BATCH, CODES, FRAMES = 256, 1000, 40
+"""Of the GAN: rows per step, dots in its film, and frames at most, for a file below 300 kB."""
 
 
 @dataclass(frozen=True)
@@ -193,3 +199,4 @@ EXHIBITS: tuple[Callable[[Context], Exhibit], ...] = (
     shots_on_a_court,
     gan_film,
 )
+"""In the order of the page."""
