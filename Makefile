@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: help demo install test check matrix bench learn tables lecture docs dist clean
 help:
-	@echo "make demo    set up and fit a VAE to real handwritten digits (about two minutes in all)"
+	@echo "make demo    set up, fit small models for a minute, and write a page of pictures"
 	@echo "make test    set up and run the tests (under ten minutes)"
 	@echo "make check   style, types, layers"
 	@echo "make matrix  the tests on the oldest and newest versions of every dependency, Python 3.11 and 3.13"
@@ -20,7 +20,7 @@ help:
 	@echo "make docs    build the site to build/docs/html"
 
 demo: $(VENV)/.installed
-	$(BIN)/pushforward demo
+	$(BIN)/pushforward demo $(if $(OPEN),--open)
 
 install: $(VENV)/.installed-dev
 

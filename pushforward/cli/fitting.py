@@ -18,6 +18,7 @@ from pushforward.core.registry import model_class
 from pushforward.core.source import Source
 from pushforward.data.reading import absolute
 from pushforward.experiments import Outcome
+from pushforward.experiments.closing import closing
 from pushforward.experiments.configuration import read_settings, resolve
 from pushforward.experiments.experiment import default_folder
 from pushforward.experiments.measure import is_measurable
@@ -119,17 +120,24 @@ def print_outcome(voice: Voice, outcome: Outcome) -> int | None:
         return 130
     records = "".join(f"; held out: {record}" for record in outcome.records)
     voice.say(f"fitted on {len(parts.train):,} rows in {format_duration(outcome.seconds)}{records}")
-    commands = usual_commands(run.model, run.folder)[:1]
+    last = closing(run)
+    if last.passed:
+        voice.say(f"warnings that have passed: {', '.join(last.passed)}")
+    for problem in () if voice.as_json else last.problems:
+        voice.warn(f"at the end: {problem}")
+    commands = [last.command] if last.command else []
+    commands += usual_commands(run.model, run.folder)[:1]
     if parts.held_out is not None and is_measurable(run):
         commands.append(f"evaluate {quoted}")
     elif has_figure(run.model):
         commands.append(f"plot {quoted}")
-    for lead, command in zip(("next:", "     "), commands):
-        voice.say(f"{lead} pushforward {command}")
+    for i, command in enumerate(commands):
+        voice.say(f"{'     ' if i else 'next:'} pushforward {command}")
     content = {
         "event": "result",
         "run": str(run.folder),
         "seconds": round(outcome.seconds, 3),
+        "problems": list(last.problems),
         "records": [record.as_dict() for record in outcome.records],
     }
     voice.result(content, str(run.folder))

@@ -43,12 +43,14 @@ def latent(
     Args:
         kind: grid (through the prior), traverse (every dimension moved alone), path (between rows)
             or direction (of an attribute); a grid for codes of 1 or 2 numbers, else traverse.
-        out: .png, .svg or .pdf, the codes beside it as .csv; in the run's images/ if not given.
+        out: .png, .svg or .pdf, or .gif for a film of images, the codes beside it as .csv; in the
+            run's images/ if not given.
         steps: codes along each line; by default 20 for a grid, 9 to traverse or along a direction,
             11 along a path.
         reach: standard deviations either way; a grid takes equal steps of mass if not given.
         dims: the two dimensions of a grid, counted from 0: 0,1.
-        rows: rows of the data, as ends of paths in pairs or as starting points: 0,1,2,3.
+        rows: rows of the data, as ends of paths in pairs or as starting points: 0,1,2,3; of a model
+            that cannot encode rows, seeds of the codes it draws.
         along: paths go along the line or the sphere.
         data: rows to use; those the model was fitted to if not given.
         label: labels for a direction: a column, a file, or auto.

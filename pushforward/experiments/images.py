@@ -15,6 +15,7 @@ from pushforward.data.export.moving import clip_film, write_animation
 from pushforward.experiments.opened import OpenedRun, Parts, labels_of, rows_of
 from pushforward.experiments.run_sheets import pairs_sheet, samples_sheet
 from pushforward.experiments.sample import translates
+from pushforward.experiments.uses import samples_means
 from pushforward.metrics.reconstruction import reconstruct
 from pushforward.plots import write_figure
 
@@ -47,7 +48,7 @@ def write_images(run: OpenedRun, parts: Parts) -> None:
             pairs = pairs_sheet(run, batch, f"{which.capitalize()} pairs, not picked")
             write_figure(pairs, folder / "samples.png")
         else:
-            x = model.sample(n, y=y, rng=0)
+            x = model.sample(n, y=y, rng=0, using="mean" if samples_means(model) else None)
             write_over(x, model.space, folder / f"samples{suffix}")
             if drawable and kind == "clips":
                 stills = samples_sheet(x, model.fitted_space(), "Samples, not picked")

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
+import torch
 from torch import Tensor
 
 from pushforward.core.argument_names import argument
@@ -82,10 +83,19 @@ class LatentSettings:
         return self.rows
 
     def standing(self) -> Tensor | None:
-        """The code of the row to stand at; None for the centre."""
+        """The code of the row to stand at; None for the centre.
+
+        Of a model that cannot encode, a code drawn with that seed: the centre is no typical code.
+        """
+        if not isinstance(self.model, Encodes):
+            return self.drawn(self.ends[:1] if self.ends else [self.seed])[0]
         if not self.ends:
             return None
         return self.encode(self.needed_rows("a row to start from"), self.ends[:1])[0]
+
+    def drawn(self, seeds: Sequence[int]) -> Tensor:
+        """Codes drawn from their distribution (len(seeds), latent), each from a seed of its own."""
+        return torch.cat([self.codes.draw(1, rng=seed) for seed in seeds])
 
     def encode(self, rows: LabelledRows, chosen: Sequence[int]) -> Tensor:
         """Codes of some rows, each encoded under its own condition."""
@@ -114,7 +124,7 @@ def find_rows(
         return LabelledRows.of(read_like(run, file, label, table), ROWS)
 
     rows, notes = if_available(find, required=data is not None or label is not None)
-    if rows is None and kind in ("path", "direction"):
+    if rows is None and (kind == "direction" or (kind == "path" and run.can("Encodes"))):
         raise BadRun(
             f"{kind} needs rows, and those that {run.folder} was fitted on cannot be found; pass"
             f" {argument('data', 'FILE')}"
@@ -183,6 +193,6 @@ def find_attribute(rows: LabelledRows, positive: str | None) -> tuple[Tensor, in
 def require_codes(model: Model) -> None:
     if not isinstance(model, Encodes):
         raise InvalidKind(
-            f"the {model.registered_name} model cannot encode observations; grid and traverse do"
-            " not need to"
+            f"the {model.registered_name} model cannot encode observations; grid, traverse, and"
+            " paths between codes that it draws do not need to"
         )

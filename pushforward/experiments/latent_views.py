@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pushforward import plots
 from pushforward.core.argument_names import argument
+from pushforward.core.capabilities import Encodes
 from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import InvalidValue, suggest
 from pushforward.core.space import Space
@@ -42,6 +43,7 @@ from pushforward.latent import (
     traverse,
 )
 from pushforward.latent.paths import Along
+from pushforward.plots.films import image_walk
 from pushforward.plots.matplotlib_types import Figure
 
 __all__ = ["KINDS", "LatentKind", "latent_view"]
@@ -88,7 +90,8 @@ def latent_view(
         reach: standard deviations either way; a grid uses equal steps of mass if None. For a
             direction, in distances between the class means.
         dims: the dimensions of a grid, counted from 0.
-        rows: rows of the data, counted from 0: ends of paths in pairs, or base rows.
+        rows: rows of the data, counted from 0: ends of paths in pairs, or base rows; seeds of codes
+            for models that cannot encode.
         along: 'line' or 'sphere', for paths.
         data: rows, a path or in memory; those the model was fitted to if None.
         label: labels for a direction: a column, a file, or 'auto'.
@@ -131,14 +134,15 @@ def latent_view(
         seed=seed,
         title=heading(run, title),
     )
-    figure, codes, facts, summary = _VIEWS[view_kind](settings)
-    return View(view_kind, figure, codes, facts, summary, notes)
+    figure, codes, facts, summary, x = _VIEWS[view_kind](settings)
+    frames = image_walk(x, settings.space) if settings.space.kind == "images" else None
+    return View(view_kind, figure, codes, facts, summary, notes, frames)
 
 
 # ---------------------------------------------------------------------------------------- the kinds
 
-_Content = tuple[Figure, Table, Mapping[str, Any], str]
-"""A figure, the table of its codes, facts and a summary."""
+_Content = tuple[Figure, Table, Mapping[str, Any], str, Tensor]
+"""A figure, the table of its codes, facts, a summary, and observations (lines, steps, *shape)."""
 
 
 def _grid(settings: LatentSettings) -> _Content:
@@ -160,7 +164,7 @@ def _grid(settings: LatentSettings) -> _Content:
         "column": list(range(width)) * height,
     }
     summary = f"{height}×{width} codes along " + " and ".join(f"z{d}" for d in dims)
-    return figure, _table(content.codes, places), {"dims": dims}, summary
+    return figure, _table(content.codes, places), {"dims": dims}, summary, content.x
 
 
 def _traverse(settings: LatentSettings) -> _Content:
@@ -189,14 +193,14 @@ def _traverse(settings: LatentSettings) -> _Content:
         summary = "squared change per standard deviation: " + ", ".join(
             f"z{r['dimension']} {r['change']:.4g}" for r in ranking[:RANKED]
         )
-        return figure, _table(moved.codes, places), {"ranking": ranking}, summary
+        return figure, _table(moved.codes, places), {"ranking": ranking}, summary, moved.x
     for r in ranking:
         r["columns"] = dict(zip(settings.space.names, moved.by_column[r["dimension"]].tolist()))
     summary = "change per standard deviation: " + "; ".join(
         f"z{r['dimension']} {r['share']:.0%}: {_describe_columns(r['columns'], settings.space)}"
         for r in ranking[:RANKED]
     )
-    return figure, _table(moved.codes, places), {"ranking": ranking}, summary
+    return figure, _table(moved.codes, places), {"ranking": ranking}, summary, moved.x
 
 
 def _describe_columns(change: Mapping[str, float], space: Space) -> str:
@@ -215,23 +219,25 @@ def _describe_columns(change: Mapping[str, float], space: Space) -> str:
 
 
 def _path(settings: LatentSettings) -> _Content:
-    rows = settings.needed_rows("paths between them")
-    require_codes(settings.model)
-    ends = list(settings.ends or range(min(len(rows.x) // 2 * 2, ENDS)))
+    is_coder = isinstance(settings.model, Encodes)
+    rows = settings.needed_rows("paths between them") if is_coder else None
+    most = ENDS if rows is None else min(len(rows.x) // 2 * 2, ENDS)
+    ends = list(settings.ends or range(most))
     if len(ends) % 2:
         raise InvalidValue(
             f"{argument('rows')} gives the ends of paths in pairs, got {len(ends)} rows; pass"
             f" {argument('rows', '0,1')}, say"
         )
     with torch.no_grad():
-        codes = settings.encode(rows, ends)
+        codes = settings.drawn(ends) if rows is None else settings.encode(rows, ends)
+    what = "seeds" if rows is None else "rows"
     between = interpolate(codes[::2], codes[1::2], settings.steps, along=settings.along)
     path = decode(settings.model, between, _condition_of_paths(settings, rows, ends))
     figure = plots.decoded_path(
         path,
         settings.space,
-        data=rows.x,
-        down=[f"rows {a} to {b}" for a, b in zip(ends[::2], ends[1::2])],
+        data=None if rows is None else rows.x,
+        down=[f"{what} {a} to {b}" for a, b in zip(ends[::2], ends[1::2])],
         title=settings.title,
     )
     steps, count = path.codes.shape[:2]
@@ -240,14 +246,16 @@ def _path(settings: LatentSettings) -> _Content:
         "path": list(range(count)) * steps,
     }
     summary = f"{count} path{'s' if count > 1 else ''} along the {settings.along}"
-    return figure, _table(path.codes, places), {"rows": ends}, summary
+    if rows is None:
+        summary += ", between codes drawn with seeds, as the model does not encode rows"
+    return figure, _table(path.codes, places), {what: ends}, summary, path.x.transpose(0, 1)
 
 
 def _condition_of_paths(
-    settings: LatentSettings, rows: LabelledRows, ends: Sequence[int]
+    settings: LatentSettings, rows: LabelledRows | None, ends: Sequence[int]
 ) -> Conditioning:
     """The condition for decoding paths: the given one, else that of each path's first end."""
-    if settings.model.condition_space is None or settings.y_given:
+    if settings.model.condition_space is None or settings.y_given or rows is None:
         given: Conditioning = settings.y
         return given
     first = rows.conditions(settings.model, ends[::2])
@@ -287,7 +295,7 @@ def _direction(settings: LatentSettings) -> _Content:
         f"{name}: {vector.accuracy.value:.1%} ± {vector.accuracy.error:.1%} of held-out rows"
         " classified correctly by it (50% by chance)"
     )
-    return figure, _table(path.codes, places), facts, summary
+    return figure, _table(path.codes, places), facts, summary, path.x.transpose(0, 1)
 
 
 _VIEWS = {"grid": _grid, "traverse": _traverse, "path": _path, "direction": _direction}

@@ -6,16 +6,14 @@ text that comes from the data is escaped.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import html
 import math
 from collections.abc import Iterable
-from importlib.resources import files
 
 import numpy as np
 
 from pushforward.core.records import Record
+from pushforward.experiments.html_page import escaped as _text
+from pushforward.experiments.html_page import html_page
 from pushforward.experiments.table_columns import column_card
 from pushforward.experiments.table_findings import Findings
 from pushforward.experiments.table_verdicts import Grade, Verdict
@@ -93,26 +91,12 @@ EXPLAINED = {
 
 def table_page(report: Findings) -> str:
     """The page as text."""
-    style = (files("pushforward.experiments") / "table_page.css").read_text("utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'"
     title = f"{report.tables.synthetic.name} beside {report.tables.real.name}"
     body = "".join(
         [_header(report, title), "<main>", _answers(report), _verdicts(report), _columns(report),
          _relations(report), _measures(report), _numbers(report), "</main>", _footer(report)]
     )  # fmt: skip
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        f'<title>{_text(title)}</title>\n<link rel="icon" href="data:,">\n'
-        f"<style>{style}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
-    )
-
-
-def _text(value: object) -> str:
-    return html.escape(str(value), quote=True).replace(" %", "\N{NO-BREAK SPACE}%")
+    return html_page(title, body)
 
 
 def _header(report: Findings, title: str) -> str:

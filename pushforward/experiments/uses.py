@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from pushforward.core.capabilities import capabilities
+from pushforward.core.capabilities import HasBound, capabilities
 from pushforward.core.model import Model
 from pushforward.data.pairings import find_pairing
 
-__all__ = ["usual_commands"]
+__all__ = ["samples_means", "usual_commands"]
 
 
 def usual_commands(model: Model, folder: Path) -> list[str]:
@@ -22,7 +22,7 @@ def usual_commands(model: Model, folder: Path) -> list[str]:
     if "Translates" in abilities:
         commands.append(_translation(model, run))
     elif "Samples" in abilities:
-        commands.append(f"sample {run}{_condition(model)}")
+        commands.append(f"sample {run}{_without_noise(model)}{_condition(model)}")
     if "HasDensity" in abilities or "HasBound" in abilities:
         commands.append(f"density {run} FILE")
     if "Assigns" in abilities:
@@ -30,6 +30,16 @@ def usual_commands(model: Model, folder: Path) -> list[str]:
     if "Encodes" in abilities:
         commands.append(f"encode {run} FILE")
     return commands
+
+
+def _without_noise(model: Model) -> str:
+    """The flag for images without observation noise, which would speckle them."""
+    return " --using mean" if samples_means(model) else ""
+
+
+def samples_means(model: Model) -> bool:
+    """Whether the model is one of images that can leave out its observation noise."""
+    return isinstance(model, HasBound) and model.fitted_space().kind in ("images", "clips")
 
 
 def _translation(model: Model, run: str) -> str:

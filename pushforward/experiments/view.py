@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from PIL.Image import Image
 
 from pushforward.core.argument_names import argument
 from pushforward.core.errors import InvalidValue
@@ -35,6 +37,7 @@ class View:
         facts: numerical results by name.
         summary: a one-sentence summary, possibly empty.
         notes: omissions, with reasons.
+        frames: called for the view as a film, image by image; None if it has none.
     """
 
     kind: str
@@ -43,20 +46,32 @@ class View:
     facts: Mapping[str, Any] = field(default_factory=dict)
     summary: str = ""
     notes: tuple[str, ...] = ()
+    frames: Callable[[], Iterator[Image]] | None = None
 
     def write(self, path: str | Path) -> tuple[Path, Path | None]:
-        """Write the figure (.png, .svg or .pdf) and the table of codes as .csv.
+        """Write the figure (.png, .svg or .pdf), or a film (.gif), and the codes as .csv.
 
         Older files are replaced; both paths are returned.
         """
         from pushforward.plots import write_figure
 
-        image = write_figure(self.figure, path)
+        is_film = Path(path).suffix.lower() == ".gif"
+        image = self._write_film(Path(path)) if is_film else write_figure(self.figure, path)
         if not self.codes:
             return image, None
         table = image.with_suffix(".csv")
         write_text(table, format_columns(self.codes, ".csv"))
         return image, table
+
+    def _write_film(self, path: Path) -> Path:
+        from pushforward.plots.films import write_film
+
+        if self.frames is None:
+            raise InvalidValue(
+                f"{path}: only walks through images can be a .gif, and this view has none; name a"
+                " .png, .svg or .pdf"
+            )
+        return write_film(self.frames(), path, colours=256)
 
 
 def brief(lines: Sequence[str]) -> str:

@@ -39,6 +39,8 @@ __all__ = ["density_map", "contours", "mass_levels"]
 
 SHARES = (0.25, 0.5, 0.75, 0.95)
 """Shares of the mass inside the contours: quarters, and the usual 95 %."""
+VISIBLE, FAINTEST = 700.0, 0.05
+"""Dots whose opacities may add up to this many, and the least opacity of one."""
 
 
 def density_map(
@@ -98,7 +100,8 @@ def density_map(
         inline=contour_names == "inline",
     )
     if rows is not None and points:
-        ax.plot(*rows[:, :2].T, ".", color=INK, markersize=1.6, alpha=0.35, zorder=1)
+        alpha = min(0.35, max(FAINTEST, VISIBLE / len(rows)))  # many dots do not make a black plane
+        ax.plot(*rows[:, :2].T, ".", color=INK, markersize=1.6, alpha=alpha, zorder=1)
     label = unit or f"density per {density_unit(distribution)}"
     add_colour_bar(
         figure,
@@ -139,17 +142,21 @@ def contours(
         f,
         levels=list(levels),
         colors=INK,
-        linewidths=0.9 if inline else 1.2,
+        linewidths=1.1 if inline else 1.3,
         linestyles=looks,
-        alpha=0.8,
-        zorder=2,
+        zorder=3,
     )
+    effects = mpl("matplotlib.patheffects")
+    halo = [effects.withStroke(linewidth=3.2, foreground="white", alpha=0.85)]
+    lines.set_path_effects(halo)
     if inline:
-        ax.clabel(
+        names = ax.clabel(
             lines,
             fmt={level: f"{share:.0%}" for level, share in levels.items()},
             fontsize=SMALL - 0.5,
         )
+        for name in names:
+            name.set_path_effects(halo)
         return
     if not legended:
         return

@@ -6,6 +6,7 @@ film one after the other. Scales are common to all frames, so that only the samp
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ __all__ = [
     "histogram",
     "image_strip",
     "image_film",
+    "image_walk",
     "write_film",
 ]
 
@@ -62,6 +64,8 @@ BINS = 60
 """Bins of histograms: columns of a few pixels."""
 EDGE = 0.2
 """Margin around points, as a share of their range: samples leave the data during training."""
+WALK = 480
+"""Pixels up to which the frames of a walk through codes are enlarged."""
 
 
 def choose_frames(times: Sequence[float], most: int = 8) -> list[int]:
@@ -312,6 +316,24 @@ def image_film(
         page.paste(image, (0, 26))
         ImageDraw.Draw(page).text((6, 4), time, fill=INK, font=font)
         yield page
+
+
+def image_walk(x: Tensor, space: Space) -> Callable[[], Iterator[Image.Image]]:
+    """Images (lines, steps, channels, height, width) as frames: all lines side by side, a step per
+    frame, there and back again. Called for the frames.
+    """
+    there = list(range(x.shape[1]))
+    columns = math.ceil(math.sqrt(len(x)))
+
+    def frames() -> Iterator[Image.Image]:
+        for i in [*there, *there[-2:0:-1]]:
+            image = image_grid(x[:, i], space, columns).convert("RGB")
+            factor = max(1, WALK // max(image.size))
+            yield image.resize(
+                (image.width * factor, image.height * factor), Image.Resampling.NEAREST
+            )
+
+    return frames
 
 
 def write_film(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from typing import Any, cast
 
 import numpy as np
@@ -31,14 +31,17 @@ from pushforward.plots.matplotlib_types import Axes, Figure
 from pushforward.plots.style import (
     COLOURS,
     INK,
+    SMALL,
     new_page,
     style_axes,
 )
 
 __all__ = ["marginals", "corner"]
 
-MOST_AXES = 6
-"""Axes drawn by default: a corner plot of more has panels too small to read."""
+MOST_AXES, LISTED = 6, 8
+"""Axes drawn by default, as a corner plot of more has panels too small to read; names listed of
+those left out.
+"""
 
 
 def marginals(
@@ -129,7 +132,7 @@ def corner(
     if len(positions) < 2:
         return marginals(model, x, axes=positions, title=title)
     n = len(positions)
-    figure, grid = new_page(1.75 * n + 0.8, 1.75 * n + 0.8, n, n)
+    figure, grid = new_page(1.75 * n + 0.8, 1.75 * n + 1.1, n, n)
     subject = model if rows_only else x
     ends = {}
     for i, axis in enumerate(positions):
@@ -147,7 +150,32 @@ def corner(
             _outer_labels(ax, i, j, n, axis_label(space, positions[j]), names[0])
     if title:
         figure.suptitle(title, fontsize=12.5, color=INK, x=0.01, ha="left")
+    words = _explain(space, positions, axes is None, shares, subject)
+    figure.supxlabel(words, fontsize=SMALL, color=INK, x=0.01, ha="left")
     return figure
+
+
+def _explain(
+    space: Space,
+    positions: Sequence[int],
+    chosen_here: bool,
+    shares: Sequence[float],
+    subject: object,
+) -> str:
+    """What the lines are, and which columns and rows are left out."""
+    inside = " and ".join(f"{share:.0%}" for share in sorted(shares))
+    parts = [f"Lines hold {inside} of the model's mass"]
+    omitted = [name for i, name in enumerate(space.names) if i not in positions]
+    if omitted:
+        listed = ", ".join(omitted[:LISTED]) + (", …" if len(omitted) > LISTED else "")
+        why = (
+            f"the first {len(positions)} of {space.size} columns are shown; " if chosen_here else ""
+        )
+        parts.append(f"{why}left out: {listed}")
+    n = len(subject) if isinstance(subject, Sized) else 0
+    if n > 4 * DRAWS:
+        parts.append(f"{4 * DRAWS:,} of {n:,} rows are dots")
+    return ".\n".join(part[0].upper() + part[1:] for part in parts) + "."
 
 
 def _pair(

@@ -129,6 +129,10 @@ def biplot(
     ax.axhline(0, color="#cccccc", linewidth=0.8, zorder=0)
     ax.axvline(0, color="#cccccc", linewidth=0.8, zorder=0)
     places = codes[list((named or {}).values())]
+    ax.text(
+        1.0, 1.01, f"arrows: columns' directions, {reach:.2g} times as long",
+        transform=ax.transAxes, ha="right", va="bottom", fontsize=SMALL, color=COLOURS[1],
+    )  # fmt: skip
     texts = name_points(
         ax,
         tips,

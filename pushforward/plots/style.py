@@ -45,11 +45,15 @@ __all__ = [
     "mpl",
 ]
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F4F24", "#555555")
+COLOURS = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00",
+    "#56B4E9", "#7F4F24", "#555555", "#332288", "#8A9A00",
+)  # fmt: skip
 """Okabe & Ito's colours (https://jfly.uni-koeln.de/color/) without yellow, which is invisible on
-white; the first two are distinct for all readers.
+white, and indigo and olive, so that ten classes have ten; the first two are distinct for all
+readers. Classes have a marker each as well.
 """
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", "p")
 INK = "#222222"
 SMALL, TEXT, TITLE = 9.0, 10.5, 12.0
 DPI = 110

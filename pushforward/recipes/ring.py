@@ -210,11 +210,15 @@ def distance(radius: Tensor) -> float:
     return float(torch.maximum((steps[1:] - below).abs(), (below - steps[:-1]).abs()).max())
 
 
-def image(model: VAE, train: Tensor, samples: Tensor, seed: int) -> Any:
-    """The figure: data, samples, fitted and exact density, on the same axes and colour scale."""
+def image(model: VAE, train: Tensor, samples: Tensor, seed: int, *, codes: int = CODES) -> Any:
+    """The figure: data, samples, fitted and exact density, on the same axes and colour scale.
+
+    Args:
+        codes: that the fitted density is an average over.
+    """
     axis = -LIMIT + (torch.arange(CELLS, dtype=torch.float64) + 0.5) * (2 * LIMIT / CELLS)
     grid = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1).reshape(-1, 2)
-    fitted = naive(model, grid.float(), samples=CODES, rng=derive(seed, "grid")).values
+    fitted = naive(model, grid.float(), samples=codes, rng=derive(seed, "grid")).values
     assert fitted is not None
     maps = {"density, fitted": fitted, "density, exact": log_density(grid.norm(dim=1))}
     points = {"data": train[:3000], "samples of the VAE": samples[:3000]}

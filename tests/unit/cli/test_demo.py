@@ -1,8 +1,10 @@
-"""The demo: one table, four images, and three next commands that work when pasted."""
+"""The demo: a table, images, one page of them, and three next commands that work when pasted."""
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -38,10 +40,21 @@ def test_it_leaves_runs_records_and_images(shown: tuple[Path, str, str]) -> None
         "pca",
         "vae-2",
         "vae",
+        "digits",
+        "ring",
+        "shots",
+        "gan",
         "images",
         "records.json",
+        "index.html",
     }
-    assert {p.stem for p in (folder / "images").iterdir()} == {
+    assert {p.name for p in (folder / "images").iterdir()} >= {
+        "digits.png",
+        "ring.png",
+        "shots.png",
+        "gan-film.gif",
+    }
+    assert {p.stem for p in (folder / "images").iterdir()} >= {
         "samples",
         "reconstructions",
         "plane",
@@ -66,7 +79,7 @@ def test_the_next_commands_work_when_pasted(
     place, _, said = shown
     lines = [line.strip() for line in said.splitlines()]
     commands = lines[lines.index("Next:") + 1 :]
-    assert [shlex.split(c)[1] for c in commands] == ["sample", "density", "resume", "studio"]
+    assert [shlex.split(c)[1] for c in commands] == ["sample", "resume", "studio"]
     monkeypatch.chdir(place)
     monkeypatch.setattr("uvicorn.Server.run", lambda *_, **__: None)  # would serve for ever
     monkeypatch.setattr("webbrowser.open", lambda _: True)
@@ -75,7 +88,36 @@ def test_the_next_commands_work_when_pasted(
         assert Path(program).name == "pushforward"
         assert main([a.replace("+100", "+1") for a in arguments]) == 0, command
     assert (place / "new-digits.png").stat().st_size > 1000
-    assert len((place / "how-likely.csv").read_text().splitlines()) == 1798
+
+
+def test_the_page_is_one_file_with_four_images_and_the_table(
+    shown: tuple[Path, str, str],
+) -> None:
+    place, _, said = shown
+    page = place / "runs" / "demo-1" / "index.html"
+    assert str(page.relative_to(place)) in said, "its path is printed"
+    text = page.read_text()
+    assert len(re.findall(r'<img alt="[^"]+" src="data:image/(?:png|gif);base64,', text)) == 4
+    assert not re.findall(r'(?:src|href)="(?!data:)', text), "nothing is fetched"
+    assert "<script" not in text
+    assert "VAE, 16 codes" in text
+    images = {p.read_bytes() for p in (page.parent / "images").iterdir()}
+    inside = re.findall(r'base64,([^"]+)">', text)
+    assert {base64.b64decode(code) for code in inside} <= images
+
+
+def test_the_page_is_opened_on_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from pushforward.recipes import first_look
+
+    opened: list[str] = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setattr(first_look, "EXHIBITS", (first_look.shots_on_a_court,))
+    assert main(["demo", "--epochs", "1", "--open", "--run", "first"]) == 0
+    assert opened == [(tmp_path / "first" / "index.html").as_uri()]
+    assert "first/index.html" in capsys.readouterr().err
 
 
 def test_its_models_are_what_fit_would_make(shown: tuple[Path, str, str]) -> None:

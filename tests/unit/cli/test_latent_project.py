@@ -204,7 +204,11 @@ def test_a_model_saved_from_python_is_drawn_by_its_prior(cli, made, tmp_path) ->
             ["pca", "--kind", "path", "--along", "arc"],
             "--along must be 'line' or 'sphere', got 'arc'",
         ),
-        (["gan", "--kind", "path"], "the gan model cannot encode observations"),
+        (
+            ["gan", "--kind", "direction", "--label", "team"],
+            "the gan model cannot encode observations",
+        ),
+        (["gan", "--out", "a.gif"], "only walks through images can be a .gif"),
         (["pca", "--kind", "direction"], "needs labels"),
         (["vae", "--kind", "direction", "--class", "c"], "--class 'c' is none of the labels"),
         (["pca", "--steps", "0"], "steps must be above 0, got 0"),

@@ -34,7 +34,10 @@ def photos(tmp_path: Path) -> Path:
             "enlarge run photo.jpg",
         ),
         (("gan", "digits", "--label", "auto"), "sample run --y 0"),
-        (("vae", "photos", "--label", "coarse(4)", "--hidden", "4"), "sample run --y FILE"),
+        (
+            ("vae", "photos", "--label", "coarse(4)", "--hidden", "4"),
+            "sample run --using mean --y FILE",
+        ),
         (("kmeans", "ring:40", "--clusters", "2"), "assign run FILE"),
     ],
 )
@@ -44,7 +47,7 @@ def test_the_command_after_a_fit_is_one_that_works(
     steps = () if words[0] == "kmeans" else ("--steps", "1", "--batch", "2")
     done = cli("fit", *words, *steps, "--run", "run")
     assert done.code == 0, done.err
-    assert f"next: pushforward {expected}\n" in done.err
+    assert f" pushforward {expected}\n" in done.err
     card = Path("run/README.md").read_text()
     use = card[card.index("## Use") :]
     assert f"pushforward {expected}\n" in use

@@ -6,14 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas
 import pytest
 import torch
+from PIL import Image
 
 import pushforward as pf
 from pushforward.core.argument_names import arguments_named, keyword
 from pushforward.experiments import OpenedRun, open_run
 from pushforward.experiments.latent_views import LatentKind, latent_view
+from pushforward.latent import infer_code_distribution
 
 CASES: list[tuple[str, dict[str, Any], list[str]]] = [
     ("pca", {}, []),
@@ -65,6 +68,43 @@ def test_a_curve_through_points_takes_more_codes_than_a_line_of_images(
 ) -> None:
     assert len(latent_view(opened("gan"), "grid").codes["z0"]) == 60
     assert len(latent_view(opened("vae"), "grid", dims=[0]).codes["z0"]) == 20
+
+
+def test_models_that_cannot_encode_walk_between_codes_of_seeds(
+    opened: Callable[[str], OpenedRun],
+) -> None:
+    run = opened("gan")
+    view = latent_view(run, "path", rows=[3, 5, 5, 3], steps=4)
+    assert view.facts == {"seeds": [3, 5, 5, 3]}
+    assert "drawn with seeds" in view.summary
+    z = np.reshape(view.codes["z0"], (4, 2))
+    draws = [infer_code_distribution(run.model).draw(1, rng=s).item() for s in (3, 5)]
+    np.testing.assert_allclose(z[[0, -1]], [draws, draws[::-1]], rtol=1e-6)
+
+
+def test_traversals_of_such_models_start_at_a_drawn_code(tmp_path: Path) -> None:
+    model = pf.GAN(latent=3, hidden=(4,)).fit("moons:60", steps=2, batch=20, run=tmp_path / "run")
+    run = pf.experiments.open_run(tmp_path / "run")
+    codes = latent_view(run, "traverse", seed=4, steps=3).codes
+    z = infer_code_distribution(model).draw(1, rng=4)[0]
+    stays = [codes["z0"][3], codes["z1"][0], codes["z2"][0]]  # where another dimension moves
+    np.testing.assert_allclose(stays, z, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["grid", "traverse", "path", "direction"])
+def test_walks_through_images_are_films_where_a_gif_is_asked_for(
+    opened: Callable[[str], OpenedRun], tmp_path: Path, kind: LatentKind
+) -> None:
+    more = {"positive": "b"} if kind == "direction" else {}
+    view = latent_view(opened("vae"), kind, steps=4, **more)
+    path, table = view.write(tmp_path / "walk.gif")
+    assert table == tmp_path / "walk.csv"
+    with Image.open(path) as film:
+        assert film.n_frames == 6, "there and back"
+        film.seek(2)
+        middle = np.asarray(film.convert("L"))
+        film.seek(0)
+        assert (np.asarray(film.convert("L")) != middle).any()
 
 
 @pytest.mark.parametrize("row", [-1, 60])

@@ -116,6 +116,48 @@ def test_a_corner_has_every_pair_once(mixture, rows):
     assert axes[-3].get_ylabel() == "age"
 
 
+def test_a_corner_says_what_it_leaves_out(mixture, rows):
+    wide = pandas.concat([rows, rows.add_suffix(" 2"), rows.add_suffix(" 3")], axis=1)
+    model = pf.GMM(1, covariance="diagonal").fit(wide)
+    words = plots.corner(model, wide)._supxlabel.get_text()
+    assert "50% and 95% of the model's mass" in words
+    assert "first 6 of 9 columns" in words
+    assert "height 3, weight 3, age 3" in words
+    words = plots.corner(model, wide, axes=["age", "age 2"])._supxlabel.get_text()
+    assert "first" not in words
+    assert words.endswith("height 2, weight 2, height 3, weight 3, age 3."), words
+    many = pandas.concat([rows] * 90)
+    assert "16,000 of 18,000 rows" in plots.corner(mixture, many, axes=[0, 1])._supxlabel.get_text()
+
+
+def test_contours_stand_out_from_dots(mixture, rows):
+    ax = visible(plots.density_map(mixture, rows))[0]
+    (lines,) = [c for c in ax.collections if c.get_path_effects()]
+    (dots,) = ax.lines
+    assert lines.get_zorder() > dots.get_zorder()
+    many = pandas.concat([rows] * 90)
+    (fainter,) = visible(plots.density_map(mixture, many))[0].lines
+    assert fainter.get_alpha() < dots.get_alpha()
+
+
+def test_ten_classes_have_ten_colours_that_can_be_told_apart():
+    from pushforward.plots.style import COLOURS, MARKERS
+
+    assert len(set(COLOURS)) == len(set(MARKERS)) == 10
+    codes = torch.randn(100, 2)
+    labels = np.arange(100) % 10
+    looks = visible(plots.embedding(codes, labels))[0].collections
+    assert len({tuple(look.get_facecolor()[0]) for look in looks}) == 10
+    lightness = [0.2126 * r + 0.7152 * g + 0.0722 * b for r, g, b in map(linear, COLOURS)]
+    assert max(lightness) < 0.5, "all are seen on white"
+
+
+def linear(colour: str) -> list[float]:
+    """The linear light of a colour's red, green and blue."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    return [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+
+
 def test_clusters_lie_on_the_axes_that_part_them_and_ellipses_hold_their_share(mixture, rows):
     figure = plots.clusters(mixture, rows, shares=(0.5,))
     ax = visible(figure)[0]
