@@ -86,7 +86,7 @@ docs: $(VENV)/.installed-dev .venv-docs/.installed
 # constraints.txt pins the versions that the tests run with; users do not need it.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[studio]'
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[studio,plots]'
 	touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt
