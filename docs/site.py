@@ -31,8 +31,8 @@ CONTENTS: Mapping[str, tuple[str, ...]] = {
     ),
     "How to": (
         "howto/choose", "howto/read-results", "howto/collapse", "howto/resume", "howto/devices",
-        "howto/own-model", "howto/trackers", "howto/notebooks", "tables", "table-models", "images",
-        "recipes", "studio", "export",
+        "howto/seeds", "howto/own-model", "howto/trackers", "howto/notebooks", "tables",
+        "table-models", "images", "recipes", "studio", "export",
     ),
     "Explanation": ("explanation/likelihood", "explanation/fid"),
     "Reference": (
@@ -85,7 +85,12 @@ def generated() -> dict[str, str]:
 
 def _from_root(name: str) -> str:
     """A page of the repository's root, its links as from docs/."""
-    text = (ROOT / name).read_text(encoding="utf-8").replace("](docs/", "](")
+    text = (
+        (ROOT / name)
+        .read_text(encoding="utf-8")
+        .replace("](docs/", "](")
+        .replace("](CHANGELOG.md", "](changelog.md")
+    )
     return re.sub(r"\]\(examples(/\w+\.py)?/?\)", "](reference/examples.md)", text)
 
 

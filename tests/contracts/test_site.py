@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import importlib
 import io
 import re
 import shlex
@@ -36,9 +37,8 @@ GENERATED = {
 def site(monkeypatch: pytest.MonkeyPatch) -> object:
     monkeypatch.syspath_prepend(str(ROOT))
     monkeypatch.delitem(sys.modules, "docs", raising=False)
-    import docs.site
-
-    return docs.site
+    monkeypatch.delitem(sys.modules, "docs.site", raising=False)
+    return importlib.import_module("docs.site")
 
 
 def test_every_page_is_in_the_contents_once(site: object) -> None:
@@ -63,8 +63,9 @@ def help_of(*words: str) -> str:
 
 def lines_of(path: Path) -> list[list[str]]:
     """The words of every pushforward command in the shell blocks of a page."""
-    blocks = re.findall(r"```(?:sh)?\n(.*?)```", path.read_text(), re.DOTALL)
-    lines = [shlex.split(line, comments=True) for b in blocks for line in b.splitlines()]
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```", path.read_text(), re.DOTALL | re.MULTILINE)
+    shell = [block for language, block in blocks if language in ("", "sh")]
+    lines = [shlex.split(line, comments=True) for block in shell for line in block.splitlines()]
     return [words[1:] for words in lines if words[:1] == ["pushforward"]]
 
 
