@@ -5,8 +5,8 @@ commands and flags that exist; the build has no warnings and asks nothing of the
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import importlib
+import importlib.util
 import io
 import re
 import shlex
