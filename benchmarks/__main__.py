@@ -18,6 +18,7 @@ from benchmarks.timing import Unavailable, machine
 MODULES = (
     "spine",
     "classical",
+    "distances",
     "sweeps",
     "small_calls",
     "kde",
