@@ -123,15 +123,17 @@ class FewSums:
             self.halved = (-0.5 / bumps.scales.square()).numpy()
 
     def log_sums(self, queries: np.ndarray) -> np.ndarray:
-        """(m,) log f at (m, d) queries."""
-        square = np.square(queries[:, :1] - self.columns[0])
-        for axis in range(1, len(self.columns)):
-            square += np.square(queries[:, axis : axis + 1] - self.columns[axis])
-        square *= self.halved
-        square += self.heights
-        top = square.max(1, keepdims=True)
-        square -= top
-        sums: np.ndarray = np.log(np.exp(square, out=square).sum(1)) + top[:, 0]
+        """(m,) log f at (m, d) queries; -inf where squares are beyond float64."""
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            square = np.square(queries[:, :1] - self.columns[0])
+            for axis in range(1, len(self.columns)):
+                square += np.square(queries[:, axis : axis + 1] - self.columns[axis])
+            square *= self.halved
+            square += self.heights
+            top = square.max(1, keepdims=True)
+            top[np.isneginf(top)] = 0.0
+            square -= top
+            sums: np.ndarray = np.log(np.exp(square, out=square).sum(1)) + top[:, 0]
         return sums
 
 

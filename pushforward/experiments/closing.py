@@ -4,6 +4,7 @@ and the command that comes next. Everything is read from the run's log and its l
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -54,20 +55,27 @@ def closing(run: OpenedRun) -> Closing:
     if not log:
         return Closing()
     evaluated = [event for event in log if event["event"] == "evaluated"]
-    standing = run.model.symptoms(evaluated[-1]["vitals"]) if evaluated else ()
+    standing = run.model.symptoms(_numbers(evaluated[-1]["vitals"])) if evaluated else ()
     still = {symptom.name for symptom in standing}
     warned = [str(e["symptom"]).partition(":")[0] for e in log if e["event"] == "warned"]
     names = [name for name in dict.fromkeys(warned) if name not in still] if evaluated else []
     passed = tuple(name for name in names if name != "diverged")
     problems = [f"{s.name}: {s.observed}; try: {s.advice}" for s in standing]
     command = ""
+    known = [_numbers(event)["quality"] for event in evaluated]
+    qualities = [float(quality) for quality in known if math.isfinite(quality)]
     for find in (_too_few_steps, _unfinished, _overfitted):
-        sentence, what = find(run, log, [float(event["quality"]) for event in evaluated])
+        sentence, what = find(run, log, qualities)
         if sentence:
             problems.append(sentence)
             command = command or what
             break
     return Closing(tuple(problems), passed, command)
+
+
+def _numbers(event: Mapping[str, Any]) -> dict[str, Any]:
+    """An event of the log with NaN for what its JSON could not hold."""
+    return {key: math.nan if value is None else value for key, value in event.items()}
 
 
 def _too_few_steps(

@@ -221,7 +221,7 @@ def paths(
 
     Args:
         limits: left, right, bottom and top edge.
-        over: drawn first, such as the lines of a court.
+        over: drawn first, such as the outlines of a map.
     """
 
     def draw(ax: Axes) -> None:

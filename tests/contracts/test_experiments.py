@@ -444,6 +444,7 @@ def test_a_damaged_manifest_is_named_and_the_model_loads(
     place: Path, capfd: pytest.CaptureFixture[str], name: str
 ) -> None:
     fit_in_shell("vae", "points.npy", "run")
+    capfd.readouterr()
     damaged(name)(Path("run"))
     assert main(["resume", "run", "--epochs", "+1", "-q"]) == 2
     said = capfd.readouterr().err.strip()

@@ -28,7 +28,7 @@ from pushforward.data.export.number_forms import (
     number_forms,
     truth_forms,
 )
-from pushforward.data.export.tables import Writable
+from pushforward.data.export.tables import Writable, write_header
 from pushforward.data.export.writing import replacing
 from pushforward.data.tables.table import Table
 
@@ -192,7 +192,8 @@ class TextSink:
     def add(self, columns: Mapping[str, tuple[NDArray[Any], Column] | Sequence[Any]]) -> None:
         """Append rows."""
         if not self.started and self.form.header:
-            self.writer.writerow(columns)
+            form = self.form
+            write_header(self.stream, [*map(str, columns)], form.separator, form.newline)
         self.started = True
         texts = [
             cell_texts(entries[0], entries[1], self.form, name)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from torch import Tensor
 from pushforward.core.column_values import as_texts
 from pushforward.core.space import Column, Space
 
-__all__ = ["Writable", "further_columns", "text_columns", "write_csv"]
+__all__ = ["Writable", "further_columns", "text_columns", "write_csv", "write_header"]
 
 _BLOCK = 65536
 """Rows that are texts at a time: as texts they take many times the memory of their numbers."""
@@ -84,6 +84,14 @@ class Writable(Protocol):
         ...
 
 
+def write_header(
+    stream: Writable, names: Sequence[str], delimiter: str = ",", newline: str = "\n"
+) -> None:
+    """The line of column names; in quotes if it would otherwise be a comment."""
+    quoting: Literal[0, 1] = 1 if names and names[0].startswith("#") else 0  # all, or minimal
+    csv.writer(stream, delimiter=delimiter, lineterminator=newline, quoting=quoting).writerow(names)
+
+
 def write_csv(
     x: Tensor,
     space: Space,
@@ -95,7 +103,7 @@ def write_csv(
     """Points as comma-separated values with a header line, to an open text stream."""
     writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
     extra = dict(extra or {})
-    writer.writerow([*space.names, *extra])
+    write_header(stream, [*space.names, *extra], delimiter)
     for start in range(0, len(x), _BLOCK):
         block = slice(start, start + _BLOCK)
         columns = [texts for _, texts in text_columns(x[block], space)] + [

@@ -59,7 +59,7 @@ def discrimination() -> BatchDiscrimination:
     """Features of five, with three of two numbers;
     of some weights a rounding turns a difference's sign, of these none.
     """
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return BatchDiscrimination(5, 3, 2)
 
