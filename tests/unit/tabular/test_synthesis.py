@@ -160,3 +160,17 @@ def test_categories_are_as_frequent_as_the_model_says_and_depend_as_drawn(kind: 
     for code in range(3):  # what it goes with is what the model says
         apart = many[many[:, 1] == code, 0].mean()
         assert made[made[:, 1] == code, 0].mean() == pytest.approx(apart, abs=0.15)
+
+
+def test_categories_that_change_are_drawn_given_the_rest_of_their_row() -> None:
+    r = np.random.default_rng(0)
+    a = r.normal(size=2000)
+    frame = pandas.DataFrame({"a": a, "k": np.where(a + 0.3 * r.normal(size=2000) > 0, "u", "v")})
+    model: Any = pf.MixedMixture(4).fit(pf.read(frame, types="auto"), quiet=True)
+    drawn = model.sample(1000, rng=3).numpy()
+    apart = drawn[drawn[:, 1] == 1, 0].mean() - drawn[drawn[:, 1] == 0, 0].mean()
+    drawn[:, 1] = 0  # all of one: half must change
+    made = stratify(drawn, model, Rules(model.fitted_space()), generator(0))
+    again = made[made[:, 1] == 1, 0].mean() - made[made[:, 1] == 0, 0].mean()
+    assert abs(apart) > 1
+    assert again / apart > 0.8
