@@ -164,6 +164,8 @@ def _settings(path: Path) -> dict[str, Any]:
 
 
 def _seed_of(path: Path) -> int:
+    if not path.exists():
+        raise BadRun(f"{path} does not exist; expected a run folder made by fit")
     manifest = Manifest.read(path)
     if manifest is None:
         raise BadRun(f"{path} is no run that could be repeated: it holds no run.json")

@@ -16,6 +16,7 @@ from rich.table import Table
 
 import pushforward as pf
 from pushforward.cli.main import main
+from pushforward.core.errors import BadRun
 from pushforward.experiments.evaluation import evaluate_runs
 from pushforward.experiments.seeds import SeedSummary, repeat_run, summarise
 from pushforward.experiments.written_tables import FORMS, write_as
@@ -156,3 +157,8 @@ def test_comparisons_are_written_in_every_form(
     out = command(*words, "--table", form)
     assert "fid" in out
     assert out.startswith({"csv": "metric,", "latex": "% features", "markdown": "features"}[form])
+
+
+def test_a_run_that_does_not_exist_is_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(BadRun, match="does not exist; expected a run folder"):
+        repeat_run(tmp_path / "nothing", 2)
