@@ -1,0 +1,75 @@
+"""Loops compiled to machine code by Numba, and the threads that run them.
+
+Array operations walk through memory once for each step of a formula, and a call of one costs
+microseconds. A loop that does all steps for one row has neither cost, which counts where rows are
+short, or few of many matter. Numba compiles it for its argument types the first time it is called
+on a machine, in a second or two, and keeps it on disk; from then on loading takes milliseconds.
+
+Importing Numba takes a quarter of a second. So loops live in modules named `*_loops`, and these are
+imported where they are called, within functions.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar, cast
+
+import numba
+import torch
+
+__all__ = ["in_threads", "inlined", "loop", "parts"]
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+# Sums may be reordered, and products fused with them, so that loops use vector instructions.
+# NaN and infinity keep their meaning.
+REORDER = {"reassoc", "contract", "nsz", "arcp"}
+
+
+def loop(function: Function) -> Function:
+    """The function compiled; it releases the interpreter's lock, and divides as NumPy does.
+
+    Its arguments are arrays and numbers; its globals are constants, or loops themselves.
+    """
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": REORDER}
+    try:
+        return cast(Function, numba.njit(cache=True, **options)(function))
+    except RuntimeError:  # no folder can be written to: compiled once in each process
+        return cast(Function, numba.njit(**options)(function))
+
+
+def inlined(function: Function) -> Function:
+    """A step of a loop, compiled into each loop that calls it."""
+    options: dict[str, Any] = {"error_model": "numpy", "fastmath": REORDER}
+    return cast(Function, numba.njit(inline="always", **options)(function))
+
+
+def parts(count: int, pieces: int) -> Iterator[tuple[int, int]]:
+    """(start, stop) of `count` rows in like pieces, without empty ones."""
+    pieces = max(1, min(pieces, count))
+    for piece in range(pieces):
+        yield count * piece // pieces, count * (piece + 1) // pieces
+
+
+def in_threads(
+    function: Callable[[int, int], object], count: int, *, least: int = 1024, pieces: int = 1
+) -> None:
+    """Calls `function(start, stop)` over `count` rows, in as many threads as PyTorch uses.
+
+    Args:
+        function: a loop's call on rows start to stop, which writes its results in place.
+        count: number of rows.
+        least: rows that are worth a thread of their own.
+        pieces: pieces for each thread; more of them where rows differ in cost.
+
+    Results may not depend on where pieces are cut, or they would depend on the number of threads.
+    """
+    threads = max(1, min(torch.get_num_threads(), count // least, os.cpu_count() or 1))
+    if threads == 1:
+        function(0, count)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        for done in [pool.submit(function, *part) for part in parts(count, threads * pieces)]:
+            done.result()

@@ -1,0 +1,76 @@
+"""Compiled loops: threads, pieces, and folders that cannot be written to."""
+
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import torch
+
+from pushforward.core.compiled import in_threads, loop, parts
+
+
+@pytest.mark.parametrize(("count", "pieces"), [(0, 3), (1, 3), (7, 3), (9, 3), (10, 1)])
+def test_parts_cover_every_row_once(count: int, pieces: int) -> None:
+    rows = [row for start, stop in parts(count, pieces) for row in range(start, stop)]
+    assert rows == list(range(count))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_threads_fill_every_row(threads: int) -> None:
+    before = torch.get_num_threads()
+    seen = np.zeros(10_001)
+
+    def count(start: int, stop: int) -> None:
+        seen[start:stop] += 1
+
+    try:
+        torch.set_num_threads(threads)
+        in_threads(count, len(seen), least=10, pieces=4)
+    finally:
+        torch.set_num_threads(before)
+    assert (seen == 1).all()
+
+
+def test_an_error_in_a_thread_is_raised() -> None:
+    def fail(start: int, stop: int) -> None:
+        raise ValueError("in a thread")
+
+    with pytest.raises(ValueError, match="in a thread"):
+        in_threads(fail, 10_000, least=1)
+
+
+def test_infinity_and_nan_keep_their_meaning_in_loops() -> None:
+    @loop
+    def largest(x: np.ndarray) -> float:
+        out = -np.inf
+        for value in x:
+            if np.isnan(value):
+                return np.nan
+            out = max(out, value)
+        return out
+
+    assert largest(np.array([1.0, np.inf])) == np.inf
+    assert largest(np.zeros(0)) == -np.inf
+    assert np.isnan(largest(np.array([1.0, np.nan])))
+
+
+def test_loops_compile_where_no_folder_can_be_written_to(tmp_path) -> None:
+    script = tmp_path / "twice.py"
+    script.write_text(
+        textwrap.dedent("""
+        from numba.core import caching
+        for locator in list(caching.CacheImpl._locator_classes):
+            locator.from_function = classmethod(lambda *_: None)
+        from pushforward.core.compiled import loop
+
+        @loop
+        def twice(x):
+            return 2 * x
+
+        print(twice(21))
+        """)
+    )
+    run = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "42"
