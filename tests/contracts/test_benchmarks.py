@@ -70,3 +70,25 @@ def test_benchmarks_of_a_card_say_that_there_is_none(
     main = importlib.import_module("benchmarks.__main__")
     assert main.main(["gpu-vae"]) == 2
     assert "no CUDA device here" in capsys.readouterr().err
+
+
+def test_speed_figures_show_every_setting_of_a_sweep() -> None:
+    from docs.speed_figures import draw_bandwidths, draw_sizes
+
+    sides = {"pushforward": 0.1, "scikit-learn": 1.0}
+    bands = [{"factor": f, "data": "shots", "seconds": sides, "ratio": 10.0} for f in (0.1, 1.0)]
+    figure = draw_bandwidths({"kde-sweep-2d": {"settings": bands}})
+    axes = figure.axes[0]
+    assert [list(line.get_ydata()) for line in axes.get_lines()] == [[0.1, 0.1], [1.0, 1.0]]
+    assert axes.get_title() == "2-D, shots: at least 10 times"
+    sizes = [
+        {"setting": "1 x 2", "seconds": {"pushforward": 0.1, name: 0.2}}
+        for name in ("scikit-learn full", "faiss")
+    ]
+    figure = draw_sizes({"pca-sweep": {"settings": sizes, "ratio": {"median": 2.0}}})
+    drawn = {line.get_label(): list(line.get_xdata()) for line in figure.axes[0].get_lines()}
+    assert drawn["faiss"] == [0.2]
+    assert drawn["scikit-learn"] == [0.2]
+    for draw in (draw_bandwidths, draw_sizes):
+        with pytest.raises(ValueError, match="run python -m benchmarks"):
+            draw({})
