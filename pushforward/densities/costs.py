@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from pushforward.densities.direct_sums import Bumps
-from pushforward.densities.tile_rows import exp_
-from pushforward.densities.tree_sums import TILE
+from pushforward.densities.tree_sums import LEAF
 
 __all__ = ["direct_cost", "tree_cost"]
 
@@ -38,9 +37,9 @@ def tree_cost(bumps: Bumps, m: int, tolerance: float, built: bool) -> tuple[floa
     reach = _reach(bumps, distance / bumps.scales[some], tolerance)
     distance[distance == 0] = math.inf
     nearest = distance.amin(1, keepdim=True).clamp_max(1e300)
-    width = (TILE * len(some) / n) ** (1 / d) * nearest / 2
+    width = (LEAF * len(some) / n) ** (1 / d) * nearest / 2
     within = distance < reach * bumps.scales[some] + width
-    pairs = n * float(within.double().mean()) + 2 * TILE
+    pairs = n * float(within.double().mean()) + 2 * LEAF
     seconds = CALL + m * (QUERY + pairs * _pair_seconds(bumps))
     return seconds + (0.0 if built else POINT * n), 5e7 + 8.0 * n * (3 * d + 6)
 
@@ -51,7 +50,7 @@ def _reach(bumps: Bumps, scaled: Tensor, tolerance: float) -> Tensor | float:
         return 1.0
     gaussian = bumps.kernel.name == "gaussian"
     energy = 0.5 * scaled.square() if gaussian else scaled
-    share = exp_(-energy).mean(1, keepdim=True).clamp_min(1 / len(bumps.points))
+    share = energy.neg().exp().mean(1, keepdim=True).clamp_min(1 / len(bumps.points))
     needed = -(share * tolerance / 8).log()
     return (2 * needed).sqrt() if gaussian else needed
 

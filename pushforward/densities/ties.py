@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from pushforward.densities.direct_sums import Bumps
-from pushforward.densities.tile_rows import scatter_log_sums
 
 __all__ = ["MANY", "find_ties", "merge_ties"]
 
@@ -50,7 +49,7 @@ def merge_ties(bumps: Bumps) -> tuple[Bumps, Tensor]:
     if ties is None:
         return bumps, torch.arange(n)
     first, group = ties
-    log_weights = scatter_log_sums(bumps.log_weights, group, len(first))
+    log_weights = _log_sums(bumps.log_weights, group, len(first))
     return replace(bumps.take(first), log_weights=log_weights), group
 
 
@@ -62,3 +61,10 @@ def _hash(x: np.ndarray) -> np.ndarray:
         keys = (keys ^ (keys >> np.uint64(29))) * np.uint64(FACTORS[axis % 3]) + bits[:, axis]
     keys *= np.uint64(FACTORS[0])
     return keys ^ (keys >> np.uint64(32))
+
+
+def _log_sums(values: Tensor, group: Tensor, count: int) -> Tensor:
+    """(count,) log of the sum of exp of the finite values (n,) in each group."""
+    largest = values.max()
+    sums = torch.bincount(group, (values - largest).exp(), minlength=count)
+    return sums.log() + largest
