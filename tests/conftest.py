@@ -37,7 +37,8 @@ CHECKED = (
     "latent",
     "experiments",
 )
-NAMED_TUPLES = ("core.phase", "densities.codes")  # these hide their module's names from the checker
+# these hide their module's names from the checker
+NAMED_TUPLES = ("core.phase", "densities.codes", "densities.trees")
 # these refuse wrong kinds in words of their own, which is tested
 REFUSING = (
     "core.stream",

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pushforward.densities.direct_sums import Bumps
-from pushforward.densities.tree_sums import LEAF
+from pushforward.densities.trees import LEAF
 
 __all__ = ["direct_cost", "tree_cost"]
 

@@ -74,18 +74,17 @@ def sort_parts(
 def fill_leaves(
     points: np.ndarray,
     rows: np.ndarray,
-    size: int,
     cells: np.ndarray,
     boxes: np.ndarray,
     places: np.ndarray,
     start: int,
     stop: int,
 ) -> None:
-    """Copy rows into leaves start to stop of `size` places, and find their boxes.
+    """Copy rows into leaves start to stop, and find their boxes.
 
-    Empty places of `cells` (d, leaves size) are infinitely far; `places` (n,) are where rows went.
+    Empty places of `cells` (leaves, d, size) are infinitely far; `places` (n,) are where rows went.
     """
-    n, leaves = len(rows), (len(boxes) + 1) // 2
+    n, leaves, size = len(rows), len(cells), cells.shape[2]
     for leaf in range(start, stop):
         first, last = n * leaf // leaves, n * (leaf + 1) // leaves
         place = leaf * size
@@ -95,10 +94,10 @@ def fill_leaves(
             low, high = math.inf, -math.inf
             for i in range(first, last):
                 value = points[rows[i], axis]
-                cells[axis, place + i - first] = value
+                cells[leaf, axis, i - first] = value
                 low, high = min(low, value), max(high, value)
             for i in range(last - first, size):
-                cells[axis, place + i] = math.inf
+                cells[leaf, axis, i] = math.inf
             boxes[leaves - 1 + leaf, axis, 0] = low
             boxes[leaves - 1 + leaf, axis, 1] = high
 
@@ -116,14 +115,13 @@ def join_boxes(boxes: np.ndarray) -> None:
 @loop
 def join_moments(cells: np.ndarray, count: int, moments: np.ndarray) -> None:
     """Each node's count, mean squared distance from its mean, and mean (nodes, 2 + d)."""
-    d, leaves = len(cells), (len(moments) + 1) // 2
-    size = cells.shape[1] // leaves
+    leaves, d = cells.shape[:2]
     for leaf in range(leaves):
         node = moments[leaves - 1 + leaf]
         here = count * (leaf + 1) // leaves - count * leaf // leaves
         node[0], node[1] = here, 0.0
         for axis in range(d):
-            cell = cells[axis, leaf * size : leaf * size + here]
+            cell = cells[leaf, axis, :here]
             origin, mean = cell[0], 0.0
             for value in cell:
                 mean += value - origin

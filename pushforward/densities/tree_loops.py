@@ -6,52 +6,27 @@ Logarithms and exponents are to base 2.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
 from pushforward.core.compiled import inlined, loop
+from pushforward.densities.trees import KERNELS, Tree
 
-__all__ = ["KERNELS", "Tree", "sum_compact", "sum_unbounded"]
+__all__ = ["sum_compact", "sum_unbounded"]
 
-KERNELS = ("gaussian", "exponential", "epanechnikov", "tophat", "triangular", "biweight", "cosine")
-"""Kernels by number."""
-GAUSSIAN, EPANECHNIKOV, TOPHAT, TRIANGULAR, BIWEIGHT = 0, 2, 3, 4, 5
+GAUSSIAN, _, EPANECHNIKOV, TOPHAT, TRIANGULAR, BIWEIGHT, _ = range(len(KERNELS))
 
 DEPTH = 128  # nodes waiting at a time, two for each level
 ABOVE = 30.0  # how far terms may lie above the reference
+INSIDE = 1.0 - 1e-6  # share of the square of the support that is inside for certain
 # Taylor coefficients of 2^f, |f| <= 1/2, to 3e-13
-E1, E2, E3, E4, E5, E6, E7, E8, E9, E10 = (math.log(2) ** k / math.factorial(k) for k in range(1, 11))
+E1, E2, E3, E4, E5, E6, E7, E8, E9, E10 = (
+    math.log(2) ** k / math.factorial(k) for k in range(1, 11)
+)
 # Taylor coefficients of sin(pi t / 2) / t in t^2
 S0, S1, S2, S3, S4, S5, S6, S7, S8, S9 = (
     (-1) ** k * (math.pi / 2) ** (2 * k + 1) / math.factorial(2 * k + 1) for k in range(10)
 )
-
-
-class Tree(NamedTuple):
-    """Bumps in leaves, as the loops take them.
-
-    Args:
-        cells: (d, leaves size) coordinates, infinite in empty places.
-        boxes: (nodes, d, 2) ends; node k has the children 2 k + 1 and 2 k + 2, leaves are last.
-        reach: (nodes,) of the widest bump: of its energy at distance 1, or its bandwidth (compact).
-        heights: (leaves size,) logs of the bumps' heights over the largest; empty if all are equal.
-        widths: (leaves size,) as `reach`, of each bump; empty if all are equal.
-        moments: (nodes, 2 + d) count, mean squared distance from the mean, and mean; or empty.
-        kernel: number in `KERNELS`.
-        separable: whether the kernel is a product over the axes.
-        slack: log of the share of the sum that a unit of height may lose.
-    """
-
-    cells: np.ndarray
-    boxes: np.ndarray
-    reach: np.ndarray
-    heights: np.ndarray
-    widths: np.ndarray
-    moments: np.ndarray
-    kernel: int
-    separable: bool
-    slack: float
 
 
 @inlined
@@ -90,33 +65,39 @@ def _cosine(t: float) -> float:
 
 
 @loop
-def _squares(cells: np.ndarray, first: int, query: np.ndarray, out: np.ndarray) -> None:
-    """Squared distances of a leaf's bumps."""
-    size, d = len(out), len(cells)
+def _squares(leaf: np.ndarray, query: np.ndarray, out: np.ndarray) -> None:
+    """Squared distances of a leaf's bumps (d, size)."""
+    size, d, p = len(out), len(leaf), query[0]
     if d == 1:
         for i in range(size):
-            u = cells[0, first + i] - query[0]
+            u = leaf[0, i] - p
             out[i] = u * u
         return
-    for i in range(size):
-        u = cells[0, first + i] - query[0]
-        v = cells[1, first + i] - query[1]
-        out[i] = u * u + v * v
-    for axis in range(2, d):
-        at = query[axis]
+    q = query[1]
+    if d == 2:
         for i in range(size):
-            u = cells[axis, first + i] - at
+            u, v = leaf[0, i] - p, leaf[1, i] - q
+            out[i] = u * u + v * v
+        return
+    r = query[2]
+    for i in range(size):
+        u, v, w = leaf[0, i] - p, leaf[1, i] - q, leaf[2, i] - r
+        out[i] = u * u + v * v + w * w
+    for axis in range(3, d):
+        p = query[axis]
+        for i in range(size):
+            u = leaf[axis, i] - p
             out[i] += u * u
 
 
 @loop
-def _sum_of_distances(cells: np.ndarray, first: int, query: np.ndarray, out: np.ndarray) -> None:
+def _sum_of_distances(leaf: np.ndarray, query: np.ndarray, out: np.ndarray) -> None:
     """Distances along the axes, added."""
     out[:] = 0.0
-    for axis in range(len(cells)):
+    for axis in range(len(leaf)):
         at = query[axis]
         for i in range(len(out)):
-            out[i] += abs(cells[axis, first + i] - at)
+            out[i] += abs(leaf[axis, i] - at)
 
 
 @loop
@@ -141,13 +122,12 @@ def _profile(kernel: int, r: np.ndarray) -> None:
 
 
 @inlined
-def _near(tree: Tree, node: int, query: np.ndarray, compact: bool) -> float:
+def _near(boxes: np.ndarray, node: int, query: np.ndarray, separable: bool, compact: bool) -> float:
     """Least distance of a node's box: squared, or for products added or the largest."""
     total = 0.0
     for axis in range(len(query)):
-        gap = max(tree.boxes[node, axis, 0] - query[axis], query[axis] - tree.boxes[node, axis, 1])
-        gap = max(gap, 0.0)
-        if not tree.separable:
+        gap = max(boxes[node, axis, 0] - query[axis], query[axis] - boxes[node, axis, 1], 0.0)
+        if not separable:
             total += gap * gap
         elif compact:
             total = max(total, gap)
@@ -157,38 +137,41 @@ def _near(tree: Tree, node: int, query: np.ndarray, compact: bool) -> float:
 
 
 @inlined
-def _log_bound(tree: Tree, node: int, query: np.ndarray) -> float:
-    """Log of the most that a bump of the largest height can give, of those of a node."""
-    near = _near(tree, node, query, False)
-    if tree.kernel != GAUSSIAN and not tree.separable:
-        near = math.sqrt(near)
-    return -tree.reach[node] * near
+def _far(boxes: np.ndarray, node: int, query: np.ndarray, separable: bool) -> float:
+    """Square of the largest distance of a node's box, for products along an axis."""
+    total = 0.0
+    for axis in range(len(query)):
+        gap = max(query[axis] - boxes[node, axis, 0], boxes[node, axis, 1] - query[axis])
+        total = max(total, gap * gap) if separable else total + gap * gap
+    return total
 
 
 @loop
-def _fill_energies(tree: Tree, leaf: int, query: np.ndarray, skip: int, out: np.ndarray) -> float:
-    """A leaf's terms: their logs are the factor returned times `out`."""
-    size = len(out)
-    first = leaf * size
-    if tree.separable:
-        _sum_of_distances(tree.cells, first, query, out)
+def _energies(
+    leaf: np.ndarray, query: np.ndarray, skip: int, rooted: bool, separable: bool, out: np.ndarray
+) -> None:
+    """Energies of a leaf's bumps, but for a factor; that of the place `skip` is infinite."""
+    if separable:
+        _sum_of_distances(leaf, query, out)
     else:
-        _squares(tree.cells, first, query, out)
-    if first <= skip < first + size:
-        out[skip - first] = math.inf
-    if tree.kernel != GAUSSIAN and not tree.separable:
-        for i in range(size):
+        _squares(leaf, query, out)
+    if skip >= 0:
+        out[skip] = math.inf
+    if rooted:
+        for i in range(len(out)):
             out[i] = math.sqrt(out[i])
-    factor = -tree.reach[0]
-    if len(tree.widths):
-        factor = -1.0
-        for i in range(size):
-            out[i] *= tree.widths[first + i]
-    if len(tree.heights):
-        for i in range(size):
-            out[i] = out[i] * factor + tree.heights[first + i]
-        factor = 1.0
-    return factor
+
+
+@loop
+def _times(values: np.ndarray, factors: np.ndarray) -> None:
+    for i in range(len(values)):
+        values[i] *= factors[i]
+
+
+@loop
+def _lift(values: np.ndarray, factor: float, heights: np.ndarray) -> None:
+    for i in range(len(values)):
+        values[i] = values[i] * factor + heights[i]
 
 
 @loop
@@ -208,116 +191,157 @@ def _sum_exp2(values: np.ndarray, factor: float, reference: float) -> float:
 
 
 @loop
-def _unbounded(
-    tree: Tree,
-    query: np.ndarray,
-    skip: int,
-    terms: np.ndarray,
-    stack: np.ndarray,
-    bounds: np.ndarray,
-) -> tuple[float, int]:
-    """Log of the sum at one query, and the number of leaves summed."""
-    inner = len(tree.boxes) // 2
-    reference, total, floor = -math.inf, 0.0, -math.inf
-    waiting, visited = 1, 0
-    stack[0], bounds[0] = 0, 0.0
-    while waiting:
-        waiting -= 1
-        node, bound = stack[waiting], bounds[waiting]
-        if bound < floor:
-            continue
-        if node < inner:
-            one, two = 2 * node + 1, 2 * node + 2
-            near, far = _log_bound(tree, one, query), _log_bound(tree, two, query)
-            if near < far:
-                one, two, near, far = two, one, far, near
-            if far >= floor:
-                stack[waiting], bounds[waiting] = two, far
-                waiting += 1
-            if near >= floor:
-                stack[waiting], bounds[waiting] = one, near
-                waiting += 1
-            continue
-        visited += 1
-        factor = _fill_energies(tree, node - inner, query, skip, terms)
-        if bound > reference + ABOVE:
-            top = _largest(terms, factor)
-            if top == -math.inf:
-                continue
-            if top > reference:
-                total = total * 2.0 ** (reference - top) if total > 0 else 0.0
-                reference = top
-        total += _sum_exp2(terms, factor, reference)
-        floor = reference + math.log2(total) + tree.slack
-    return reference + math.log2(total), visited
+def _sum_near(leaf: np.ndarray, query: np.ndarray, factor: float, reference: float) -> float:
+    """The sum of equal Gaussian bumps of a leaf, in up to three dimensions, in one pass."""
+    total, size, p = 0.0, leaf.shape[1], query[0]
+    if len(leaf) == 1:
+        for i in range(size):
+            u = leaf[0, i] - p
+            total += _exp2(u * u * factor - reference)
+        return total
+    q = query[1]
+    if len(leaf) == 2:
+        for i in range(size):
+            u, v = leaf[0, i] - p, leaf[1, i] - q
+            total += _exp2((u * u + v * v) * factor - reference)
+        return total
+    r = query[2]
+    for i in range(size):
+        u, v, w = leaf[0, i] - p, leaf[1, i] - q, leaf[2, i] - r
+        total += _exp2((u * u + v * v + w * w) * factor - reference)
+    return total
 
 
 @loop
 def sum_unbounded(
     tree: Tree,
     queries: np.ndarray,
+    order: np.ndarray,
     skip: np.ndarray,
     out: np.ndarray,
     leaves: np.ndarray,
     start: int,
     stop: int,
 ) -> None:
-    """Logs of the sums at queries (m, d), start to stop, of a Gaussian or exponential kernel.
+    """Logs of the sums at queries (m, d) of a Gaussian or exponential kernel.
 
+    Those at places start to stop of `order` (m,), in which neighbours share what is in the cache.
     `skip` (m,) is the place left out, -1 for none; `leaves` (m,) counts the leaves summed.
     """
-    terms = np.empty(tree.cells.shape[1] // (len(tree.boxes) // 2 + 1))
-    stack, bounds = np.empty(DEPTH, np.int64), np.empty(DEPTH)
-    for i in range(start, stop):
-        out[i], leaves[i] = _unbounded(tree, queries[i], skip[i], terms, stack, bounds)
+    # unpacked: each reading of an array in a tuple counts its references
+    cells, boxes, reach, heights, widths = tree[0], tree[1], tree[2], tree[3], tree[4]
+    separable, slack = tree.separable, tree.slack
+    rooted = tree.kernel != GAUSSIAN and not separable
+    plain = not (rooted or separable or len(heights) or len(widths)) and len(cells[0]) <= 3
+    inner, size = len(boxes) // 2, cells.shape[2]
+    terms, stack, bounds = np.empty(size), np.empty(DEPTH, np.int64), np.empty(DEPTH)
+    for i in order[start:stop]:
+        query, home = queries[i], skip[i] // size
+        reference, total, floor = -math.inf, 0.0, -math.inf
+        waiting, visited = 1, 0
+        stack[0], bounds[0] = 0, 0.0
+        while waiting:
+            waiting -= 1
+            node, bound = stack[waiting], bounds[waiting]
+            if bound < floor:
+                continue
+            if node < inner:
+                one = 2 * node + 1
+                near = _near(boxes, one, query, separable, False)
+                far = _near(boxes, one + 1, query, separable, False)
+                if rooted:
+                    near, far = math.sqrt(near), math.sqrt(far)
+                near, far, two = -reach[one] * near, -reach[one + 1] * far, one + 1
+                if near < far:
+                    one, two, near, far = two, one, far, near
+                if far >= floor:
+                    stack[waiting], bounds[waiting] = two, far
+                    waiting += 1
+                if near >= floor:
+                    stack[waiting], bounds[waiting] = one, near
+                    waiting += 1
+                continue
+            visited += 1
+            leaf, factor = node - inner, -reach[0]
+            if plain and leaf != home and bound <= reference + ABOVE:
+                total += _sum_near(cells[leaf], query, factor, reference)
+                floor = reference + math.log2(total) + slack
+                continue
+            place = skip[i] - leaf * size if leaf == home else -1
+            _energies(cells[leaf], query, place, rooted, separable, terms)
+            if len(widths):
+                _times(terms, widths[leaf])
+                factor = -1.0
+            if len(heights):
+                _lift(terms, factor, heights[leaf])
+                factor = 1.0
+            if bound > reference + ABOVE:
+                top = _largest(terms, factor)
+                if top == -math.inf:
+                    continue
+                if top > reference:
+                    total = total * 2.0 ** (reference - top) if total > 0 else 0.0
+                    reference = top
+            total += _sum_exp2(terms, factor, reference)
+            floor = reference + math.log2(total) + slack
+        out[i], leaves[i] = reference + math.log2(total), visited
 
 
 @loop
-def _fill_values(tree: Tree, leaf: int, query: np.ndarray, skip: int, out: np.ndarray) -> None:
-    """k of a leaf's scaled differences, 0 in empty places."""
-    size, first = out.shape[1], leaf * out.shape[1]
-    value, part = out[0], out[1]
-    if not tree.separable:
-        _squares(tree.cells, first, query, value)
-        _scale(tree, first, True, value)
-        _profile(tree.kernel, value)
-    else:
-        value[:] = 1.0
-        for axis in range(len(query)):
-            for i in range(size):
-                part[i] = abs(tree.cells[axis, first + i] - query[axis])
-            _scale(tree, first, False, part)
-            _profile(tree.kernel, part)
-            for i in range(size):
-                value[i] *= part[i]
-    if first <= skip < first + size:
-        value[skip - first] = 0.0
-
-
-@loop
-def _scale(tree: Tree, first: int, squared: bool, out: np.ndarray) -> None:
-    """Distances, or their squares, over the bandwidths."""
-    if squared:
-        for i in range(len(out)):
+def _values(
+    leaf: np.ndarray,
+    query: np.ndarray,
+    kernel: int,
+    separable: bool,
+    width: float,
+    widths: np.ndarray,
+    out: np.ndarray,
+    part: np.ndarray,
+) -> None:
+    """k of a leaf's scaled differences, 0 in empty places; equal widths if `widths` is empty."""
+    size = len(out)
+    if not separable:
+        _squares(leaf, query, out)
+        for i in range(size):
             out[i] = math.sqrt(out[i])
-    if len(tree.widths):
-        for i in range(len(out)):
-            out[i] /= tree.widths[first + i]
+        _scale(out, width, widths)
+        _profile(kernel, out)
+        return
+    out[:] = 1.0
+    for axis in range(len(query)):
+        at = query[axis]
+        for i in range(size):
+            part[i] = abs(leaf[axis, i] - at)
+        _scale(part, width, widths)
+        _profile(kernel, part)
+        for i in range(size):
+            out[i] *= part[i]
+
+
+@loop
+def _scale(distances: np.ndarray, width: float, widths: np.ndarray) -> None:
+    """Distances over the bandwidths."""
+    if len(widths):
+        for i in range(len(distances)):
+            distances[i] /= widths[i]
     else:
-        for i in range(len(out)):
-            out[i] /= tree.reach[0]
+        for i in range(len(distances)):
+            distances[i] /= width
+
+
+@loop
+def _total(values: np.ndarray) -> float:
+    total = 0.0
+    for i in range(len(values)):
+        total += values[i]
+    return total
 
 
 @loop
 def _add_values(
-    tree: Tree, leaf: int, values: np.ndarray, reference: float, total: float
+    heights: np.ndarray, values: np.ndarray, reference: float, total: float
 ) -> tuple[float, float]:
     """The sum with a leaf's values, and its reference: the log of its largest height."""
-    if len(tree.heights) == 0:
-        for value in values:
-            total += value
-        return 0.0, total
-    heights = tree.heights[leaf * len(values) : (leaf + 1) * len(values)]
     top = -math.inf
     for i in range(len(values)):
         top = max(top, heights[i] if values[i] > 0.0 else -math.inf)
@@ -332,69 +356,30 @@ def _add_values(
 
 
 @inlined
-def _within(tree: Tree, node: int, query: np.ndarray) -> bool:
-    """Whether all of a node's box lies inside the bumps' supports."""
-    most = 0.0
-    for axis in range(len(query)):
-        far = max(query[axis] - tree.boxes[node, axis, 0], tree.boxes[node, axis, 1] - query[axis])
-        most = max(most, far * far) if tree.separable else most + far * far
-    return most < (1.0 - 1e-6) * tree.reach[0] * tree.reach[0]
-
-
-@inlined
-def _whole(tree: Tree, node: int, query: np.ndarray) -> float:
+def _whole(moments: np.ndarray, node: int, query: np.ndarray, kernel: int, width: float) -> float:
     """The sum over a node inside the supports, from its moments."""
-    if tree.kernel == TOPHAT:
-        return tree.moments[node, 0]
-    square = tree.moments[node, 1]
+    if kernel == TOPHAT:
+        return moments[node, 0]
+    square = moments[node, 1]
     for axis in range(len(query)):
-        away = tree.moments[node, 2 + axis] - query[axis]
+        away = moments[node, 2 + axis] - query[axis]
         square += away * away
-    return tree.moments[node, 0] * (1.0 - square / (tree.reach[0] * tree.reach[0]))
+    return moments[node, 0] * (1.0 - square / (width * width))
 
 
 @inlined
-def _holds(tree: Tree, node: int, leaf: int) -> bool:
-    """Whether a leaf, numbered from 0, is below a node or is it."""
-    at = len(tree.boxes) // 2 + leaf
-    while at > node:
-        at = (at - 1) // 2
-    return at == node
-
-
-@loop
-def _compact(
-    tree: Tree, query: np.ndarray, skip: int, values: np.ndarray, stack: np.ndarray
-) -> tuple[float, int]:
-    """Log of the sum at one query, and the number of leaves summed."""
-    inner, size = len(tree.boxes) // 2, values.shape[1]
-    reference, total = -math.inf, 0.0
-    waiting, visited = 1, 0
-    stack[0] = 0
-    while waiting:
-        waiting -= 1
-        node = stack[waiting]
-        near, reach = _near(tree, node, query, True), tree.reach[node] * (1 + 1e-12)
-        if near > (reach if tree.separable else reach * reach):
-            continue
-        if len(tree.moments) and _within(tree, node, query):
-            if skip < 0 or not _holds(tree, node, skip // size):
-                total, reference = total + _whole(tree, node, query), 0.0
-                continue
-        if node < inner:
-            stack[waiting], stack[waiting + 1] = 2 * node + 1, 2 * node + 2
-            waiting += 2
-            continue
-        visited += 1
-        _fill_values(tree, node - inner, query, skip, values)
-        reference, total = _add_values(tree, node - inner, values[0], reference, total)
-    return reference + math.log2(total), visited
+def _holds(node: int, leaf: int) -> bool:
+    """Whether a leaf is below a node, or is it."""
+    while leaf > node:
+        leaf = (leaf - 1) // 2
+    return leaf == node
 
 
 @loop
 def sum_compact(
     tree: Tree,
     queries: np.ndarray,
+    order: np.ndarray,
     skip: np.ndarray,
     out: np.ndarray,
     leaves: np.ndarray,
@@ -402,7 +387,39 @@ def sum_compact(
     stop: int,
 ) -> None:
     """As `sum_unbounded`, of a kernel with a support of one bandwidth; all of it, exactly."""
-    values = np.empty((2, tree.cells.shape[1] // (len(tree.boxes) // 2 + 1)))
-    stack = np.empty(DEPTH, np.int64)
-    for i in range(start, stop):
-        out[i], leaves[i] = _compact(tree, queries[i], skip[i], values, stack)
+    cells, boxes, reach, heights, widths = tree[0], tree[1], tree[2], tree[3], tree[4]
+    moments, kernel, separable, width = tree.moments, tree.kernel, tree.separable, reach[0]
+    inner = len(boxes) // 2
+    size = cells.shape[2]
+    most_inside = INSIDE * width * width
+    values, part, stack = np.empty(size), np.empty(size), np.empty(DEPTH, np.int64)
+    for i in order[start:stop]:
+        query, left_out, home = queries[i], skip[i], skip[i] // size
+        reference = -math.inf if len(heights) else 0.0
+        total, waiting, visited = 0.0, 1, 0
+        stack[0] = 0
+        while waiting:
+            waiting -= 1
+            node = stack[waiting]
+            most = reach[node] * (1.0 + 1e-12)
+            if _near(boxes, node, query, separable, True) > (most if separable else most * most):
+                continue
+            inside = len(moments) > 0 and _far(boxes, node, query, separable) < most_inside
+            if inside and (left_out < 0 or not _holds(node, inner + home)):
+                total += _whole(moments, node, query, kernel, width)
+                continue
+            if node < inner:
+                stack[waiting], stack[waiting + 1] = 2 * node + 1, 2 * node + 2
+                waiting += 2
+                continue
+            visited += 1
+            leaf = node - inner
+            here = widths[leaf : leaf + 1].ravel()
+            _values(cells[leaf], query, kernel, separable, width, here, values, part)
+            if leaf == home:
+                values[left_out - leaf * size] = 0.0
+            if len(heights):
+                reference, total = _add_values(heights[leaf], values, reference, total)
+            else:
+                total += _total(values)
+        out[i], leaves[i] = reference + math.log2(total), visited
