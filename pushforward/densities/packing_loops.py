@@ -25,6 +25,7 @@ def sort_parts(
     points: np.ndarray,
     axis: int,
     middle: float,
+    factor: float,
     rows: np.ndarray,
     work: np.ndarray,
     keys: np.ndarray,
@@ -43,7 +44,7 @@ def sort_parts(
         first, last = n * part // parts, n * (part + 1) // parts
         counts[:] = 0
         for i in range(first, last):
-            key = _key(points[rows[i], axis] - middle)
+            key = _key((points[rows[i], axis] - middle) * factor)
             keys[0, i] = key
             for digit in range(4):
                 counts[digit, (key >> np.uint32(8 * digit)) & np.uint32(DIGIT - 1)] += 1
@@ -73,6 +74,7 @@ def sort_parts(
 @loop
 def fill_leaves(
     points: np.ndarray,
+    factor: float,
     rows: np.ndarray,
     cells: np.ndarray,
     boxes: np.ndarray,
@@ -80,7 +82,7 @@ def fill_leaves(
     start: int,
     stop: int,
 ) -> None:
-    """Copy rows into leaves start to stop, and find their boxes.
+    """Copy rows, times a factor, into leaves start to stop, and find their boxes.
 
     Empty places of `cells` (leaves, d, size) are infinitely far; `places` (n,) are where rows went.
     """
@@ -93,7 +95,7 @@ def fill_leaves(
         for axis in range(points.shape[1]):
             low, high = math.inf, -math.inf
             for i in range(first, last):
-                value = points[rows[i], axis]
+                value = points[rows[i], axis] * factor
                 cells[leaf, axis, i - first] = value
                 low, high = min(low, value), max(high, value)
             for i in range(last - first, size):

@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pushforward.densities.direct_sums import Bumps
+from pushforward.densities.direct_sums import Bumps, is_shared
 from pushforward.densities.trees import pack, plant
 
 __all__ = ["TreeSums"]
@@ -47,8 +47,9 @@ class TreeSums:
     def __init__(self, bumps: Bumps, tolerance: float = 1e-11) -> None:
         self.bumps, self.tolerance = bumps, max(tolerance, 1e-300)
         # a power of two, which changes no digit: squares stay in range
-        self.unit = 2.0 ** math.frexp(float(bumps.scales.numpy().max()))[1]
-        self.top = float(bumps.amplitudes.numpy().max())
+        self.unit = 2.0 ** math.frexp(bumps.widest)[1]
+        amplitudes = bumps.amplitudes
+        self.top = float(amplitudes[0] if is_shared(amplitudes) else amplitudes.max())
         self.places, self.tree = plant(bumps, self.unit, self.top, self.tolerance)
 
     def log_sums(self, queries: Tensor, *, exclude: Tensor | None = None) -> Tensor:
@@ -73,10 +74,10 @@ class TreeSums:
         from pushforward.densities.tree_loops import sum_compact, sum_unbounded
 
         at = np.ascontiguousarray(queries.numpy() / self.unit)
-        skip = np.full(len(at), -1)
+        skip = np.full(len(at), -1, np.int32)
         if exclude is not None:
             rows = exclude.numpy()
-            skip = np.where(rows >= 0, self.places[rows], -1)
+            skip = np.where(rows >= 0, self.places[rows], np.int32(-1))
         out, leaves = np.empty(len(at)), np.empty(len(at), np.int64)
         sums = sum_compact if self.bumps.kernel.compact else sum_unbounded
         order = pack(at, 256) if len(at) > QUERIES else np.arange(len(at))

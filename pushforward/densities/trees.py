@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pushforward.densities.direct_sums import Bumps
+from pushforward.densities.direct_sums import Bumps, is_shared
 
 __all__ = ["KERNELS", "LEAF", "Tree", "pack", "plant"]
 
@@ -53,15 +53,15 @@ def plant(bumps: Bumps, unit: float, top: float, tolerance: float) -> tuple[np.n
     from pushforward.core.compiled import in_threads
     from pushforward.densities import packing_loops as packing
 
-    points = np.ascontiguousarray(bumps.points.numpy() / unit)
+    points = np.ascontiguousarray(bumps.points.numpy())
     n, d = points.shape
     leaves = 2 ** max(0, math.ceil(math.log2(n / LEAF)))
-    rows = pack(points, leaves)
+    rows = pack(points, leaves, unit)
     size = -(-n // leaves)
     size += -size % BLOCK
     cells, boxes = np.empty((leaves, d, size)), np.empty((2 * leaves - 1, d, 2))
-    places = np.empty(n, np.int64)
-    fill = partial(packing.fill_leaves, points, rows, cells, boxes, places)
+    places = np.empty(n, np.int32)
+    fill = partial(packing.fill_leaves, points, 1 / unit, rows, cells, boxes, places)
     in_threads(fill, leaves, least=128)
     packing.join_boxes(boxes)
 
@@ -70,16 +70,19 @@ def plant(bumps: Bumps, unit: float, top: float, tolerance: float) -> tuple[np.n
         out[places] = values
         return out.reshape(leaves, size)
 
-    heights = (bumps.amplitudes.numpy() - top) / math.log(2)
-    total = math.log2(np.exp2(heights).sum())
-    scales = bumps.scales.numpy() / unit
-    equal = bool(scales.min() == scales.max())
+    equal, level, heights, total = True, True, np.empty(0), math.log2(n)
+    if not is_shared(bumps.amplitudes):
+        heights = (bumps.amplitudes.numpy() - top) / math.log(2)
+        level, total = not heights.any(), math.log2(np.exp2(heights).sum())
+    scales = bumps.scales[:1].numpy() / unit
+    if not is_shared(bumps.scales):
+        scales = bumps.scales.numpy() / unit
+        equal = bool(scales.min() == scales.max())
     widths = np.empty((0, size)) if equal else placed(_reach(bumps, scales), 1.0)
     widest = np.full(2 * leaves - 1, scales[0])
     if not equal:
         _join_widest(widest, placed(scales, 0.0).max(1))
     kernel, nodes = bumps.kernel.name, 0
-    level = not heights.any()
     summed_whole = kernel == "tophat" or (kernel == "epanechnikov" and not bumps.separable)
     if summed_whole and equal and level:
         nodes = len(boxes)
@@ -130,16 +133,20 @@ def _bits(points: np.ndarray, bits: int) -> dict[int, int]:
     return {int(axis): int(cuts[axis]) for axis in np.argsort(-cuts, kind="stable") if cuts[axis]}
 
 
-def pack(points: np.ndarray, leaves: int) -> np.ndarray:
-    """The rows (n,) in the order of `leaves` like parts, a power of two of them."""
+def pack(points: np.ndarray, leaves: int, unit: float = 1.0) -> np.ndarray:
+    """The rows (n,) in the order of `leaves` like parts, a power of two of them.
+
+    `unit` is a number beside which coordinates matter.
+    """
     from pushforward.core.compiled import in_threads
     from pushforward.densities.packing_loops import sort_parts
 
     n, parts = len(points), 1
-    rows, work, keys = np.arange(n), np.empty(n, np.int64), np.empty((2, n), np.uint32)
+    rows, work = np.arange(n, dtype=np.int32), np.empty(n, np.int32)
+    keys = np.empty((2, n), np.uint32)
     for axis, more in _bits(points, leaves.bit_length() - 1).items():
         middle = float(np.median(points[:: max(1, n // SAMPLE), axis]))
-        sort = partial(sort_parts, points, axis, middle, rows, work, keys, parts)
+        sort = partial(sort_parts, points, axis, middle, 1 / unit, rows, work, keys, parts)
         in_threads(sort, parts, least=8)
         parts *= 2**more
     return rows

@@ -229,7 +229,8 @@ def test_boxes_enclose_their_leaves_tightly(d: int) -> None:
         rows = rows[rows.isfinite().all(1)]
         assert torch.equal(boxes[node, :, 0], rows.amin(0))
         assert torch.equal(boxes[node, :, 1], rows.amax(0))
-        widest = tree.widths[leaves].min()  # energies: the widest has the least
+        filled = cells[leaves, 0].isfinite().numpy()
+        widest = tree.widths[leaves][filled].min()  # energies: the widest has the least
         assert tree.reach[node] == pytest.approx(widest, rel=1e-12)
 
 
@@ -239,7 +240,8 @@ def test_nodes_inside_the_supports_are_summed_whole(kernel: str, shape: str) -> 
     x, q = clusters(5000, 2), clusters(30, 2, 1)
     sums = KernelSums(x, 3.0, kernel=kernel, shape=shape, method="tree")
     whole = kernel == "tophat" or shape == "radial"
-    assert (sums.tree.pairs(sums._reduced(q)) < 2500) == whole
+    inside = float((torch.cdist(q, x) < 3.0).double().sum(1).mean())
+    assert (sums.tree.pairs(sums._reduced(q)) < 0.7 * inside) == whole
     exact = log_sums(sums.bumps, sums._reduced(q))
     assert worst(sums.tree.log_sums(sums._reduced(q)), exact) < 1e-12
     index = torch.arange(0, 5000, 97)
