@@ -44,7 +44,7 @@ def _pairs(bumps: Bumps, tolerance: float) -> float:
     reach = _reach(bumps, distance / bumps.scales[some], tolerance)
     distance[distance == 0] = math.inf
     nearest = distance.amin(1, keepdim=True).clamp_max(1e300)
-    width = (LEAF * len(some) / n) ** (1 / d) * nearest / 2
+    width = (LEAF * len(some) / n) ** (1 / d) * nearest * (d / 2)
     within = distance < reach * bumps.scales[some] + width
     pairs = min(float(n), n * float(within.double().mean()) + LEAF)
     if bumps.kernel.name in ("tophat", "epanechnikov") and bumps.widest == bumps.narrowest:
