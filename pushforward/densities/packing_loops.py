@@ -14,7 +14,7 @@ DIGIT = 256  # values of a digit of the keys: 8 of their 32 bits
 
 
 @inlined
-def _key(value: float) -> int:
+def _key(value: float) -> np.uint32:
     """A number to 32 bits in the same order, to single precision."""
     bits = np.float32(value).view(np.uint32)
     return ~bits if bits >> np.uint32(31) else bits | np.uint32(1 << 31)

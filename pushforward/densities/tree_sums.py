@@ -66,7 +66,7 @@ class TreeSums:
     @property
     def size(self) -> int:
         """Places in a leaf."""
-        return self.tree.cells.shape[2]
+        return int(self.tree.cells.shape[2])
 
     def _walk(self, queries: Tensor, exclude: Tensor | None) -> tuple[np.ndarray, np.ndarray]:
         """Log sums (m,), and leaves summed (m,)."""
