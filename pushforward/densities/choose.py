@@ -7,7 +7,7 @@ within the tolerance and the memory.
 | method  | serves                      | seconds, roughly             | relative error of f       |
 |---------|-----------------------------|------------------------------|---------------------------|
 | direct  | everything; on accelerators | n m                          | rounding                  |
-| tree    | low dimension, small h best | m (points in reach + tiles)  | `tolerance`               |
+| tree    | low dimension, small h best | n + m (points in reach)      | `tolerance`               |
 | fourier | Gaussian, 1 to 3 dimensions | n + m + (box / h)^d          | `tolerance`, see below    |
 
 A Fourier sum has an absolute error e. Where f < e / tolerance (in the tails), and wherever points

@@ -151,6 +151,8 @@ class FewSums:
     def log_sums(self, queries: np.ndarray) -> np.ndarray:
         """(m,) log f at (m, d) queries; -inf where squares are beyond float64."""
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            if len(queries) == 1:
+                return self._log_sum(queries[0])
             square = np.square(queries[:, :1] - self.columns[0])
             for axis in range(1, len(self.columns)):
                 square += np.square(queries[:, axis : axis + 1] - self.columns[axis])
@@ -161,6 +163,22 @@ class FewSums:
             square -= top
             sums: np.ndarray = np.log(np.exp(square, out=square).sum(1)) + top[:, 0]
         return sums
+
+    def _log_sum(self, query: np.ndarray) -> np.ndarray:
+        """The same at one query (d,), in fewer steps: (1,)."""
+        square = query[0] - self.columns[0]
+        square *= square
+        for at, column in zip(query[1:], self.columns[1:], strict=True):
+            away = at - column
+            away *= away
+            square += away
+        square *= self.halved
+        square += self.heights
+        top = square.max()
+        if top == -math.inf:
+            return np.array([-math.inf])
+        square -= top
+        return np.array([math.log(np.exp(square, out=square).sum()) + top])
 
 
 class _Terms:

@@ -234,6 +234,31 @@ def test_boxes_enclose_their_leaves_tightly(d: int) -> None:
         assert tree.reach[node] == pytest.approx(widest, rel=1e-12)
 
 
+@pytest.mark.parametrize("kernel", ["gaussian", "tophat"])
+def test_sums_do_not_depend_on_the_number_of_threads(kernel: str) -> None:
+    x, q = clusters(5000, 2), clusters(3000, 2, 1)
+    found = []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        try:
+            sums = TreeSums(KernelSums(x, 0.2, kernel=kernel).bumps, 1e-6)
+            found.append((sums.log_sums(q), sums.tree.cells.tobytes()))
+        finally:
+            torch.set_num_threads(1)
+    assert all(torch.equal(f[0], found[0][0]) and f[1] == found[0][1] for f in found)
+
+
+@pytest.mark.parametrize("scale", [1e-120, 1e120])
+@pytest.mark.parametrize("kernel", ["gaussian", "exponential", "epanechnikov"])
+def test_squares_of_extreme_scales_stay_in_range(scale: float, kernel: str) -> None:
+    x, q = clusters(500, 2), clusters(50, 2, 1)
+    plain_sums = TreeSums(KernelSums(x, 0.2, kernel=kernel).bumps, 1e-9)
+    scaled = TreeSums(KernelSums(x * scale, 0.2 * scale, kernel=kernel).bumps, 1e-9)
+    centre = KernelSums(x, 0.2).centre
+    found = scaled.log_sums((q - centre) * scale) + 2 * math.log(scale)
+    assert worst(found, plain_sums.log_sums(q - centre)) < 1e-6
+
+
 @pytest.mark.parametrize("kernel", ["tophat", "epanechnikov"])
 @pytest.mark.parametrize("shape", ["radial", "product"])
 def test_nodes_inside_the_supports_are_summed_whole(kernel: str, shape: str) -> None:
