@@ -4,8 +4,8 @@ Bumps are sorted into leaves of like counts: rows are cut into slabs along one a
 the next, and so on (sort-tile-recursive packing, Leutenegger, Lopez & Edgington 1997,
 https://doi.org/10.1109/ICDE.1997.582015). The numbers of slabs are powers of two, so that leaves
 are those of a balanced binary tree, whose nodes have boxes. A query walks down the tree, nearest
-box first. With F what it has summed so far, and W the summed heights of all M bumps' profiles, a
-node of height w and distance g from the query is dropped if its part is at most
+box first. With F what it has summed so far, and W the summed heights of all bumps, a node of summed
+height w at distance g is dropped if the most that it can add is at most its share,
 
     w k(g / h)  <=  tolerance / 2  F w / W,      h the widest bandwidth in the node,
 
