@@ -128,7 +128,8 @@ def sum_unbounded(
                 continue
             visited += 1
             leaf, factor = node - inner, -reach[0]
-            if plain and leaf != home and bound <= reference + ABOVE:
+            below = reference > -math.inf and bound <= reference + ABOVE
+            if plain and below and leaf != home:
                 total += sum_gaussians(cells[leaf], query, factor, reference)
                 floor = reference + math.log2(total) + slack
                 continue
@@ -140,7 +141,7 @@ def sum_unbounded(
             if len(heights):
                 lift(terms, factor, heights[leaf])
                 factor = 1.0
-            if bound > reference + ABOVE:
+            if not below:
                 top = largest(terms, factor)
                 if top == -math.inf:
                     continue

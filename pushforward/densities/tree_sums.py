@@ -27,12 +27,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pushforward.core.errors import InvalidValue
 from pushforward.densities.direct_sums import Bumps, is_shared
 from pushforward.densities.trees import pack, plant
 
 __all__ = ["TreeSums"]
 
 QUERIES = 128  # queries worth a thread
+MOST, LEAST = 1e300, 1e-150  # largest coordinate, and smallest bandwidth, over the largest one
 
 
 class TreeSums:
@@ -48,6 +50,13 @@ class TreeSums:
         self.bumps, self.tolerance = bumps, max(tolerance, 1e-300)
         # a power of two, which changes no digit: squares stay in range
         self.unit = 2.0 ** math.frexp(bumps.widest)[1]
+        low, high = bumps.box
+        far, narrow = max(high.max(), -low.min()) / self.unit, bumps.narrowest / self.unit
+        if not (far < MOST and narrow > LEAST):
+            raise InvalidValue(
+                f"the points reach to {far:.3g} of the largest bandwidth and the smallest is"
+                f" {narrow:.3g} of it, which leaves float64's range; choose others"
+            )
         amplitudes = bumps.amplitudes
         self.top = float(amplitudes[0] if is_shared(amplitudes) else amplitudes.max())
         self.places, self.tree = plant(bumps, self.unit, self.top, self.tolerance)
@@ -73,7 +82,8 @@ class TreeSums:
         from pushforward.core.compiled import in_threads
         from pushforward.densities.tree_loops import sum_compact, sum_unbounded
 
-        at = np.ascontiguousarray(queries.numpy() / self.unit)
+        with np.errstate(over="ignore"):
+            at = np.clip(np.ascontiguousarray(queries.numpy() / self.unit), -MOST, MOST)
         skip = np.full(len(at), -1, np.int32)
         if exclude is not None:
             rows = exclude.numpy()

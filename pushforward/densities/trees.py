@@ -124,7 +124,8 @@ def _bits(points: np.ndarray, bits: int) -> dict[int, int]:
     Each doubling goes to the axis along which parts are widest.
     """
     some = points[:: max(1, len(points) // SAMPLE)]
-    spread = np.abs(some - np.median(some, 0)).mean(0)
+    with np.errstate(over="ignore"):
+        spread = np.abs(some - np.median(some, 0)).mean(0)
     cuts = np.zeros(points.shape[1], np.int64)
     for _ in range(bits):
         axis = int(spread.argmax())

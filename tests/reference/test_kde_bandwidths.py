@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from pushforward.core.errors import InvalidValue
 from pushforward.densities.choose import KernelSums, log_density
 from pushforward.densities.direct_sums import log_sums
 from pushforward.densities.ties import find_ties
@@ -257,6 +258,17 @@ def test_squares_of_extreme_scales_stay_in_range(scale: float, kernel: str) -> N
     centre = KernelSums(x, 0.2).centre
     found = scaled.log_sums((q - centre) * scale) + 2 * math.log(scale)
     assert worst(found, plain_sums.log_sums(q - centre)) < 1e-6
+
+
+def test_what_leaves_the_range_of_float64_is_refused_and_far_queries_are_not() -> None:
+    x = clusters(500, 2)
+    sums = TreeSums(KernelSums(x, 1e-100).bumps)
+    assert bool((sums.log_sums(torch.full((3, 2), 1e250, dtype=torch.float64)) == -math.inf).all())
+    widths = torch.cat([torch.ones(499, dtype=torch.float64), torch.tensor([1e-200])])
+    for local, scale in ((None, 1e302), (widths, 1.0)):
+        bumps = KernelSums(x * scale, 1.0, local=local).bumps
+        with pytest.raises(InvalidValue, match="leaves float64's range"):
+            TreeSums(bumps)
 
 
 @pytest.mark.parametrize("kernel", ["tophat", "epanechnikov"])
