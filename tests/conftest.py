@@ -37,7 +37,8 @@ CHECKED = (
     "latent",
     "experiments",
 )
-NAMED_TUPLES = ("core.phase", "densities.codes")  # these hide their module's names from the checker
+# these hide their module's names from the checker
+NAMED_TUPLES = ("core.phase", "densities.codes", "densities.trees")
 # these refuse wrong kinds in words of their own, which is tested
 REFUSING = (
     "core.stream",
@@ -53,7 +54,13 @@ REFUSING = (
     "fitting.trainer",
     "models.deep.observed",
 )
-UNCHECKED = tuple(f"pushforward.{module}" for module in (*NAMED_TUPLES, *REFUSING))
+PACKAGE = Path(__file__).parents[1] / "pushforward"
+# compiled loops call each other without the checker's wrappers
+LOOPS = tuple(
+    ".".join(file.relative_to(PACKAGE).with_suffix("").parts)
+    for file in sorted(PACKAGE.rglob("*_loops.py"))
+)
+UNCHECKED = tuple(f"pushforward.{module}" for module in (*NAMED_TUPLES, *REFUSING, *LOOPS))
 
 
 class WrongKind(BeartypeCallHintViolation, TypeError):

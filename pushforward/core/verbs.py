@@ -190,7 +190,7 @@ def wrap_devices(verb: Callable[P, R]) -> Callable[P, R]:
     """
 
     def on_cpu(*args: Any, **kwargs: Any) -> R:
-        if torch.get_default_device().type == "cpu":
+        if torch.empty(0).device.type == "cpu":  # sooner than torch.get_default_device
             return verb(*args, **kwargs)
         with torch.device("cpu"):
             return verb(*args, **kwargs)

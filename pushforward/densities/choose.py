@@ -7,7 +7,7 @@ within the tolerance and the memory.
 | method  | serves                      | seconds, roughly             | relative error of f       |
 |---------|-----------------------------|------------------------------|---------------------------|
 | direct  | everything; on accelerators | n m                          | rounding                  |
-| tree    | low dimension, small h best | m (points in reach + tiles)  | `tolerance`               |
+| tree    | low dimension, small h best | n + m (points in reach)      | `tolerance`               |
 | fourier | Gaussian, 1 to 3 dimensions | n + m + (box / h)^d          | `tolerance`, see below    |
 
 A Fourier sum has an absolute error e. Where f < e / tolerance (in the tails), and wherever points
@@ -105,16 +105,17 @@ class KernelSums:
         w = check_positive(weights, self.count, "weights", zero=True)
         s = check_positive(local, self.count, "local", zero=False)
         self.kept: Tensor | slice = slice(None)
-        u, log_weights = self._reduced(x), w.new_full((self.count,), -math.log(self.count))
+        u, log_weights = self._reduced(x), w.new_tensor(-math.log(self.count)).expand(self.count)
         if weights is not None:
             self.kept = torch.nonzero(w > 0)[:, 0]
             log_weights = (w[self.kept] / w.max()).log()
             log_weights -= log_weights.logsumexp(0)
         width = float(self.scale.root[0]) if self.scale.kind == "number" else 1.0
         radial = self.kernel.name == "gaussian" or shape == "radial"
+        scales = (s[:1] * width).expand(self.count) if local is None else s * width
         self.single = Bumps(
             u[self.kept],
-            s[self.kept] * width,
+            scales[self.kept],
             log_weights,
             self.kernel,
             "radial" if radial else shape,
@@ -122,7 +123,8 @@ class KernelSums:
         self.bumps, self.group = merge_ties(self.single)
         self._device_sums = DeviceSums(self.bumps)
         # a square beyond float64's range has an error message of its own
-        squares = self.bumps.points.abs().amax() / self.bumps.scales.amin() < 1e150
+        low, high = self.bumps.box
+        squares = max(high.max(), -low.min()) / self.bumps.narrowest < 1e150
         self._few_serve = self.kernel.name == "gaussian" and method != "tree" and bool(squares)
         self._few: FewSums | None = None
         self._tree: TreeSums | None = None
@@ -188,10 +190,8 @@ class KernelSums:
 
     def plan(self, m: int) -> Plan:
         """The method for m queries, with predicted seconds (on 2 cores) and bytes."""
-        options = {name: self._predicted(name, m) for name in self._able(m)}
-        if self.method != "auto":
-            options = {self.method: self._predicted(self.method, m)}
-        return min(options.values(), key=lambda plan: plan.seconds)
+        names = self._able(m) if self.method == "auto" else [self.method]
+        return min((self._predicted(name, m) for name in names), key=lambda plan: plan.seconds)
 
     @property
     def tree(self) -> TreeSums:
@@ -206,7 +206,7 @@ class KernelSums:
 
         Grids in space are dear, so that more of the queries may fail there.
         """
-        varied = float(self.bumps.scales.max()) > float(self.bumps.scales.min())
+        varied = self.bumps.widest > self.bumps.narrowest
         if varied or self.dimension == 3:
             return min(1e-9, max(self.tolerance * 1e-3, 1e-14))
         return max(self.tolerance * 1e-6, 1e-14)

@@ -11,13 +11,12 @@ import torch
 from torch import Tensor
 
 from pushforward.densities.direct_sums import Bumps
-from pushforward.densities.tile_rows import exp_
-from pushforward.densities.tree_sums import TILE
+from pushforward.densities.trees import LEAF
 
 __all__ = ["direct_cost", "tree_cost"]
 
-POINT = 1.5e-7  # seconds to put one point into a tile
-QUERY = 3e-6  # seconds to find the tiles of one query
+POINT = 1.5e-8  # seconds to sort one coordinate into the leaves
+QUERY = 2e-7  # seconds of one query's way to its leaf
 CALL = 1e-3  # seconds of any call
 
 
@@ -33,16 +32,25 @@ def direct_cost(bumps: Bumps, m: int) -> tuple[float, float]:
 def tree_cost(bumps: Bumps, m: int, tolerance: float, built: bool) -> tuple[float, float]:
     """Seconds and bytes of tree sums at m queries distributed like the points."""
     n, d = len(bumps.points), bumps.dimension
+    seconds = CALL + m * (QUERY + _pairs(bumps, tolerance) * _pair_seconds(bumps))
+    return seconds + (0.0 if built else POINT * n * d), 5e7 + 8.0 * n * (d + 6)
+
+
+def _pairs(bumps: Bumps, tolerance: float) -> float:
+    """Points in the leaves that matter to a query."""
+    n, d = len(bumps.points), bumps.dimension
     some, sample = _spaced(n, 1024), _spaced(n, 64)
     distance = torch.cdist(bumps.points[sample], bumps.points[some])
     reach = _reach(bumps, distance / bumps.scales[some], tolerance)
     distance[distance == 0] = math.inf
     nearest = distance.amin(1, keepdim=True).clamp_max(1e300)
-    width = (TILE * len(some) / n) ** (1 / d) * nearest / 2
+    width = (LEAF * len(some) / n) ** (1 / d) * nearest * (d / 2)
     within = distance < reach * bumps.scales[some] + width
-    pairs = n * float(within.double().mean()) + 2 * TILE
-    seconds = CALL + m * (QUERY + pairs * _pair_seconds(bumps))
-    return seconds + (0.0 if built else POINT * n), 5e7 + 8.0 * n * (3 * d + 6)
+    pairs = min(float(n), n * float(within.double().mean()) + LEAF)
+    if bumps.kernel.name in ("tophat", "epanechnikov") and bumps.widest == bumps.narrowest:
+        # nodes inside the supports are summed whole: the leaves at their surface are left
+        pairs = min(pairs, 2 * d * LEAF * (pairs / LEAF) ** (1 - 1 / d))
+    return pairs
 
 
 def _reach(bumps: Bumps, scaled: Tensor, tolerance: float) -> Tensor | float:
@@ -51,17 +59,20 @@ def _reach(bumps: Bumps, scaled: Tensor, tolerance: float) -> Tensor | float:
         return 1.0
     gaussian = bumps.kernel.name == "gaussian"
     energy = 0.5 * scaled.square() if gaussian else scaled
-    share = exp_(-energy).mean(1, keepdim=True).clamp_min(1 / len(bumps.points))
-    needed = -(share * tolerance / 8).log()
+    # subnormal numbers are slow
+    share = energy.clamp_max(700).neg().exp().mean(1, keepdim=True).clamp_min(1 / len(bumps.points))
+    needed = -(share * tolerance / 2).log()
     return (2 * needed).sqrt() if gaussian else needed
 
 
 def _pair_seconds(bumps: Bumps) -> float:
-    """Seconds of one pair in a tile: coordinates, and the profile."""
-    profile = 1.6e-9 if bumps.kernel.name in ("gaussian", "exponential") else 0.8e-9
-    if bumps.separable or bumps.kernel.name in ("triangular", "biweight", "cosine"):
-        profile = 6e-9
-    return profile + 1e-9 * bumps.dimension
+    """Seconds of one pair in a leaf: coordinates, and the profile."""
+    profile = {"gaussian": 0.75e-9, "exponential": 1.1e-9}.get(bumps.kernel.name, 1.5e-9)
+    if bumps.separable and bumps.kernel.compact:
+        profile *= bumps.dimension
+    if bumps.widest > bumps.narrowest:
+        profile += 0.2e-9
+    return profile + 0.1e-9 * bumps.dimension
 
 
 def _spaced(n: int, count: int) -> Tensor:

@@ -19,6 +19,7 @@ time instead. All sums are exact up to rounding: nothing is pruned (see `tree_su
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -27,7 +28,7 @@ from torch import Tensor
 from pushforward.core.errors import InvalidValue
 from pushforward.densities.kernels import Kernel, Shape
 
-__all__ = ["Bumps", "FewSums", "log_sums"]
+__all__ = ["Bumps", "FewSums", "is_shared", "log_sums"]
 
 PAIRS = 2**18  # pairs per block: 2 MiB, which stays in cache
 PRODUCT_LIMIT = 3e4  # largest |x|^2 / h^2 for which the matrix product keeps the exponent to 1e-11
@@ -55,11 +56,31 @@ class Bumps:
     def dimension(self) -> int:
         return self.points.shape[1]
 
+    @cached_property
+    def box(self) -> tuple[np.ndarray, np.ndarray]:
+        """Least and largest coordinates of the points, (d,) each."""
+        columns = self.points.numpy().T
+        return np.array([c.min() for c in columns]), np.array([c.max() for c in columns])
+
+    @cached_property
+    def narrowest(self) -> float:
+        """The smallest bandwidth."""
+        return float((self.scales[:1] if is_shared(self.scales) else self.scales).min())
+
+    @cached_property
+    def widest(self) -> float:
+        """The largest bandwidth."""
+        return float((self.scales[:1] if is_shared(self.scales) else self.scales).max())
+
     @property
     def amplitudes(self) -> Tensor:
         """(n,) the a_i above: log height of each bump at its centre."""
         normaliser = self.kernel.log_normaliser(self.dimension, self.shape)
-        return self.log_weights - self.dimension * self.scales.log() - normaliser
+        log_weights, scales = self.log_weights, self.scales
+        if is_shared(log_weights) and is_shared(scales):
+            one = log_weights[:1] - self.dimension * scales[:1].log() - normaliser
+            return one.expand(len(scales))
+        return log_weights - self.dimension * scales.log() - normaliser
 
     def take(self, index: Tensor | slice) -> "Bumps":
         """The bumps at `index`, keeping their weights (which then no longer sum to one)."""
@@ -83,6 +104,11 @@ class Bumps:
     def separable(self) -> bool:
         """Whether the kernel is a product over the axes that differs from the radial kernel."""
         return self.shape == "product" and self.kernel.name != "gaussian" and self.dimension > 1
+
+
+def is_shared(values: Tensor) -> bool:
+    """Whether the numbers (n,) of a tensor are one in memory, expanded."""
+    return len(values) > 0 and values.stride(0) == 0
 
 
 def log_sums(
@@ -125,6 +151,8 @@ class FewSums:
     def log_sums(self, queries: np.ndarray) -> np.ndarray:
         """(m,) log f at (m, d) queries; -inf where squares are beyond float64."""
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            if len(queries) == 1:
+                return self._log_sum(queries[0])
             square = np.square(queries[:, :1] - self.columns[0])
             for axis in range(1, len(self.columns)):
                 square += np.square(queries[:, axis : axis + 1] - self.columns[axis])
@@ -135,6 +163,22 @@ class FewSums:
             square -= top
             sums: np.ndarray = np.log(np.exp(square, out=square).sum(1)) + top[:, 0]
         return sums
+
+    def _log_sum(self, query: np.ndarray) -> np.ndarray:
+        """The same at one query (d,), in fewer steps: (1,)."""
+        square = query[0] - self.columns[0]
+        square *= square
+        for at, column in zip(query[1:], self.columns[1:], strict=True):
+            away = at - column
+            away *= away
+            square += away
+        square *= self.halved
+        square += self.heights
+        top = square.max()
+        if top == -math.inf:
+            return np.array([-math.inf])
+        square -= top
+        return np.array([math.log(np.exp(square, out=square).sum()) + top])
 
 
 class _Terms:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, TypeAlias, get_args
 
 import torch
@@ -29,14 +30,16 @@ def check_rows(x: Tensor, name: str, columns: int | None = None) -> Tensor:
     if columns is None and len(x) == 0:
         raise InvalidValue(f"{name} must hold at least one row, got none; pass data")
     x = x.detach().to("cpu", torch.float64)
-    if not bool(x.isfinite().all()):
+    # the sum takes one pass and no memory; that of finite numbers may still overflow
+    if not math.isfinite(x.numpy().sum()) and not bool(x.isfinite().all()):
         raise InvalidValue(f"{name} must be finite, got NaN or infinity; drop or impute these rows")
     return x
 
 
 def check_positive(values: Tensor | None, n: int, name: str, *, zero: bool) -> Tensor:
+    """(n,) float64, checked; without values ones, which share one place in memory."""
     if values is None:
-        return torch.ones(n, dtype=torch.float64)
+        return torch.ones((), dtype=torch.float64).expand(n)
     v = torch.as_tensor(values).detach().to("cpu", torch.float64)
     kind = "not negative with a positive sum" if zero else "positive"
     if v.shape != (n,):

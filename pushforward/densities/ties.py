@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from pushforward.densities.direct_sums import Bumps
-from pushforward.densities.tile_rows import scatter_log_sums
 
 __all__ = ["MANY", "find_ties", "merge_ties"]
 
@@ -26,10 +25,7 @@ def find_ties(x: Tensor) -> tuple[Tensor, Tensor] | None:
     Rows of (n, d) float64 are equal if all their numbers are; now and then a group is split in two.
     """
     n = len(x)
-    if n < 2:
-        return None
-    some = _hash(x[:: max(1, n // SAMPLE)].numpy())
-    if len(np.unique(some)) > (1 - FEWEST) * len(some):
+    if n < 2 or _few_repeat(x[:: max(1, n // SAMPLE)].numpy()):
         return None
     keys = _hash(x.numpy())
     order = torch.from_numpy(np.argsort(keys, kind="stable"))
@@ -42,16 +38,26 @@ def find_ties(x: Tensor) -> tuple[Tensor, Tensor] | None:
 
 
 def merge_ties(bumps: Bumps) -> tuple[Bumps, Tensor]:
-    """The bumps with equal ones merged, their weights added, and the group (n,) of each."""
-    n = len(bumps.points)
-    if n <= MANY:
-        return bumps, torch.arange(n)
+    """The bumps with equal ones merged, their weights added, and the group (n,) of each.
+
+    The same bumps, and no groups, if few are equal.
+    """
+    n, none = len(bumps.points), torch.empty(0, dtype=torch.int64)
+    step = max(1, n // SAMPLE)
+    if n <= MANY or _few_repeat(bumps.points[::step].numpy(), bumps.scales[::step].numpy()):
+        return bumps, none
     ties = find_ties(torch.cat([bumps.points, bumps.scales[:, None]], 1))
     if ties is None:
-        return bumps, torch.arange(n)
+        return bumps, none
     first, group = ties
-    log_weights = scatter_log_sums(bumps.log_weights, group, len(first))
+    log_weights = _log_sums(bumps.log_weights, group, len(first))
     return replace(bumps.take(first), log_weights=log_weights), group
+
+
+def _few_repeat(x: np.ndarray, more: np.ndarray | None = None) -> bool:
+    """Whether few of the rows (k, d), with numbers (k,) beside them, occur more than once."""
+    keys = np.sort(_hash(x if more is None else np.column_stack([x, more])))
+    return int((keys[1:] != keys[:-1]).sum()) + 1 > (1 - FEWEST) * len(keys)
 
 
 def _hash(x: np.ndarray) -> np.ndarray:
@@ -62,3 +68,10 @@ def _hash(x: np.ndarray) -> np.ndarray:
         keys = (keys ^ (keys >> np.uint64(29))) * np.uint64(FACTORS[axis % 3]) + bits[:, axis]
     keys *= np.uint64(FACTORS[0])
     return keys ^ (keys >> np.uint64(32))
+
+
+def _log_sums(values: Tensor, group: Tensor, count: int) -> Tensor:
+    """(count,) log of the sum of exp of the finite values (n,) in each group."""
+    largest = values.max()
+    sums = torch.bincount(group, (values - largest).exp(), minlength=count)
+    return sums.log() + largest

@@ -11,11 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from pushforward.core.errors import InvalidValue
 from pushforward.densities.choose import KernelSums, log_density
 from pushforward.densities.direct_sums import log_sums
 from pushforward.densities.ties import find_ties
-from pushforward.densities.tiles import Tiles, pack
 from pushforward.densities.tree_sums import TreeSums
+from pushforward.densities.trees import LEAF
 from pushforward.models.classical.kde import KDE
 
 FACTORS = (5.0, 1.0, 1 / 2, 1 / 5, 1 / 10, 1 / 20, 1 / 50, 1 / 200)
@@ -200,36 +201,91 @@ def test_other_kernels_by_tree(kernel: str, shape: str, h: float) -> None:
 
 @pytest.mark.parametrize("n", [1, 2, 63, 64, 65, 4097])
 @pytest.mark.parametrize("d", [1, 2, 3, 8])
-def test_tiles_hold_every_row_once(n: int, d: int) -> None:
+def test_leaves_hold_every_row_once(n: int, d: int) -> None:
     x = normal(n, d)
-    places = pack(x, 64)
-    assert sorted(places[places >= 0].tolist()) == list(range(n))
-    assert bool((places[:, 0] >= 0).all())
-    assert places.shape[1] <= 64
-    tiles = Tiles(KernelSums(x, 0.3).bumps, 64)
-    tile, place = tiles.places(torch.tensor([-1, 0, n - 1]))
-    assert tile[0] == place[0] == -1
-    assert tiles.order[tile[2], place[2]] == n - 1
+    sums = TreeSums(KernelSums(x, 0.3).bumps)
+    cells, places = torch.from_numpy(sums.tree.cells), torch.from_numpy(sums.places)
+    assert len(places.unique()) == n
+    assert cells.shape[2] < LEAF + 8
+    rows = cells.permute(0, 2, 1).reshape(-1, d)
+    assert torch.equal(rows[places] * sums.unit, sums.bumps.points)
+    assert int(rows.isfinite().all(1).sum()) == n
+    assert int(cells[:, 0].isfinite().sum(1).min()) >= min(n, LEAF // 2)
     q = normal(20, d, 1)
     for method in ("tree", "auto"):
         assert worst(log_density(x, q, 0.3, method=method), plain(x, q, 0.3)) < 1e-6
 
 
-def test_bounds_enclose_each_tiles_sum() -> None:
-    sums = KernelSums(clusters(3000, 2), 0.3, local=(0.3 * normal(3000, 1)[:, 0]).exp())
-    tiles, q = Tiles(sums.bumps, 64), sums._reduced(clusters(40, 2, 1))
-    nodes = tiles.nodes
-    for k in range(0, tiles.count, 7):
-        exact = log_sums(sums.bumps.take(tiles.order[k][tiles.filled[k]]), q)
-        gap = sum(
-            torch.maximum(nodes.low[a][k] - q[:, a], q[:, a] - nodes.high[a][k]).clamp_min(0) ** 2
-            for a in range(2)
-        )
-        far = sum((q[:, a] - nodes.centre[a][k]) ** 2 for a in range(2))
-        upper = nodes.mass[k] - 0.5 * gap / nodes.widest[k] ** 2
-        lower = nodes.mass[k] - 0.5 * (nodes.slope[k] * far + nodes.spread[k])
-        assert bool((lower <= exact + 1e-9).all())
-        assert bool((exact <= upper + 1e-9).all())
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_boxes_enclose_their_leaves_tightly(d: int) -> None:
+    sums = KernelSums(clusters(3000, d), 0.3, local=(0.3 * normal(3000, 1)[:, 0]).exp())
+    tree = TreeSums(sums.bumps).tree
+    boxes, cells = torch.from_numpy(tree.boxes), torch.from_numpy(tree.cells)
+    inner = len(boxes) // 2
+    below = {node: [node - inner] for node in range(inner, len(boxes))}
+    for node in range(inner - 1, -1, -1):
+        below[node] = below[2 * node + 1] + below[2 * node + 2]
+    for node, leaves in below.items():
+        rows = cells[leaves].permute(0, 2, 1).reshape(-1, d)
+        rows = rows[rows.isfinite().all(1)]
+        assert torch.equal(boxes[node, :, 0], rows.amin(0))
+        assert torch.equal(boxes[node, :, 1], rows.amax(0))
+        filled = cells[leaves, 0].isfinite().numpy()
+        widest = tree.widths[leaves][filled].min()  # energies: the widest has the least
+        assert tree.reach[node] == pytest.approx(widest, rel=1e-12)
+
+
+@pytest.mark.parametrize("kernel", ["gaussian", "tophat"])
+def test_sums_do_not_depend_on_the_number_of_threads(kernel: str) -> None:
+    x, q = clusters(5000, 2), clusters(3000, 2, 1)
+    found = []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        try:
+            sums = TreeSums(KernelSums(x, 0.2, kernel=kernel).bumps, 1e-6)
+            found.append((sums.log_sums(q), sums.tree.cells.tobytes()))
+        finally:
+            torch.set_num_threads(1)
+    assert all(torch.equal(f[0], found[0][0]) and f[1] == found[0][1] for f in found)
+
+
+@pytest.mark.parametrize("scale", [1e-160, 1e160])
+@pytest.mark.parametrize("kernel", ["gaussian", "exponential", "epanechnikov"])
+def test_squares_of_extreme_scales_stay_in_range(scale: float, kernel: str) -> None:
+    x, q = clusters(500, 2), clusters(50, 2, 1)
+    plain_sums = TreeSums(KernelSums(x, 0.2, kernel=kernel).bumps, 1e-9)
+    scaled = TreeSums(KernelSums(x * scale, 0.2 * scale, kernel=kernel).bumps, 1e-9)
+    centre = KernelSums(x, 0.2).centre
+    found = scaled.log_sums((q - centre) * scale) + 2 * math.log(scale)
+    assert worst(found, plain_sums.log_sums(q - centre)) < 1e-6
+
+
+def test_what_leaves_the_range_of_float64_is_refused_and_far_queries_are_not() -> None:
+    x = clusters(500, 2)
+    sums = TreeSums(KernelSums(x, 1e-100).bumps)
+    assert bool((sums.log_sums(torch.full((3, 2), 1e250, dtype=torch.float64)) == -math.inf).all())
+    widths = torch.ones(500, dtype=torch.float64)
+    widths[7] = 1e-200
+    for local, scale in ((None, 1e302), (widths, 1.0)):
+        bumps = KernelSums(x * scale, 1.0, local=local).bumps
+        with pytest.raises(InvalidValue, match="leaves float64's range"):
+            TreeSums(bumps)
+
+
+@pytest.mark.parametrize("kernel", ["tophat", "epanechnikov"])
+@pytest.mark.parametrize("shape", ["radial", "product"])
+def test_nodes_inside_the_supports_are_summed_whole(kernel: str, shape: str) -> None:
+    x, q = clusters(5000, 2), clusters(30, 2, 1)
+    sums = KernelSums(x, 3.0, kernel=kernel, shape=shape, method="tree")
+    whole = kernel == "tophat" or shape == "radial"
+    inside = float((torch.cdist(q, x) < 3.0).double().sum(1).mean())
+    assert (sums.tree.pairs(sums._reduced(q)) < 0.7 * inside) == whole
+    exact = log_sums(sums.bumps, sums._reduced(q))
+    assert worst(sums.tree.log_sums(sums._reduced(q)), exact) < 1e-12
+    index = torch.arange(0, 5000, 97)
+    exact = log_sums(sums.bumps, sums.bumps.points[index], exclude=index)
+    found = sums.tree.log_sums(sums.bumps.points[index], exclude=index)
+    assert worst(found, exact) < 1e-12
 
 
 def test_ties_are_found_and_rows_apart_are_not_merged() -> None:

