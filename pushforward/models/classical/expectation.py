@@ -45,6 +45,7 @@ from pushforward.models.classical.covariance_kinds import (
     condition_on_observed,
     factors,
 )
+from pushforward.models.classical.looped_expectation import expect_in_loops, prefers_loops
 from pushforward.models.classical.missing import LEAST_WEIGHT, Conditional, Independent
 
 __all__ = [
@@ -66,6 +67,8 @@ DIRECT = 6
 """Coordinates per full component from which whitening rows by each component costs less than
 building all pairs of coordinates.
 """
+ROWS = 2048
+"""Rows at a time of array operations."""
 
 
 @dataclass
@@ -108,10 +111,12 @@ class NormalComponents:
         spread: of that kind, see `covariance_kinds`.
         jacobian: log |du/dx| of each coordinate (d,).
         dtype: type for computing with complete rows.
+        rows: of the fit, which decide whether compiled loops are worth loading.
 
     Attributes:
         factors: of the covariances.
         ratio: the largest squared mean in units of the variance.
+        looped: whether complete rows go through compiled loops.
         direct: whether rows are whitened by each component, as there are few components.
         origins: origins of the sums (k, d); None for 0.
         table: (k, p), maps features to logits.
@@ -125,8 +130,10 @@ class NormalComponents:
     spread: Tensor
     jacobian: Tensor
     dtype: torch.dtype = torch.float64
+    rows: int = 0
     factors: Factors = field(init=False)
     ratio: float = field(init=False)
+    looped: bool = field(init=False, default=False)
     direct: bool = field(init=False, default=False)
     origins: Tensor | None = field(init=False, default=None)
     table: Tensor = field(init=False)
@@ -134,18 +141,40 @@ class NormalComponents:
     patterns: dict[bytes, Conditional | Independent] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.factors = factors(self.kind, self.spread, self.means.shape[1])
-        squares = (self.means / self.factors.deviations).square().amax(1)
-        self.ratio = float(squares.div(self.factors.least).max())
-        careful = self.ratio > CAREFUL[self.dtype]
         k, d = self.means.shape
+        self.factors = factors(self.kind, self.spread, d)
+        self.ratio = self._ratio()
+        if self.ratio > CAREFUL[self.dtype]:  # by a bound of the least eigenvalues
+            self.factors = factors(self.kind, self.spread, d, exact=True)
+            self.ratio = self._ratio()
+        careful = self.ratio > CAREFUL[self.dtype]
+        on_cpu = self.means.device.type == "cpu"
+        self.looped = not careful and on_cpu and prefers_loops(self.kind, self.rows, k, d)
         self.direct = not careful and self.kind == "full" and k * DIRECT <= d
-        if careful or self.direct:
+        if careful or self.direct or (self.looped and self.kind != "tied"):
             self.origins = self.means
-        self.table = self._new_table().to(self.dtype)
+        if not self.looped:
+            self.table = self._new_table().to(self.dtype)
 
-    def expect(self, x: Tensor, w: Tensor | None) -> Expected:
-        """E step of rows x (n, d), NaN where missing, with weights (n,)."""
+    def _ratio(self) -> float:
+        """The largest squared mean in units of the variance."""
+        squares = (self.means / self.factors.deviations).square().amax(1)
+        return float(squares.div(self.factors.least).max())
+
+    def expect(self, x: Tensor, w: Tensor | None, *, gaps: bool = True) -> Expected:
+        """E step of rows x (n, d), NaN where missing if there may be `gaps`, with weights (n,)."""
+        if self.looped and not gaps:
+            return self.expect_complete(x, w)
+        parts = zip(x.split(ROWS), [None] * len(x) if w is None else w.split(ROWS))
+        each = self._expect_with_gaps if gaps else self.expect_complete
+        total: Expected | None = None
+        for rows, weights in parts:
+            part = each(rows, weights)
+            total = part if total is None else total.merge(part)
+        return each(x, w) if total is None else total
+
+    def _expect_with_gaps(self, x: Tensor, w: Tensor | None) -> Expected:
+        """E step of rows of which some may be incomplete."""
         gaps = torch.isnan(x)
         incomplete = gaps.any(1)
         total = self.expect_complete(x[~incomplete], None if w is None else w[~incomplete])
@@ -158,6 +187,8 @@ class NormalComponents:
 
     def expect_complete(self, x: Tensor, w: Tensor | None) -> Expected:
         """E step of complete rows."""
+        if self.looped:
+            return self._expect_in_loops(x, w)
         if self.direct:
             return self._finished(*self._expect_directly(x, w), w)
         if self.origins is not None:
@@ -172,6 +203,15 @@ class NormalComponents:
         if w is not None:
             r *= w
         return self._finished(sum_features(x, r, self.kind, w, phi), value, w)
+
+    def _expect_in_loops(self, x: Tensor, w: Tensor | None) -> Expected:
+        """E step of complete rows in compiled loops."""
+        log = self._constants()
+        sums = expect_in_loops(self.kind, x, w, self.means, self.factors, log)
+        count, first, second, likelihood, weight = sums
+        if self.kind == "full":
+            second = second[:, *pairs(x.shape[1], x.device)]
+        return Expected(count, first, second, likelihood + self.jacobian.sum() * weight, weight)
 
     def _expect_independent(self, x: Tensor, w: Tensor | None) -> tuple[Expected, Tensor]:
         """Sums and log-densities (n,) of independent coordinates, without a table of features."""

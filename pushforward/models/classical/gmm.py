@@ -43,6 +43,7 @@ from pushforward.models.classical.covariance_kinds import (
     variances_of,
 )
 from pushforward.models.classical.derived import Derived
+from pushforward.models.classical.expectation import ROWS
 from pushforward.models.classical.missing import LEAST_WEIGHT, Conditional, Independent
 from pushforward.models.classical.mixture_passes import MixturePasses
 from pushforward.models.classical.refusals import check_whole_number
@@ -317,7 +318,7 @@ class GMM(CompletesNormally, MixturePasses):
         patterns, pattern_of = torch.unique(gaps, dim=0, return_inverse=True)
         for i, pattern in enumerate(patterns):
             conditional = self._given_observed(pattern)
-            for rows in (pattern_of == i).nonzero()[:, 0].split(self.block_rows):
+            for rows in (pattern_of == i).nonzero()[:, 0].split(ROWS):
                 logits[rows] = conditional.log_density(u[rows], self.location_).T
         return logits + query.log_weights, jacobian
 

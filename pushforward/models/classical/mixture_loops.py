@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from pushforward.core.compiled import inlined, loop
-from pushforward.core.vector_math import exponential, logarithm
+from pushforward.core.elementary_loops import exponential, logarithm
 
 __all__ = ["BLOCK", "expect_full", "expect_independent", "expect_tied"]
 
@@ -22,10 +22,12 @@ BLOCK = 2048
 """Rows whose sums are kept apart."""
 PANEL = 256
 """Rows in a panel."""
+APART = PANEL + 8
+"""Distance of its coordinates in memory: by powers of two they would share lines of the cache."""
 
 
 @inlined
-def load(x, start, count, panel):
+def load(x, start, count, panel):  # type: ignore[no-untyped-def]
     """Rows start to start + count of x, with one coordinate after the other."""
     for p in range(count):
         for i in range(x.shape[1]):
@@ -33,7 +35,7 @@ def load(x, start, count, panel):
 
 
 @inlined
-def subtract(panel, mean, count, centred):
+def subtract(panel, mean, count, centred):  # type: ignore[no-untyped-def]
     """x - μ of a panel."""
     for i in range(len(mean)):
         m = mean[i]
@@ -42,7 +44,7 @@ def subtract(panel, mean, count, centred):
 
 
 @inlined
-def whiten(centred, root, count, white):
+def whiten(centred, root, count, white):  # type: ignore[no-untyped-def]
     """Wᵀ x of a panel, W upper triangular."""
     for j in range(len(root)):
         t = root[0, j]
@@ -61,7 +63,7 @@ def whiten(centred, root, count, white):
 
 
 @inlined
-def add_products(weighted, panel, stop, count, sums):
+def add_products(weighted, panel, stop, count, sums):  # type: ignore[no-untyped-def]
     """Adds Σ w x_j of a panel for the coordinates j before `stop`, four at a time."""
     whole, zero = stop // 4 * 4, panel.dtype.type(0)
     for j in range(0, whole, 4):
@@ -84,7 +86,7 @@ def add_products(weighted, panel, stop, count, sums):
 
 
 @inlined
-def subtract_squares(white, mean, count, logits, k, constant):
+def subtract_squares(white, mean, count, logits, k, constant):  # type: ignore[no-untyped-def]
     """Logits of component k: constant - ½ Σ (x - mean)²."""
     half = white.dtype.type(0.5)
     for p in range(count):
@@ -99,7 +101,7 @@ def subtract_squares(white, mean, count, logits, k, constant):
 
 
 @inlined
-def normalise(logits, w, start, count, top, factor, total):
+def normalise(logits, w, start, count, top, factor, total):  # type: ignore[no-untyped-def]
     """exp(logit - top) in place, and factors that make them weighted responsibilities.
 
     Adds Σ w log p and Σ w to `total`.
@@ -133,7 +135,7 @@ def normalise(logits, w, start, count, top, factor, total):
 
 
 @inlined
-def weigh(logits, k, factor, count, r):
+def weigh(logits, k, factor, count, r):  # type: ignore[no-untyped-def]
     """Responsibilities of component k for the rows of a panel, and their sum."""
     total = r.dtype.type(0)
     for p in range(count):
@@ -143,7 +145,7 @@ def weigh(logits, k, factor, count, r):
 
 
 @loop
-def expect_full(x, w, means, roots, constants, first, last, sums, seconds, totals):
+def expect_full(x, w, means, roots, constants, first, last, sums, seconds, totals):  # type: ignore[no-untyped-def]
     """Full covariances.
 
     Args:
@@ -156,8 +158,8 @@ def expect_full(x, w, means, roots, constants, first, last, sums, seconds, total
         totals: Σ w log p, Σ w (b, 2).
     """
     (k, d), kind = means.shape, x.dtype
-    panel, centred = np.empty((d, PANEL), kind), np.empty((d, PANEL), kind)
-    white, logits = np.empty((d, PANEL), kind), np.empty((k, PANEL), kind)
+    panel, centred = np.empty((d, APART), kind), np.empty((d, APART), kind)
+    white, logits = np.empty((d, APART), kind), np.empty((k, APART), kind)
     top, factor, r = np.empty(PANEL, kind), np.empty(PANEL, kind), np.empty(PANEL, kind)
     origin = np.zeros(d, kind)
     for block in range(first, last):
@@ -182,7 +184,7 @@ def expect_full(x, w, means, roots, constants, first, last, sums, seconds, total
 
 
 @loop
-def expect_independent(x, w, means, inverses, constants, first, last, sums, totals):
+def expect_independent(x, w, means, inverses, constants, first, last, sums, totals):  # type: ignore[no-untyped-def]
     """Independent coordinates.
 
     Args:
@@ -194,7 +196,7 @@ def expect_independent(x, w, means, inverses, constants, first, last, sums, tota
         totals: Σ w log p, Σ w (b, 2).
     """
     (k, d), kind = means.shape, x.dtype
-    panel, logits = np.empty((d, PANEL), kind), np.empty((k, PANEL), kind)
+    panel, logits = np.empty((d, APART), kind), np.empty((k, APART), kind)
     top, factor, r = np.empty(PANEL, kind), np.empty(PANEL, kind), np.empty(PANEL, kind)
     half = kind.type(0.5)
     for block in range(first, last):
@@ -227,7 +229,7 @@ def expect_independent(x, w, means, inverses, constants, first, last, sums, tota
 
 
 @loop
-def expect_tied(x, w, means, root, constants, first, last, sums, seconds, totals):
+def expect_tied(x, w, means, root, constants, first, last, sums, seconds, totals):  # type: ignore[no-untyped-def]
     """One covariance for all components.
 
     Args:
@@ -241,8 +243,8 @@ def expect_tied(x, w, means, root, constants, first, last, sums, seconds, totals
         totals: Σ w log p, Σ w (b, 2).
     """
     (k, d), kind = means.shape, x.dtype
-    panel, white = np.empty((d, PANEL), kind), np.empty((d, PANEL), kind)
-    logits, r = np.empty((k, PANEL), kind), np.empty(PANEL, kind)
+    panel, white = np.empty((d, APART), kind), np.empty((d, APART), kind)
+    logits, r = np.empty((k, APART), kind), np.empty(PANEL, kind)
     top, factor = np.empty(PANEL, kind), np.empty(PANEL, kind)
     for block in range(first, last):
         for start in range(block * BLOCK, min((block + 1) * BLOCK, len(x)), PANEL):

@@ -55,7 +55,7 @@ LONE = 1.5
 class MixturePasses(Model):
     """Weights, means and covariances fitted by expectation maximisation."""
 
-    block_rows: ClassVar[int] = 2048
+    block_rows: ClassVar[int] = 16_384
 
     components: int
     covariance: CovarianceKind
@@ -177,9 +177,7 @@ class MixturePasses(Model):
 
     def statistics(self, batch: Batch) -> Expected:
         """E step of one block of rows."""
-        components = self._current()
-        expect = components.expect if self._gaps else components.expect_complete
-        return expect(batch.x, batch.weights)
+        return self._current().expect(batch.x, batch.weights, gaps=self._gaps)
 
     def update(self, statistics: Expected) -> bool:
         """M step; the fitter judges convergence."""
@@ -203,6 +201,7 @@ class MixturePasses(Model):
                 self.spread_,
                 self._jacobian(),
                 self.floating(),
+                self._rows,
             )
         return self._components
 

@@ -28,7 +28,7 @@ TERMS = {64: 11, 32: 5}
 MANTISSA = {64: 52, 32: 23}
 
 
-def taylor_like(degree: int) -> list[float]:
+def exp_coefficients(degree: int) -> list[float]:
     """Coefficients of exp on |f| ≤ ½ ln 2, from its values at Chebyshev's points."""
     nodes = np.cos(np.pi * (np.arange(degree + 1) + 0.5) / (degree + 1)) * 0.5 * math.log(2)
     series = np.polynomial.chebyshev.Chebyshev.fit(nodes, np.exp(nodes), degree)
@@ -87,7 +87,7 @@ def exponential(typing: Value, x: Value) -> Value:
         x = builder.select(below, least, x)
         n = numbers.rounded(builder.fmul(x, numbers.constant(1 / math.log(2))))
         rest = numbers.multiplied_add(n, numbers.constant(-math.log(2)), x)
-        power = numbers.polynomial(rest, taylor_like(DEGREE[numbers.width]))
+        power = numbers.polynomial(rest, exp_coefficients(DEGREE[numbers.width]))
         raised = numbers.exponent(builder.fptosi(n, numbers.short))
         result = numbers.from_bits(builder.add(numbers.bits(power), raised))
         return builder.select(below, numbers.constant(0.0), result)
