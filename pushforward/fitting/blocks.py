@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from pushforward.core.follows import follows
 from pushforward.core.phase import Batch
 from pushforward.core.random import derive, integers
 from pushforward.core.source import Sequential, Source
@@ -73,7 +74,7 @@ class Blocks:
         kept = self._kept or []
         yield from kept
         room = OWN_BYTES - sum(batch.x.nbytes for batch, _ in kept)
-        anew = isinstance(self._source, Sequential)  # rows of a stream may differ
+        anew = follows(self._source, Sequential)  # rows of a stream may differ
         may_keep = self._kept is None and not self._model.single and not anew
         for block in self._mapped(remembering=False, skip=len(kept)):
             room -= block[0].x.nbytes

@@ -123,10 +123,10 @@ class MixturePasses(Model):
         if self.start == "kmeans":
             centres = move_centres(x, w, centres)
         owner = squared_distances(x, centres).argmin(1)
-        r = torch.nn.functional.one_hot(owner, self.components).to(x).T * w
         if not len(self._least):  # from the first start, for all starts
-            self._least = self._floors(x, r)
+            self._least = self._floors(x, w, owner)
         if self.start in ("kmeans", "kmeans++"):
+            r = torch.nn.functional.one_hot(owner, self.components).to(x).T * w
             sums = sum_centred(x, r, self.covariance, centres)
             none = self.spread_[:0]
             self._set_parameters(
@@ -148,17 +148,18 @@ class MixturePasses(Model):
             x, w = x[complete], w[complete]
         return x.nan_to_num(0.0), w
 
-    def _floors(self, x: Tensor, r: Tensor) -> Tensor:
+    def _floors(self, x: Tensor, w: Tensor, owner: Tensor) -> Tensor:
         """The least variance of each coordinate (d,), in model coordinates.
 
-        From a start's rows (n, d) and their clusters (k, n).
+        From a start's rows (n, d), their weights and their clusters (n,).
         """
         rounding = (4 * EPS * (1 + x.abs().amax(0))).square()
         if self.least_variance is not None:
             return torch.maximum(self.least_variance / self._units()[1].square(), rounding)
-        means = r @ x / r.sum(1, keepdim=True).clamp_min(1e-300)
-        squares = (x - means[r.argmax(0)]).square_()
-        within = r.sum(0) @ squares / r.sum()
+        count = w.new_zeros(self.components).index_add_(0, owner, w)
+        sums = x.new_zeros(self.components, x.shape[1]).index_add_(0, owner, x * w[:, None])
+        means = sums / count.clamp_min(1e-300)[:, None]
+        within = w @ (x - means[owner]).square_() / w.sum()
         return torch.maximum(self.floor * torch.where(within > rounding, within, 1.0), rounding)
 
     def floating(self) -> torch.dtype:
