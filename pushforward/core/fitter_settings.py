@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 
 from pushforward.core.errors import InvalidKind, suggest
-from pushforward.core.follows import follows
 from pushforward.core.reader import reading_arguments
 
 __all__ = ["Adjustable", "adjust_fitter"]
@@ -46,7 +45,7 @@ def adjust_fitter(
     if not settings:
         return fitter
     name = type(fitter).__name__
-    if not follows(fitter, Adjustable):
+    if not isinstance(fitter, Adjustable):
         raise InvalidKind(
             f"{name} takes no settings in fit, got {', '.join(settings)}; pass them to its"
             " constructor"

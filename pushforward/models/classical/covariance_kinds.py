@@ -28,7 +28,7 @@ __all__ = [
 CovarianceKind = Literal["full", "diagonal", "spherical", "tied"]
 EPS = torch.finfo(torch.float64).eps
 REGULAR = 1e-4
-"""Least eigenvalue of correlations from which Cholesky's factors are as accurate as eigenvectors."""
+"""Least eigenvalue of correlations from which Cholesky's factors are as accurate as axes."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The E step of normal mixtures in compiled loops: when they are used, and their sums as tensors."""
+"""The E step of normal mixtures in compiled loops: when it is used, and its sums as tensors."""
 
 from __future__ import annotations
 
@@ -61,9 +61,14 @@ def expect_in_loops(
     totals, constants = np.zeros((blocks, 2)), _array(log, x)
     white = factors.white
     if white is None:
-        sums, inverses = np.zeros((blocks, k, 1 + 2 * d)), _array(factors.deviations.reciprocal(), x)
+        sums, inverses = (
+            np.zeros((blocks, k, 1 + 2 * d)),
+            _array(factors.deviations.reciprocal(), x),
+        )
         data = rows, weights, _array(means, x), inverses, constants
-        in_threads(lambda a, b: loops.expect_independent(*data, a, b, sums, totals), blocks, least=1)
+        in_threads(
+            lambda a, b: loops.expect_independent(*data, a, b, sums, totals), blocks, least=1
+        )
         whole = torch.from_numpy(sums.sum(0))
         seconds = whole[:, 1 + d :]
     else:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from pushforward.models.classical.covariance_kinds import EPS, CovarianceKind
-from pushforward.models.classical.expectation import Expected, pairs
+from pushforward.models.classical.mixture_sums import Expected, pairs
 
 __all__ = ["at_floor", "maximise"]
 

@@ -11,12 +11,17 @@ rows have no weights. Symbols: n rows, d coordinates, k components, b blocks.
 
 from __future__ import annotations
 
+from typing import Any, TypeAlias
+
 import numpy as np
+from numpy.typing import NDArray
 
 from pushforward.core.compiled import inlined, loop
 from pushforward.core.elementary_loops import exponential, logarithm
 
 __all__ = ["BLOCK", "expect_full", "expect_independent", "expect_tied"]
+
+Array: TypeAlias = NDArray[Any]
 
 BLOCK = 2048
 """Rows whose sums are kept apart."""
@@ -27,7 +32,7 @@ APART = PANEL + 8
 
 
 @inlined
-def load(x, start, count, panel):  # type: ignore[no-untyped-def]
+def load(x: Array, start: int, count: int, panel: Array) -> None:
     """Rows start to start + count of x, with one coordinate after the other."""
     for p in range(count):
         for i in range(x.shape[1]):
@@ -35,7 +40,7 @@ def load(x, start, count, panel):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def subtract(panel, mean, count, centred):  # type: ignore[no-untyped-def]
+def subtract(panel: Array, mean: Array, count: int, centred: Array) -> None:
     """x - μ of a panel."""
     for i in range(len(mean)):
         m = mean[i]
@@ -44,7 +49,7 @@ def subtract(panel, mean, count, centred):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def whiten(centred, root, count, white):  # type: ignore[no-untyped-def]
+def whiten(centred: Array, root: Array, count: int, white: Array) -> None:
     """Wᵀ x of a panel, W upper triangular."""
     for j in range(len(root)):
         t = root[0, j]
@@ -63,7 +68,7 @@ def whiten(centred, root, count, white):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def add_products(weighted, panel, stop, count, sums):  # type: ignore[no-untyped-def]
+def add_products(weighted: Array, panel: Array, stop: int, count: int, sums: Array) -> None:
     """Adds Σ w x_j of a panel for the coordinates j before `stop`, four at a time."""
     whole, zero = stop // 4 * 4, panel.dtype.type(0)
     for j in range(0, whole, 4):
@@ -86,7 +91,9 @@ def add_products(weighted, panel, stop, count, sums):  # type: ignore[no-untyped
 
 
 @inlined
-def subtract_squares(white, mean, count, logits, k, constant):  # type: ignore[no-untyped-def]
+def subtract_squares(
+    white: Array, mean: Array, count: int, logits: Array, k: int, constant: float
+) -> None:
     """Logits of component k: constant - ½ Σ (x - mean)²."""
     half = white.dtype.type(0.5)
     for p in range(count):
@@ -101,7 +108,9 @@ def subtract_squares(white, mean, count, logits, k, constant):  # type: ignore[n
 
 
 @inlined
-def normalise(logits, w, start, count, top, factor, total):  # type: ignore[no-untyped-def]
+def normalise(
+    logits: Array, w: Array, start: int, count: int, top: Array, factor: Array, total: Array
+) -> None:
     """exp(logit - top) in place, and factors that make them weighted responsibilities.
 
     Adds Σ w log p and Σ w to `total`.
@@ -135,9 +144,9 @@ def normalise(logits, w, start, count, top, factor, total):  # type: ignore[no-u
 
 
 @inlined
-def weigh(logits, k, factor, count, r):  # type: ignore[no-untyped-def]
+def weigh(logits: Array, k: int, factor: Array, count: int, r: Array) -> Any:
     """Responsibilities of component k for the rows of a panel, and their sum."""
-    total = r.dtype.type(0)
+    total: Any = r.dtype.type(0)
     for p in range(count):
         r[p] = logits[k, p] * factor[p]
         total += r[p]
@@ -145,7 +154,18 @@ def weigh(logits, k, factor, count, r):  # type: ignore[no-untyped-def]
 
 
 @loop
-def expect_full(x, w, means, roots, constants, first, last, sums, seconds, totals):  # type: ignore[no-untyped-def]
+def expect_full(
+    x: Array,
+    w: Array,
+    means: Array,
+    roots: Array,
+    constants: Array,
+    first: int,
+    last: int,
+    sums: Array,
+    seconds: Array,
+    totals: Array,
+) -> None:
     """Full covariances.
 
     Args:
@@ -184,7 +204,17 @@ def expect_full(x, w, means, roots, constants, first, last, sums, seconds, total
 
 
 @loop
-def expect_independent(x, w, means, inverses, constants, first, last, sums, totals):  # type: ignore[no-untyped-def]
+def expect_independent(
+    x: Array,
+    w: Array,
+    means: Array,
+    inverses: Array,
+    constants: Array,
+    first: int,
+    last: int,
+    sums: Array,
+    totals: Array,
+) -> None:
     """Independent coordinates.
 
     Args:
@@ -229,7 +259,18 @@ def expect_independent(x, w, means, inverses, constants, first, last, sums, tota
 
 
 @loop
-def expect_tied(x, w, means, root, constants, first, last, sums, seconds, totals):  # type: ignore[no-untyped-def]
+def expect_tied(
+    x: Array,
+    w: Array,
+    means: Array,
+    root: Array,
+    constants: Array,
+    first: int,
+    last: int,
+    sums: Array,
+    seconds: Array,
+    totals: Array,
+) -> None:
     """One covariance for all components.
 
     Args:

@@ -25,12 +25,9 @@ from pushforward.models.classical.covariance_kinds import (
     full_covariances,
     initial_spread,
 )
-from pushforward.models.classical.expectation import (
-    Expected,
-    NormalComponents,
-    sum_centred,
-)
+from pushforward.models.classical.expectation import NormalComponents
 from pushforward.models.classical.maximisation import at_floor, maximise
+from pushforward.models.classical.mixture_sums import Expected, sum_centred
 from pushforward.models.classical.refusals import refuse_conditions, refuse_large, refuse_many
 from pushforward.models.classical.starts import (
     START_ROWS,

@@ -12,8 +12,9 @@ from torch import Tensor
 import pushforward as pf
 from pushforward.core.compiled import loop
 from pushforward.core.elementary_loops import exponential, logarithm
-from pushforward.models.classical.expectation import Expected, NormalComponents
+from pushforward.models.classical.expectation import NormalComponents
 from pushforward.models.classical.looped_expectation import prefers_loops
+from pushforward.models.classical.mixture_sums import Expected
 
 KINDS = ("full", "tied", "diagonal", "spherical")
 MANY = 1 << 20
@@ -147,9 +148,7 @@ def test_fits_are_those_of_array_operations(
     for rows, weights in ((x, w), (x[~np.isnan(x).any(1)], None)):
         quality = []
         for least in (1, 1 << 60):
-            monkeypatch.setattr(
-                "pushforward.models.classical.looped_expectation.LEAST_WORK", least
-            )
+            monkeypatch.setattr("pushforward.models.classical.looped_expectation.LEAST_WORK", least)
             model = pf.GMM(3, kind, precision=precision)  # type: ignore[arg-type]
             model.fit(rows, weights=weights, steps=8, tolerance=0, quiet=True)
             assert model._current().looped == (least == 1)

@@ -7,7 +7,8 @@ import torch
 from torch.distributions import MultivariateNormal
 
 from pushforward.models.classical.covariance_kinds import full_covariances
-from pushforward.models.classical.expectation import NormalComponents, pairs
+from pushforward.models.classical.expectation import NormalComponents
+from pushforward.models.classical.mixture_sums import pairs
 
 KINDS = ("full", "tied", "diagonal", "spherical")
 
