@@ -311,7 +311,7 @@ class GMM(CompletesNormally, MixturePasses):
                 logits = torch.cat(
                     [query.complete.log_density(b, self.location_) for b in blocks], 1
                 ).T
-            return logits + query.log_weights, query.jacobian.sum()
+            return logits + query.log_weights, query.whole
         gaps = torch.isnan(u)
         jacobian = (~gaps).to(torch.float64) @ query.jacobian
         logits = u.new_empty(len(u), len(self.weights_))
@@ -330,7 +330,8 @@ class GMM(CompletesNormally, MixturePasses):
     def _new_query(self) -> _Query:
         none = torch.zeros(self.location_.shape[1], dtype=torch.bool, device=self.device)
         log_weights = self.weights_.clamp_min(LEAST_WEIGHT).log()
-        return _Query(self._given_observed(none), log_weights, self._jacobian())
+        jacobian = self._jacobian()
+        return _Query(self._given_observed(none), log_weights, jacobian, jacobian.sum())
 
 
 @dataclass(frozen=True)
@@ -341,11 +342,13 @@ class _Query:
         complete: the components, nothing missing.
         log_weights: (k,).
         jacobian: log |du/dx| of each coordinate (d,).
+        whole: of all of them ().
     """
 
     complete: Conditional | Independent
     log_weights: Tensor
     jacobian: Tensor
+    whole: Tensor
 
 
 def _within_reach(u: Tensor) -> Tensor:
