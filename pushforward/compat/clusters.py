@@ -134,12 +134,11 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
                     else "strict convergence"
                 )
                 print(f"Converged at iteration {count - 1}: {reason}.")
-            inertia = _inertia(model, rows, weights)
+            labels, inertia = _labels_and_inertia(model, rows, weights)
             if inertia < best:
-                best, self.model_, self.n_iter_ = inertia, model, count
+                best, self.model_, self.n_iter_, self.labels_ = inertia, model, count, labels
         self.inertia_ = best
         self.cluster_centers_ = to_array(self.model_.centres_).astype(rows.dtype)
-        self.labels_ = self._labels(rows)
         distinct = len(np.unique(self.labels_))
         if distinct < k:
             message = (
@@ -175,7 +174,7 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
             if sample_weight is None
             else torch.from_numpy(check_weights(sample_weight, rows.shape[0]))
         )
-        return -_inertia(self.model_, rows, weights)
+        return -_labels_and_inertia(self.model_, rows, weights)[1]
 
     @property
     def _n_features_out(self) -> int:
@@ -252,14 +251,19 @@ class KMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ad
         return tags
 
 
-def _inertia(model: Centres, rows: Rows, weights: torch.Tensor | None) -> float:
-    """Σ w |x - c|² over rows and their nearest centres."""
+def _labels_and_inertia(
+    model: Centres, rows: Rows, weights: torch.Tensor | None
+) -> tuple[NDArray[Any], float]:
+    """The nearest centre of each row (n,), int32, and Σ w |x - c|²."""
+    labels = []
 
     def squares(x: torch.Tensor) -> torch.Tensor:
-        return (x.to(model.centres_) - model.centres_[model.assign(x)]).square().sum(1)
+        labels.append(model.assign(x))
+        return (x.to(model.centres_) - model.centres_[labels[-1]]).square().sum(1)
 
     distances = map_blocks(squares, rows)
-    return float(distances.sum() if weights is None else weights.numpy() @ distances)
+    inertia = float(distances.sum() if weights is None else weights.numpy() @ distances)
+    return to_array(torch.cat(labels)).astype(np.int32), inertia
 
 
 def _sorted_start(

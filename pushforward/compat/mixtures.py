@@ -212,12 +212,12 @@ class GaussianMixture(DensityMixin, Adapter):
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """The probability of each component for each row (n, k), in the type of X."""
         rows = self._check_rows(X)
-        return to_array(self.model_.responsibilities(rows)).astype(_numpy_dtype(rows))
+        return to_array(self.model_.responsibilities(rows)).astype(_numpy_dtype(rows), copy=False)
 
     def score_samples(self, X: ArrayLike) -> NDArray[Any]:
         """Log-density of each row (n,), nats, in the type of X."""
         rows = self._check_rows(X)
-        return to_array(self.model_.log_prob(rows)).astype(_numpy_dtype(rows))
+        return to_array(self.model_.log_prob(rows)).astype(_numpy_dtype(rows), copy=False)
 
     def score(self, X: ArrayLike, y: object = None) -> float:
         """Mean log-density of the rows, nats."""

@@ -26,7 +26,7 @@ def as_source(
     Raises:
         BadSource: For data that no model can be fitted to: no rows, text, infinities.
     """
-    if isinstance(x, Source) and not isinstance(x, (Tensor, np.ndarray)):
+    if not isinstance(x, (Tensor, np.ndarray)) and isinstance(x, Source):
         if not (y is None or isinstance(y, bool)) or weights is not None:
             raise BadSource(
                 "a source brings its own conditions and weights; pass y and weights when creating"

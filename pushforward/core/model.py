@@ -19,6 +19,7 @@ from pushforward.core.events import Finished
 from pushforward.core.fit_source import as_source
 from pushforward.core.fitter import Fitter
 from pushforward.core.fitter_settings import adjust_fitter
+from pushforward.core.follows import follows
 from pushforward.core.notebook import describe_in_html
 from pushforward.core.preparation import Preparation, dequantise, has_integers, has_levels
 from pushforward.core.provenance import find_provenance
@@ -97,7 +98,7 @@ class Model(Assembled):
             source = as_source(x, y, weights)
             self.provenance = replace(
                 find_provenance(source),
-                rows=None if isinstance(source, Sequential) else len(source),
+                rows=None if follows(source, Sequential) else len(source),
             )
             self.dequantise = dequantise
             self.preparation = Preparation(dequantise=self.dequantises(source.space))

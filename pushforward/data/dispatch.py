@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 from pushforward.core.errors import (
     BadSource,
@@ -36,7 +37,7 @@ def read_any(source: object, options: Options) -> Source:
     source = normalised(source)
     if isinstance(source, str):
         return _from_text(source, options)
-    if isinstance(source, Source):
+    if not isinstance(source, (np.ndarray, Tensor)) and isinstance(source, Source):
         refuse_format(source, None, options)
         if options.y is not None or options.weights is not None:
             raise BadSource(
@@ -107,9 +108,8 @@ def _from_text(text: str, options: Options) -> Source:
 def _from_reader(reader: Reader, source: object, options: Options) -> Source:
     if not reader.ours:
         return _from_reader_of_user(reader, source, options)
-    source = reader.read(source, with_conditions_read(reader, options, source))
-    assert isinstance(source, Source)
-    return source
+    result: Source = reader.read(source, with_conditions_read(reader, options, source))
+    return result
 
 
 def with_conditions_read(reader: Reader | None, options: Options, source: object = None) -> Options:

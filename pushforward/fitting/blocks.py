@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from pushforward.core.follows import follows
 from pushforward.core.phase import Batch
 from pushforward.core.random import derive, integers
 from pushforward.core.source import Sequential, Source
@@ -47,7 +48,7 @@ class Blocks:
             processes,
         )
         self._rows = processes.share(len(source))
-        self._size = settings.block or model.block_rows
+        self.size = settings.block or model.block_rows
         self._kept: list[Block] | None = None
 
     def all(self) -> Iterator[Block]:
@@ -73,7 +74,7 @@ class Blocks:
         kept = self._kept or []
         yield from kept
         room = OWN_BYTES - sum(batch.x.nbytes for batch, _ in kept)
-        anew = isinstance(self._source, Sequential)  # rows of a stream may differ
+        anew = follows(self._source, Sequential)  # rows of a stream may differ
         may_keep = self._kept is None and not self._model.single and not anew
         for block in self._mapped(remembering=False, skip=len(kept)):
             room -= block[0].x.nbytes
@@ -90,7 +91,7 @@ class Blocks:
         rng = derive(self._seed, "batch", attempt, step)
         rows = integers(len(self._source), (count,), rng=rng)
         mine = rows[self._processes.rank :: self._processes.world].sort().values
-        for part in mine.split(self._size):
+        for part in mine.split(self.size):
             yield self._model.mapped(self._source.take(part), self._processes.device), None
 
     def forget(self) -> None:
@@ -100,9 +101,9 @@ class Blocks:
     def _mapped(self, *, remembering: bool, skip: int = 0) -> Iterator[Block]:
         """The blocks after the first so many."""
         rows = self._rows
-        starts = range(rows.start, rows.stop, self._size) or [rows.start]
+        starts = range(rows.start, rows.stop, self.size) or [rows.start]
         for start in starts[skip:]:
-            raw = take_consecutive(self._source, start, min(start + self._size, rows.stop))
+            raw = take_consecutive(self._source, start, min(start + self.size, rows.stop))
             batch = self._model.mapped(raw, self._processes.device)
             yield batch, self._model.model.remember(batch) if remembering else None
 

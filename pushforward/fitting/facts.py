@@ -95,7 +95,9 @@ def sample_rows(source: Source, most: int, rng: torch.Generator) -> Batch:
     They are the same in every process for a seed.
     """
     n = len(source)
-    rows = torch.arange(n) if n <= most else torch.randperm(n, generator=rng)[:most].sort().values
+    if n <= most:
+        return source.take(torch.arange(n))
+    rows = torch.randperm(n, generator=rng)[:most].sort().values
     return Subset(source, rows).take(torch.arange(len(rows)))
 
 

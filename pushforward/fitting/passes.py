@@ -234,6 +234,7 @@ class Passes:
         state = {
             **self._scanner.done,
             "passes": {name: getattr(self, name) for name in _REMEMBERED},
+            "block_rows": self._blocks.size,
             "total": as_tree(self._total),
             "best_tensors": None if best is None else {k: as_tree(v) for k, v in best.items()},
             "model": collect_attributes(self._model),
@@ -257,6 +258,8 @@ class Passes:
         for name in _REMEMBERED:
             setattr(self, name, state["passes"][name])
         self._total = from_tree(state["total"], find_classes(self._model), device)
+        if state.get("block_rows") != self._blocks.size:  # blocks of another version
+            self.block, self._total = 0, None
         if self._total is not None and not dataclasses.is_dataclass(self._total):
             raise TypeError("the merged statistics are empty")
         if state["best_tensors"] is not None:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 import pushforward as pf
 from pushforward.core.events import Event, Progress
-from pushforward.models.classical.expectation import features, normalise, pairs
+from pushforward.models.classical.mixture_sums import features, normalise, pairs
 
 IRIS = torch.from_numpy(load_iris().data)
 KINDS = ("full", "diagonal", "spherical", "tied")

@@ -27,6 +27,8 @@ __all__ = [
 
 CovarianceKind = Literal["full", "diagonal", "spherical", "tied"]
 EPS = torch.finfo(torch.float64).eps
+REGULAR = 1e-4
+"""Least eigenvalue of correlations from which Cholesky's factors are as accurate as axes."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,9 @@ class Factors:
 
     Args:
         deviations: D (k, d).
-        least: the least eigenvalue of each R (k,).
+        least: the least eigenvalue of each R (k,), or a lower bound, at most d times less.
         log_determinants: log |Σ| (k,).
-        white: W with W Wᵀ = Σ⁻¹ (k or 1, d, d); None where Σ is diagonal.
+        white: W, upper triangular, with W Wᵀ = Σ⁻¹ (k or 1, d, d); None where Σ is diagonal.
     """
 
     deviations: Tensor
@@ -52,8 +54,11 @@ class Factors:
         return centred @ self.white[k if len(self.white) > 1 else 0]
 
 
-def factors(kind: CovarianceKind, spread: Tensor, d: int) -> Factors:
-    """Factors of the covariances, accurate whatever the units of the columns."""
+def factors(kind: CovarianceKind, spread: Tensor, d: int, *, exact: bool = False) -> Factors:
+    """Factors of the covariances, accurate whatever the units of the columns.
+
+    They are Cholesky's, or with `exact`, and where correlations are near 1, from eigenvectors.
+    """
     if kind in ("diagonal", "spherical"):
         deviations = (spread if kind == "diagonal" else spread[:, None].expand(-1, d)).sqrt()
         log_determinants = 2 * deviations.log().sum(1)
@@ -61,11 +66,20 @@ def factors(kind: CovarianceKind, spread: Tensor, d: int) -> Factors:
     matrices = spread if kind == "full" else spread[None]
     deviations = matrices.diagonal(dim1=1, dim2=2).sqrt()
     correlations = matrices / deviations[:, None, :] / deviations[:, :, None]
+    root, failed = torch.linalg.cholesky_ex(correlations)
+    if not exact and not bool(failed.any()):
+        one = torch.eye(d, dtype=root.dtype, device=root.device)
+        inverse = torch.linalg.solve_triangular(root, one.expand_as(root), upper=False)
+        least = inverse.square().sum((1, 2)).reciprocal()
+        if bool((least > REGULAR).all()):
+            logs = root.diagonal(dim1=1, dim2=2).log() + deviations.log()
+            return Factors(deviations, least, 2 * logs.sum(1), inverse.mT / deviations[:, :, None])
     values, axes = torch.linalg.eigh(correlations)
     values = values.clamp_min(4 * d * EPS)
     log_determinants = values.log().sum(1) + 2 * deviations.log().sum(1)
     white = axes / deviations[:, :, None] * values.rsqrt()[:, None, :]
-    return Factors(deviations, values.amin(1), log_determinants, white)
+    triangle = torch.linalg.qr(white.flip(1).mT).R.mT.flip(1, 2)
+    return Factors(deviations, values.amin(1), log_determinants, triangle)
 
 
 def full_covariances(kind: CovarianceKind, means: Tensor, spread: Tensor) -> Tensor:

@@ -45,17 +45,18 @@ from pushforward.models.classical.covariance_kinds import (
     condition_on_observed,
     factors,
 )
+from pushforward.models.classical.looped_expectation import expect_in_loops, prefers_loops
 from pushforward.models.classical.missing import LEAST_WEIGHT, Conditional, Independent
+from pushforward.models.classical.mixture_sums import (
+    Expected,
+    features,
+    normalise,
+    pairs,
+    sum_centred,
+    sum_features,
+)
 
-__all__ = [
-    "Expected",
-    "NormalComponents",
-    "features",
-    "normalise",
-    "pairs",
-    "sum_centred",
-    "sum_features",
-]
+__all__ = ["NormalComponents"]
 
 CAREFUL = {torch.float64: 1e8, torch.float32: 1e5}
 """Squared means, in units of the variance, above which products cancel too much.
@@ -66,35 +67,8 @@ DIRECT = 6
 """Coordinates per full component from which whitening rows by each component costs less than
 building all pairs of coordinates.
 """
-
-
-@dataclass
-class Expected:
-    """Expected sums over rows, by component.
-
-    Args:
-        count: Σ r (k,).
-        first: Σ r x (k, d).
-        second: Σ r x xᵀ: of each pair of coordinates (k, d(d+1)/2) for full covariances, of the
-            squares (k, d) for diagonal ones, over all components (d, d) for a tied one.
-        log_likelihood: Σ w log p, nats, ().
-        weight: Σ w, ().
-    """
-
-    count: Tensor
-    first: Tensor
-    second: Tensor
-    log_likelihood: Tensor
-    weight: Tensor
-
-    def merge(self, other: Expected) -> Expected:
-        """The sums over both sets of rows, in place."""
-        self.count += other.count
-        self.first += other.first
-        self.second += other.second
-        self.log_likelihood += other.log_likelihood
-        self.weight += other.weight
-        return self
+ROWS = 2048
+"""Rows at a time of array operations."""
 
 
 @dataclass
@@ -108,10 +82,12 @@ class NormalComponents:
         spread: of that kind, see `covariance_kinds`.
         jacobian: log |du/dx| of each coordinate (d,).
         dtype: type for computing with complete rows.
+        rows: of the fit, which decide whether compiled loops are worth loading.
 
     Attributes:
         factors: of the covariances.
         ratio: the largest squared mean in units of the variance.
+        looped: whether complete rows go through compiled loops.
         direct: whether rows are whitened by each component, as there are few components.
         origins: origins of the sums (k, d); None for 0.
         table: (k, p), maps features to logits.
@@ -125,8 +101,10 @@ class NormalComponents:
     spread: Tensor
     jacobian: Tensor
     dtype: torch.dtype = torch.float64
+    rows: int = 0
     factors: Factors = field(init=False)
     ratio: float = field(init=False)
+    looped: bool = field(init=False, default=False)
     direct: bool = field(init=False, default=False)
     origins: Tensor | None = field(init=False, default=None)
     table: Tensor = field(init=False)
@@ -134,18 +112,40 @@ class NormalComponents:
     patterns: dict[bytes, Conditional | Independent] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.factors = factors(self.kind, self.spread, self.means.shape[1])
-        squares = (self.means / self.factors.deviations).square().amax(1)
-        self.ratio = float(squares.div(self.factors.least).max())
-        careful = self.ratio > CAREFUL[self.dtype]
         k, d = self.means.shape
+        self.factors = factors(self.kind, self.spread, d)
+        self.ratio = self._ratio()
+        if self.ratio > CAREFUL[self.dtype]:  # by a bound of the least eigenvalues
+            self.factors = factors(self.kind, self.spread, d, exact=True)
+            self.ratio = self._ratio()
+        careful = self.ratio > CAREFUL[self.dtype]
+        on_cpu = self.means.device.type == "cpu"
+        self.looped = not careful and on_cpu and prefers_loops(self.kind, self.rows, k, d)
         self.direct = not careful and self.kind == "full" and k * DIRECT <= d
-        if careful or self.direct:
+        if careful or self.direct or (self.looped and self.kind != "tied"):
             self.origins = self.means
-        self.table = self._new_table().to(self.dtype)
+        if not self.looped:
+            self.table = self._new_table().to(self.dtype)
 
-    def expect(self, x: Tensor, w: Tensor | None) -> Expected:
-        """E step of rows x (n, d), NaN where missing, with weights (n,)."""
+    def _ratio(self) -> float:
+        """The largest squared mean in units of the variance."""
+        squares = (self.means / self.factors.deviations).square().amax(1)
+        return float(squares.div(self.factors.least).max())
+
+    def expect(self, x: Tensor, w: Tensor | None, *, gaps: bool = True) -> Expected:
+        """E step of rows x (n, d), NaN where missing if there may be `gaps`, with weights (n,)."""
+        if self.looped and not gaps:
+            return self.expect_complete(x, w)
+        parts = zip(x.split(ROWS), [None] * len(x) if w is None else w.split(ROWS))
+        each = self._expect_with_gaps if gaps else self.expect_complete
+        total: Expected | None = None
+        for rows, weights in parts:
+            part = each(rows, weights)
+            total = part if total is None else total.merge(part)
+        return each(x, w) if total is None else total
+
+    def _expect_with_gaps(self, x: Tensor, w: Tensor | None) -> Expected:
+        """E step of rows of which some may be incomplete."""
         gaps = torch.isnan(x)
         incomplete = gaps.any(1)
         total = self.expect_complete(x[~incomplete], None if w is None else w[~incomplete])
@@ -158,6 +158,8 @@ class NormalComponents:
 
     def expect_complete(self, x: Tensor, w: Tensor | None) -> Expected:
         """E step of complete rows."""
+        if self.looped:
+            return self._expect_in_loops(x, w)
         if self.direct:
             return self._finished(*self._expect_directly(x, w), w)
         if self.origins is not None:
@@ -172,6 +174,15 @@ class NormalComponents:
         if w is not None:
             r *= w
         return self._finished(sum_features(x, r, self.kind, w, phi), value, w)
+
+    def _expect_in_loops(self, x: Tensor, w: Tensor | None) -> Expected:
+        """E step of complete rows in compiled loops."""
+        log = self._constants()
+        sums = expect_in_loops(self.kind, x, w, self.means, self.factors, log)
+        count, first, second, likelihood, weight = sums
+        if self.kind == "full":
+            second = second[:, *pairs(x.shape[1], x.device)]
+        return Expected(count, first, second, likelihood + self.jacobian.sum() * weight, weight)
 
     def _expect_independent(self, x: Tensor, w: Tensor | None) -> tuple[Expected, Tensor]:
         """Sums and log-densities (n,) of independent coordinates, without a table of features."""
@@ -280,95 +291,3 @@ class NormalComponents:
         i, j = pairs(d, precision.device)
         products = precision[:, i, j] * torch.where(i == j, -0.5, -1.0)
         return torch.cat([products, linear, constant[:, None]], 1)
-
-
-def pairs(d: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """The coordinates i, j (d(d+1)/2,) of each pair, by cyclic distance.
-
-    In this order `features` holds their products.
-    """
-    at = torch.arange(d * (d + 1) // 2, device=device)
-    return (at // d + at) % d, at % d
-
-
-def features(x: Tensor, kind: CovarianceKind) -> Tensor:
-    """φ (p, n) of rows x (n, d).
-
-    Products of all pairs for full covariances, squares for diagonal ones,
-    neither for a tied one; then x and 1.
-    """
-    n, d = x.shape
-    quadratic = {"full": d * (d + 1) // 2, "tied": 0}.get(kind, d)
-    phi = x.new_empty(quadratic + d + 1, n)
-    phi[-1] = 1
-    linear = phi[quadratic:-1].copy_(x.T)
-    if kind == "full":
-        turns, half = (d + 1) // 2, d // 2
-        circle = torch.cat([linear, linear[:half]])
-        shifted = circle.unfold(0, d, 1)[:turns].mT
-        torch.mul(shifted, linear, out=phi[: turns * d].view(turns, d, n))
-        if d % 2 == 0:  # at half the cycle, each pair occurs once
-            torch.mul(linear[half:], linear[:half], out=phi[turns * d : quadratic])
-    elif quadratic:
-        torch.mul(linear, linear, out=phi[:d])
-    return phi
-
-
-def normalise(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Probabilities over k (k, n) of logits (k, n), and log Σ exp (n,).
-
-    One kernel computes both: the greatest probability p gives log Σ exp = top - log p. (A vector
-    library's exponential with subnormal results is twelve times slower.)
-    """
-    r = logits.softmax(0)
-    return r, logits.amax(0) - r.amax(0).log()
-
-
-def sum_features(
-    x: Tensor,
-    r: Tensor,
-    kind: CovarianceKind,
-    w: Tensor | None = None,
-    phi: Tensor | None = None,
-) -> Expected:
-    """Σ r φ for rows x (n, d), in float64; log-likelihood and weight are left at 0.
-
-    Args:
-        x: rows (n, d).
-        r: responsibilities (k, n), already weighted.
-        kind: of the covariances.
-        w: weights (n,), which a tied covariance needs.
-        phi: the features, if already computed.
-    """
-    phi = features(x, kind) if phi is None else phi
-    d = x.shape[1]
-    sums = (r @ phi.T).to(torch.float64)
-    quadratic = len(phi) - d - 1
-    if kind == "tied":
-        second = ((x if w is None else x * w[:, None]).T @ x).to(torch.float64)
-    else:
-        second = sums[:, :quadratic].clone()
-    first, zero = sums[:, quadratic:-1].clone(), sums.new_zeros(())
-    return Expected(sums[:, -1].clone(), first, second, zero, zero.clone())
-
-
-def sum_centred(x: Tensor, r: Tensor, kind: CovarianceKind, origins: Tensor) -> Expected:
-    """As `sum_features`, about one origin per component (k, d).
-
-    Rows without weight in a component are skipped.
-    """
-    i, j = pairs(x.shape[1], x.device)
-    first = torch.zeros_like(origins)
-    seconds = []
-    for k, origin in enumerate(origins):
-        rows = (r[k] > 0).nonzero()[:, 0]
-        delta, w = x[rows] - origin, r[k, rows]
-        first[k] = w @ delta
-        if kind in ("full", "tied"):
-            products = (delta * w[:, None]).T @ delta
-            seconds.append(products if kind == "tied" else products[i, j])
-        else:
-            seconds.append(w @ delta.square())
-    second, zero = torch.stack(seconds), x.new_zeros(())
-    second = second.sum(0) if kind == "tied" else second
-    return Expected(r.sum(1), first, second, zero, zero.clone())

@@ -43,6 +43,7 @@ from pushforward.models.classical.covariance_kinds import (
     variances_of,
 )
 from pushforward.models.classical.derived import Derived
+from pushforward.models.classical.expectation import ROWS
 from pushforward.models.classical.missing import LEAST_WEIGHT, Conditional, Independent
 from pushforward.models.classical.mixture_passes import MixturePasses
 from pushforward.models.classical.refusals import check_whole_number
@@ -310,14 +311,14 @@ class GMM(CompletesNormally, MixturePasses):
                 logits = torch.cat(
                     [query.complete.log_density(b, self.location_) for b in blocks], 1
                 ).T
-            return logits + query.log_weights, query.jacobian.sum()
+            return logits + query.log_weights, query.whole
         gaps = torch.isnan(u)
         jacobian = (~gaps).to(torch.float64) @ query.jacobian
         logits = u.new_empty(len(u), len(self.weights_))
         patterns, pattern_of = torch.unique(gaps, dim=0, return_inverse=True)
         for i, pattern in enumerate(patterns):
             conditional = self._given_observed(pattern)
-            for rows in (pattern_of == i).nonzero()[:, 0].split(self.block_rows):
+            for rows in (pattern_of == i).nonzero()[:, 0].split(ROWS):
                 logits[rows] = conditional.log_density(u[rows], self.location_).T
         return logits + query.log_weights, jacobian
 
@@ -329,7 +330,8 @@ class GMM(CompletesNormally, MixturePasses):
     def _new_query(self) -> _Query:
         none = torch.zeros(self.location_.shape[1], dtype=torch.bool, device=self.device)
         log_weights = self.weights_.clamp_min(LEAST_WEIGHT).log()
-        return _Query(self._given_observed(none), log_weights, self._jacobian())
+        jacobian = self._jacobian()
+        return _Query(self._given_observed(none), log_weights, jacobian, jacobian.sum())
 
 
 @dataclass(frozen=True)
@@ -340,11 +342,13 @@ class _Query:
         complete: the components, nothing missing.
         log_weights: (k,).
         jacobian: log |du/dx| of each coordinate (d,).
+        whole: of all of them ().
     """
 
     complete: Conditional | Independent
     log_weights: Tensor
     jacobian: Tensor
+    whole: Tensor
 
 
 def _within_reach(u: Tensor) -> Tensor:

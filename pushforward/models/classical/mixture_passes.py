@@ -25,12 +25,9 @@ from pushforward.models.classical.covariance_kinds import (
     full_covariances,
     initial_spread,
 )
-from pushforward.models.classical.expectation import (
-    Expected,
-    NormalComponents,
-    sum_centred,
-)
+from pushforward.models.classical.expectation import NormalComponents
 from pushforward.models.classical.maximisation import at_floor, maximise
+from pushforward.models.classical.mixture_sums import Expected, sum_centred
 from pushforward.models.classical.refusals import refuse_conditions, refuse_large, refuse_many
 from pushforward.models.classical.starts import (
     START_ROWS,
@@ -55,7 +52,7 @@ LONE = 1.5
 class MixturePasses(Model):
     """Weights, means and covariances fitted by expectation maximisation."""
 
-    block_rows: ClassVar[int] = 2048
+    block_rows: ClassVar[int] = 16_384
 
     components: int
     covariance: CovarianceKind
@@ -123,10 +120,10 @@ class MixturePasses(Model):
         if self.start == "kmeans":
             centres = move_centres(x, w, centres)
         owner = squared_distances(x, centres).argmin(1)
-        r = torch.nn.functional.one_hot(owner, self.components).to(x).T * w
         if not len(self._least):  # from the first start, for all starts
-            self._least = self._floors(x, r)
+            self._least = self._floors(x, w, owner)
         if self.start in ("kmeans", "kmeans++"):
+            r = torch.nn.functional.one_hot(owner, self.components).to(x).T * w
             sums = sum_centred(x, r, self.covariance, centres)
             none = self.spread_[:0]
             self._set_parameters(
@@ -148,17 +145,18 @@ class MixturePasses(Model):
             x, w = x[complete], w[complete]
         return x.nan_to_num(0.0), w
 
-    def _floors(self, x: Tensor, r: Tensor) -> Tensor:
+    def _floors(self, x: Tensor, w: Tensor, owner: Tensor) -> Tensor:
         """The least variance of each coordinate (d,), in model coordinates.
 
-        From a start's rows (n, d) and their clusters (k, n).
+        From a start's rows (n, d), their weights and their clusters (n,).
         """
         rounding = (4 * EPS * (1 + x.abs().amax(0))).square()
         if self.least_variance is not None:
             return torch.maximum(self.least_variance / self._units()[1].square(), rounding)
-        means = r @ x / r.sum(1, keepdim=True).clamp_min(1e-300)
-        squares = (x - means[r.argmax(0)]).square_()
-        within = r.sum(0) @ squares / r.sum()
+        count = w.new_zeros(self.components).index_add_(0, owner, w)
+        sums = x.new_zeros(self.components, x.shape[1]).index_add_(0, owner, x * w[:, None])
+        means = sums / count.clamp_min(1e-300)[:, None]
+        within = w @ (x - means[owner]).square_() / w.sum()
         return torch.maximum(self.floor * torch.where(within > rounding, within, 1.0), rounding)
 
     def floating(self) -> torch.dtype:
@@ -177,9 +175,7 @@ class MixturePasses(Model):
 
     def statistics(self, batch: Batch) -> Expected:
         """E step of one block of rows."""
-        components = self._current()
-        expect = components.expect if self._gaps else components.expect_complete
-        return expect(batch.x, batch.weights)
+        return self._current().expect(batch.x, batch.weights, gaps=self._gaps)
 
     def update(self, statistics: Expected) -> bool:
         """M step; the fitter judges convergence."""
@@ -203,6 +199,7 @@ class MixturePasses(Model):
                 self.spread_,
                 self._jacobian(),
                 self.floating(),
+                self._rows,
             )
         return self._components
 

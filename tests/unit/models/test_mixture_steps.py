@@ -7,15 +7,19 @@ import torch
 from torch.distributions import MultivariateNormal
 
 from pushforward.models.classical.covariance_kinds import full_covariances
-from pushforward.models.classical.expectation import NormalComponents, pairs
+from pushforward.models.classical.expectation import NormalComponents
+from pushforward.models.classical.mixture_sums import pairs
 
 KINDS = ("full", "tied", "diagonal", "spherical")
 
 
+@pytest.mark.parametrize("rows", [0, 1 << 20])  # of the fit: array operations, compiled loops
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("d", "k"), [(2, 3), (12, 2), (13, 2), (6, 1)])
-def test_sums_are_those_of_the_definition(kind: str, d: int, k: int, weighted: bool) -> None:
+def test_sums_are_those_of_the_definition(
+    kind: str, d: int, k: int, weighted: bool, rows: int
+) -> None:
     rng = torch.Generator().manual_seed(d + k)
     double = {"dtype": torch.float64, "generator": rng}
     x, means = torch.randn(60, d, **double), torch.randn(k, d, **double)
@@ -31,7 +35,15 @@ def test_sums_are_those_of_the_definition(kind: str, d: int, k: int, weighted: b
     weights /= weights.sum()
     w = torch.rand(60, **double) if weighted else None
     jacobian = torch.linspace(0, 1, d, dtype=torch.float64)
-    components = NormalComponents(kind, weights, means, spread, jacobian)  # type: ignore[arg-type]
+    components = NormalComponents(
+        kind,  # type: ignore[arg-type]
+        weights,
+        means,
+        spread,
+        jacobian,
+        rows=rows,
+    )
+    assert components.looped == bool(rows)
     assert components.direct == (kind == "full" and d >= 6 * k)
     got = components.expect_complete(x, w)
 
