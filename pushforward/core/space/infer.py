@@ -12,6 +12,7 @@ from torch import Tensor
 from pushforward.core.columns import Column
 from pushforward.core.data_types import ArrayOrTensor, Frame
 from pushforward.core.errors import InvalidKind, ShapeMismatch
+from pushforward.core.extremes import column_extremes
 from pushforward.core.frames import as_frame, is_frame
 from pushforward.core.numbers import to_floating, to_numeric
 from pushforward.core.space.facts import Form, Kind
@@ -120,7 +121,7 @@ def _ranges(array: ArrayOrTensor) -> tuple[NDArray[Any], NDArray[Any]]:
         block = array[start : start + rows]
         block = np.asarray(to_floating(block).cpu() if isinstance(block, Tensor) else block)
         if block.size:
-            smallest, largest = block.min(0).astype(np.float64), block.max(0).astype(np.float64)
+            smallest, largest = (x.astype(np.float64) for x in column_extremes(block))
             if np.isnan(smallest).any():  # slower, but ignores NaN
                 smallest, largest = np.fmin.reduce(block, 0), np.fmax.reduce(block, 0)
             low, high = np.fmin(low, smallest), np.fmax(high, largest)
