@@ -15,13 +15,18 @@ r"""Unbiased squared distance between the mean embeddings of two distributions u
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidValue, require_positive
+from pushforward.core.moments import single_threaded_blas
 from pushforward.core.numbers import require_whole
 from pushforward.core.random import Rng, generator, permutation
 from pushforward.core.records import Record
@@ -33,6 +38,8 @@ from pushforward.metrics.pairs import Pair, known_seed, warn_few_rows
 __all__ = ["kid", "mmd", "median_distance"]
 
 LEAST_BLOCKS = 10
+LARGE, PANEL = 1 << 33, 200
+"""Products of numbers from which float32 and all threads are used; rows multiplied at once."""
 CANCELLED = 2.0**-16
 """Share of |a|² + |b|² below which a squared distance has lost too many digits."""
 
@@ -60,16 +67,14 @@ def kid(
     pair = Pair.of(real, generated, features, data)
     fewest, stream = min(len(pair.real), len(pair.generated)), generator(rng)
     kernel = _Cubic.of(pair)
-    one, two = (
-        (x[permutation(len(x), rng=stream)] - pair.gauge.centre) / kernel.unit
-        for x in (pair.real, pair.generated)
-    )
+    orders = [permutation(len(x), rng=stream) for x in (pair.real, pair.generated)]
     if fewest < 2 * LEAST_BLOCKS:
         note = (
             f"only {fewest} rows: the kernel distance and its error bar are rough; bring"
             f" {2 * LEAST_BLOCKS} or more"
         )
         warn_few_rows("kid", note)
+        one, two = (kernel.centred(x, order) for x, order in zip(pair.sets, orders))
         together = torch.cat([one, two])
         k = kernel(together, together)
         mean = float(
@@ -80,13 +85,31 @@ def kid(
         value, error = restore_units("kid", [mean, _error(k, len(one))], kernel.exponent).tolist()
         return pair.record("kid", value, error, blocks=1, seed=known_seed(rng), note=note)
     count = max(LEAST_BLOCKS, fewest // block)
-    parts = zip(*(x.tensor_split(count) for x in (one, two)))
-    values = torch.stack(
-        [_unbiased(*(kernel(u, v) for u, v in ((a, a), (b, b), (a, b)))) for a, b in parts]
-    )
+    values = _block_values(kernel, pair, orders, count)
     return pair.mean(
         "kid", restore_units("kid", values, kernel.exponent), blocks=count, seed=known_seed(rng)
     )
+
+
+def _block_values(kernel: _Cubic, pair: Pair, orders: list[Tensor], count: int) -> Tensor:
+    """MMD² of each of `count` blocks, float64, by all threads if there is enough work."""
+    parts = list(zip(*(order.tensor_split(count) for order in orders)))
+
+    largest = max(len(a) + len(b) for a, b in parts)
+    if count * largest**2 * pair.dimension < LARGE:
+        return torch.stack(
+            [
+                kernel.between(*(kernel.centred(x, some) for x, some in zip(pair.sets, part)))
+                for part in parts
+            ]
+        )
+    sets = [x.numpy() for x in pair.sets]
+
+    def value(part: tuple[Tensor, ...]) -> float:
+        return kernel.between_rounded(*(x[some.numpy()] for x, some in zip(sets, part)))
+
+    with single_threaded_blas(), ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        return torch.tensor(list(pool.map(value, parts)), dtype=torch.float64)
 
 
 def mmd(
@@ -173,6 +196,7 @@ class _Cubic:
 
     centre: Tensor
     unit: float
+    gauge_centre: Tensor
 
     @classmethod
     def of(cls, pair: Pair) -> _Cubic:
@@ -181,7 +205,11 @@ class _Cubic:
         unit = max(
             pair.gauge.scale, power_of_two(float(centre.abs().max()) if len(centre) else 0.0)
         )
-        return cls(centre / unit, unit)
+        return cls(centre / unit, unit, pair.gauge.centre)
+
+    def centred(self, x: Tensor, order: Tensor) -> Tensor:
+        """Some rows of x (n, d) less the centre, in units of t."""
+        return x[order].sub_(self.gauge_centre).div_(self.unit)
 
     @property
     def exponent(self) -> int:
@@ -191,17 +219,45 @@ class _Cubic:
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
         """The kernel (b, m) of centred rows (b, d) and (m, d) in units of t."""
         d, c = x.shape[1], self.centre
-        higher = 1.0 if self.unit > 1 else self.unit * self.unit
-        one = 1 / self.unit / self.unit if self.unit > 1 else 1.0
-        a, p, q, s = (
-            x @ y.T / d,
-            (x @ c / d)[:, None],
-            (y @ c / d)[None],
-            higher * float(c @ c) / d + one,
-        )
+        s, higher = self._constants(d)
+        a, p, q = x @ y.T / d, (x @ c / d)[:, None], (y @ c / d)[None]
         rest = (p + q).mul_(higher).add_(s)
         cube = (higher * a + rest).mul_(rest).mul_(3).addcmul_(a, a, value=higher * higher).mul_(a)
         return cube.addcmul_(rest.add_(s).mul_(3 * p), q, value=higher)
+
+
+    def _constants(self, d: int) -> tuple[float, float]:
+        """s, and the factor of terms of higher degree, for d columns."""
+        higher = 1.0 if self.unit > 1 else self.unit * self.unit
+        one = 1 / self.unit / self.unit if self.unit > 1 else 1.0
+        return higher * float(self.centre @ self.centre) / d + one, higher
+
+    def between(self, x: Tensor, y: Tensor) -> Tensor:
+        """MMD² () between centred rows x (n, d) and y (m, d)."""
+        return _unbiased(*(self(u, v) for u, v in ((x, x), (y, y), (x, y))))
+
+    def between_rounded(self, x: NDArray[Any], y: NDArray[Any]) -> float:
+        """The same of rows x (n, d) and y (m, d), which are centred in place, by one thread.
+
+        Their products are in float32, all else in float64. Each product is off by some 1e-7 |x| |y|
+        and independently of the others, so that their mean is far closer. Each pair is multiplied
+        once.
+        """
+        from pushforward.metrics.kernel_loops import add_cubes
+
+        n, m, d = len(x), len(y), x.shape[1]
+        rows, along = np.empty((n + m, d), np.float32), np.empty(n + m)
+        centre, shift = self.centre.numpy(), self.gauge_centre.numpy()
+        for each, part in ((x, slice(0, n)), (y, slice(n, n + m))):
+            each -= shift
+            each /= self.unit
+            rows[part], along[part] = each, each @ centre / d
+        sums, constants = np.zeros(3), np.array(self._constants(d))
+        for start in range(0, n + m, PANEL):
+            panel = rows[start : start + PANEL] / np.float32(d)
+            add_cubes(panel @ rows[start:].T, along, start, n, constants, sums)
+        real, both, generated = sums.tolist()
+        return float(2 * (real / (n * (n - 1)) + generated / (m * (m - 1)) - both / (n * m)))
 
 
 def _unbiased(xx: Tensor, yy: Tensor, xy: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from pushforward.core.records import Record
 from pushforward.core.source import space_rows
 from pushforward.metrics.feature_spaces import raw
 from pushforward.metrics.features import Features, digest
-from pushforward.metrics.gauge import Gauge, power_of_two
+from pushforward.metrics.gauge import Gauge, in_blocks, power_of_two
 from pushforward.metrics.layouts import require_one_layout
 from pushforward.metrics.neighbours import Points
 from pushforward.metrics.samples import reorder_columns, rows
@@ -103,6 +103,11 @@ class Pair:
         """The number of features."""
         return int(self.real.shape[1])
 
+    @property
+    def sets(self) -> tuple[Tensor, Tensor]:
+        """Real and generated rows."""
+        return self.real, self.generated
+
     @cached_property
     def gauge(self) -> Gauge:
         """The common centre and scale of both sets."""
@@ -160,7 +165,7 @@ class Pair:
 
 
 def _require_finite(name: str, x: Tensor, features: Features) -> None:
-    if not bool(x.isfinite().all()):
+    if not all(bool(part.isfinite().all()) for part in in_blocks(x)):
         raise InvalidValue(
             f"the {name} samples hold NaN or infinity in {features.label}; drop these rows"
         )
