@@ -80,8 +80,6 @@ class Features:
     def __call__(self, x: Observations) -> Tensor:
         """Map x (n, *shape) to features (n, d), float64 on the CPU."""
         x = rows(x)
-        if self.function is flatten and self.origin is None and x.is_floating_point():
-            return x.detach().flatten(1).to("cpu", torch.float64, copy=True)
         found: Tensor | None = None
         for start in range(0, max(1, len(x)), self.block):
             part = self.function(subtract_origin(x[start : start + self.block], self.origin))
@@ -91,6 +89,13 @@ class Features:
             found[start : start + len(part)] = part
         assert found is not None
         return found
+
+    def compact(self, x: Observations) -> Tensor:
+        """The features of x; raw numbers in float32 remain in it, and are not copied."""
+        x = rows(x)
+        if self.function is flatten and self.origin is None and x.dtype == torch.float32:
+            return x.detach().to("cpu").flatten(1).contiguous()
+        return self(x)
 
     def precomputed(self) -> Features:
         """The same space for rows that are already features."""

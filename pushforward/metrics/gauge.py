@@ -54,10 +54,10 @@ class Gauge:
 
     @classmethod
     def of(cls, x: Tensor, *others: Tensor) -> Gauge:
-        """The gauge of sets of rows (n, d), float64; the centre is that of the first set."""
-        mean = x.mean(0)
+        """The gauge of sets of floating rows (n, d); the centre is that of the first set."""
+        mean = x.mean(0, dtype=torch.float64)
         if not bool(mean.isfinite().all()):  # a sum beyond float64
-            mean = x[0]
+            mean = x[0].to(torch.float64)
         centre = _nearest_values(x, mean)
         reach = max(_reach(each, centre) for each in (x, *others))
         _require_span(reach)
@@ -65,7 +65,7 @@ class Gauge:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Rows (n, d) minus the centre, divided by the scale."""
-        return (x - self.centre).div_(self.scale)
+        return torch.sub(x, self.centre).div_(self.scale)
 
     def noise(self, x: Tensor, rounding: float) -> Tensor:
         """The error (n,) of each row, divided by the scale.
@@ -75,7 +75,7 @@ class Gauge:
         Integer coordinates, which are exact up to 2^53, have no error.
         """
         exact = _exact_columns(x)
-        parts = [torch.where(exact, 0.0, part / self.scale).norm(dim=1) for part in in_blocks(x)]
+        parts = [torch.where(exact, 0.0, part.to(torch.float64) / self.scale).norm(dim=1) for part in in_blocks(x)]
         return torch.cat(parts) * rounding
 
     def unit(self, *sets: Tensor) -> float:
@@ -93,12 +93,12 @@ def in_blocks(x: Tensor) -> tuple[Tensor, ...]:
 
 def _nearest_values(x: Tensor, mean: Tensor) -> Tensor:
     """In each column of x (n, d), the first of the values nearest to the mean (d,)."""
-    nearest, least = x[0].clone(), torch.full_like(mean, torch.inf)
+    nearest, least = mean.clone(), torch.full_like(mean, torch.inf)
     for part in in_blocks(x):
         apart = (part - mean).abs_()
         columns = (apart.amin(0) < least).nonzero()[:, 0]
         least[columns], rows = apart[:, columns].min(0)
-        nearest[columns] = part[rows, columns]
+        nearest[columns] = part[rows, columns].to(torch.float64)
     return nearest
 
 
@@ -106,12 +106,10 @@ def _reach(x: Tensor, centre: Tensor) -> float:
     """The largest distance of any number of x (n, d) from its column's centre (d,)."""
     if not x.numel():
         return 0.0
-    parts = (column_extremes(part.numpy()) for part in in_blocks(x))
+    ends = [column_extremes(part.numpy()) for part in in_blocks(x)]
+    low, high = np.min([end[0] for end in ends], 0), np.max([end[1] for end in ends], 0)
     with np.errstate(over="ignore"):
-        return max(
-            float(max((centre.numpy() - low).max(), (high - centre.numpy()).max()))
-            for low, high in parts
-        )
+        return float(max((centre.numpy() - low).max(), (high - centre.numpy()).max()))
 
 
 def _exact_columns(x: Tensor) -> Tensor:

@@ -65,9 +65,9 @@ def kid(
     """
     block = require_whole(block, "block", least=2)  # a block compares its rows with each other
     pair = Pair.of(real, generated, features, data)
-    fewest, stream = min(len(pair.real), len(pair.generated)), generator(rng)
+    fewest, stream = min(len(x) for x in pair.sets), generator(rng)
     kernel = _Cubic.of(pair)
-    orders = [permutation(len(x), rng=stream) for x in (pair.real, pair.generated)]
+    orders = [permutation(len(x), rng=stream) for x in pair.sets]
     if fewest < 2 * LEAST_BLOCKS:
         note = (
             f"only {fewest} rows: the kernel distance and its error bar are rough; bring"
@@ -137,7 +137,7 @@ def mmd(
     )
     pair = Pair.of(real, generated, features, data)
     stream = generator(rng)
-    one, two = (x[permutation(len(x), rng=stream)[:most]] for x in pair.centred())
+    one, two = (pair.gauge(x[permutation(len(x), rng=stream)[:most]]) for x in pair.sets)
     scale = pair.gauge.scale
     width = median_distance(one) if bandwidth is None else float(bandwidth) / scale
     if not width > 0:
@@ -209,7 +209,7 @@ class _Cubic:
 
     def centred(self, x: Tensor, order: Tensor) -> Tensor:
         """Some rows of x (n, d) less the centre, in units of t."""
-        return x[order].sub_(self.gauge_centre).div_(self.unit)
+        return torch.sub(x[order], self.gauge_centre).div_(self.unit)
 
     @property
     def exponent(self) -> int:
@@ -237,7 +237,7 @@ class _Cubic:
         return _unbiased(*(self(u, v) for u, v in ((x, x), (y, y), (x, y))))
 
     def between_rounded(self, x: NDArray[Any], y: NDArray[Any]) -> float:
-        """The same of rows x (n, d) and y (m, d), which are centred in place, by one thread.
+        """The same of rows x (n, d) and y (m, d), not centred yet, by one thread.
 
         Their products are in float32, all else in float64. Each product is off by some 1e-7 |x| |y|
         and independently of the others, so that their mean is far closer. Each pair is multiplied
@@ -249,9 +249,9 @@ class _Cubic:
         rows, along = np.empty((n + m, d), np.float32), np.empty(n + m)
         centre, shift = self.centre.numpy(), self.gauge_centre.numpy()
         for each, part in ((x, slice(0, n)), (y, slice(n, n + m))):
-            each -= shift
-            each /= self.unit
-            rows[part], along[part] = each, each @ centre / d
+            centred = np.subtract(each, shift, dtype=np.float64)
+            centred /= self.unit
+            rows[part], along[part] = centred, centred @ centre / d
         sums, constants = np.zeros(3), np.array(self._constants(d))
         for start in range(0, n + m, PANEL):
             panel = rows[start : start + PANEL] / np.float32(d)
