@@ -38,8 +38,8 @@ from pushforward.metrics.pairs import Pair, known_seed, warn_few_rows
 __all__ = ["kid", "mmd", "median_distance"]
 
 LEAST_BLOCKS = 10
-LARGE, PANEL = 1 << 33, 200
-"""Products of numbers from which float32 and all threads are used; rows multiplied at once."""
+LARGE = 1 << 33
+"""Products of numbers from which float32 and all threads are used."""
 CANCELLED = 2.0**-16
 """Share of |a|² + |b|² below which a squared distance has lost too many digits."""
 
@@ -253,9 +253,7 @@ class _Cubic:
             centred /= self.unit
             rows[part], along[part] = centred, centred @ centre / d
         sums, constants = np.zeros(3), np.array(self._constants(d))
-        for start in range(0, n + m, PANEL):
-            panel = rows[start : start + PANEL] / np.float32(d)
-            add_cubes(panel @ rows[start:].T, along, start, n, constants, sums)
+        add_cubes(rows @ rows.T, along, n, d, constants, sums)
         real, both, generated = sums.tolist()
         return float(2 * (real / (n * (n - 1)) + generated / (m * (m - 1)) - both / (n * m)))
 

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidValue
+from pushforward.metrics.rounded_neighbours import is_large, nearest_squares
 
 __all__ = [
     "Points",
@@ -157,6 +158,10 @@ def squared_radii(x: Tensor, k: int) -> Tensor:
     """Squared distance (n,) of each row to its k-th nearest other row."""
     _require_k(k, len(x))
     result, slack, norms = x.new_empty(len(x)), _slack(x), x.norm(dim=1)
+    if slack and is_large(len(x), len(x), x.shape[1]):
+        found = nearest_squares(x, k)
+        if found is not None:
+            return found
     for rows, squares in squared_distances(x, x):
         positions = torch.arange(rows.start, rows.stop)
         # its own distance, which the matrix product may not give as exactly 0
