@@ -29,6 +29,7 @@ __all__ = [
     "Gauge",
     "exponent_of",
     "in_blocks",
+    "is_finite",
     "mean_and_deviation",
     "power_of_two",
     "restore_units",
@@ -89,6 +90,15 @@ class Gauge:
 def in_blocks(x: Tensor) -> tuple[Tensor, ...]:
     """Blocks of rows of x (n, d) that caches hold, so that temporary results stay there."""
     return x.split(max(1, BLOCK_NUMBERS // max(1, x.shape[1])))
+
+
+def is_finite(x: Tensor) -> bool:
+    """Whether no number of x (n, d) is NaN or infinite: both show in the extremes."""
+    return all(
+        bool(np.isfinite(end).all())
+        for part in in_blocks(x)
+        for end in (column_extremes(part.numpy()) if part.numel() else ())
+    )
 
 
 def _nearest_values(x: Tensor, mean: Tensor) -> Tensor:

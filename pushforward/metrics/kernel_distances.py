@@ -38,8 +38,8 @@ from pushforward.metrics.pairs import Pair, known_seed, warn_few_rows
 __all__ = ["kid", "mmd", "median_distance"]
 
 LEAST_BLOCKS = 10
-LARGE = 1 << 33
-"""Products of numbers from which float32 and all threads are used."""
+LARGE, ROWS = 1 << 33, 256
+"""Products of numbers from which float32 and all threads are used; rows of a kernel at once."""
 CANCELLED = 2.0**-16
 """Share of |a|² + |b|² below which a squared distance has lost too many digits."""
 
@@ -82,7 +82,9 @@ def kid(
                 k[: len(one), : len(one)], k[len(one) :, len(one) :], k[: len(one), len(one) :]
             )
         )
-        value, error = restore_units("kid", [mean, _error(k, len(one))], kernel.exponent).tolist()
+        to_real, to_other = k[:, : len(one)].sum(1), k[:, len(one) :].sum(1)
+        error = _error(to_real, to_other, k.diagonal(), len(one))
+        value, error = restore_units("kid", [mean, error], kernel.exponent).tolist()
         return pair.record("kid", value, error, blocks=1, seed=known_seed(rng), note=note)
     count = max(LEAST_BLOCKS, fewest // block)
     values = _block_values(kernel, pair, orders, count)
@@ -128,7 +130,7 @@ def mmd(
     Args:
         features: the feature space; raw by default.
         bandwidth: h in units of the features; by default the median distance between real rows.
-        most: largest number of rows of each set, sampled with `rng`; memory grows as its square.
+        most: largest number of rows of each set, sampled with `rng`.
     """
     require_positive(bandwidth=bandwidth)
     permutations, most = (
@@ -143,16 +145,12 @@ def mmd(
     if not width > 0:
         raise InvalidValue("the median distance between real rows is 0; pass a bandwidth")
     together, h = torch.cat([one, two]), width * scale
-    kernel = torch.exp(_squared_distances(together) / (-2 * width * width))
-    observed = _mmd_of_splits(kernel, _memberships(torch.arange(len(together)), len(one))[:, None])
-    permuted = torch.stack(
-        [
-            _memberships(permutation(len(together), rng=stream), len(one))
-            for _ in range(permutations)
-        ],
-        1,
-    )
-    p = (1 + int((_mmd_of_splits(kernel, permuted) >= observed).sum())) / (1 + permutations)
+    orders = [permutation(len(together), rng=stream) for _ in range(permutations)]
+    splits = [torch.arange(len(together)), *orders]
+    members = torch.stack([_memberships(order, len(one)) for order in splits], 1)
+    sums, total = _kernel_sums(together, members, width)
+    observed, *permuted = _mmd_of_splits(sums, total, members).tolist()
+    p = (1 + sum(value >= observed for value in permuted)) / (1 + permutations)
     details = {
         "p": p,
         "permutations": permutations,
@@ -162,8 +160,8 @@ def mmd(
     }
     return pair.record(
         "mmd²",
-        float(observed),
-        _error(kernel, len(one)),
+        observed,
+        _error(sums[:, 0], total - sums[:, 0], torch.ones_like(total), len(one)),
         settings=f"Gaussian kernel, h = {h:.6g}",
         **details,
     )
@@ -283,22 +281,50 @@ def _memberships(order: Tensor, n: int) -> Tensor:
     return torch.zeros(len(order), dtype=torch.float64).index_fill_(0, order[:n], 1.0)
 
 
-def _mmd_of_splits(kernel: Tensor, first: Tensor) -> Tensor:
-    """MMD² (p,) between rows marked 1 and 0, for every column of `first` (n + m, p)."""
-    second = 1 - first
-    n, m = first.sum(0), second.sum(0)
-    to_first = kernel @ first
+def _kernel_sums(x: Tensor, members: Tensor, width: float) -> tuple[Tensor, Tensor]:
+    """Σ_j k(x_i, x_j) over the rows marked in each column (n, p), and over all rows (n,).
+
+    For many rows the matrix is made a few rows at a time, from products in float32 of the centred
+    rows: each entry is then off by some 1e-7, which averages out, and its diagonal is 1.
+    """
+    weights, scale = torch.cat([members, torch.ones(len(x), 1).to(members)], 1), -2 * width * width
+    if len(x) ** 2 * x.shape[1] < LARGE:
+        sums = torch.exp(_squared_distances(x) / scale) @ weights
+        return sums[:, :-1], sums[:, -1]
+    norms, rounded = x.square().sum(1).numpy(), x.to(torch.float32).numpy()
+    marked, sums = weights.numpy(), np.zeros(weights.shape)
+    for start in range(0, len(x), ROWS):
+        stop = min(start + ROWS, len(x))
+        squares = (rounded[start:stop] @ rounded[start:].T).astype(np.float64)
+        squares *= -2
+        squares += norms[start:]
+        squares += norms[start:stop, None]
+        torch.from_numpy(squares).clamp_min_(0).div_(scale).exp_().diagonal().fill_(1)
+        sums[start:stop] += squares @ marked[start:]
+        sums[stop:] += squares[:, stop - start :].T @ marked[start:stop]
+    return torch.from_numpy(sums[:, :-1]), torch.from_numpy(sums[:, -1])
+
+
+def _mmd_of_splits(to_first: Tensor, total: Tensor, first: Tensor) -> Tensor:
+    """MMD² (p,) between rows marked 1 and 0, for every column of `first` (n + m, p).
+
+    From sums of the kernel over the marked rows (n + m, p) and over all rows (n + m,).
+    """
+    n, m = first.sum(0), (1 - first).sum(0)
     within = (first * to_first).sum(0) - n  # the diagonal is 1
-    cross = (second * to_first).sum(0)
-    rest = kernel.sum() - len(kernel) - within - 2 * cross
+    cross = ((1 - first) * to_first).sum(0)
+    rest = total.sum() - len(total) - within - 2 * cross
     return within / (n * (n - 1)) + rest / (m * (m - 1)) - 2 * cross / (n * m)
 
 
-def _error(kernel: Tensor, n: int) -> float:
-    """The standard error of MMD², from the first-order influence of each row."""
-    m = len(kernel) - n
-    to_real, to_other = kernel[:, :n].sum(1), kernel[:, n:].sum(1)
-    diagonal = kernel.diagonal()
+def _error(to_real: Tensor, to_other: Tensor, diagonal: Tensor, n: int) -> float:
+    """The standard error of MMD², from the first-order influence of each row.
+
+    Args:
+        to_real, to_other: sums of the kernel over the n real and over the other rows, (n + m,).
+        diagonal: k(x, x) of each row.
+    """
+    m = len(diagonal) - n
     real = (to_real[:n] - diagonal[:n]) / (n - 1) - to_other[:n] / m
     other = (to_other[n:] - diagonal[n:]) / (m - 1) - to_real[n:] / n
     return 2 * math.sqrt(float(real.var() / n + other.var() / m))

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidValue
+from pushforward.metrics.gauge import in_blocks
 from pushforward.metrics.rounded_neighbours import is_large, nearest_squares
 
 __all__ = [
@@ -364,7 +365,7 @@ def _slack(*sets: Tensor) -> float:
     0 if exact.
     """
     d = sets[0].shape[1]
-    reach = max(float(x.abs().max()) for x in sets)
+    reach = max(float(part.abs().max()) for x in sets for part in in_blocks(x))
     if not 0 < reach < math.inf:
         return 0.0
     unit = math.ldexp(1.0, max(-1000, min(_exact_bits(d) - math.frexp(reach)[1], 1000)))

@@ -22,7 +22,7 @@ from pushforward.core.records import Record
 from pushforward.core.source import space_rows
 from pushforward.metrics.feature_spaces import raw
 from pushforward.metrics.features import Features, digest
-from pushforward.metrics.gauge import Gauge, in_blocks, power_of_two
+from pushforward.metrics.gauge import Gauge, is_finite, power_of_two
 from pushforward.metrics.layouts import require_one_layout
 from pushforward.metrics.neighbours import Points
 from pushforward.metrics.samples import reorder_columns, rows
@@ -175,7 +175,7 @@ class Pair:
 
 
 def _require_finite(name: str, x: Tensor, features: Features) -> None:
-    if not all(bool(part.isfinite().all()) for part in in_blocks(x)):
+    if not is_finite(x):
         raise InvalidValue(
             f"the {name} samples hold NaN or infinity in {features.label}; drop these rows"
         )
