@@ -76,7 +76,7 @@ BLOCKS_KID = COMMON.replace(
 ).replace(
     "{call}",
     "[float(np.mean([poly_mmd(*pair)"
-    " for pair in zip(one.tensor_split(n // 1000), two.tensor_split(n // 1000))]))]",
+    " for pair in zip(*(u.tensor_split(max(10, n // 1000)) for u in (one, two)))]))]",
 )
 OURS_MMD = COMMON.replace(
     "{imports}", "from pushforward.metrics.kernel_distances import mmd"

@@ -76,7 +76,10 @@ class Gauge:
         Integer coordinates, which are exact up to 2^53, have no error.
         """
         exact = _exact_columns(x)
-        parts = [torch.where(exact, 0.0, part.to(torch.float64) / self.scale).norm(dim=1) for part in in_blocks(x)]
+        parts = [
+            torch.where(exact, 0.0, part.to(torch.float64) / self.scale).norm(dim=1)
+            for part in in_blocks(x)
+        ]
         return torch.cat(parts) * rounding
 
     def unit(self, *sets: Tensor) -> float:
@@ -89,7 +92,8 @@ class Gauge:
 
 def in_blocks(x: Tensor) -> tuple[Tensor, ...]:
     """Blocks of rows of x (n, d) that caches hold, so that temporary results stay there."""
-    return x.split(max(1, BLOCK_NUMBERS // max(1, x.shape[1])))
+    parts: tuple[Tensor, ...] = x.split(max(1, BLOCK_NUMBERS // max(1, x.shape[1])))
+    return parts
 
 
 def is_finite(x: Tensor) -> bool:

@@ -38,8 +38,12 @@ from pushforward.metrics.pairs import Pair, known_seed, warn_few_rows
 __all__ = ["kid", "mmd", "median_distance"]
 
 LEAST_BLOCKS = 10
-LARGE, ROWS = 1 << 33, 256
-"""Products of numbers from which float32 and all threads are used; rows of a kernel at once."""
+LARGE = 1 << 33
+"""Products of numbers from which float32 and all threads are used."""
+ROWS, COLUMNS = 256, 4096
+"""Of a tile of a kernel matrix: 8 MB."""
+SHORT = 100.0
+"""Largest |x|²/h² of centred rows whose distances are precise enough in float32."""
 CANCELLED = 2.0**-16
 """Share of |a|² + |b|² below which a squared distance has lost too many digits."""
 
@@ -223,7 +227,6 @@ class _Cubic:
         cube = (higher * a + rest).mul_(rest).mul_(3).addcmul_(a, a, value=higher * higher).mul_(a)
         return cube.addcmul_(rest.add_(s).mul_(3 * p), q, value=higher)
 
-
     def _constants(self, d: int) -> tuple[float, float]:
         """s, and the factor of terms of higher degree, for d columns."""
         higher = 1.0 if self.unit > 1 else self.unit * self.unit
@@ -270,7 +273,8 @@ def _squared_distances(x: Tensor) -> Tensor:
     """Squared distances between all rows (n, n), recomputed from differences if they cancel."""
     squares = x.square().sum(1)
     sums = squares[:, None] + squares
-    found = torch.addmm(sums, x, x.T, alpha=-2).clamp_min_(0)
+    products = torch.from_numpy(x.numpy() @ x.numpy().T)  # half the work: it is symmetric
+    found = products.mul_(-2).add_(sums).clamp_min_(0)
     for pairs in (found < CANCELLED * sums).nonzero().split(max(1, BLOCK_NUMBERS // x.shape[1])):
         found[pairs[:, 0], pairs[:, 1]] = (x[pairs[:, 0]] - x[pairs[:, 1]]).square().sum(1)
     return found
@@ -284,25 +288,35 @@ def _memberships(order: Tensor, n: int) -> Tensor:
 def _kernel_sums(x: Tensor, members: Tensor, width: float) -> tuple[Tensor, Tensor]:
     """Σ_j k(x_i, x_j) over the rows marked in each column (n, p), and over all rows (n,).
 
-    For many rows the matrix is made a few rows at a time, from products in float32 of the centred
-    rows: each entry is then off by some 1e-7, which averages out, and its diagonal is 1.
+    For many rows the matrix is made tile by tile, from products in float32 of the centred rows, as
+    long as these are not long beside h: each entry is then off by some 1e-7, and independently.
     """
-    weights, scale = torch.cat([members, torch.ones(len(x), 1).to(members)], 1), -2 * width * width
-    if len(x) ** 2 * x.shape[1] < LARGE:
-        sums = torch.exp(_squared_distances(x) / scale) @ weights
-        return sums[:, :-1], sums[:, -1]
-    norms, rounded = x.square().sum(1).numpy(), x.to(torch.float32).numpy()
-    marked, sums = weights.numpy(), np.zeros(weights.shape)
-    for start in range(0, len(x), ROWS):
-        stop = min(start + ROWS, len(x))
-        squares = (rounded[start:stop] @ rounded[start:].T).astype(np.float64)
-        squares *= -2
-        squares += norms[start:]
-        squares += norms[start:stop, None]
-        torch.from_numpy(squares).clamp_min_(0).div_(scale).exp_().diagonal().fill_(1)
-        sums[start:stop] += squares @ marked[start:]
-        sums[stop:] += squares[:, stop - start :].T @ marked[start:stop]
+    weights = np.concatenate([members.numpy(), np.ones((len(x), 1))], 1)
+    short = float(x.square().sum(1).max()) <= SHORT * width * width
+    if short and len(x) ** 2 * x.shape[1] >= LARGE:
+        sums = _tiled_sums((x / width).numpy(), weights)
+    else:
+        sums = torch.exp(_squared_distances(x) / (-2 * width * width)).numpy() @ weights
     return torch.from_numpy(sums[:, :-1]), torch.from_numpy(sums[:, -1])
+
+
+def _tiled_sums(x: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
+    """exp(-|x_i - x_j|²/2) (n, n) times weights (n, p), with 1 on the diagonal."""
+    halves, rounded = -0.5 * np.square(x).sum(1), x.astype(np.float32)
+    sums, n = np.zeros(weights.shape), len(x)
+    for top in range(0, n, ROWS):
+        rows = slice(top, min(top + ROWS, n))
+        for left in range(top, n, COLUMNS):
+            columns = slice(left, min(left + COLUMNS, n))
+            kernel = np.add(rounded[rows] @ rounded[columns].T, halves[columns], dtype=np.float64)
+            kernel += halves[rows, None]
+            torch.from_numpy(np.minimum(kernel, 0, out=kernel)).exp_()
+            if left == top:
+                np.fill_diagonal(kernel, 1)
+            sums[rows] += kernel @ weights[columns]
+            rest = slice(max(left, rows.stop), columns.stop)  # beyond the square on the diagonal
+            sums[rest] += kernel[:, rest.start - left :].T @ weights[rows]
+    return sums
 
 
 def _mmd_of_splits(to_first: Tensor, total: Tensor, first: Tensor) -> Tensor:

@@ -10,16 +10,15 @@ caller is told to take float64 from the start.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-
-from pushforward.core.compiled import in_threads
 
 __all__ = ["Rounded", "Sides", "is_large", "nearest_squares"]
 
@@ -74,6 +73,7 @@ def nearest_squares(x: Tensor, k: int) -> Tensor | None:
 
     Each pair is multiplied once, for both rows.
     """
+    from pushforward.core.compiled import in_threads
     from pushforward.metrics.neighbour_loops import keep_nearest, keep_nearest_across
 
     rounded, n = Rounded.of(x), len(x)
@@ -83,17 +83,25 @@ def nearest_squares(x: Tensor, k: int) -> Tensor | None:
     norms = rounded.squares
     for first, last in _tiles(n, n):
         products = rounded.x[first:last] @ rounded.x[first:].T
-        in_threads(
-            lambda a, b: keep_nearest(products, norms, first, a, b, squares, index),
-            last - first,
-            least=64,
-        )
-        in_threads(
-            lambda a, b: keep_nearest_across(products, norms, first, a, b, squares, index),
-            n - last,
-            least=64,
-        )
+        rows = partial(_apply, keep_nearest, products, norms, first, squares, index)
+        in_threads(rows, last - first, least=64)
+        columns = partial(_apply, keep_nearest_across, products, norms, first, squares, index)
+        in_threads(columns, n - last, least=64)
     return _exact_kth(x, k, squares, index, rounded.margin(squares[:, k - 1].clip(0)))
+
+
+def _apply(
+    keep: Callable[..., None],
+    products: NDArray[Any],
+    norms: NDArray[Any],
+    first: int,
+    squares: NDArray[Any],
+    index: NDArray[Any],
+    start: int,
+    stop: int,
+) -> None:
+    """A loop's call, with the range that `in_threads` gives last."""
+    keep(products, norms, first, start, stop, squares, index)
 
 
 def _exact_kth(
@@ -146,16 +154,14 @@ class Sides:
 
         A pair is (point, centre, 0 for the centre's ball or 1 for the point's).
         """
+        from pushforward.core.compiled import in_threads
         from pushforward.metrics.neighbour_loops import count_in_balls, find_doubtful
 
         for first, last in _tiles(len(self.points.x), len(self.centres.x)):
             products = self.points.x[first:last] @ self.centres.x.T
             norms, counts = self._rows[first:last], np.zeros((last - first, 2), np.int64)
-            covered, inside = self.covered, self.inside
             in_threads(
-                lambda a, b: count_in_balls(
-                    products, norms, self._columns, a, b, counts, covered, inside
-                ),
+                partial(self._count, count_in_balls, products, norms, counts),
                 last - first,
                 least=64,
             )
@@ -169,6 +175,19 @@ class Sides:
                 find_doubtful(products, norms, self._columns, counts, found)
                 found[:, 0] += first
                 yield found
+
+    def _count(
+        self,
+        count_in_balls: Callable[..., None],
+        products: NDArray[Any],
+        norms: NDArray[Any],
+        counts: NDArray[Any],
+        start: int,
+        stop: int,
+    ) -> None:
+        count_in_balls(
+            products, norms, self._columns, start, stop, counts, self.covered, self.inside
+        )
 
     def settle(self, pairs: NDArray[Any]) -> None:
         """Record that these pairs (p, 3) are inside."""

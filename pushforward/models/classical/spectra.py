@@ -24,7 +24,7 @@ from pushforward.models.classical.covariance import decompose
 __all__ = ["Spectrum"]
 
 COLUMNS, SHARE = 100, 0.15
-"""A complete decomposition is as fast for fewer columns, or for more than this share of the axes."""
+"""With fewer columns, or more than this share of the axes, a complete decomposition is as fast."""
 ERRORS = 16.0
 """Largest residual, and departure from orthonormality, in units of d ε: ten times those seen."""
 WIDTH = 32
