@@ -4,6 +4,7 @@
 exact for integers of some 25 bits (pixel levels, counts, binary codes). For other numbers it
 cancels; wherever the lost digits could decide which row is nearer, or whether one is within a
 radius, the distance is recomputed from the difference. Results are thus those of the definition.
+Radii of large sets are found from products in float32 first (`metrics.rounded_neighbours`).
 
 Ties: the original numbers are themselves rounded (0.1 is no binary fraction). Two distances are
 equal if they differ by no more than that rounding explains. Integers are not rounded: if their

@@ -14,12 +14,15 @@ def test_extremes(n: int, d: int) -> None:
     rng = np.random.default_rng(0)
     for x in (rng.normal(size=(n, d)), rng.integers(-9, 9, (n, d)), rng.normal(size=(d, n)).T):
         low, high = column_extremes(x)
-        assert np.array_equal(low, x.min(0)) and np.array_equal(high, x.max(0))
+        assert np.array_equal(low, x.min(0))
+        assert np.array_equal(high, x.max(0))
 
 
 def test_the_last_row_counts() -> None:
     x = np.zeros((1025, 3))
     x[-1] = 1, -1, np.nan
     low, high = column_extremes(x)
-    assert low[:2].tolist() == [0, -1] and high[:2].tolist() == [1, 0]
-    assert np.isnan(low[2]) and np.isnan(high[2])
+    assert low[:2].tolist() == [0, -1]
+    assert high[:2].tolist() == [1, 0]
+    assert np.isnan(low[2])
+    assert np.isnan(high[2])

@@ -53,7 +53,8 @@ def test_kid_is_that_of_float64(kind: str, monkeypatch: pytest.MonkeyPatch) -> N
     exact = kid(x, y)
     sizes(monkeypatch, 1)
     found = kid(x, y)
-    assert found.values is not None and exact.values is not None
+    assert found.values is not None
+    assert exact.values is not None
     assert not torch.equal(found.values, exact.values), "nothing was rounded"
     assert found.value == pytest.approx(exact.value, rel=1e-6, abs=1e-6 * exact.error)
     assert found.error == pytest.approx(exact.error, rel=1e-6)
