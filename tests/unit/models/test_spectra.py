@@ -42,6 +42,7 @@ def test_the_first_axes_are_those_of_a_complete_decomposition(kind: str, k: int)
     assert torch.allclose(few @ few.T, torch.eye(k, dtype=few.dtype), atol=1e-12)
     assert torch.allclose(few @ covariance, values[:k, None] * few, rtol=0, atol=1e-12 * top)
     if kind == "plain":
+        assert (found._all is None) == (k < spectra.SHARE * D), "decomposed completely"
         assert float((few - few @ axes[:k].T @ axes[:k]).abs().max()) < 1e-10
 
 
