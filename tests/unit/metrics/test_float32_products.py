@@ -79,6 +79,7 @@ def test_tiles_add_up_to_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     members = torch.stack([(permutation(103, rng=i) < 40).to(torch.float64) for i in range(3)], 1)
     kernel = torch.exp(-torch.cdist(x, x).square() / 8)
     sizes(monkeypatch, 1)
+    monkeypatch.setattr(kernel_distances, "_squared_distances", None)  # no matrix is made at once
     for rows, columns in ((1, 1), (10, 7), (7, 30), (64, 200), (200, 3)):
         monkeypatch.setattr(kernel_distances, "ROWS", rows)
         monkeypatch.setattr(kernel_distances, "COLUMNS", columns)
