@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
@@ -24,7 +25,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Moments", "sum_products", "choose_unit"]
+__all__ = ["Moments", "choose_unit", "single_threaded_blas", "sum_products"]
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,7 @@ def sum_products(
     else:
         edges = [len(rows) * i // threads for i in range(threads + 1)]
         parts = [(rows[a:b], None if w is None else w[a:b], o) for a, b in pairwise(edges)]
-        with _find_blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+        with single_threaded_blas(), ThreadPoolExecutor(threads) as pool:
             (total, products), *others = pool.map(part, *zip(*parts))
         for more, further in others:
             total += more
@@ -186,6 +187,12 @@ def sum_products(
     return torch.from_numpy(np.ascontiguousarray(total)), torch.from_numpy(
         np.ascontiguousarray(products)
     )
+
+
+def single_threaded_blas() -> AbstractContextManager[Any]:
+    """A context in which each matrix product of NumPy's runs in the thread that calls it."""
+    limited: AbstractContextManager[Any] = _find_blas().limit(limits=1, user_api="blas")
+    return limited
 
 
 @cache

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pushforward.core.extremes import column_extremes
 from pushforward.core.moments import Moments, choose_unit
 from pushforward.core.phase import Batch
 from pushforward.core.registry import models_accepting
@@ -72,7 +73,7 @@ class Facts:
         rows = batch.x.detach().reshape(len(batch.x), -1).to("cpu")
         weights = None if batch.weights is None else batch.weights.to("cpu")
         if len(rows) and rows.shape[1]:
-            low, high = rows.aminmax(dim=0)  # NaN and infinity both show in the extremes
+            low, high = _extremes(rows)  # NaN and infinity both show in the extremes
             if bool(torch.isfinite(low).all()) and bool(torch.isfinite(high).all()):
                 none = torch.zeros(rows.shape[1], dtype=torch.int64)
                 facts = (
@@ -182,6 +183,14 @@ def scan(
     if facts is None:
         raise ValueError("nothing to scan: the data have no rows")
     return Facts(len(source), facts.moments, facts.low, facts.high, facts.missing, facts.infinite)
+
+
+def _extremes(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Least and largest values (d,) of rows (n, d), NaN where one is missing."""
+    if rows.dtype == torch.bfloat16:  # NumPy has no such numbers
+        return tuple(rows.aminmax(dim=0))  # type: ignore[return-value]
+    low, high = column_extremes(rows.numpy())
+    return torch.from_numpy(low), torch.from_numpy(high)
 
 
 def _standard_moments(n: int, d: int) -> Moments:

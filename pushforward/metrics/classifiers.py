@@ -165,10 +165,11 @@ def train_classifier(
     with seeded(int(integers(2**62, (), rng=stream))):
         network = Classifier(tuple(x.shape[1:]), classes, max(4, width))
     network.fit_standardisation(x)
+    inputs = torch.cat([network.standardise(part) for part in x.split(1024)])
     plan = _Plan(network, steps, decay)
     for step in range(steps):
         picked = integers(len(x), (BATCH,), rng=stream)
-        plan.step(step, x[picked], codes[picked])
+        plan.step(step, inputs[picked], codes[picked])
     return network.eval()
 
 
@@ -187,11 +188,11 @@ class _Plan:
         )
 
     def step(self, step: int, x: Tensor, codes: Tensor) -> None:
-        """Take one step on a batch."""
+        """Take one step on a batch of standardised inputs."""
         self.optimizer.param_groups[0]["lr"] = (
             self.rate * (1 + math.cos(math.pi * step / self.steps)) / 2
         )
-        loss = functional.cross_entropy(self.network.head(self.network(x)), codes)
+        loss = functional.cross_entropy(self.network.head(self.network.trunk(x)), codes)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()

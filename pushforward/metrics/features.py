@@ -80,14 +80,22 @@ class Features:
     def __call__(self, x: Observations) -> Tensor:
         """Map x (n, *shape) to features (n, d), float64 on the CPU."""
         x = rows(x)
-        parts = [
-            self.function(subtract_origin(part, self.origin))
-            .detach()
-            .to("cpu", torch.float64)
-            .flatten(1)
-            for part in x.split(self.block)
-        ]
-        return torch.cat(parts)
+        found: Tensor | None = None
+        for start in range(0, max(1, len(x)), self.block):
+            part = self.function(subtract_origin(x[start : start + self.block], self.origin))
+            part = part.detach().flatten(1)
+            if found is None:
+                found = torch.empty(len(x), part.shape[1], dtype=torch.float64)
+            found[start : start + len(part)] = part
+        assert found is not None
+        return found
+
+    def compact(self, x: Observations) -> Tensor:
+        """The features of x; raw numbers in float32 remain in it, and are not copied."""
+        x = rows(x)
+        if self.function is flatten and self.origin is None and x.dtype == torch.float32:
+            return x.detach().to("cpu").flatten(1).contiguous()
+        return self(x)
 
     def precomputed(self) -> Features:
         """The same space for rows that are already features."""

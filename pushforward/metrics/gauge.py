@@ -23,8 +23,20 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidValue
+from pushforward.core.extremes import column_extremes
 
-__all__ = ["Gauge", "restore_units", "power_of_two", "exponent_of", "mean_and_deviation"]
+__all__ = [
+    "Gauge",
+    "exponent_of",
+    "in_blocks",
+    "is_finite",
+    "mean_and_deviation",
+    "power_of_two",
+    "restore_units",
+]
+
+BLOCK_NUMBERS = 1 << 18
+"""Numbers in a block that caches hold: 2 MB of float64."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,20 +55,18 @@ class Gauge:
 
     @classmethod
     def of(cls, x: Tensor, *others: Tensor) -> Gauge:
-        """The gauge of sets of rows (n, d), float64; the centre is that of the first set."""
-        mean = x.mean(0)
+        """The gauge of sets of floating rows (n, d); the centre is that of the first set."""
+        mean = x.mean(0, dtype=torch.float64)
         if not bool(mean.isfinite().all()):  # a sum beyond float64
-            mean = x[0]
-        centre = x.gather(0, (x - mean).abs().argmin(0, keepdim=True))[0]
-        reach = max(
-            float((each - centre).abs().max()) if each.numel() else 0.0 for each in (x, *others)
-        )
+            mean = x[0].to(torch.float64)
+        centre = _nearest_values(x, mean)
+        reach = max(_reach(each, centre) for each in (x, *others))
         _require_span(reach)
         return cls(centre, power_of_two(reach))
 
     def __call__(self, x: Tensor) -> Tensor:
         """Rows (n, d) minus the centre, divided by the scale."""
-        return (x - self.centre) / self.scale
+        return torch.sub(x, self.centre).div_(self.scale)
 
     def noise(self, x: Tensor, rounding: float) -> Tensor:
         """The error (n,) of each row, divided by the scale.
@@ -65,8 +75,12 @@ class Gauge:
 
         Integer coordinates, which are exact up to 2^53, have no error.
         """
-        noise: Tensor = torch.where(_exact_columns(x), 0.0, x / self.scale).norm(dim=1) * rounding
-        return noise
+        exact = _exact_columns(x)
+        parts = [
+            torch.where(exact, 0.0, part.to(torch.float64) / self.scale).norm(dim=1)
+            for part in in_blocks(x)
+        ]
+        return torch.cat(parts) * rounding
 
     def unit(self, *sets: Tensor) -> float:
         """The factor that turns scaled sets of rows (n, d) back into integers; 0 if there is none.
@@ -76,13 +90,50 @@ class Gauge:
         return self.scale if small and all(bool(_exact_columns(x).all()) for x in sets) else 0.0
 
 
+def in_blocks(x: Tensor) -> tuple[Tensor, ...]:
+    """Blocks of rows of x (n, d) that caches hold, so that temporary results stay there."""
+    parts: tuple[Tensor, ...] = x.split(max(1, BLOCK_NUMBERS // max(1, x.shape[1])))
+    return parts
+
+
+def is_finite(x: Tensor) -> bool:
+    """Whether no number of x (n, d) is NaN or infinite: both show in the extremes."""
+    return all(
+        bool(np.isfinite(end).all())
+        for part in in_blocks(x)
+        for end in (column_extremes(part.numpy()) if part.numel() else ())
+    )
+
+
+def _nearest_values(x: Tensor, mean: Tensor) -> Tensor:
+    """In each column of x (n, d), the first of the values nearest to the mean (d,)."""
+    nearest, least = mean.clone(), torch.full_like(mean, torch.inf)
+    for part in in_blocks(x):
+        apart = (part - mean).abs_()
+        columns = (apart.amin(0) < least).nonzero()[:, 0]
+        least[columns], rows = apart[:, columns].min(0)
+        nearest[columns] = part[rows, columns].to(torch.float64)
+    return nearest
+
+
+def _reach(x: Tensor, centre: Tensor) -> float:
+    """The largest distance of any number of x (n, d) from its column's centre (d,)."""
+    if not x.numel():
+        return 0.0
+    ends = [column_extremes(part.numpy()) for part in in_blocks(x)]
+    low, high = np.min([end[0] for end in ends], 0), np.max([end[1] for end in ends], 0)
+    with np.errstate(over="ignore"):
+        return float(max((centre.numpy() - low).max(), (high - centre.numpy()).max()))
+
+
 def _exact_columns(x: Tensor) -> Tensor:
     """Which coordinates (d,) are integers in every row, up to 2^53."""
-    return (
-        ((x == x.round()) & (x.abs() <= 2**53)).all(0)
-        if len(x)
-        else x.new_zeros(x.shape[1], dtype=torch.bool)
-    )
+    exact = torch.full(x.shape[1:], len(x) > 0)
+    for part in in_blocks(x):
+        if not exact.any():
+            break
+        exact &= ((part == part.round()) & (part.abs() <= 2**53)).all(0)
+    return exact
 
 
 def power_of_two(reach: float) -> float:

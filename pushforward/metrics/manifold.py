@@ -26,6 +26,7 @@ from __future__ import annotations
 import math
 
 import torch
+from torch import Tensor
 
 from pushforward.core.data_types import Observations
 from pushforward.core.numbers import require_whole
@@ -34,6 +35,7 @@ from pushforward.core.records import Record
 from pushforward.metrics.features import Features
 from pushforward.metrics.neighbours import Balls, squared_distances
 from pushforward.metrics.pairs import Pair
+from pushforward.metrics.rounded_neighbours import Rounded, Sides, is_large
 
 __all__ = ["prdc"]
 
@@ -58,20 +60,7 @@ def prdc(
     pair = Pair.of(real, generated, features, data)
     one, two = pair.points()
     around_real, around_own = Balls.of(one, k, two), Balls.of(two, k, one)
-    count, inside = (
-        torch.zeros(len(two), dtype=torch.float64),
-        torch.zeros(len(one), dtype=torch.bool),
-    )
-    covered = torch.zeros_like(inside)
-    for rows, squares in squared_distances(two.x, one.x):
-        inside_balls = around_real.contain(two.part(rows), squares)
-        count[rows] = torch.count_nonzero(inside_balls, 1).to(count)
-        covered |= (
-            inside_balls.view(torch.uint8).amax(0).to(torch.bool)
-        )  # `any` takes 40 times as long
-        inside |= (
-            around_own.part(rows).contain(one, squares.T).view(torch.uint8).amax(1).to(torch.bool)
-        )
+    count, inside, covered = _compare(around_real, around_own)
     found = {"precision": count > 0, "recall": inside, "density": count / k, "coverage": covered}
     ideal = {"density": 1.0, "coverage": _ideal_coverage(len(one), len(two), k)}
     return [
@@ -84,6 +73,48 @@ def prdc(
         )
         for name, values in found.items()
     ]
+
+
+def _compare(real: Balls, own: Balls) -> tuple[Tensor, Tensor, Tensor]:
+    """Which points, the centres of `own` (m), and which centres of `real` (n) are in whose balls.
+
+    Returns:
+        For each point how many balls of `real` it is in (m,) float64, for each centre of `real`
+        whether it is in a ball around a point (n,), and whether a point is in its ball (n,).
+    """
+    one, two = real.points, own.points
+    if real.slack and real.exact is None is own.exact and is_large(len(one), *two.x.shape):
+        sides = _compare_rounded(real, own)
+        if sides is not None:
+            count = torch.from_numpy(sides.count).to(torch.float64)
+            return count, torch.from_numpy(sides.inside), torch.from_numpy(sides.covered)
+    count = torch.zeros(len(two), dtype=torch.float64)
+    inside = torch.zeros(len(one), dtype=torch.bool)
+    covered = torch.zeros_like(inside)
+    for rows, squares in squared_distances(two.x, one.x):
+        inside_balls = real.contain(two.part(rows), squares)
+        count[rows] = torch.count_nonzero(inside_balls, 1).to(count)
+        covered |= (
+            inside_balls.view(torch.uint8).amax(0).to(torch.bool)
+        )  # `any` takes 40 times as long
+        inside |= own.part(rows).contain(one, squares.T).view(torch.uint8).amax(1).to(torch.bool)
+    return count, inside, covered
+
+
+def _compare_rounded(real: Balls, own: Balls) -> Sides | None:
+    """The same from products in float32, None if too many pairs are in doubt."""
+    sides = Sides(
+        Rounded.of(real.centres), Rounded.of(own.centres), real.squares.numpy(), own.squares.numpy()
+    )
+    for pairs in sides.pairs():
+        if pairs is None:
+            return None
+        for some in torch.from_numpy(pairs).split(512):
+            point, centre, side = some.T
+            squares = (own.centres[point] - real.centres[centre]).square().sum(1)
+            limits = torch.where(side == 0, real.squares[centre], own.squares[point])
+            sides.settle(some[squares < limits].numpy())
+    return sides
 
 
 def _ideal_coverage(n: int, m: int, k: int) -> float:

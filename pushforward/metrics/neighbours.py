@@ -4,6 +4,7 @@
 exact for integers of some 25 bits (pixel levels, counts, binary codes). For other numbers it
 cancels; wherever the lost digits could decide which row is nearer, or whether one is within a
 radius, the distance is recomputed from the difference. Results are thus those of the definition.
+Radii of large sets are found from products in float32 first (`metrics.rounded_neighbours`).
 
 Ties: the original numbers are themselves rounded (0.1 is no binary fraction). Two distances are
 equal if they differ by no more than that rounding explains. Integers are not rounded: if their
@@ -25,6 +26,8 @@ import torch
 from torch import Tensor
 
 from pushforward.core.errors import InvalidValue
+from pushforward.metrics.gauge import in_blocks
+from pushforward.metrics.rounded_neighbours import is_large, nearest_squares
 
 __all__ = [
     "Points",
@@ -157,6 +160,10 @@ def squared_radii(x: Tensor, k: int) -> Tensor:
     """Squared distance (n,) of each row to its k-th nearest other row."""
     _require_k(k, len(x))
     result, slack, norms = x.new_empty(len(x)), _slack(x), x.norm(dim=1)
+    if slack and is_large(len(x), len(x), x.shape[1]):
+        found = nearest_squares(x, k)
+        if found is not None:
+            return found
     for rows, squares in squared_distances(x, x):
         positions = torch.arange(rows.start, rows.stop)
         # its own distance, which the matrix product may not give as exactly 0
@@ -359,7 +366,7 @@ def _slack(*sets: Tensor) -> float:
     0 if exact.
     """
     d = sets[0].shape[1]
-    reach = max(float(x.abs().max()) for x in sets)
+    reach = max(float(part.abs().max()) for x in sets for part in in_blocks(x))
     if not 0 < reach < math.inf:
         return 0.0
     unit = math.ldexp(1.0, max(-1000, min(_exact_bits(d) - math.frexp(reach)[1], 1000)))

@@ -22,7 +22,7 @@ from pushforward.core.records import Record
 from pushforward.core.source import space_rows
 from pushforward.metrics.feature_spaces import raw
 from pushforward.metrics.features import Features, digest
-from pushforward.metrics.gauge import Gauge, power_of_two
+from pushforward.metrics.gauge import Gauge, is_finite, power_of_two
 from pushforward.metrics.layouts import require_one_layout
 from pushforward.metrics.neighbours import Points
 from pushforward.metrics.samples import reorder_columns, rows
@@ -36,10 +36,15 @@ class FewRows(UserWarning):
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Features of real rows (n, d) and of generated rows (m, d), float64."""
+    """Features of real rows (n, d) and of generated rows (m, d).
 
-    real: Tensor
-    generated: Tensor
+    Args:
+        sets: both, float64, or float32 if they are raw numbers in it.
+        features: their space.
+        data: a description of the real rows.
+    """
+
+    sets: tuple[Tensor, Tensor]
     features: Features
     data: str
 
@@ -66,7 +71,7 @@ class Pair:
             )
         features = (raw() if features is None else features).with_origin(real_rows, generated_rows)
         require_one_layout(real_rows, generated_rows)
-        one, two = features(real_rows), features(generated_rows)
+        one, two = features.compact(real_rows), features.compact(generated_rows)
         if one.shape[1] != two.shape[1]:
             raise ShapeMismatch(
                 f"real and generated samples have {one.shape[1]} and {two.shape[1]} features; bring"
@@ -78,7 +83,7 @@ class Pair:
                     f"at least {least} {name} rows are needed, got {len(x)}; bring more"
                 )
             _require_finite(name, x, features)
-        return cls(one, two, features, data or describe_rows(real_rows))
+        return cls((one, two), features, data or describe_rows(real_rows))
 
     def transform_third(
         self, x: Observations, real: Observations, names: tuple[str, str]
@@ -101,16 +106,26 @@ class Pair:
     @property
     def dimension(self) -> int:
         """The number of features."""
-        return int(self.real.shape[1])
+        return int(self.sets[0].shape[1])
+
+    @cached_property
+    def real(self) -> Tensor:
+        """Features of the real rows (n, d), float64."""
+        return self.sets[0].to(torch.float64)
+
+    @cached_property
+    def generated(self) -> Tensor:
+        """Features of the generated rows (m, d), float64."""
+        return self.sets[1].to(torch.float64)
 
     @cached_property
     def gauge(self) -> Gauge:
         """The common centre and scale of both sets."""
-        return Gauge.of(self.real, self.generated)
+        return Gauge.of(*self.sets)
 
     def centred(self) -> tuple[Tensor, Tensor]:
         """Both sets in the common gauge, with distances in units of `gauge.scale`."""
-        return self.gauge(self.real), self.gauge(self.generated)
+        return self.gauge(self.sets[0]), self.gauge(self.sets[1])
 
     def points(self, *sets: Tensor) -> tuple[Points, ...]:
         """Both sets, or the given ones, in the common gauge.
@@ -118,7 +133,7 @@ class Pair:
         Also returns the rounding error of each row.
         """
         gauge, share = self.gauge, self.features.rounding
-        sets = sets or (self.real, self.generated)
+        sets = sets or self.sets
         unit = gauge.unit(*sets)
         return tuple(Points(gauge(x), gauge.noise(x, share), unit) for x in sets)
 
@@ -132,7 +147,7 @@ class Pair:
             error,
             bound="estimate",
             data=self.data,
-            n=len(self.generated),
+            n=len(self.sets[1]),
             details=self._details(settings, details),
         )
 
@@ -153,14 +168,14 @@ class Pair:
         return {
             "features": f"{self.features.label}; {settings}" if settings else self.features.label,
             "feature_space": self.features.label,
-            "real": len(self.real),
-            "generated": len(self.generated),
+            "real": len(self.sets[0]),
+            "generated": len(self.sets[1]),
             **details,
         }
 
 
 def _require_finite(name: str, x: Tensor, features: Features) -> None:
-    if not bool(x.isfinite().all()):
+    if not is_finite(x):
         raise InvalidValue(
             f"the {name} samples hold NaN or infinity in {features.label}; drop these rows"
         )

@@ -53,8 +53,8 @@ def c2st(
     steps, width = require_whole(steps, "steps", least=1), require_whole(width, "width", least=1)
     pair = Pair.of(real, generated, features, data, least=4)
     stream = generator(rng)
-    n = min(len(pair.real), len(pair.generated))
-    sets = [x[permutation(len(x), rng=stream)[:n]] for x in (pair.real, pair.generated)]
+    n = min(len(x) for x in pair.sets)
+    sets = [x[permutation(len(x), rng=stream)[:n]].to(torch.float64) for x in pair.sets]
     train, test = (torch.cat(parts) for parts in zip(*(x.tensor_split([n // 2]) for x in sets)))
     train_labels, test_labels = (
         torch.arange(2).repeat_interleave(len(x) // 2) for x in (train, test)

@@ -12,6 +12,7 @@ from torch import Tensor
 from pushforward.core.columns import Column
 from pushforward.core.data_types import ArrayOrTensor
 from pushforward.core.errors import InvalidKind, ShapeMismatch
+from pushforward.core.extremes import column_extremes
 from pushforward.core.frames import as_frame, is_frame
 from pushforward.core.numbers import to_floating, to_numeric
 from pushforward.core.space.facts import Form, Kind
@@ -20,8 +21,6 @@ __all__ = ["as_array", "infer_facts"]
 
 RANGE_BLOCK = 1 << 18
 """Numbers per block when ranges are computed: 2 MB of float64, which fits a cache."""
-WIDTH = 256
-"""Numbers in a row from which NumPy's reductions over rows are fast."""
 LEVEL = 1 / 255
 """The distance of two levels of a byte, as a share of their range."""
 RANGE_BLOCKS = 32
@@ -122,25 +121,11 @@ def _ranges(array: ArrayOrTensor) -> tuple[NDArray[Any], NDArray[Any]]:
         block = array[start : start + rows]
         block = np.asarray(to_floating(block).cpu() if isinstance(block, Tensor) else block)
         if block.size:
-            smallest, largest = _extremes(block)
+            smallest, largest = (x.astype(np.float64) for x in column_extremes(block))
             if np.isnan(smallest).any():  # slower, but ignores NaN
                 smallest, largest = np.fmin.reduce(block, 0), np.fmax.reduce(block, 0)
             low, high = np.fmin(low, smallest), np.fmax(high, largest)
     return low, high
-
-
-def _extremes(block: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The least and largest value of each column, NaN where there is NaN.
-
-    Rows of few numbers are compared several at a time, as NumPy works along rows.
-    """
-    n, d = block.shape
-    side_by_side = max(1, min(n, WIDTH // d))
-    whole = n // side_by_side * side_by_side
-    wide, rest = block[:whole].reshape(-1, side_by_side * d), block[whole:]
-    least = np.concatenate([wide.min(0).reshape(-1, d), rest]).min(0)
-    largest = np.concatenate([wide.max(0).reshape(-1, d), rest]).max(0)
-    return least.astype(np.float64), largest.astype(np.float64)
 
 
 def _levels(array: ArrayOrTensor, integer: bool) -> tuple[float, float]:

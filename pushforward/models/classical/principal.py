@@ -7,7 +7,7 @@ rows. Variances are floored at the resolution of float64 (`covariance.resolution
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -22,7 +22,7 @@ from pushforward.core.moments import Moments, sum_products
 from pushforward.core.phase import Batch
 from pushforward.core.scan import Facts
 from pushforward.core.source import Source
-from pushforward.models.classical.covariance import LEAST, Correlation, decompose, resolution
+from pushforward.models.classical.covariance import LEAST, Correlation, resolution
 from pushforward.models.classical.dimensionality import held_out_likelihood, log_evidence
 from pushforward.models.classical.refusals import (
     refuse_conditions,
@@ -31,6 +31,7 @@ from pushforward.models.classical.refusals import (
     variance_symptoms,
 )
 from pushforward.models.classical.scatter import Scatter, WeightedRows
+from pushforward.models.classical.spectra import Spectrum
 from pushforward.models.parts.linear_gaussian import LinearGaussian
 
 __all__ = ["Halves", "PrincipalPasses", "fix_signs"]
@@ -71,6 +72,9 @@ class Halves:
 
 
 PrincipalSums = Scatter | WeightedRows | Halves
+FirstAxes = Callable[[int], Tensor]
+"""Eigenvectors (k, d) of the k largest eigenvalues."""
+Decomposition = tuple[Tensor, Tensor, FirstAxes, Tensor]
 
 
 class PrincipalPasses(LinearGaussian):
@@ -176,9 +180,9 @@ class PrincipalPasses(LinearGaussian):
             statistics = statistics.even.merge(statistics.odd)
         from_rows = isinstance(statistics, WeightedRows)
         if isinstance(statistics, WeightedRows):
-            mean, spectrum, axes, self.count_ = self._from_rows(statistics)
+            mean, spectrum, first_axes, self.count_ = self._from_rows(statistics)
         else:
-            mean, spectrum, axes, self.count_ = self._from_sums(statistics)
+            mean, spectrum, first_axes, self.count_ = self._from_sums(statistics)
         d = len(mean)
         floor = self._floor(spectrum, mean)
         k = held_out_choice or self._how_many(spectrum, d, float(self.count_))
@@ -188,12 +192,16 @@ class PrincipalPasses(LinearGaussian):
         if least < max(FINE * float(spectrum[0]), RESOLVED * floor):
             if from_rows or self._single:
                 still = int(float(rest) < floor) * (d - k) + int((spectrum[:k] < floor).sum())
+                axes = first_axes(k)
             else:
                 floor = 0.0
                 spectrum, axes, still = self._finely(statistics)  # type: ignore[arg-type]
+                axes = axes[:k]
                 rest = spectrum[k:].sum() / max(d - k, 1)
                 still = still if k == d or still >= d - k else 0
-        self._set(mean, spectrum, axes[:k], max(floor, LEAST), rest)
+        else:
+            axes = first_axes(k)
+        self._set(mean, spectrum, axes, max(floor, LEAST), rest)
         self._still = still
         return True
 
@@ -227,11 +235,15 @@ class PrincipalPasses(LinearGaussian):
         """The origin of the sums (d,), if there is one."""
         return None if self._origin is None else self._origin.to(device)
 
-    def _from_sums(self, sums: Scatter) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Mean, falling eigenvalues, eigenvectors in rows, and Σ w."""
+    def _from_sums(self, sums: Scatter) -> Decomposition:
+        """Mean, falling eigenvalues, the first eigenvectors in rows, and Σ w."""
         mean, covariance = sums.moments(self._origin_on(sums.total.device))
-        values, axes = decompose(covariance)
-        return mean, values.flip(0).clamp_min(0), axes.T.flip(0), sums.count
+        spectrum = Spectrum(covariance, self._expected())
+        return mean, spectrum.values, spectrum.axes, sums.count
+
+    def _expected(self) -> int | None:
+        """The number of axes, if it is known before the eigenvalues are."""
+        return self.components if isinstance(self.components, int) else None
 
     def _finely(self, sums: Scatter) -> tuple[Tensor, Tensor, int]:
         """Falling eigenvalues, eigenvectors in rows, and the number floored.
@@ -242,32 +254,38 @@ class PrincipalPasses(LinearGaussian):
         correlation = Correlation.of(covariance, mean, common=True)
         return *correlation.principal(), correlation.still
 
-    def _from_rows(self, rows: WeightedRows) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _from_rows(self, rows: WeightedRows) -> Decomposition:
         """The same as `_from_sums`, from singular values of the rows."""
         count = rows.weights.sum()
         shift = rows.weights @ rows.x / count
-        centred = (rows.x - shift) * rows.weights.sqrt()[:, None]
+        centred = rows.x - shift
+        if not bool((rows.weights == 1).all()):
+            centred *= rows.weights.sqrt()[:, None]
         origin = self._origin_on(shift.device)
         mean = shift if origin is None else origin + shift
         few = self._from_products(centred) if isinstance(self.components, int) else None
         if few is None:
             _, singular, axes = torch.linalg.svd(centred, full_matrices=False)
-            few = singular.square(), axes
+            few = singular.square(), lambda k: axes[:k]
         return mean, few[0] / count, few[1], count
 
-    def _from_products(self, centred: Tensor) -> tuple[Tensor, Tensor] | None:
+    def _from_products(self, centred: Tensor) -> tuple[Tensor, FirstAxes] | None:
         """Squared singular values of rows (n, d) and the first axes, from their products (n, n).
 
         A quarter of the work, but errors are those of the largest value: None where they matter,
         that is if the last axis kept, or what is dropped, is small beside it.
         """
         k = int(self.components)  # type: ignore[arg-type]
-        values, vectors = decompose(centred @ centred.T)
-        values, vectors = values.flip(0).clamp_min(0), vectors.flip(1)
+        if centred.device.type == "cpu" and centred.numel() >= SMALL:
+            products = sum_products(centred.T)[1]
+        else:
+            products = centred @ centred.T
+        spectrum = Spectrum(products, k)
+        values = spectrum.values
         dropped = values[k:].mean() if k < len(values) else values[-1]
         if not bool((values[k - 1] > SHARP * values[0]) & (dropped > FAINT * values[0])):
             return None
-        return values, (vectors[:, :k].T @ centred) / values[:k, None].sqrt()
+        return values, lambda k: spectrum.axes(k) @ centred / values[:k, None].sqrt()
 
     def _how_many(self, spectrum: Tensor, d: int, count: float) -> int:
         """K for this spectrum."""
