@@ -14,7 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import reduce
 from itertools import pairwise
+from operator import add
 from typing import Any
 
 import torch
@@ -169,11 +171,11 @@ class Players:
                 shares = {
                     k: self._share(v, piece.weights, weight, len(pieces)) for k, v in terms.items()
                 }
-                self._processes.backward(sum(shares.values()))  # type: ignore[arg-type]
+                self._processes.backward(reduce(add, shares.values()))
             _add(scalars, shares)
             _add(
                 scalars.logged,
-                {k: v.to(torch.float32).mean() / len(pieces) for k, v in terms.logged.items()},
+                {k: _divided(_mean(v), len(pieces)) for k, v in terms.logged.items()},
             )
         return scalars
 
@@ -223,7 +225,7 @@ class Players:
         It is scaled so that the mean over processes is the global mean.
         """
         if term.ndim == 0:
-            return term / pieces
+            return _divided(term, pieces)
         if term.ndim > 1:
             term = term.flatten(1).mean(1)
         summed = term.sum() if weights is None else (term * weights).sum()
@@ -359,6 +361,16 @@ def due_phases(phases: Sequence[Phase], step: int) -> list[list[Phase]]:
         else:
             groups.append([phase])
     return groups
+
+
+def _mean(value: Tensor) -> Tensor:
+    """The mean in float32; an operation on a number takes as long as one on a small batch."""
+    value = value.to(torch.float32)
+    return value.mean() if value.ndim else value
+
+
+def _divided(value: Tensor, pieces: int) -> Tensor:
+    return value if pieces == 1 else value / pieces
 
 
 def _split(batch: Batch, count: int) -> list[Batch]:
