@@ -13,7 +13,7 @@ the processes' weights differ.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import reduce
 from itertools import pairwise
 from operator import add
@@ -37,6 +37,9 @@ from pushforward.fitting.settings import OptimisationSettings
 from pushforward.fitting.state_validation import check_optimizer
 
 __all__ = ["Players", "check_names", "due_phases"]
+
+ALONE: AbstractContextManager[Any] = nullcontext()
+"""Where there is nothing to exchange."""
 
 
 class Players:
@@ -207,14 +210,15 @@ class Players:
                 parameter.requires_grad_(name in names)
         self._learning = names
 
-    def _exchange(self, learning: Collection[str], last: bool) -> ExitStack:
+    def _exchange(self, learning: Collection[str], last: bool) -> AbstractContextManager[Any]:
         """Exchange only the learning networks' gradients, once per step."""
+        if self._processes.world == 1:
+            return ALONE
         stack = ExitStack()
-        if self._processes.world > 1:
-            for name, network in self.networks.items():
-                wrapped = self._model.get_submodule(name)
-                if wrapped is not network and not (last and name in learning):
-                    stack.enter_context(self._processes.unexchanged(wrapped))
+        for name, network in self.networks.items():
+            wrapped = self._model.get_submodule(name)
+            if wrapped is not network and not (last and name in learning):
+                stack.enter_context(self._processes.unexchanged(wrapped))
         return stack
 
     def _share(
