@@ -12,6 +12,7 @@ from pushforward.core.first_parameter import first_parameter
     "module",
     [
         nn.Linear(2, 3),
+        nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 4)),
         nn.Sequential(nn.ReLU(), nn.Sequential(nn.Flatten(), nn.Linear(2, 3, bias=False))),
         nn.Sequential(nn.BatchNorm1d(2, affine=False), nn.PReLU()),
         nn.ModuleDict({"none": nn.Identity(), "some": nn.GRU(2, 2)}),
