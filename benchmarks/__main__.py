@@ -20,6 +20,7 @@ MODULES = (
     "classical",
     "distances",
     "sweeps",
+    "network_sweep",
     "small_calls",
     "kde",
     "kde_sweep",

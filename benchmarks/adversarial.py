@@ -6,7 +6,8 @@ import math
 import statistics
 import tempfile
 import time
-from itertools import pairwise
+from collections.abc import Iterator
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -100,32 +101,31 @@ def _fit_dcgan(
     return rate, [e.terms["critic"] for e in reports]
 
 
-def _plain_dcgan(data: Tensor, batch: int, steps: int, seed: int = 0) -> tuple[float, list[float]]:
+def _plain_dcgan(
+    data: Tensor, batch: int, steps: int, seed: int = 0, loaded: bool = True
+) -> tuple[float, list[float]]:
     """The tutorials' loop: float32, a DataLoader, and `.item()` at every step.
 
-    Both players use one batch of samples.
+    Both players use one batch of samples. Without `loaded`, neither of the two, only Adam.
     """
     torch.manual_seed(seed)
     generator, critic = _textbook_players(data.shape[-1])
     moves = [torch.optim.Adam(network.parameters(), **RATE) for network in (critic, generator)]  # type: ignore[arg-type]
-    loader = torch.utils.data.DataLoader(
-        torch.utils.data.TensorDataset(data), batch, shuffle=True, drop_last=True
-    )
-    losses: list[float] = []
+    losses: list[Tensor | float] = []
     began = time.perf_counter()
-    while len(losses) < steps:
-        for (x,) in loader:
-            losses.append(_textbook_step(generator, critic, moves, x, 100))
-            if len(losses) == 1:
-                began = time.perf_counter()
-            if len(losses) == steps:
-                break
-    return (steps - 1) * batch / max(time.perf_counter() - began, 1e-9), losses
+    for x in islice(shuffled(data, batch, loaded), steps):
+        loss = _textbook_step(generator, critic, moves, x, 100)
+        losses.append(loss.item() if loaded else loss)
+        if len(losses) == 1:
+            began = time.perf_counter()
+    rate = (steps - 1) * batch / max(time.perf_counter() - began, 1e-9)
+    return rate, [float(loss) for loss in losses]
 
 
 def _textbook_step(
     generator: nn.Module, critic: nn.Module, moves: list[Any], x: Tensor, latent: int
-) -> float:
+) -> Tensor:
+    """One step of both players; the critic's loss."""
     critic.zero_grad()
     one, zero = torch.ones(len(x)), torch.zeros(len(x))
     fake = generator(torch.randn(len(x), latent))
@@ -138,7 +138,7 @@ def _textbook_step(
     other = binary_cross_entropy_with_logits(critic(fake).flatten(), one)
     other.backward()
     moves[1].step()
-    return loss.item() + 0 * other.item()
+    return loss.detach()
 
 
 def _textbook_players(size: int, width: int = 64) -> tuple[nn.Module, nn.Module]:
@@ -217,46 +217,60 @@ def _ring(n: int) -> Tensor:
     return torch.stack([angle.cos(), angle.sin()], 1) + 0.01 * torch.randn(n, 2, generator=stream)
 
 
-def _fit_ring(data: Tensor, batch: int, steps: int) -> tuple[float, float]:
+def _fit_ring(
+    data: Tensor, batch: int, steps: int, hidden: int = 128, **more: Any
+) -> tuple[float, float]:
     import pushforward as pf
 
     events: list[Any] = []
     with tempfile.TemporaryDirectory() as folder:
         by = pf.Trainer(
-            steps=steps, batch=batch, run=Path(folder) / "run", listeners=[events.append]
+            steps=steps, batch=batch, run=Path(folder) / "run", listeners=[events.append], **more
         )
         began = time.perf_counter()
-        pf.GAN(latent=2, penalties=()).fit(data, by=by)
+        pf.GAN(latent=2, hidden=(hidden, hidden), penalties=()).fit(data, by=by)
         took = time.perf_counter() - began
     losses = [e.terms["critic"] for e in events if type(e).__name__ == "Progress"]
     return steps * batch / took, statistics.fmean(losses[-10:])
 
 
-def _plain_ring(data: Tensor, batch: int, steps: int) -> tuple[float, float]:
+def _plain_ring(
+    data: Tensor, batch: int, steps: int, hidden: int = 128, loaded: bool = True
+) -> tuple[float, float]:
+    """A DataLoader and `.item()` at every step; else (not `loaded`) neither, only Adam."""
     torch.manual_seed(0)
     generator, critic = (
         nn.Sequential(
-            nn.Linear(2, 128),
+            nn.Linear(2, hidden),
             nn.LeakyReLU(),
-            nn.Linear(128, 128),
+            nn.Linear(hidden, hidden),
             nn.LeakyReLU(),
-            nn.Linear(128, outputs),
+            nn.Linear(hidden, outputs),
         )
         for outputs in (2, 1)
     )
     moves = [torch.optim.Adam(network.parameters(), **RATE) for network in (critic, generator)]  # type: ignore[arg-type]
     scaled = (data - data.mean(0)) / data.std(0)
-    loader = torch.utils.data.DataLoader(
-        torch.utils.data.TensorDataset(scaled), batch, shuffle=True, drop_last=True
-    )
-    losses: list[float] = []
+    losses: list[Tensor | float] = []
     began = time.perf_counter()
-    while len(losses) < steps:
-        for (x,) in loader:
-            losses.append(_textbook_step(generator, critic, moves, x, 2))
-            if len(losses) == steps:
-                break
-    return steps * batch / (time.perf_counter() - began), statistics.fmean(losses[-100:])
+    for x in islice(shuffled(scaled, batch, loaded), steps):
+        loss = _textbook_step(generator, critic, moves, x, 2)
+        losses.append(loss.item() if loaded else loss)
+    took = time.perf_counter() - began
+    return steps * batch / took, statistics.fmean(float(loss) for loss in losses[-100:])
+
+
+def shuffled(data: Tensor, batch: int, loaded: bool) -> Iterator[Tensor]:
+    """Batches in a new order each epoch, endlessly: by a DataLoader, or by a permutation's rows."""
+    if loaded:
+        rows = torch.utils.data.TensorDataset(data)
+        loader = torch.utils.data.DataLoader(rows, batch, shuffle=True, drop_last=True)
+        while True:
+            yield from (x for (x,) in loader)
+    while True:
+        for at in torch.randperm(len(data)).split(batch):
+            if len(at) == batch:
+                yield data[at]
 
 
 BENCHMARKS = {"dcgan": dcgan, "gan-mlp": gan_mlp}

@@ -130,7 +130,7 @@ def _eager_dcgan(data: Tensor, device: torch.device, batch: int, steps: int) -> 
                 finish(device)
                 began = time.perf_counter()
             rows = torch.randint(len(x), (batch,))
-            losses.append(_textbook_step(generator, critic, moves, x[rows], 100))
+            losses.append(_textbook_step(generator, critic, moves, x[rows], 100).item())
         finish(device)
     return (steps - 1) * batch / (time.perf_counter() - began), _tail(losses)
 

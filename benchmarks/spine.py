@@ -87,19 +87,25 @@ def _images() -> torch.Tensor:
 
 
 def _fit_ours(
-    data: torch.Tensor, epochs: int = 2, precision: str = "32-true"
+    data: torch.Tensor,
+    epochs: int = 2,
+    precision: str = "32-true",
+    batch: int = BATCH,
+    hidden: int = HIDDEN,
+    **more: Any,
 ) -> tuple[float, float]:
     import pushforward as pf
 
     events: list[Any] = []
     with tempfile.TemporaryDirectory() as folder:
-        model = pf.VAE(latent=LATENT, hidden=(HIDDEN,), likelihood="bernoulli")
+        model = pf.VAE(latent=LATENT, hidden=(hidden,), likelihood="bernoulli")
         trainer = pf.Trainer(
             epochs=epochs,
-            batch=BATCH,
+            batch=batch,
             precision=precision,
             run=Path(folder) / "run",
             listeners=[events.append],
+            **more,
         )
         began = time.perf_counter()
         model.fit(data, by=trainer)
@@ -109,7 +115,9 @@ def _fit_ours(
     return events[-1].samples / took, loss
 
 
-def _fit_pythae(data: torch.Tensor, epochs: int = 2) -> tuple[float, float]:
+def _fit_pythae(
+    data: torch.Tensor, epochs: int = 2, batch: int = BATCH, hidden: int = HIDDEN
+) -> tuple[float, float]:
     from pythae.data.datasets import BaseDataset
     from pythae.models import VAE, VAEConfig
     from pythae.models.base.base_utils import ModelOutput
@@ -120,8 +128,8 @@ def _fit_pythae(data: torch.Tensor, epochs: int = 2) -> tuple[float, float]:
     class Encoder(BaseEncoder):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
-            self.trunk = nn.Sequential(nn.Flatten(), nn.Linear(WIDTH, HIDDEN), nn.ReLU())
-            self.mean, self.log_var = nn.Linear(HIDDEN, LATENT), nn.Linear(HIDDEN, LATENT)
+            self.trunk = nn.Sequential(nn.Flatten(), nn.Linear(WIDTH, hidden), nn.ReLU())
+            self.mean, self.log_var = nn.Linear(hidden, LATENT), nn.Linear(hidden, LATENT)
 
         def forward(self, x: torch.Tensor) -> Any:
             h = self.trunk(x)
@@ -131,7 +139,7 @@ def _fit_pythae(data: torch.Tensor, epochs: int = 2) -> tuple[float, float]:
         def __init__(self) -> None:
             super().__init__()
             self.layers = nn.Sequential(
-                nn.Linear(LATENT, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, WIDTH), nn.Sigmoid()
+                nn.Linear(LATENT, hidden), nn.ReLU(), nn.Linear(hidden, WIDTH), nn.Sigmoid()
             )
 
         def forward(self, z: torch.Tensor) -> Any:
@@ -150,7 +158,7 @@ def _fit_pythae(data: torch.Tensor, epochs: int = 2) -> tuple[float, float]:
         settings = BaseTrainerConfig(
             output_dir=folder,
             num_epochs=epochs,
-            per_device_train_batch_size=BATCH,
+            per_device_train_batch_size=batch,
             learning_rate=1e-3,
             no_cuda=True,
             optimizer_cls="Adam",

@@ -51,11 +51,17 @@ def swept(name: str, what: str, target: float, settings: Iterator[Setting], roun
                     "agree": apart_by < tolerance,
                 }
             )
+    return worst_of(name, what, target, records)
+
+
+def worst_of(name: str, what: str, target: float, records: list[Row]) -> Row:
+    """The row of the record with the least ratio, with all records beside it."""
     worst = min(records, key=lambda record: record["ratio"]["median"])
+    measured = {unit: worst[unit] for unit in ("seconds", "samples per second") if unit in worst}
     return {
         "name": name,
         "what": f"{what}; worst of {len(records)}: {worst['setting']}",
-        "seconds": worst["seconds"],
+        **measured,
         "settings": records,
         "check": {"agree": all(record["agree"] for record in records)},
         "ratio": worst["ratio"],

@@ -54,13 +54,15 @@ class FusedAdam(torch.optim.Adam):
         )
         gathered = self._gathered() if whole else None
         if gathered is None:
+            self._separate_counts()
             loss: float | None = super().step(closure)
             return loss
         for group, tensors, grads in zip(self.param_groups, gathered, gradients):
             parameters, means, squares, steps = tensors
             # torch has no public form of either kernel but Adam.step,
             # whose bookkeeping is what this saves.
-            torch._foreach_add_(steps, 1)
+            for count in {id(count): count for count in steps}.values():
+                count.add_(1)
             torch._fused_adam_(
                 parameters,
                 grads,
@@ -99,8 +101,24 @@ class FusedAdam(torch.optim.Adam):
             if len(kinds) > 1 or not all(state for row in held for _, state in row):
                 return None
             match_layout(self)
+            _share_counts([state for row in held for _, state in row])
             self._known = self.state, [_transpose(row) for row in held]
         return self._known[1]
+
+    def _separate_counts(self) -> None:
+        """Before torch's own step, which counts for each parameter: a count of its own."""
+        seen: set[int] = set()
+        for state in self.state.values():
+            if id(state["step"]) in seen:
+                state["step"], self._known = state["step"].clone(), None
+            seen.add(id(state["step"]))
+
+
+def _share_counts(states: list[Any]) -> None:
+    """One tensor for all parameters' equal numbers of steps: to count in many takes longer."""
+    counts: dict[float, Tensor] = {}
+    for state in states:
+        state["step"] = counts.setdefault(float(state["step"]), state["step"])
 
 
 @torch.no_grad()

@@ -107,6 +107,11 @@ def keep_modes_in_losses(
     return copy_signature(phases, with_losses)
 
 
+def _set_modes(learner: HasMode, mode_is_set: bool, in_loss: bool) -> None:
+    """Set both marks, without a module's search for parameters among them."""
+    learner.__dict__.update(_mode_is_set=mode_is_set, _in_loss=in_loss)
+
+
 def _keep_modes(
     model: nn.Module, loss: Callable[[Batch, Step], Terms]
 ) -> Callable[[Batch, Step], Terms]:
@@ -115,11 +120,11 @@ def _keep_modes(
     def taken(batch: Batch, step: Step) -> Terms:
         before = [(learner._mode_is_set, learner._in_loss) for learner in learners]
         for learner in learners:
-            learner._mode_is_set = learner._in_loss = True
+            _set_modes(learner, True, True)
         try:
             return loss(batch, step)
         finally:
             for learner, was in zip(learners, before):
-                learner._mode_is_set, learner._in_loss = was
+                _set_modes(learner, *was)
 
     return taken

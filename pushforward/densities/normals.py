@@ -81,11 +81,11 @@ class Normal(RowDistribution):
         rank = self.loc.ndim - 1 if self.event_dims is None else self.event_dims
         self.declare(self.loc.shape, rank)
 
-    @classmethod
-    def standard(cls, n: int, d: int, *, like: Tensor) -> Normal:
+    @staticmethod
+    def standard(n: int, d: int, *, like: Tensor) -> Normal:
         """n rows of N(0, I_d)."""
         zeros = like.new_zeros(n, d)
-        return cls(zeros, zeros)
+        return StandardNormal(zeros, zeros)
 
     @property
     def mean(self) -> Tensor:
@@ -125,6 +125,15 @@ class Normal(RowDistribution):
         """loc + scale · ε."""
         noise = normal(*sample_shape, *self.loc.shape, rng=rng, like=self.loc)
         return self.loc + self.scale * noise
+
+
+@dataclass(eq=False)
+class StandardNormal(Normal):
+    """N(0, I): `Normal` without its operations on zeros, which are half of a small step's."""
+
+    def rsample(self, sample_shape: Sequence[int] = (), *, rng: Rng = None) -> Tensor:
+        """ε."""
+        return normal(*sample_shape, *self.loc.shape, rng=rng, like=self.loc)
 
 
 @dataclass(eq=False)
@@ -296,9 +305,15 @@ def _kl_full(q: Normal | FullNormal, p: Normal | FullNormal) -> Tensor:
 
 def kl_per_dimension(q: Normal, p: Normal) -> Tensor:
     """KL(q‖p) of each coordinate: (n, *event)."""
+    if isinstance(p, StandardNormal) and _are_alike(q.loc, p.loc):
+        return 0.5 * (torch.exp(2 * q.log_scale) + q.loc.square() - 1) - q.log_scale
     variance = torch.exp(2 * (q.log_scale - p.log_scale))
     squares = ((q.loc - p.loc) * torch.exp(-p.log_scale)).square()
     return 0.5 * (variance + squares - 1) - q.log_scale + p.log_scale
+
+
+def _are_alike(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and one.dtype == other.dtype
 
 
 def rate(q: Normal | FullNormal, p: Normal | FullNormal | NormalMixture, z: Tensor) -> Tensor:

@@ -103,6 +103,8 @@ class Feed:
 
     def into_model(self, raw: Batch, rng: torch.Generator) -> Batch:
         """A training batch, augmented."""
+        if not self._augments and self._scaling is None and _is_plain(raw, self._dtype):
+            return raw.to(self._device)
         return self._mapped(raw, self._augments, rng)
 
     def watched(self, rng: torch.Generator) -> Batch:
@@ -167,6 +169,11 @@ class Feed:
             y = self._model.conditions.scaled(y).to(self._dtype)
         x = x if self._scaling is None else self._scaling(x)
         return Batch(x.to(self._dtype), y, None if weights is None else weights.to(self._dtype))
+
+
+def _is_plain(raw: Batch, dtype: torch.dtype) -> bool:
+    """Whether a batch has nothing to convert."""
+    return raw.x.dtype == dtype and raw.y is None and raw.weights is None
 
 
 def _augmentations(

@@ -13,8 +13,10 @@ the processes' weights differ.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import reduce
 from itertools import pairwise
+from operator import add
 from typing import Any
 
 import torch
@@ -35,6 +37,9 @@ from pushforward.fitting.settings import OptimisationSettings
 from pushforward.fitting.state_validation import check_optimizer
 
 __all__ = ["Players", "check_names", "due_phases"]
+
+ALONE: AbstractContextManager[Any] = nullcontext()
+"""Where there is nothing to exchange."""
 
 
 class Players:
@@ -169,11 +174,11 @@ class Players:
                 shares = {
                     k: self._share(v, piece.weights, weight, len(pieces)) for k, v in terms.items()
                 }
-                self._processes.backward(sum(shares.values()))  # type: ignore[arg-type]
+                self._processes.backward(reduce(add, shares.values()))
             _add(scalars, shares)
             _add(
                 scalars.logged,
-                {k: v.to(torch.float32).mean() / len(pieces) for k, v in terms.logged.items()},
+                {k: _divided(_mean(v), len(pieces)) for k, v in terms.logged.items()},
             )
         return scalars
 
@@ -205,14 +210,15 @@ class Players:
                 parameter.requires_grad_(name in names)
         self._learning = names
 
-    def _exchange(self, learning: Collection[str], last: bool) -> ExitStack:
+    def _exchange(self, learning: Collection[str], last: bool) -> AbstractContextManager[Any]:
         """Exchange only the learning networks' gradients, once per step."""
+        if self._processes.world == 1:
+            return ALONE
         stack = ExitStack()
-        if self._processes.world > 1:
-            for name, network in self.networks.items():
-                wrapped = self._model.get_submodule(name)
-                if wrapped is not network and not (last and name in learning):
-                    stack.enter_context(self._processes.unexchanged(wrapped))
+        for name, network in self.networks.items():
+            wrapped = self._model.get_submodule(name)
+            if wrapped is not network and not (last and name in learning):
+                stack.enter_context(self._processes.unexchanged(wrapped))
         return stack
 
     def _share(
@@ -223,7 +229,7 @@ class Players:
         It is scaled so that the mean over processes is the global mean.
         """
         if term.ndim == 0:
-            return term / pieces
+            return _divided(term, pieces)
         if term.ndim > 1:
             term = term.flatten(1).mean(1)
         summed = term.sum() if weights is None else (term * weights).sum()
@@ -359,6 +365,16 @@ def due_phases(phases: Sequence[Phase], step: int) -> list[list[Phase]]:
         else:
             groups.append([phase])
     return groups
+
+
+def _mean(value: Tensor) -> Tensor:
+    """The mean in float32; an operation on a number takes as long as one on a small batch."""
+    value = value.to(torch.float32)
+    return value.mean() if value.ndim else value
+
+
+def _divided(value: Tensor, pieces: int) -> Tensor:
+    return value if pieces == 1 else value / pieces
 
 
 def _split(batch: Batch, count: int) -> list[Batch]:

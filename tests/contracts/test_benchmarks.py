@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -92,3 +93,31 @@ def test_speed_figures_show_every_setting_of_a_sweep() -> None:
     for draw in (draw_bandwidths, draw_sizes):
         with pytest.raises(ValueError, match="run python -m benchmarks"):
             draw({})
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes", "opponents"),
+    [
+        ("vae", {"batches": (16,), "widths": (64,), "share": 0.02}, 3),
+        ("gan", {"batches": (16, 128), "widths": (32,), "share": 0.05}, 2),
+        ("dcgan", {"sizes": ((8, 16),), "share": 0.05}, 2),
+    ],
+)
+def test_sweeps_of_training_report_the_worst_of_their_settings(
+    name: str, sizes: dict[str, Any], opponents: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    sweep = importlib.import_module("benchmarks.network_sweep")
+
+    def loop(data: torch.Tensor, epochs: int, **size: int) -> tuple[float, float]:
+        result: tuple[float, float] = sweep.textbook_vae(data, **size)
+        return result
+
+    monkeypatch.setattr(sweep.spine, "_fit_pythae", loop)  # which the tests do not require
+    (row,) = getattr(sweep, f"{name}_sweep")(rounds=1, **sizes)
+    assert row["name"] == f"{name}-sweep"
+    assert len(row["settings"]) == opponents * len(sizes.get("batches", (1,)))
+    ratios = [record["ratio"]["median"] for record in row["settings"]]
+    assert row["ratio"]["median"] == min(ratios)
+    assert row["check"]["agree"] == all(record["agree"] for record in row["settings"])
+    assert all(loss > 0 for record in row["settings"] for loss in record["losses"])

@@ -124,6 +124,7 @@ class GAN(CodeModel):
         self.game: Game = read(Game, game)
         self.penalties: tuple[Penalty, ...] = tuple(read(Penalty, p) for p in penalties)
         self.network: Adversaries | None = None if network is None else read(Adversaries, network)
+        self._perceptrons = Dense(self.hidden, self.activation)
         self.packing, self.single_step = packing, single_step
         self.hacks: tuple[Hack, ...] = read_hacks(hacks)
         self.critic_augment: tuple[Augment, ...] = tuple(read(Augment, a) for a in critic_augment)
@@ -175,7 +176,7 @@ class GAN(CodeModel):
     @property
     def builder(self) -> Adversaries:
         """The builder of both networks: `network`, or perceptrons of `hidden`."""
-        return self.network or Dense(self.hidden, self.activation)
+        return self.network or self._perceptrons
 
     def build(self, space: Space, condition_space: Space | None = None) -> None:
         """Create a generator and a critic, with hacks and penalties applied, and the memories."""

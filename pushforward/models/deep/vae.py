@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from pushforward.core.argument_names import setting
 from pushforward.core.capabilities import HasMean
 from pushforward.core.errors import InvalidValue, require_positive
+from pushforward.core.first_parameter import first_parameter
 from pushforward.core.fitter import Symptom
 from pushforward.core.phase import Batch, Phase, adam
 from pushforward.core.random import Rng, generator
@@ -293,7 +294,7 @@ class VAE(RecognisedModel):
 
     def prior(self, n: int = 1) -> CodePrior:
         """p(z), n rows."""
-        like = next(self.decoder.parameters())
+        like = first_parameter(self.decoder)
         tensors = self.codes() if hasattr(self, "codes") else ()
         return self.prior_kind.distribution(
             PriorInputs(n, self.latent, tensors, self.posterior, like)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from pushforward.core.capabilities import HasMean
 from pushforward.core.data_types import Conditioning
+from pushforward.core.first_parameter import first_parameter
 from pushforward.core.global_random import seeded
 from pushforward.core.learner import Learner
 from pushforward.core.phase import Batch
@@ -52,7 +53,7 @@ class CodeModel(Learner):
 
     def prior(self, n: int = 1) -> HasMean:
         """p(z) = N(0, I), n rows."""
-        return Normal.standard(n, self.latent, like=next(self.generator.parameters()))
+        return Normal.standard(n, self.latent, like=first_parameter(self.generator))
 
     def transform_codes(self, z: Tensor) -> Tensor:
         """Transform codes before the generator."""

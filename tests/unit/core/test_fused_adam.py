@@ -104,3 +104,17 @@ def test_it_is_what_adam_builds() -> None:
     built = adam(1e-2, beta1=0.5).build(parameters())
     assert isinstance(built, FusedAdam)
     assert built.param_groups[0]["betas"] == (0.5, 0.999)
+
+
+@pytest.mark.parametrize("at", [5, 6])
+def test_a_loaded_state_counts_each_parameter_once(at: int) -> None:
+    """The parameters of a state share a count; a gradient is missing right after it is loaded."""
+    quick, one, plain, two = both()
+    moved(quick, one, range(5))
+    again = FusedAdam(one, **HOW)  # type: ignore[arg-type]
+    again.load_state_dict(quick.state_dict())
+    moved(again, one, range(5, 9), without=at)
+    moved(plain, two, range(9), without=at)
+    assert_same(one, two)
+    counts = [float(again.state[p]["step"]) for p in one]
+    assert counts == [float(plain.state[p]["step"]) for p in two] == [9.0, 8.0, 9.0]

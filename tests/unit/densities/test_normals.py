@@ -187,3 +187,24 @@ def test_gradients() -> None:
     assert torch.autograd.gradcheck(
         lambda w, m, x: NormalMixture(w, Normal(m, m / 3)).log_prob(x), a
     )
+
+
+@pytest.mark.parametrize("rows", [(5, 5), (1, 5), (5, 1)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_standard_normal_gives_the_bits_of_any_other(
+    rows: tuple[int, int], dtype: torch.dtype
+) -> None:
+    """Its own formulae leave out sums with 0 and products with 1, also in gradients."""
+    zeros = torch.zeros(rows[1], 3)
+    results = []
+    for p in (Normal.standard(rows[1], 3, like=zeros), Normal(zeros, zeros)):
+        given = distribution(0, (rows[0], 3))
+        loc = given.loc.to(dtype).requires_grad_()
+        scale = given.log_scale.to(dtype).requires_grad_()
+        spent = kl_divergence(Normal(loc, scale), p)
+        spent.square().sum().backward()
+        drawn = p.rsample((2,), rng=0)
+        results.append((spent, loc.grad, scale.grad, drawn, p.log_prob(drawn)))
+    for one, two in zip(*results):
+        assert one.dtype == two.dtype
+        assert torch.equal(one, two)

@@ -295,3 +295,25 @@ def test_a_healthy_fit_is_told_nothing() -> None:
         _warnings(pf.VAE(latent=1, hidden=(16,), likelihood="gaussian(sigma=0.3)"), x, epochs=10)
         == []
     )
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e14, 1e16, 1e25, math.inf, math.nan])
+@pytest.mark.parametrize("where", ["term", "gradient"])
+def test_a_number_is_bad_at_once_if_it_is_bad_later(scale: float, where: str) -> None:
+    """The short way for small numbers finds what the norms of all networks find."""
+    parameters = [nn.Parameter(torch.ones(4)) for _ in range(3)]
+    for parameter in parameters:
+        parameter.grad = torch.full((4,), scale if where == "gradient" else 1.0)
+    terms = {"error": torch.tensor(scale if where == "term" else 1.0)}
+    messages = []
+    for at_once in (True, False):
+        watchdog = Watchdog(at_once)
+        try:
+            watchdog.watch("phase", terms, {"net": parameters})
+            watchdog.look()
+            messages.append("")
+        except Diverged as error:
+            messages.append(str(error))
+    assert messages[0] == messages[1]
+    fine = scale < (1e19 if where == "gradient" else math.inf)  # 1e25 squared is above float32
+    assert (messages[0] == "") == fine
