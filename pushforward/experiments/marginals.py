@@ -1,7 +1,7 @@
 """Runs with labels beside runs without: what both say of x alone.
 
-A run with labels models p(x|y), a run without p(x). They compare on p(x) = Σ_y p(y) p(x|y), of which
-the row's own label gives a lower bound,
+A run with labels models p(x|y), a run without p(x). They compare on p(x) = Σ_y p(y) p(x|y), of
+which the row's own label gives a lower bound,
 
     log p(x) ≥ log p(y) + log p(x|y),
 

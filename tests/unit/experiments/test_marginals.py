@@ -33,11 +33,12 @@ def test_a_run_with_labels_is_measured_beside_one_without(
     assert y is not None
     expected = given.value + float(shares.log()[y.flatten().long()].mean())
     assert alone.value == pytest.approx(expected, rel=1e-12)
-    assert alone.bound == "lower bound" and alone.details["likelihood"] == MARGINAL
+    assert (alone.bound, alone.details["likelihood"]) == ("lower bound", MARGINAL)
     plain = elbo(list(evaluate_runs([place / "vae"], draws=3).measured[0]))
     assert elbo(list(both.measured[0])).value == plain.value
     (note,) = both.notes
-    assert note.startswith(str(place / "faces")) and MARGINAL in note
+    assert note.startswith(f"{place / 'faces'}: fitted with labels")
+    assert MARGINAL in note
     assert apart.notes == []
 
 
@@ -62,7 +63,7 @@ def test_two_runs_compare_under_labels_drawn_as_in_the_data(
     real, generated = (str(place / name) for name in names)
     comparison = Comparison(real, [generated], spaces=["raw"], metrics=["kid"], rows=8)
     records, samples = compare(comparison, warn=lambda text: None)
-    assert records[0] and len(samples[0].x) == 8
+    assert len(samples[0].x) == 8
     described = f"{records[0][0].data} {samples[0].description}"
     assert described.count("under labels drawn as in its training rows") == 1
 
