@@ -60,7 +60,7 @@ class Learner(Model, HasMode):
         trainer: Fitter = import_module("pushforward.fitting.trainer").Trainer(epochs=20)
         return trainer
 
-    def suited(self, space: Space, rows: int) -> Sequence[Suited]:
+    def suited(self, space: Space, rows: int, told: Space | None = None) -> Sequence[Suited]:
         """Settings that suit the data better than the defaults; none by default.
 
         The command line takes those that nobody has chosen, and says so.
@@ -68,6 +68,7 @@ class Learner(Model, HasMode):
         Args:
             space: of one observation.
             rows: to train on.
+            told: the space of conditions; None without any.
         """
         return ()
 

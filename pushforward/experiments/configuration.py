@@ -123,7 +123,7 @@ class Configuration:
         share = self.data.get("held_out") or 0
         train = length - (math.ceil(share * length) if share < 1 else int(share))
         chosen, lines = self, []
-        for suited in model.suited(rows.space, train):
+        for suited in model.suited(rows.space, train, rows.condition_space):
             if set(suited.unless) & set(self.origins):
                 continue
             left = {n: _plain(v) for n, v in suited.settings.items() if self._is_open(n)}

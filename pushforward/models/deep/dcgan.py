@@ -86,9 +86,9 @@ class DCGAN(GAN):
         )
         self.width = width
 
-    def suited(self, space: Space, rows: int) -> Sequence[Suited]:
+    def suited(self, space: Space, rows: int, told: Space | None = None) -> Sequence[Suited]:
         """Smaller networks and more steps for few images."""
-        return suited_to_images(space, rows, width=WIDTH)
+        return suited_to_images(space, rows, told, width=WIDTH)
 
     def default_fitter(self) -> Trainer:
         """25 epochs of batches of 128, without averaged weights, as in the paper."""

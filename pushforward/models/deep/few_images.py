@@ -22,17 +22,22 @@ STEPS, BATCH, EMA = 3000, 32, 0.998
 WIDTH, LATENT = 16, 64
 NETWORK = f"dcgan(width={WIDTH})"
 R1 = "r1(gamma=1.0)"
-OF_NETWORKS = ("network", "hidden", "activation", "width")
+OF_NETWORKS = ("network", "hidden", "activation", "width", "hacks")
 
 
-def suited_to_images(space: Space, rows: int, **networks: Any) -> tuple[Suited, ...]:
+def suited_to_images(
+    space: Space, rows: int, told: Space | None, **networks: Any
+) -> tuple[Suited, ...]:
     """What suits a GAN of few images; nothing for other data.
 
     Args:
         rows: to train on.
+        told: the space of conditions; with images, these networks cannot be used.
         networks: settings of the networks, for those who choose none.
     """
     sides = [int(side or 0) for side in space.shape[1:]]
+    if told is not None and told.kind != "points":
+        return ()
     if space.kind != "images" or rows >= FEW or min(sides) < 8:
         return ()
     reason = f"{rows:,} images are few for a GAN"

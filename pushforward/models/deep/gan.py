@@ -291,9 +291,10 @@ class GAN(CodeModel):
 
     # ------------------------------------------------------------------------------------- learning
 
-    def suited(self, space: Space, rows: int) -> Sequence[Suited]:
+    def suited(self, space: Space, rows: int, told: Space | None = None) -> Sequence[Suited]:
         """Convolutions, and more steps, for few images; of the plain GAN alone."""
-        return suited_to_images(space, rows, network=NETWORK) if type(self) is GAN else ()
+        plain = type(self) is GAN
+        return suited_to_images(space, rows, told, network=NETWORK) if plain else ()
 
     def phases(self) -> list[Phase]:
         """The critic first, then the generator; with single_step both at the same parameters."""

@@ -61,6 +61,7 @@ def test_a_gan_of_images_is_convolutional_unless_its_layers_are_given() -> None:
     [
         (pf.GAN, pf.Arrays(torch.zeros(40, 2))),
         (pf.DCGAN, pf.Arrays(torch.zeros(6250, 1, 8, 8, dtype=torch.uint8))),
+        (pf.GAN, pf.Arrays(FEW.x, FEW.x)),
         (pf.InfoGAN, FEW),
         (pf.PCA, FEW),
     ],
