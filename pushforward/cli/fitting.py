@@ -62,11 +62,16 @@ def fit(
     experiment = configuration.experiment(model, command)
     with rows_counted(voice):
         rows = experiment.read()
+    configuration, suited = configuration.suited(model, rows)
+    if suited:
+        model = configuration.build(model_class(name))
+        experiment = configuration.experiment(model, command)
     experiment, configuration = configuration.with_dequantising(experiment, rows)
     lines = [*configuration.lines(), *setting_lines(folder, rows)]
     if configuration.adds_noise_by_default(model):
         noise = "U(-1/2, 1/2) is added, so that the density is per unit"
         lines.append(("integer levels", f"{noise} (--no-dequantise leaves them)"))
+    lines += suited
     with display(voice, lines) as shown, announced(folder):
         outcome = experiment.run(
             folder, overwrite=options.overwrite, listeners=[shown, *trackers], rows=rows

@@ -23,6 +23,7 @@ from pushforward.core.random import Rng
 from pushforward.core.registry import Value
 from pushforward.core.source import Source
 from pushforward.core.space import Space
+from pushforward.core.suited import Suited
 
 __all__ = ["Learner"]
 
@@ -58,6 +59,18 @@ class Learner(Model, HasMode):
         """A Trainer for 20 epochs."""
         trainer: Fitter = import_module("pushforward.fitting.trainer").Trainer(epochs=20)
         return trainer
+
+    def suited(self, space: Space, rows: int, told: Space | None = None) -> Sequence[Suited]:
+        """Settings that suit the data better than the defaults; none by default.
+
+        The command line takes those that nobody has chosen, and says so.
+
+        Args:
+            space: of one observation.
+            rows: to train on.
+            told: the space of conditions; None without any.
+        """
+        return ()
 
     def usual_batch(self, rows: int | None = None) -> int:
         """Rows per step if the fit does not say, or all if there are fewer: 128.

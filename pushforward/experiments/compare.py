@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pushforward.core.argument_names import argument
 from pushforward.core.devices import find_device
-from pushforward.core.errors import BadSource, InvalidValue, ShapeMismatch
+from pushforward.core.errors import BadRun, BadSource, InvalidValue, ShapeMismatch
 from pushforward.core.install_line import install_line
 from pushforward.core.random import derive, permutation
 from pushforward.core.records import Record
@@ -23,6 +23,7 @@ from pushforward.data import read
 from pushforward.data.formats.builtin import RENAMED, centres
 from pushforward.data.reading import requested_conditions
 from pushforward.experiments.clips import clip_facts
+from pushforward.experiments.marginals import drawn_labels, has_labels
 from pushforward.experiments.measure import describe_data
 from pushforward.experiments.opened import (
     MEASURED_ROWS,
@@ -277,16 +278,30 @@ class _Plan:
         run.need("has no samples", "Samples")
         n = self.comparison.rows if real is None else len(real.x)
         y: Tensor | None = None if real is None or not run.conditional else real.conditions
+        drawn = False
         if run.conditional and y is None:
-            raise BadSource(
-                f"{text} was fitted with conditions, but REAL has none to sample with; pass data"
-                " with labels as REAL"
-            )
+            y, drawn = self._drawn_labels(text, run, n, number), True
         using = self.comparison.using
         x = sample_run(run, n, y, derive(seed, "draws", number), using)
         description = f"{n} draws of {text}, seed {seed}" + (f", using {using}" if using else "")
+        if drawn:
+            description += ", under labels drawn as in its training rows"
         rows = as_numbers(text, x, run.model.fitted_space(), description, y)
         return rows if real is None else replace(rows, total=real.total)
+
+    def _drawn_labels(self, text: str, run: OpenedRun, n: int, number: int) -> Tensor:
+        """n labels in the shares of a run's training rows.
+
+        Raises:
+            BadSource: If its conditions are no labels, or its rows cannot be found.
+        """
+        lack = f"{text} was fitted with conditions, but REAL has none to sample with"
+        if not has_labels(run):
+            raise BadSource(f"{lack}; pass data with conditions as REAL")
+        try:
+            return drawn_labels(run, n, derive(self.comparison.seed, "labels", number))
+        except (BadRun, BadSource) as error:
+            raise BadSource(f"{lack} ({error}); pass data with labels as REAL") from error
 
 
 def _metrics(comparison: Comparison) -> list[str]:

@@ -5,6 +5,7 @@ The file is TOML, or the `run.json` of a run, which holds every setting with the
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 import warnings
@@ -17,10 +18,12 @@ from pushforward.core.argument_names import as_text
 from pushforward.core.budgets import BUDGETS
 from pushforward.core.errors import BadRun, BadSource, InvalidValue, suggest
 from pushforward.core.folders import read_file
+from pushforward.core.learner import Learner
 from pushforward.core.manifest import Manifest
 from pushforward.core.model import Model
 from pushforward.core.registry import registered_models
 from pushforward.core.source import Source
+from pushforward.core.stream import Stream
 from pushforward.experiments.experiment import Experiment
 from pushforward.experiments.resuming import build_model
 from pushforward.experiments.sections import sections
@@ -106,6 +109,44 @@ class Configuration:
             start=start,
             command=command,
         )
+
+    def suited(self, model: Model, rows: Source) -> tuple[Configuration, list[tuple[str, str]]]:
+        """With what suits the rows where nobody has chosen, and lines that say so.
+
+        A run that starts from another's weights keeps its own settings.
+        """
+        if not isinstance(model, Learner) or self.fitting.get("start"):
+            return self, []
+        length = rows.known_length if isinstance(rows, Stream) else len(rows)
+        if length is None:
+            return self, []
+        share = self.data.get("held_out") or 0
+        train = length - (math.ceil(share * length) if share < 1 else int(share))
+        chosen, lines = self, []
+        for suited in model.suited(rows.space, train, rows.condition_space):
+            if set(suited.unless) & set(self.origins):
+                continue
+            left = {n: _plain(v) for n, v in suited.settings.items() if self._is_open(n)}
+            if left:
+                chosen = chosen._with_chosen(left)
+                shown = ", ".join(f"{name}={as_text(value)}" for name, value in left.items())
+                lines.append(("chosen", f"{shown}: {suited.reason}; flags change each"))
+        return chosen, lines
+
+    def _is_open(self, name: str) -> bool:
+        """Whether nobody has chosen a setting, or for a budget, any budget."""
+        chosen = BUDGETS if name in BUDGETS else (name,)
+        return not set(chosen) & set(self.origins)
+
+    def _with_chosen(self, values: Mapping[str, Any]) -> Configuration:
+        """The same with values in the sections that have them; one budget replaces another."""
+        if set(values) & set(BUDGETS):
+            values = {**dict.fromkeys(set(BUDGETS) & set(self.fitting)), **values}
+        parts = {
+            s: {n: v for n, v in values.items() if n in getattr(self, s)}
+            for s in ("hyperparameters", "fitting")
+        }
+        return replace(self, **{s: {**getattr(self, s), **part} for s, part in parts.items()})  # type: ignore[arg-type]
 
     def with_dequantising(
         self, experiment: Experiment, rows: Source

@@ -18,6 +18,7 @@ from pushforward.core.source import Source
 from pushforward.data.dispatch import reader_of
 from pushforward.experiments.clips import measure_clips
 from pushforward.experiments.enlargements import Photographs, compare_rows, enlarges
+from pushforward.experiments.marginals import MARGINAL, align, has_labels, marginal_records
 from pushforward.experiments.measure import (
     DRAWS,
     ESTIMATORS,
@@ -139,6 +140,22 @@ class Evaluation:
             for name in ("y", "label")
             if translates(run) and not enlarges(run)
         }
+        together = self._beside_labels()
+        return [*([together] if together else []), *self._of_maps(sides)]
+
+    def _beside_labels(self) -> str:
+        """How runs with labels are measured beside runs without, if there are both."""
+        told = [str(run.folder) for run in self.runs if has_labels(run)]
+        if not told or all(run.conditional for run in self.runs):
+            return ""
+        return (
+            f"{', '.join(told)}: fitted with labels, beside runs without: log-densities are"
+            f" {MARGINAL}; reconstructions are told the label; samples are drawn under the labels"
+            " of the rows"
+        )
+
+    @staticmethod
+    def _of_maps(sides: set[str]) -> list[str]:
         return [
             "of runs that make label maps, the accuracy of pixels is measured, too, if they are"
             f" fitted with {argument('label', repr(labels))}"
@@ -225,17 +242,24 @@ def evaluate_runs(
     held_out: list[Source] = []
     measured: list[list[Record]] = []
     estimated: list[list[Record]] = []
-    for run, rows in _found(runs, data, source, table or {}, device, skip):
+    found = _found(runs, data, source, table or {}, device, skip)
+    aligned, marginal = align([run for run, _ in found], [rows for _, rows in found])
+    for (run, _), rows, of_x in zip(found, aligned, marginal):
         opened.append(run)
         held_out.append(rows)
         if isinstance(rows, Photographs):
             measured.append([of_run(r, run) for r in rows.measure(run, most)])
             estimated.append([])
             continue
-        records = [of_run(r, run) for r in measure_run(run, rows, draws=draws, most=most)]
+        found_records = measure_run(run, rows, draws=draws, most=most)
+        if of_x:
+            found_records = marginal_records(run, found_records, rows, source)
+        records = [of_run(r, run) for r in found_records]
         likeness = [*_likeness(run, rows, most), *measure_clips(run, rows, most)]
         measured.append([*records, *likeness])
         costly = estimates(run, rows, estimators, annealing, listener)
+        if of_x:
+            costly = marginal_records(run, costly, rows, source)
         estimated.append([of_run(record, run) for record in costly])
     evaluation = Evaluation(opened, held_out, measured, estimated, most)
     evaluation.refuse_unlike()

@@ -66,8 +66,8 @@ def compare_runs(runs: Mapping[str, OpenedRun], features: str, rows: int) -> dic
     """
     require_one_space(runs)
     names = {str(run.folder): name for name, run in runs.items()}
-    notes: list[str] = []
     evaluation = evaluate_runs([*runs.values()], draws=0, most=rows)
+    notes = list(evaluation.notes)
     groups = evaluation.by_rows()
     if len(groups) > 1:
         raise InvalidValue(_unlike(groups, names))

@@ -14,8 +14,11 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from pushforward.core.registry import register
+from pushforward.core.space import Space
+from pushforward.core.suited import Suited
 from pushforward.fitting.augment import Augment
 from pushforward.fitting.trainer import Trainer
+from pushforward.models.deep.few_images import WIDTH, suited_to_images
 from pushforward.models.deep.gan import GAN
 from pushforward.models.deep.hack import ConditioningMode
 from pushforward.models.deep.hacks import Hack
@@ -82,6 +85,10 @@ class DCGAN(GAN):
             critic_augment=critic_augment,
         )
         self.width = width
+
+    def suited(self, space: Space, rows: int, told: Space | None = None) -> Sequence[Suited]:
+        """Smaller networks and more steps for few images."""
+        return suited_to_images(space, rows, told, width=WIDTH)
 
     def default_fitter(self) -> Trainer:
         """25 epochs of batches of 128, without averaged weights, as in the paper."""

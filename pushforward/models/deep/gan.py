@@ -26,7 +26,9 @@ from pushforward.core.phase import Batch, Optimizer, Phase, Step, Terms, adam, p
 from pushforward.core.random import Rng, generator
 from pushforward.core.registry import read, register
 from pushforward.core.space import Space
+from pushforward.core.suited import Suited
 from pushforward.fitting.augment import Augment
+from pushforward.models.deep.few_images import NETWORK, suited_to_images
 from pushforward.models.deep.hack import ConditioningMode
 from pushforward.models.deep.hacks import Hack, read_hacks
 from pushforward.models.deep.vital_signs import adversarial_vitals, gradient_norm, symptoms
@@ -258,10 +260,7 @@ class GAN(CodeModel):
         )
 
     def heads(self, width: int) -> list[nn.Module]:
-        """Further heads on the critic's features (n, width).
-
-        There is one for labels with an auxiliary classifier.
-        """
+        """Further heads on the critic's features (n, width): of labels with 'auxiliary'."""
         classifies = self.conditioning == "auxiliary" and self.conditions
         return [nn.Linear(width, self.conditions.width)] if classifies else []
 
@@ -292,6 +291,11 @@ class GAN(CodeModel):
         return self.adversary.look_at_all(self.critic, packs[0], packs[1])
 
     # ------------------------------------------------------------------------------------- learning
+
+    def suited(self, space: Space, rows: int, told: Space | None = None) -> Sequence[Suited]:
+        """Convolutions, and more steps, for few images; of the plain GAN alone."""
+        plain = type(self) is GAN
+        return suited_to_images(space, rows, told, network=NETWORK) if plain else ()
 
     def phases(self) -> list[Phase]:
         """The critic first, then the generator; with single_step both at the same parameters."""
@@ -378,10 +382,7 @@ class GAN(CodeModel):
         }
 
     def _gradient_norms(self) -> dict[str, float | None]:
-        """Norms of the latest gradients.
-
-        Only the critic's if the generator's are from an earlier step.
-        """
+        """Norms of the latest gradients; not the generator's if from an earlier step."""
         networks = (
             {"critic": self.critic, "generator": self.generator}
             if self.critic_steps == 1
