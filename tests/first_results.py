@@ -56,19 +56,25 @@ class User:
         steps: list[tuple[str, str]] = []
         for language, block in re.findall(r"```(python|sh)\n(.*?)```", page, flags=re.DOTALL):
             if language == "python":
-                steps.append((language, self._theirs(block)))
+                lines = [self._in_python(line) for line in block.splitlines()]
+                steps.append((language, "\n".join(lines)))
             else:
-                steps += [(language, self._theirs(line)) for line in block.splitlines() if line]
+                steps += [(language, self._in_shell(line)) for line in block.splitlines() if line]
         return steps
 
-    def _theirs(self, text: str) -> str:
-        """With this user's data, and the flags that the page's comment adds for it."""
-        line, _, comment = text.partition("#") if "\n" not in text else (text, "", "")
+    def _in_python(self, line: str) -> str:
+        """With this user's data where the comment offers it."""
+        offered = self.instead and "# " in line and "or your" in line
+        return line.replace(f'"{self.instead}"', f'"{self.data}"') if offered else line
+
+    def _in_shell(self, line: str) -> str:
+        """With this user's data, and the flags that the comment adds for it."""
+        command, _, comment = line.partition(" #")
+        if self.instead not in command.split():
+            return command.rstrip()
         more = re.search(rf"or {re.escape(self.data)} (--[\w-]+ \S+)", comment)
-        flags = f" {more[1]}" if more else ""
-        if not self.instead:
-            return line.rstrip()
-        return re.sub(rf"(?<![\w-]){self.instead}(?![\w.])", self.data + flags, line.rstrip())
+        own = f"{self.data} {more[1]}" if more else self.data
+        return " ".join(own if word == self.instead else word for word in command.split())
 
 
 def write_images(folder: Path) -> None:
