@@ -25,6 +25,8 @@ def test_users_take_their_own_data(name: str) -> None:
 
 @pytest.mark.parametrize("name", USERS)
 def test_the_record_is_of_the_lines_on_the_pages(name: str) -> None:
+    if not RECORD.is_file():
+        pytest.skip("there is no record yet: run python -m tests.first_results on a quiet machine")
     record = json.loads(RECORD.read_text())["users"][name]
     assert [line["line"] for line in record["lines"]] == [text for _, text in USERS[name].lines()]
     assert record["first"] <= LIMIT

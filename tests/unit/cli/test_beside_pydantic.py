@@ -22,7 +22,7 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_settings_of_a_fit_are_read(table: Path) -> None:
-    flags = ["--latent", "1", "--hidden", "4", "--hidden", "5", "--steps", "2", "--no-keep-best"]
+    flags = ["--latent", "1", "--hidden", "4,5", "--steps", "2", "--no-keep-best"]
     assert main(["fit", "vae", "x.csv", *flags, "--latent", "2", "--quiet", "--run", "run"]) == 0
     settings = json.loads((table.parent / "run" / "model.json").read_text())["hyperparameters"]
     assert settings["latent"] == 2  # the last counts
