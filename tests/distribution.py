@@ -124,10 +124,15 @@ def run_readme(python: Path, folder: Path) -> None:
     """Run the README's lines in an empty folder."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    words = [str(python.absolute()), "-c", RUNNER]
+    subprocess.run(words, cwd=folder, env=variables(python), check=True)
+
+
+def variables(python: Path) -> dict[str, str]:
+    """Of a shell in which an environment is active, and nothing else of ours is set."""
     kept = {n: v for n, v in os.environ.items() if not n.startswith(("PYTHON", "PUSHFORWARD"))}
     path = f"{python.absolute().parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**kept, "PATH": path, "COLUMNS": "100"}
-    subprocess.run([str(python.absolute()), "-c", RUNNER], cwd=folder, env=environment, check=True)
+    return {**kept, "PATH": path, "COLUMNS": "100"}
 
 
 def main() -> None:

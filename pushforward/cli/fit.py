@@ -133,12 +133,13 @@ def command_of(name: str, words: Sequence[str] = ()) -> Callable[..., int | None
     cls = model_class(name)
     settings = settings_of(cls)
     names = [setting.name for setting in settings]
+    single = {setting.name for setting in settings if not (setting.repeats or setting.is_switch)}
 
     def run(source: Source = None, /, *, options: Options = UNSET, **flags: Any) -> int | None:
         from pushforward.cli.fitting import fit
 
-        typed = {setting: flags.pop(setting) for setting in names if setting in flags}
-        typed = {setting: value for setting, value in typed.items() if value is not None}
+        given = {name: flags.pop(name) for name in names if flags.get(name) is not None}
+        typed = {name: v[-1] if name in single else v for name, v in given.items()}
         line = shlex.join(["pushforward", "fit", *words]).encode("utf-8", "backslashreplace")
         return fit(name, source, settings, typed, options, command=line.decode())
 
@@ -171,7 +172,7 @@ def _annotation(setting: Any) -> Any:
         group=_group(setting.panel),
         metavar=setting.metavar,
         negative="",
-        converter=_all_texts if setting.repeats else _last_text,
+        converter=_all_texts,
         n_tokens=1,
     )
     return Annotated[tuple[str, ...] | None, parameter]  # of one given twice the last counts
@@ -179,7 +180,3 @@ def _annotation(setting: Any) -> Any:
 
 def _all_texts(kind: Any, tokens: Sequence[Any]) -> tuple[str, ...]:
     return tuple(token.value for token in tokens)
-
-
-def _last_text(kind: Any, tokens: Sequence[Any]) -> str:
-    return str(tokens[-1].value)

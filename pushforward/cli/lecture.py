@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 from pushforward.cli import arguments
 from pushforward.cli.console import Voice, print_table
+from pushforward.core.errors import InvalidValue
 
 __all__ = ["lecture"]
+
+FILES = (".png", ".gif", ".svg", ".pdf", ".jpg", ".ipynb")
 
 
 def lecture(
@@ -30,7 +34,7 @@ def lecture(
     """
     from pushforward.lecture.lesson import read_lesson
 
-    voice, folder = Voice(quiet, json), Path(out or "lecture")
+    voice, folder = Voice(quiet, json), _folder(out)
     if name is None:
         _list(voice)
         return
@@ -42,6 +46,21 @@ def lecture(
     else:
         voice.write(lesson.script().rstrip())
     voice.say("\nwritten to " + ", ".join(str(path) for path in written))
+
+
+def _folder(out: str | None) -> Path:
+    """The folder to write to.
+
+    Raises:
+        InvalidValue: If it is named like a picture: a figure may have several.
+    """
+    folder = Path(out or "lecture")
+    if folder.suffix.lower() in FILES:
+        raise InvalidValue(
+            f"--out must be a folder, got {str(folder)!r}: files are named after the figure; pass"
+            f" --out {shlex.quote(str(folder.parent))}"
+        )
+    return folder
 
 
 def _pictures(name: str, folder: Path, voice: Voice) -> list[Path]:

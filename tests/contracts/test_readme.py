@@ -115,8 +115,14 @@ def test_the_readme_is_short() -> None:
     assert all(len(table.splitlines()) - 2 <= LONGEST_TABLE for table in tables)
 
 
-def test_the_readme_is_plain_english() -> None:
-    assert reading_ease(README) >= EASE
+@pytest.mark.parametrize(
+    "page", [PAGES[0], *sorted((ROOT / "docs" / "start").glob("*.md"))], ids=lambda page: page.stem
+)
+def test_pages_for_newcomers_are_plain_english(page: Path) -> None:
+    assert reading_ease(page.read_text()) >= EASE
+
+
+def test_dense_prose_would_be_found() -> None:
     assert (
         reading_ease("Notwithstanding considerable heterogeneity, regularisation is unavoidable.")
         < EASE

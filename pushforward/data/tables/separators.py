@@ -137,7 +137,7 @@ def find_marks(
             else "."
         )
         if decimal == ",":
-            notes.append("the decimal mark is ','")
+            notes.append("the decimal mark is ','" + _doubt(commas if groups_only else ()))
     if thousands is None:
         for mark in (",", ".", *_BETWEEN):
             if mark == decimal or (mark in _SPACES and separator in (" ", r"\s+")):
@@ -156,6 +156,17 @@ def find_marks(
 def _all_groups(cells: Sequence[str]) -> bool:
     """Whether every point stands between groups of three digits."""
     return all(re.fullmatch(grouped(".", ","), c) for c in cells if "." in c)
+
+
+def _doubt(groups: Sequence[str]) -> str:
+    """What to say if every number with a comma could as well be a whole one."""
+    if not groups:
+        return ""
+    first = groups[0]
+    return (
+        f" ({first} is {first.replace(',', '.')}; if it is {first.replace(',', '')}, specify"
+        f" {setting('thousands', ',')})"
+    )
 
 
 def _joined(text: str, thousands: str, decimal: str) -> str:

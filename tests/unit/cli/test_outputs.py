@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import pushforward as pf
+from pushforward.cli.main import main
 
 COMMANDS = {
     "sample": ("sample", "run"),
@@ -51,3 +52,13 @@ def test_a_bad_output_is_refused_before_the_work(
     assert done.code == 2
     assert "exists" in done.err if suffix == ".csv" else "cannot write" in done.err
     assert not taken.exists() or taken.read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("name", ["ring.png", "here/ring.GIF", "ring.ipynb"])
+def test_figures_of_the_lecture_go_to_a_folder(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["lecture", "ring", "--out", name]) == 2
+    assert f"must be a folder, got '{name}'" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

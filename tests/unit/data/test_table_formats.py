@@ -53,6 +53,12 @@ CASES = {
         [[1, 2.5], [-3, 4.5]],
         "decimal mark is ','",
     ),
+    "decimal comma, or thousands": (
+        "a;b\n32,029;2\n7,995;4\n",
+        ("a", "b"),
+        [[32.029, 2], [7.995, 4]],
+        "(32,029 is 32.029; if it is 32029, specify thousands=',')",
+    ),
     "decimal comma, tab": (
         "a\tb\n1\t2,5\n3\t4,5\n",
         ("a", "b"),
