@@ -37,6 +37,7 @@ __all__ = [
     "style_axes",
     "heat_colours",
     "diverging_colours",
+    "cyclic_colours",
     "name_points",
     "add_legend",
     "add_shared_legend",
@@ -123,6 +124,14 @@ def diverging_colours() -> Colormap:
     colors = mpl("matplotlib.colors")
     stops = ["#08519c", "#4292c6", "#c6dbef", "#ffffff", "#fdd0a2", "#f16913", "#8c2d04"]
     result: Colormap = colors.LinearSegmentedColormap.from_list("pushforward-diverging", stops)
+    return result
+
+
+def cyclic_colours() -> Colormap:
+    """The colour map for angles: its ends meet, and no part of it is lost on white."""
+    colors = mpl("matplotlib.colors")
+    stops = ["#332288", "#0072B2", "#009E73", "#E69F00", "#D55E00", "#AA3377", "#332288"]
+    result: Colormap = colors.LinearSegmentedColormap.from_list("pushforward-cyclic", stops)
     return result
 
 
