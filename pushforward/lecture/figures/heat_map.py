@@ -33,22 +33,16 @@ def figure() -> Figure:
     good = made(x)
     every, some = pf.KDE(2.5).fit(x), pf.KDE(2.5).fit(x[good])
 
-    def chance(at: torch.Tensor) -> torch.Tensor:
-        log_p = every.log_prob(at)
-        share = good.double().mean() * (some.log_prob(at) - log_p).exp()
-        return share.where(log_p.exp() > 2e-4, torch.nan)
+    def density(at: torch.Tensor) -> torch.Tensor:
+        return every.log_prob(at).exp()
 
-    box, over = (-25, 25, 0, 35), partial(draw_court, depth=35)
-    where = field(
-        lambda at: every.log_prob(at).exp(),
-        box,
-        "Where",
-        unit="shots per square foot",
-        high=0.004,
-        over=over,
-    )
+    def chance(at: torch.Tensor) -> torch.Tensor:
+        share = good.double().mean() * some.log_prob(at).exp() / density(at)
+        return share.where(density(at) > 2e-4, torch.nan)
+
+    look = {"limits": (-25, 25, 0, 35), "cells": 100, "over": partial(draw_court, depth=35)}
     return panels(
-        where,
-        field(chance, box, "How often it goes in", unit="share made", high=0.8, over=over),
+        field(density, title="Where", unit="shots per square foot", high=0.004, **look),
+        field(chance, title="How often it goes in", unit="share made", high=0.8, **look),
         side=5,
     )
