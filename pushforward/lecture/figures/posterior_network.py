@@ -6,9 +6,9 @@ network learns to answer at once, for every $x$:
 $$q_\varphi(z \mid x) = \mathcal N\big(\mu_\varphi(x), \operatorname{diag} s_\varphi^2(x)\big),
 \qquad \max_\varphi \text{ELBO}.$$
 
-Background: the exact posterior of a trained decoder, computed on a grid, for three points of the
-ring. Ellipses: the network's answers, at one and two standard deviations. With
-`posterior="full"` they may turn.
+Background: $p(x, z)$ of a trained decoder for three points $x$ of the ring; as a function of $z$
+it is proportional to the exact posterior. Ellipses: the network's answers, at one and two standard
+deviations. With `posterior="full"` they may turn.
 
 Try:
 

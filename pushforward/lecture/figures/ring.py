@@ -1,4 +1,4 @@
-r"""The ring: a picture of x = f(z)
+r"""The ring: an image of x = f(z)
 
 A normal distribution in the plane, pushed through one short formula, is a ring:
 
