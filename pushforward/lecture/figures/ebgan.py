@@ -28,9 +28,9 @@ def figure() -> Figure:
     """Data and samples of an EBGAN, and its energy."""
     data = pf.read("moons:5000")
     model = pf.EBGAN(latent=4, code=2, hidden=(64, 64)).fit(data, steps=2000, batch=128)
-    x, look = data.take(torch.arange(1500)).x, {"unit": "reconstruction error", "high": 0.5}
+    x, look = data.take(torch.arange(1500)).x, {"unit": "reconstruction error", "high": 1}
     return panels(
         points(model.sample(1500, rng=0), "Samples over the data", over=x),
-        field(lambda at: model.energy(at.float()), (-2, 3, -2, 2.5), "Energy", **look),
+        field(lambda at: model.energy(at.float()), (-2, 3, -1.6, 2.1), "Energy", **look),
         side=4.4,
     )
