@@ -66,7 +66,7 @@ def read_lesson(name: str) -> Lesson:
     text, _, exercises = rest.partition(TRY)
     function = next(n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "figure")
     *body, last = function.body[1:]
-    assert isinstance(last, ast.Return)  # a figure returns its picture
+    assert isinstance(last, ast.Return)  # a figure returns what it drew
     assert last.value is not None
     lines = source.splitlines()
     code = "\n".join(lines[body[0].lineno - 1 : last.lineno - 1]) if body else ""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pushforward.core.random import Rng, generator, integers, normal, uniform
 
-__all__ = ["moves", "shooting_maps", "shots"]
+__all__ = ["made", "moves", "shooting_maps", "shots"]
 
 ARC, RIM = 23.75, 5.25
 """Feet: radius of the three-point line, and distance of the rim from the baseline."""
@@ -46,6 +46,17 @@ def shots(n: int = 2000, *, rim: float = 0.35, middle: float = 0.25, rng: Rng = 
     x = torch.where((u < rim)[:, None], near, arc)
     x = torch.where(((u >= rim) & (u < rim + middle))[:, None], elbow + 2.5 * noise, x)
     return torch.stack([x[:, 0].clamp(-24.9, 24.9), x[:, 1].clamp(0.2, 46)], 1)
+
+
+def made(x: Tensor, *, rng: Rng = 1) -> Tensor:
+    """Whether shots from places (n, 2) go in: a chance of 65 % at the rim, falling to 33 % at the
+    arc and beyond.
+
+    Args:
+        rng: another seed than that of `shots`, whose first numbers choose the kind of shot.
+    """
+    far = (x - torch.tensor([0.0, RIM], dtype=x.dtype)).norm(dim=1) / ARC
+    return uniform(len(x), rng=generator(rng), dtype=F64) < 0.65 - 0.32 * far.clamp(max=1)
 
 
 def moves(n: int = 2000, *, rng: Rng = 0) -> Tensor:

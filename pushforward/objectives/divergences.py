@@ -97,6 +97,20 @@ class Divergence(Value, family="divergence"):
     def best_conjugate(self, log_ratio: Tensor) -> Tensor:
         """f*(T*) = r f'(r) - f(r) from log r."""
 
+    def between(self, log_p: Tensor, log_q: Tensor, at: Tensor) -> Tensor:
+        """D_f(p‖q) of densities on a line, (..., m) at places (m,), by the trapezoid rule.
+
+        Log-ratios are limited to ±40, so that no f overflows in double precision.
+        """
+        ratio = (log_p - log_q).clamp(-40, 40).exp()
+        return torch.trapezoid(log_q.exp() * self.f(ratio), at)
+
+    def best_bound(self, log_p: Tensor, log_q: Tensor, at: Tensor) -> Tensor:
+        """E_p[T*] - E_q[f*(T*)], which equals `between`, from the same arguments."""
+        ratio = (log_p - log_q).clamp(-40, 40)
+        gain = log_p.exp() * self.best(ratio) - log_q.exp() * self.best_conjugate(ratio)
+        return torch.trapezoid(gain, at)
+
 
 @dataclass(frozen=True)
 class KL(Divergence, name="kl"):

@@ -7,7 +7,7 @@ The ellipse of a component on two axes is {x :
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -34,7 +34,7 @@ from pushforward.plots.style import (
     to_numbers,
 )
 
-__all__ = ["clusters", "profile", "ellipse"]
+__all__ = ["clusters", "profile", "ellipse", "normal_ellipses"]
 
 SHARES = (0.5, 0.95)
 """Shares of a component's mass: half, its core, and the usual 95 %."""
@@ -142,6 +142,19 @@ def ellipse(mean: NDArray[Any], covariance: NDArray[Any], share: float, colour: 
         zorder=4,
     )
     return patch
+
+
+def normal_ellipses(draws: Observations, colour: str = COLOURS[0]) -> Callable[[Axes], None]:
+    """A layer for a panel: the ellipses at one and two standard deviations of draws (n, 2)."""
+    rows = to_numbers(draws)
+    mean, covariance = rows.mean(0), np.cov(rows.T)
+
+    def draw(ax: Axes) -> None:
+        for deviations in (1, 2):
+            share = -math.expm1(-(deviations**2) / 2)  # chi-square of two degrees of freedom
+            ax.add_patch(ellipse(mean, covariance, share, colour))
+
+    return draw
 
 
 def _shape(model: object) -> tuple[Any, Any]:

@@ -1,7 +1,7 @@
 """Panels side by side, each one call: points, curves, heat maps, images, paths, bars, diagrams.
 
 A panel is a function that draws on axes. `panels(points(x), curves(t, {"p": p}))` makes the figure,
-so that a picture of three parts takes three lines.
+so that a figure of three parts takes three lines.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from pushforward.core.data_types import Observations
-from pushforward.core.errors import InvalidValue
+from pushforward.core.errors import InvalidValue, ShapeMismatch
 from pushforward.core.space import Space
 from pushforward.data.export.grids import image_grid
 from pushforward.plots.comparisons import set_title
@@ -24,13 +25,14 @@ from pushforward.plots.style import (
     SMALL,
     add_colour_bar,
     add_legend,
+    cyclic_colours,
     heat_colours,
     new_page,
     style_axes,
     to_numbers,
 )
 
-__all__ = ["Draw", "bars", "curves", "heat", "images", "panels", "paths", "points"]
+__all__ = ["Draw", "bars", "curves", "field", "heat", "images", "panels", "paths", "points"]
 
 Draw: TypeAlias = Callable[[Axes], Any]
 """Draws one panel on its axes."""
@@ -77,6 +79,7 @@ def points(
     limit: float | None = None,
     names: tuple[str, str] = PLANE,
     size: float = 2.5,
+    angles: bool = False,
 ) -> Draw:
     """Points (n, 2), on equal axes.
 
@@ -86,6 +89,7 @@ def points(
         legend: more points, each set in a colour of its own with its name.
         limit: show [-limit, limit]².
         size: of a dot.
+        angles: whether the colours are angles, so that -π and π look alike.
     """
 
     def draw(ax: Axes) -> None:
@@ -97,7 +101,7 @@ def points(
         if colour is not None and np.all(shade == np.floor(shade)) and np.max(shade) < len(COLOURS):
             shade = np.array(COLOURS)[np.asarray(shade, dtype=int)]
         if not isinstance(shade, str) and shade.dtype.kind == "f":
-            look["cmap"] = "twilight_shifted"
+            look["cmap"] = cyclic_colours() if angles else "viridis"
         rows = to_numbers(x)
         ax.scatter(rows[:, 0], rows[:, 1], c=shade, alpha=0.75, **look)
         look.pop("cmap", None)
@@ -175,6 +179,7 @@ def heat(
     names: tuple[str, str] = PLANE,
     unit: str = "density",
     high: float | None = None,
+    over: Draw | None = None,
 ) -> Draw:
     """A map of numbers (rows, columns), the second axis along the rows, with its colour bar.
 
@@ -182,6 +187,7 @@ def heat(
         limits: left, right, bottom and top edge.
         unit: label of the colour bar.
         high: the number of the darkest colour.
+        over: drawn on top, such as the outlines of a court.
     """
 
     def draw(ax: Axes) -> None:
@@ -193,8 +199,42 @@ def heat(
         look = {"fraction": 0.045, "pad": 0.02, "extend": "max" if beyond else "neither"}
         add_colour_bar(ax.figure, image, ax, unit, **look)  # type: ignore[arg-type]
         style_axes(ax, title, *names)
+        if over is not None:
+            over(ax)
 
     return draw
+
+
+def field(
+    function: Callable[[Tensor], Tensor],
+    limits: tuple[float, float, float, float],
+    title: str = "",
+    *,
+    cells: int = 200,
+    **look: Any,
+) -> Draw:
+    """A heat map of a function of points, rows (n, 2) to numbers (n,), in double precision.
+
+    Args:
+        limits: left, right, bottom and top edge.
+        cells: along the longer side; the function is evaluated at their middles.
+        look: options of `heat`.
+
+    Raises:
+        ShapeMismatch: If the function does not return one number per row.
+    """
+    left, right, bottom, top = limits
+    side = max(right - left, top - bottom) / cells
+    columns, rows = round((right - left) / side), round((top - bottom) / side)
+    across = left + (torch.arange(columns).double() + 0.5) * (right - left) / columns
+    up = bottom + (torch.arange(rows).double() + 0.5) * (top - bottom) / rows
+    with torch.no_grad():
+        values = function(torch.cartesian_prod(up, across).flip(1))
+    if values.numel() != rows * columns:
+        raise ShapeMismatch(
+            f"expected one number per point, ({rows * columns},), got {tuple(values.shape)}"
+        )
+    return heat(values.reshape(rows, columns), limits, title, **look)
 
 
 def images(x: Tensor, space: Space, title: str = "", *, columns: int | None = None) -> Draw:

@@ -37,6 +37,7 @@ __all__ = [
     "style_axes",
     "heat_colours",
     "diverging_colours",
+    "cyclic_colours",
     "name_points",
     "add_legend",
     "add_shared_legend",
@@ -47,11 +48,11 @@ __all__ = [
 
 COLOURS = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00",
-    "#56B4E9", "#7F4F24", "#555555", "#332288", "#8A9A00",
+    "#56B4E9", "#7F4F24", "#555555", "#332288", "#BBBB55",
 )  # fmt: skip
 """Okabe & Ito's colours (https://jfly.uni-koeln.de/color/) without yellow, which is invisible on
-white, and indigo and olive, so that ten classes have ten; the first two are distinct for all
-readers. Classes have a marker each as well.
+white, and four more, so that ten classes have ten. Each pair is at least 15 apart in CIELAB, also
+as readers without red or green cones see it. Classes have a marker each as well.
 """
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", "p")
 INK = "#222222"
@@ -123,6 +124,14 @@ def diverging_colours() -> Colormap:
     colors = mpl("matplotlib.colors")
     stops = ["#08519c", "#4292c6", "#c6dbef", "#ffffff", "#fdd0a2", "#f16913", "#8c2d04"]
     result: Colormap = colors.LinearSegmentedColormap.from_list("pushforward-diverging", stops)
+    return result
+
+
+def cyclic_colours() -> Colormap:
+    """The colour map for angles: its ends meet, and no part of it is lost on white."""
+    colors = mpl("matplotlib.colors")
+    stops = ["#332288", "#0072B2", "#009E73", "#E69F00", "#D55E00", "#AA3377", "#332288"]
+    result: Colormap = colors.LinearSegmentedColormap.from_list("pushforward-cyclic", stops)
     return result
 
 

@@ -29,10 +29,10 @@ def figure() -> Figure:
     """A skewed cloud: one bandwidth by likelihood, and one per point."""
     x = torch.randn(400, 2, generator=torch.Generator().manual_seed(0)).double().exp()
     test = torch.randn(4000, 2, generator=torch.Generator().manual_seed(1)).double().exp()
-    picture, axes = new_page(11, 4.8, 1, 2)
+    page, axes = new_page(11, 4.8, 1, 2)
     rules = {"one h": None, "a width $h_i$ each": "abramson"}
     for ax, (name, adaptive) in zip(axes.flat, rules.items()):
         model = pf.KDE("likelihood", adaptive=adaptive).fit(x)
         words = f"{name}: {float(model.log_prob(test).mean()):.2f} nats per new point"
         density_map(model, x, limits=([-0.5, -0.5], [7, 7]), shares=(0.5, 0.9), title=words, ax=ax)
-    return picture
+    return page

@@ -28,9 +28,9 @@ def figure() -> Figure:
     batch = digits.take(torch.arange(len(digits)))
     plane = pf.PCA(2).fit(digits)
     curved = pf.Autoencoder(latent=2, hidden=(128, 64)).fit(digits, epochs=40)
-    picture, axes = new_page(11, 4.8, 1, 2)
+    page, axes = new_page(11, 4.8, 1, 2)
     for ax, name, model in zip(axes.flat, ("PCA", "auto-encoder"), (plane, curved)):
         z = model.encode(batch.x)
         error = (batch.x - model.decode(z)).square().flatten(1).sum(1).mean()
         embedding(z, batch.y, title=f"{name}: squared error {float(error):.0f} per digit", ax=ax)
-    return picture
+    return page

@@ -32,9 +32,9 @@ def figure() -> Figure:
     fine, lines = torch.linspace(-2.5, 2.5, 200), torch.linspace(-2.5, 2.5, 11)
     one = torch.cartesian_prod(lines, fine)
     z = torch.cat([one, one.flip(1)])
-    shade = torch.atan2(z[:, 1], z[:, 0])
+    look = {"colour": torch.atan2(z[:, 1], z[:, 0]), "angles": True, "size": 1.6}
     return panels(
         points(ring.take(torch.arange(2000)).x, "The data", limit=1.7),
-        points(z, "Codes on a grid", colour=shade, limit=2.8, names=("z0", "z1"), size=1.6),
-        points(model.decode(z), "The grid, decoded", colour=shade, limit=1.7, size=1.6),
+        points(z, "Codes on a grid", limit=2.8, names=("z0", "z1"), **look),
+        points(model.decode(z), "The grid, decoded", limit=1.7, **look),
     )

@@ -21,20 +21,16 @@ import torch
 
 import pushforward as pf
 from pushforward.plots.matplotlib_types import Figure
-from pushforward.plots.panels import heat, panels, points
+from pushforward.plots.panels import field, panels, points
 
 
 def figure() -> Figure:
     """Data and samples of an EBGAN, and its energy."""
     data = pf.read("moons:5000")
     model = pf.EBGAN(latent=4, code=2, hidden=(64, 64)).fit(data, steps=2000, batch=128)
-    x = data.take(torch.arange(1500)).x
-    across, up = torch.linspace(-2, 3, 120), torch.linspace(-1.6, 2.1, 88)
-    grid = torch.cartesian_prod(up, across).flip(1)
-    with torch.no_grad():
-        energy = model.energy(grid).reshape(88, 120)
+    x, look = data.take(torch.arange(1500)).x, {"unit": "reconstruction error", "high": 1}
     return panels(
         points(model.sample(1500, rng=0), "Samples over the data", over=x),
-        heat(energy, (-2, 3, -1.6, 2.1), "Energy", unit="reconstruction error", high=1),
+        field(lambda at: model.energy(at.float()), (-2, 3, -1.6, 2.1), "Energy", **look),
         side=4.4,
     )

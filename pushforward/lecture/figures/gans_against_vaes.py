@@ -28,19 +28,15 @@ from pushforward.plots.panels import panels, points
 
 def figure() -> Figure:
     """Samples of a VAE and a GAN of a spiral, with precision and recall."""
-    data = pf.read("swissroll:10000")
+    data, drawn = pf.read("swissroll:10000"), []
     x = data.take(torch.arange(2000)).x.float()
     vae = pf.VAE(latent=2, hidden=(128, 128), likelihood="gaussian(sigma=0.1)")
     vae.fit(data, steps=2000, batch=256, optimizers={"vae": "adam(rate=0.002)"})
     gan = pf.GAN(latent=2, hidden=(128, 128)).fit(data, steps=2000, batch=256, ema=0.99)
-    sets = {
-        "VAE": vae.sample(2000, rng=0),
-        "VAE, means": vae.sample(2000, rng=0, using="mean"),
-        "GAN": gan.sample(2000, rng=0),
-    }
-    drawn = []
+    means = vae.sample(2000, rng=0, using="mean")
+    sets = {"VAE": vae.sample(2000, rng=0), "VAE, means": means, "GAN": gan.sample(2000, rng=0)}
     for name, sample in sets.items():
         precision, recall, *_ = prdc(x, sample.float())
-        words = f"{name}: precision {precision.value:.2f}, recall {recall.value:.2f}"
-        drawn.append(points(sample, words, over=x, limit=2.2))
+        title = f"{name}: precision {precision.value:.2f}, recall {recall.value:.2f}"
+        drawn.append(points(sample, title, over=x, limit=2.2))
     return panels(*drawn, side=4)

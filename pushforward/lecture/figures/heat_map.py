@@ -16,31 +16,33 @@ Try:
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 
 import pushforward as pf
-from pushforward.lecture.synthetic import shots
+from pushforward.lecture.synthetic import made, shots
 from pushforward.plots.matplotlib_types import Figure
-from pushforward.plots.panels import heat, panels
+from pushforward.plots.panels import field, panels
 from pushforward.recipes.basketball.court import draw_court
 
 
 def figure() -> Figure:
     """Density of synthetic shots, and the share that goes in."""
     x = shots(4000)
-    chance = 0.65 - 0.32 * ((x - torch.tensor([0, 5.25])).norm(dim=1) / 24).clamp(max=1)
-    made = torch.rand(4000, generator=torch.Generator().manual_seed(0)) < chance
-    grid = torch.cartesian_prod(torch.arange(0, 35, 0.5), torch.arange(-25, 25, 0.5)).flip(1)
-    every, good = pf.KDE(2.5).fit(x), pf.KDE(2.5).fit(x[made])
-    density = every.log_prob(grid.double()).exp().reshape(70, 100)
-    share = made.double().mean() * good.log_prob(grid.double()).exp().reshape(70, 100) / density
-    share[density < 2e-4] = torch.nan
-    box, feet = (-25, 25, 0, 35), ("feet across", "feet from the baseline")
-    picture = panels(
-        heat(density, box, "Where", names=feet, unit="shots per square foot", high=0.004),
-        heat(share, box, "How often it goes in", names=feet, unit="share made", high=0.8),
+    good = made(x)
+    every, some = pf.KDE(2.5).fit(x), pf.KDE(2.5).fit(x[good])
+
+    def density(at: torch.Tensor) -> torch.Tensor:
+        return every.log_prob(at).exp()
+
+    def chance(at: torch.Tensor) -> torch.Tensor:
+        share = good.double().mean() * some.log_prob(at).exp() / density(at)
+        return share.where(density(at) > 2e-4, torch.nan)
+
+    look = {"limits": (-25, 25, 0, 35), "cells": 100, "over": partial(draw_court, depth=35)}
+    return panels(
+        field(density, title="Where", unit="shots per square foot", high=0.004, **look),
+        field(chance, title="How often it goes in", unit="share made", high=0.8, **look),
         side=5,
     )
-    for ax in picture.axes[:2]:
-        draw_court(ax, depth=35)
-    return picture

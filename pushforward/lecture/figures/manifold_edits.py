@@ -23,27 +23,22 @@ import torch
 
 import pushforward as pf
 from pushforward import latent
+from pushforward.plots.image_rows import image_rows
 from pushforward.plots.matplotlib_types import Figure
-from pushforward.plots.panels import images, panels
+from pushforward.plots.panels import panels
 
 
 def figure() -> Figure:
     """A digit, a stroke, and the digits on the way to one that fits it."""
-    digits = pf.read("digits")
+    digits = pf.read("digits", label=False)
     model = pf.VAE(latent=8, hidden=(256,), likelihood="bernoulli")
-    model.fit(pf.read("digits", label=False), epochs=60, batch=64)
+    model.fit(digits, epochs=60, batch=64)
     x = digits.take(torch.tensor([13])).x  # a three
     mask = torch.zeros(8, 8)
     mask[2:6, 2] = 1  # a stroke down its left side
     strokes = latent.Strokes(colour=16 * mask[None], colour_mask=mask)
     z = latent.project(model, x).codes
-    edited = latent.edit(model, z, strokes, rng=0)
+    steps = model.decode(latent.edit(model, z, strokes, rng=0).path(steps=8))
     painted = torch.where(mask > 0, 16.0, model.decode(z))
-    steps = model.decode(edited.path(steps=8))
-    return panels(
-        images(torch.cat([x.double(), painted]), digits.space, "Before; stroke", columns=2),
-        images(steps, digits.space, "On the way", columns=8),
-        columns=1,
-        side=6,
-        height=1.4,
-    )
+    rows = {"before": x, "with a stroke": painted, "on the way": steps}
+    return panels(image_rows(rows, digits.space), side=7.5, height=3)

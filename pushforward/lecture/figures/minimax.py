@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import torch
 from torch.distributions import Normal
+from torch.nn.functional import logsigmoid
 
 from pushforward.plots.matplotlib_types import Figure
 from pushforward.plots.panels import curves, panels
@@ -26,23 +27,16 @@ from pushforward.plots.panels import curves, panels
 
 def figure() -> Figure:
     """The best critic, the value of the game, and gradients of two losses."""
-    x = torch.linspace(-12, 18, 4000).double()
-    p = Normal(0.0, 1.0).log_prob(x)
-    best, value, shifts = {}, [], torch.linspace(0, 6, 61)
-    for m in shifts.tolist():
-        q = Normal(m, 1.0).log_prob(x)
-        logit = p - q
-        critic, other = torch.sigmoid(logit), torch.sigmoid(-logit)
-        gain = p.exp() * critic.clamp_min(1e-300).log() + q.exp() * other.clamp_min(1e-300).log()
-        value.append(torch.trapezoid(gain, x))
-        if m in (0, 1, 2, 4):
-            best[f"m = {m:g}"] = critic
+    x, m = torch.linspace(-12, 18, 4000).double(), torch.linspace(0, 6, 61).double()
+    p, q = Normal(0, 1).log_prob(x), Normal(m[:, None], 1).log_prob(x)
+    gain = p.exp() * logsigmoid(p - q) + q.exp() * logsigmoid(q - p)  # log D*, log(1 - D*)
+    game = {"V(D*)": torch.trapezoid(gain, x), "-log 4": torch.full((61,), 0.25).log()}
+    best = {f"m = {m[i]:g}": (p - q[i]).sigmoid()[1000:2600] for i in (0, 10, 20, 40)}
     d = torch.linspace(0.001, 0.999, 500)
     slopes = {"log(1 - D)": d, "-log D": 1 - d}
-    game = {"V(D*)": torch.stack(value), "-log 4": torch.full((61,), -torch.tensor(4.0).log())}
     return panels(
-        curves(x[1000:2600], {n: c[1000:2600] for n, c in best.items()}, "Best critic", y="D*(x)"),
-        curves(shifts, game, "Value of the game", x="distance m", y="nats"),
+        curves(x[1000:2600], best, "Best critic", y="D*(x)"),
+        curves(m, game, "Value of the game", x="distance m", y="nats"),
         curves(d, slopes, "Size of G's gradient", x="D(G(z))", y="per unit of the critic's logit"),
         side=4,
     )

@@ -18,21 +18,20 @@ from __future__ import annotations
 import torch
 
 import pushforward as pf
+from pushforward.plots.image_rows import image_rows
 from pushforward.plots.matplotlib_types import Figure
-from pushforward.plots.panels import curves, images, panels
+from pushforward.plots.panels import curves, panels
 
 
 def figure() -> Figure:
     """The running total of the variance, and digits from 1 to 32 components."""
     digits = pf.read("digits")
-    x = digits.take(torch.arange(10)).x
-    shares = pf.PCA(64).fit(digits).explained_variance_ratio_.cumsum(0)
-    ks = [1, 4, 16, 32]
-    sheets = [x.double()] + [m.decode(m.encode(x)) for m in (pf.PCA(k).fit(digits) for k in ks)]
-    rows = torch.cat([sheet.clamp(0, 16) for sheet in sheets])
-    total = {"share of the variance": shares}
+    rows = {"digits": digits.take(torch.arange(10)).x}
+    for k in (1, 4, 16, 32):
+        model = pf.PCA(k).fit(digits)
+        rows[f"K = {k}"] = model.decode(model.encode(rows["digits"])).clamp(0, 16)
+    total = {"share": pf.PCA(64).fit(digits).explained_variance_ratio_.cumsum(0)}
+    look = {"x": "components K", "y": "share of the variance", "marks": [1, 4, 16, 32], "low": 0}
     return panels(
-        curves(range(1, 65), total, "Running total", x="components", y="share", marks=ks, low=0),
-        images(rows, digits.space, "Digits; with 1, 4, 16 and 32 components", columns=10),
-        side=4.4,
+        curves(range(1, 65), total, "Running total", **look), image_rows(rows, digits.space), side=5
     )

@@ -1,4 +1,4 @@
-r"""The ring: a picture of x = f(z)
+r"""The ring: an image of x = f(z)
 
 A normal distribution in the plane, pushed through one short formula, is a ring:
 
@@ -18,7 +18,7 @@ from __future__ import annotations
 import torch
 
 from pushforward.plots.matplotlib_types import Figure
-from pushforward.plots.panels import heat, panels, points
+from pushforward.plots.panels import field, panels, points
 
 
 def figure() -> Figure:
@@ -26,12 +26,15 @@ def figure() -> Figure:
     z = torch.randn(3000, 2, generator=torch.Generator().manual_seed(0))
     x = z / 10 + z / z.norm(dim=1, keepdim=True)
     angle = torch.atan2(z[:, 1], z[:, 0])
-    axis = torch.linspace(-1.6, 1.6, 300)
-    r = torch.cartesian_prod(axis, axis).norm(dim=1).reshape(300, 300)
-    density = 50 * (r - 1).clamp_min(0) * torch.exp(-50 * (r - 1).square()) / (torch.pi * r)
-    box = (-1.6, 1.6, -1.6, 1.6)
+
+    def density(at: torch.Tensor) -> torch.Tensor:
+        r = at.norm(dim=1)
+        return 50 * (r - 1).clamp_min(0) * torch.exp(-50 * (r - 1).square()) / (torch.pi * r)
+
     return panels(
-        points(z, "z, coloured by angle", colour=angle, limit=3.8, names=("z0", "z1")),
-        points(x, "x = z/10 + z/|z|", colour=angle, limit=1.6),
-        heat(density, box, "p(x), exact", unit="density per unit area"),
+        points(z, "z, coloured by angle", colour=angle, angles=True, limit=3.8, names=("z0", "z1")),
+        points(x, "x = z/10 + z/|z|", colour=angle, angles=True, limit=1.6),
+        field(
+            density, (-1.6, 1.6, -1.6, 1.6), "p(x), exact", cells=300, unit="density per unit area"
+        ),
     )

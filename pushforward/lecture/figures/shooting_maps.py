@@ -34,10 +34,7 @@ def figure() -> Figure:
         "from ten numbers": model.decode(z[:1])[0],
         f"the most similar player, no. {nearest}": maps[nearest],
     }
-    box, unit = (-25, 25, 0, 36), "share of shots per cell"
-    feet = ("feet across", "feet from the baseline")
-    drawn = [
-        heat(x[0].clamp_min(0).square(), box, name, names=feet, unit=unit, high=0.03)
-        for name, x in shown.items()
-    ]
-    return panels(*drawn, side=4.3)
+    look = {"names": ("feet across", "feet from the baseline"), "unit": "share per cell"}
+    cells = {name: x[0].clamp_min(0).square() for name, x in shown.items()}
+    drawn = [heat(x, (-25, 25, 0, 36), name, high=0.03, **look) for name, x in cells.items()]
+    return panels(*drawn, side=4.3, height=3.4)

@@ -29,7 +29,7 @@ def figure() -> Figure:
     x = shots(2000)
     model = pf.KDE(bandwidth=1.5).fit(x)
     box = ([-25, 0], [25, 35])
-    picture = density_map(
+    page = density_map(
         model,
         x,
         limits=box,
@@ -38,5 +38,5 @@ def figure() -> Figure:
         unit="shots per square foot",
         title="Shots, and their density",
     )
-    draw_court(picture.axes[0], depth=35)
-    return picture
+    draw_court(page.axes[0], depth=35)
+    return page

@@ -19,8 +19,9 @@ from __future__ import annotations
 import torch
 
 import pushforward as pf
+from pushforward.plots.image_rows import image_rows
 from pushforward.plots.matplotlib_types import Figure
-from pushforward.plots.panels import images, panels
+from pushforward.plots.panels import panels
 
 
 def figure() -> Figure:
@@ -29,13 +30,10 @@ def figure() -> Figure:
     model = pf.VAE(latent=16, hidden=(256,), likelihood="bernoulli")
     model.fit(train, epochs=80, batch=64)
     x = test.take(torch.arange(12)).x
-    again = model.decode(model.encode(x))
     samples = model.sample(24, rng=0, using="mean")
+    rows = {"held out": x, "restored": model.decode(model.encode(x))}
+    rows |= {"samples": samples[:12], "more samples": samples[12:]}
     bound = float(model.elbo(test.take(torch.arange(len(test))).x).mean())
     return panels(
-        images(torch.cat([x.double(), again]), model.space, "Held-out; restored", columns=12),
-        images(samples, model.space, f"Samples (bound {bound:.0f} nats a digit)", columns=12),
-        columns=1,
-        side=7,
-        height=1.7,
+        image_rows(rows, model.space, f"Bound {bound:.0f} nats a digit"), side=8, height=3.2
     )

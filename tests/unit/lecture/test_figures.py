@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from pushforward.core.errors import MissingExtra
 from pushforward.lecture.building import draw, write_pictures
 from pushforward.lecture.contents import FIGURES
 from pushforward.lecture.lesson import read_lesson
+from pushforward.lecture.synthetic import made, shots
 
 QUICK = (
     "shots", "clusters", "mapper", "trajectories", "pca-projection", "pca-variance", "kernels",
@@ -79,3 +81,11 @@ def test_the_bound_holds_and_the_sum_is_log_p() -> None:
     assert (lines["ELBO"] <= exact + 1e-12).all()
     assert abs(lines["ELBO"].max() - exact[0]) < 1e-12
     assert lines["ELBO"].min() < exact[0] - 1
+
+
+def test_shots_go_in_by_distance_and_not_by_how_they_were_drawn() -> None:
+    """With the numbers of the shots themselves, every shot at the rim would go in."""
+    x = shots(20_000)
+    far, good = (x - torch.tensor([0, 5.25])).norm(dim=1), made(x).double()
+    assert abs(good[far < 3].mean() - 0.625) < 0.03
+    assert abs(good[far > 24].mean() - 0.33) < 0.03

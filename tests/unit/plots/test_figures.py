@@ -152,6 +152,37 @@ def test_ten_classes_have_ten_colours_that_can_be_told_apart():
     assert max(lightness) < 0.5, "all are seen on white"
 
 
+DEUTERANOPIA = (
+    (0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.01182, 0.04294, 0.968881),
+)  # fmt: skip
+PROTANOPIA = (
+    (0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216),
+    (-0.003882, -0.048116, 1.051998),
+)  # fmt: skip
+"""Machado, Oliveira & Fernandes (2009), severity 1, of linear RGB.
+https://doi.org/10.1109/TVCG.2009.113
+"""
+
+
+@pytest.mark.parametrize("seen", [np.eye(3), DEUTERANOPIA, PROTANOPIA])
+def test_ten_colours_are_told_apart_without_red_or_green_cones(seen):
+    from pushforward.plots.style import COLOURS
+
+    light = np.clip(np.array([linear(c) for c in COLOURS]) @ np.array(seen).T, 0, 1)
+    lab = cielab(light)
+    apart = np.linalg.norm(lab[:, None] - lab[None], axis=-1)
+    assert apart[np.triu_indices(10, 1)].min() > 15  # a just noticeable difference is 2.3
+    assert apart[0, 1] > 80, "the first two at a glance"
+
+
+def cielab(light):
+    """CIELAB (n, 3) of linear RGB (n, 3) in 0..1, white D65."""
+    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    xyz = light @ np.array(to_xyz).T / (0.95047, 1.0, 1.08883)
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], 1)
+
+
 def linear(colour: str) -> list[float]:
     """The linear light of a colour's red, green and blue."""
     parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
