@@ -43,6 +43,7 @@ from pushforward.core.scan import Facts
 from pushforward.core.source import Source
 from pushforward.fitting.facts import sample_rows
 from pushforward.models.classical.cluster_sums import EMPTY, ClusterSums, refill
+from pushforward.models.classical.lloyd_tiles import Tiles
 from pushforward.models.classical.nearest_centres import Plan, augment
 from pushforward.models.classical.refusals import (
     refuse_conditions,
@@ -90,6 +91,11 @@ class Memory:
         self.sums: ClusterSums | None = None
         self.version = -1
         self.plain, self.bounded, self.rest = 0, True, SHORTEST_REST
+
+    def owners(self, rows: int) -> Tensor:
+        """The centre of each row (rows,), int64."""
+        assert self.owner is not None
+        return self.owner[:rows]
 
 
 class LloydPasses(Model):
@@ -194,35 +200,38 @@ class LloydPasses(Model):
 
     # ------------------------------------------------------------------------- one block of rows
 
-    def remember(self, batch: Batch) -> Memory:
+    def remember(self, batch: Batch) -> Memory | Tiles:
         """Centres of the rows, bounds and sums, cached with a resident block."""
-        return Memory(batch.x)
+        return Tiles() if batch.x.device.type == "cpu" else Memory(batch.x)
 
-    def statistics(self, batch: Batch, memory: Memory | None = None) -> ClusterSums:
+    def statistics(self, batch: Batch, memory: Memory | Tiles | None = None) -> ClusterSums:
         """The contributions of the rows of one block to their nearest centres."""
-        memory = memory or Memory(batch.x)
+        memory = memory or self.remember(batch)
         sums = memory.sums if memory.version == self._version else None
         if sums is None and memory.version != self._version - 1:
             memory.owner = None
         memory.version = self._version
         if sums is None:
-            by_bounds = memory.owner is not None and memory.sums is not None
-            sums = self._corrected(batch, memory) if by_bounds else self._first(batch, memory)
+            if isinstance(memory, Tiles):
+                sums = memory.advance(batch, self._plan.tables)
+            else:
+                by_bounds = memory.owner is not None and memory.sums is not None
+                sums = self._corrected(batch, memory) if by_bounds else self._first(batch, memory)
             memory.sums = sums
         if self._far_rows or self._by_differences:
-            return self._with_differences(batch, memory, sums)
+            owner = memory.owners(len(batch.x))
+            return self._with_differences(batch, owner, sums)
         return sums
 
-    def _with_differences(self, batch: Batch, memory: Memory, sums: ClusterSums) -> ClusterSums:
+    def _with_differences(self, batch: Batch, owners: Tensor, sums: ClusterSums) -> ClusterSums:
         """The sums with the requested farthest rows, and the inertia by differences."""
-        assert memory.owner is not None
-        x = memory.x[:, :-2].to(torch.float64)
+        x = batch.x.flatten(1).to(torch.float64)
         w = x.new_ones(len(x)) if batch.weights is None else batch.weights.to(torch.float64)
-        squares = (x - self._plan.centres[memory.owner]).square_().sum(1)
+        squares = (x - self._plan.centres[owners]).square_().sum(1)
         far = torch.where(w > 0, squares, -1.0)
         top = far.topk(min(self._far_rows, len(x)))
         where = top.indices
-        owner = memory.owner[where].to(x)
+        owner = owners[where].to(x)
         rows = torch.cat([top.values[:, None], w[where, None], owner[:, None], x[where]], 1)
         missing = self._far_rows - len(rows)
         padding = torch.full((missing, rows.shape[1]), -1.0, dtype=x.dtype, device=x.device)

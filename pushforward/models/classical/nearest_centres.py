@@ -15,6 +15,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from pushforward.models.classical.lloyd_tiles import Tables
+
 __all__ = ["Plan", "augment"]
 
 FAR = 1e8
@@ -57,6 +59,11 @@ class Plan:
     table: Tensor
     norm: float
     room: Tensor
+
+    @cached_property
+    def tables(self) -> Tables:
+        """The centres as compiled loops on the CPU read them."""
+        return Tables.of(self.centres, self.table.dtype)
 
     @classmethod
     def of(

@@ -1,0 +1,165 @@
+"""Compiled loops for the sums of clusters, and for the step of the centres that follows from them.
+
+Sums are accumulated for fixed pieces of rows and added in order, so that they do not depend on the
+number of threads.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pushforward.core.compiled import inlined, loop
+from pushforward.models.classical.nearest_loops import TILE
+
+__all__ = ["add_changes", "add_rows", "advance", "count_changes", "fill_tiles", "tabulate"]
+
+
+@loop
+def fill_tiles(rows, order, tiles, boxes, start, stop):  # type: ignore[no-untyped-def]
+    """Copy rows (n, d), in this order (n,), to the tiles start to stop, and their boxes.
+
+    Missing rows of the last tile repeat its first, missing columns are 0.
+    """
+    n, dimensions = rows.shape
+    for t in range(start, stop):
+        for r in range(TILE):
+            at = t * TILE + r
+            i = order[at] if at < n else order[t * TILE]
+            for j in range(dimensions):
+                tiles[t, j, r] = rows[i, j]
+        for j in range(dimensions, tiles.shape[1]):
+            tiles[t, j, :] = 0
+        for j in range(dimensions):
+            low = high = tiles[t, j, 0]
+            for r in range(TILE):
+                value = tiles[t, j, r]
+                low = value if value < low else low
+                high = value if value > high else high
+            boxes[t, 0, j], boxes[t, 1, j] = low, high
+
+
+@loop
+def tabulate(centres, table, lengths):  # type: ignore[no-untyped-def]
+    """Fill table (groups, columns / width, 4 width) with -2c and lengths (groups, 4) with |c|².
+
+    Returns the largest |c|²; missing centres are infinitely far.
+    """
+    table[:], lengths[:] = 0, np.inf
+    width, largest = table.shape[2] // 4, 0.0
+    for k in range(len(centres)):
+        squared = 0.0
+        for j in range(centres.shape[1]):
+            value = centres[k, j]
+            squared += value * value
+            table[k // 4, j // width, (k % 4) * width + j % width] = -2 * value
+        lengths[k // 4, k % 4] = squared
+        largest = max(largest, squared)
+    return largest
+
+
+@loop
+def count_changes(old, new, start, stop):  # type: ignore[no-untyped-def]
+    """Number of rows start to stop whose centre changed."""
+    changed = 0
+    for i in range(start, stop):
+        changed += old[i] != new[i]
+    return changed
+
+
+@inlined
+def _add(tiles, t, r, k, w, sums):  # type: ignore[no-untyped-def]
+    """Add w times a row, and w itself, to the sums of centre k."""
+    last = sums.shape[1] - 1
+    for j in range(last):
+        sums[k, j] += w * np.float64(tiles[t, j, r])
+    sums[k, last] += w
+
+
+@loop
+def _alike(owner):  # type: ignore[no-untyped-def]
+    """Whether all rows have one centre."""
+    for r in range(1, TILE):
+        if owner[r] != owner[0]:
+            return False
+    return True
+
+
+@loop
+def add_rows(tiles, owner, weights, count, sums, start, stop):  # type: ignore[no-untyped-def]
+    """Σ w x and, in the last column, Σ w of each centre, of the pieces start to stop.
+
+    tiles (tiles, columns, TILE), owner (tiles, TILE), weights (count,) or empty for ones, sums
+    (pieces, k, d + 1).
+    """
+    pieces, last = len(sums), sums.shape[2] - 1
+    for p in range(start, stop):
+        own = sums[p]
+        own[:] = 0
+        for t in range(len(tiles) * p // pieces, len(tiles) * (p + 1) // pieces):
+            rows = min(TILE, count - t * TILE)
+            if len(weights):
+                for r in range(rows):
+                    _add(tiles, t, r, owner[t, r], weights[t * TILE + r], own)
+            elif rows == TILE and _alike(owner[t]):
+                k = owner[t, 0]
+                for j in range(last):
+                    total = 0.0
+                    for r in range(TILE):
+                        total += np.float64(tiles[t, j, r])
+                    own[k, j] += total
+                own[k, last] += TILE
+            elif last == 2:
+                for r in range(rows):
+                    k = owner[t, r]
+                    own[k, 0] += np.float64(tiles[t, 0, r])
+                    own[k, 1] += np.float64(tiles[t, 1, r])
+                    own[k, 2] += 1
+            else:
+                for r in range(rows):
+                    _add(tiles, t, r, owner[t, r], 1.0, own)
+
+
+@loop
+def add_changes(tiles, old, new, weights, count, sums, start, stop):  # type: ignore[no-untyped-def]
+    """As `add_rows`, of rows that changed their centre: added to the new, taken from the old."""
+    pieces = len(sums)
+    for p in range(start, stop):
+        own = sums[p]
+        own[:] = 0
+        for t in range(len(tiles) * p // pieces, len(tiles) * (p + 1) // pieces):
+            for r in range(min(TILE, count - t * TILE)):
+                if old[t, r] != new[t, r]:
+                    w = weights[t * TILE + r] if len(weights) else 1.0
+                    _add(tiles, t, r, new[t, r], w, own)
+                    _add(tiles, t, r, old[t, r], -w, own)
+
+
+@loop
+def advance(centres, count, sums, seen, empty, new, numbers):  # type: ignore[no-untyped-def]
+    """Move centres (k, d) by (sums - count c) / seen, but for empty ones, to `new`.
+
+    Writes to `numbers`: Σ count; Σ count |c|² - 2 Σ c·sums of the old and of the new centres;
+    |Σ sums|²; and the summed squared movement.
+    """
+    clusters, dimensions = centres.shape
+    total = 0.0
+    for k in range(clusters):
+        total += count[k]
+    old_spread = new_spread = moved = between = 0.0
+    for k in range(clusters):
+        weight = max(seen[k], 1e-300)
+        owning = count[k] > empty * total
+        for j in range(dimensions):
+            c, s, n = centres[k, j], sums[k, j], count[k]
+            e = c + (s - n * c) / weight if owning else c
+            new[k, j] = e
+            old_spread += n * c * c - 2 * c * s
+            new_spread += n * e * e - 2 * e * s
+            moved += (e - c) ** 2
+    for j in range(dimensions):
+        column = 0.0
+        for k in range(clusters):
+            column += sums[k, j]
+        between += column * column
+    numbers[0], numbers[1], numbers[2] = total, old_spread, new_spread
+    numbers[3], numbers[4] = between, moved
