@@ -11,16 +11,32 @@ import numpy as np
 from pushforward.core.compiled import inlined, loop
 from pushforward.models.classical.nearest_loops import TILE
 
-__all__ = ["add_changes", "add_rows", "advance", "count_changes", "fill_tiles", "tabulate"]
+__all__ = ["add_changes", "add_rows", "advance", "centre_rows", "count_changes", "fill_tiles", "tabulate"]
 
 
 @loop
-def fill_tiles(rows, order, tiles, boxes, start, stop):  # type: ignore[no-untyped-def]
-    """Copy rows (n, d), in this order (n,), to the tiles start to stop, and their boxes.
+def centre_rows(rows, origin, unit, out, start, stop):  # type: ignore[no-untyped-def]
+    """Write (x - origin) / unit of the rows start to stop (n, d), computed in float64, to `out`."""
+    for i in range(start, stop):
+        for j in range(len(origin)):
+            out[i, j] = (np.float64(rows[i, j]) - origin[j]) / unit
 
-    Missing rows of the last tile repeat its first, missing columns are 0.
+
+@loop
+def fill_tiles(rows, order, weights, tiles, boxes, sizes, start, stop):  # type: ignore[no-untyped-def]
+    """Copy rows to the tiles start to stop, with their boxes and sizes.
+
+    Args:
+        rows: (n, d).
+        order: their numbers in the order of the tiles (n,).
+        weights: in this order (n,), or empty for ones.
+        tiles: (tiles, columns, TILE); missing rows repeat a tile's first, missing columns are 0.
+        boxes: lowest and highest values (tiles, 2, d), in float64.
+        sizes: Σ w |x|² and the largest |x|² of each tile (tiles, 2).
+        start, stop: tiles.
     """
     n, dimensions = rows.shape
+    lengths = np.empty(TILE)
     for t in range(start, stop):
         for r in range(TILE):
             at = t * TILE + r
@@ -29,13 +45,20 @@ def fill_tiles(rows, order, tiles, boxes, start, stop):  # type: ignore[no-untyp
                 tiles[t, j, r] = rows[i, j]
         for j in range(dimensions, tiles.shape[1]):
             tiles[t, j, :] = 0
+        lengths[:] = 0
         for j in range(dimensions):
             low = high = tiles[t, j, 0]
             for r in range(TILE):
                 value = tiles[t, j, r]
                 low = value if value < low else low
                 high = value if value > high else high
+                lengths[r] += np.float64(value) * np.float64(value)
             boxes[t, 0, j], boxes[t, 1, j] = low, high
+        total = largest = 0.0
+        for r in range(min(TILE, n - t * TILE)):
+            total += lengths[r] * (weights[t * TILE + r] if len(weights) else 1.0)
+            largest = max(largest, lengths[r])
+        sizes[t, 0], sizes[t, 1] = total, largest
 
 
 @loop
@@ -139,16 +162,17 @@ def advance(centres, count, sums, seen, empty, new, numbers):  # type: ignore[no
     """Move centres (k, d) by (sums - count c) / seen, but for empty ones, to `new`.
 
     Writes to `numbers`: Σ count; Σ count |c|² - 2 Σ c·sums of the old and of the new centres;
-    |Σ sums|²; and the summed squared movement.
+    |Σ sums|²; the summed squared movement; and the number of empty centres.
     """
     clusters, dimensions = centres.shape
     total = 0.0
     for k in range(clusters):
         total += count[k]
-    old_spread = new_spread = moved = between = 0.0
+    old_spread = new_spread = moved = between = bare = 0.0
     for k in range(clusters):
         weight = max(seen[k], 1e-300)
         owning = count[k] > empty * total
+        bare += 0 if owning else 1
         for j in range(dimensions):
             c, s, n = centres[k, j], sums[k, j], count[k]
             e = c + (s - n * c) / weight if owning else c
@@ -162,4 +186,4 @@ def advance(centres, count, sums, seen, empty, new, numbers):  # type: ignore[no
             column += sums[k, j]
         between += column * column
     numbers[0], numbers[1], numbers[2] = total, old_spread, new_spread
-    numbers[3], numbers[4] = between, moved
+    numbers[3], numbers[4], numbers[5] = between, moved, bare

@@ -42,8 +42,8 @@ from pushforward.core.phase import Batch
 from pushforward.core.scan import Facts
 from pushforward.core.source import Source
 from pushforward.fitting.facts import sample_rows
-from pushforward.models.classical.cluster_sums import EMPTY, ClusterSums, refill
-from pushforward.models.classical.lloyd_tiles import Tiles
+from pushforward.models.classical.cluster_sums import EMPTY, ClusterSums, Step, refill
+from pushforward.models.classical.lloyd_tiles import Tiles, centred
 from pushforward.models.classical.nearest_centres import Plan, augment
 from pushforward.models.classical.refusals import (
     refuse_conditions,
@@ -59,6 +59,7 @@ SHORTEST_REST, LONGEST_REST = 3, 24
 """
 MOST_ROUNDING = 1e-3
 """Share of the clusters' radius: if float32 moves the farthest row by more, rows are in float64."""
+FLOAT32_EPS = torch.finfo(torch.float32).eps
 CANCELLED = 1e-6
 """Share of Σw|x|² below which the inertia is not computed from the sums."""
 MEDIAN_ROWS = 1024
@@ -171,7 +172,7 @@ class LloydPasses(Model):
             centres = self._scaled(start)
         self.centres_ = centres * self.scale_ + self.origin_
         self._seen = centres.new_zeros(self.clusters)
-        self._plan = Plan.of(centres, None, self.floating())
+        self._plan = Plan.of(centres, None, self.floating(), lean=True)
         self._version += 2
 
     def _place(self, rows: Tensor) -> None:
@@ -191,6 +192,8 @@ class LloydPasses(Model):
 
     def coordinates(self, x: Tensor) -> Tensor:
         """Rows about the origin in units of the spread, flattened (n, d)."""
+        if x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64):
+            return centred(x.flatten(1), self.origin_, float(self.scale_), self.floating())
         return self._scaled(x).to(self.floating())
 
     @property
@@ -319,66 +322,75 @@ class LloydPasses(Model):
 
     def update(self, statistics: ClusterSums) -> bool:
         """Move the centres to the means of their rows; finished if they (almost) did not move."""
-        centres, self.outgrown = self._plan.centres, False
-        if self._too_narrow(statistics):
+        centres = before = self._plan.centres
+        if self.outgrown:
+            self.outgrown = False
+        seen = statistics.count if self.batch is None else self._seen + statistics.count
+        step = Step.of(centres, statistics, seen)
+        if self._too_narrow(statistics, step):
             self._wide = self.outgrown = True
-            self._plan = Plan.of(centres, None, self.floating())
+            self._plan = Plan.of(centres, None, self.floating(), lean=True)
             self._version += 2
             return False
-        empty = statistics.count <= EMPTY * statistics.count.sum()
-        if self.batch is None and bool(empty.any()):
+        refilled = self.batch is None and step.empty > 0
+        if refilled:
             if statistics.far is None:
-                self._far_rows = int(empty.sum())
+                self._far_rows = step.empty
                 return False
+            empty = statistics.count <= EMPTY * statistics.count.sum()
             statistics, centres = refill(statistics, centres, empty)
-        self._far_rows, count = 0, statistics.count
-        self._seen = count if self.batch is None else self._seen + count
-        # The mean of a centre's rows, or with mini-batches a step
-        # of 1 / (all rows seen) towards the mean of this batch.
-        weight = self._seen.clamp_min(1e-300)[:, None]
-        step = (statistics.sums - count[:, None] * centres) / weight
-        # An empty centre stays: its remaining sums are rounding error.
-        owning = (count > EMPTY * count.sum())[:, None]
-        new = torch.where(owning, centres + step, centres)
-        self._keep(statistics, new, self._seen)
-        between = statistics.sums.sum(0).square().sum() / count.sum()
-        variance = (statistics.squares - between) / (count.sum() * centres.shape[1])
-        moved = float((new - self._plan.centres).square().sum())
-        self._plan = Plan.of(new, self._plan.centres, self.floating(), self._plan.room)
-        self._version += 1
-        still = float(statistics.moved) == 0 and not bool(empty.any())
-        self.unsettled = self.batch is None and (not still or self._by_differences)
-        return self.batch is None and (still or moved <= self.tolerance * float(variance))
+            seen = statistics.count
+            step = Step.of(centres, statistics, seen)
+            step.moved = float((step.centres - before).square().sum())
+        self._keep(step, float(statistics.squares), seen)
+        still = float(statistics.moved) == 0 and not refilled
+        plan = Plan.of(step.centres, before, self.floating(), self._plan.room, lean=True)
+        # Not by setattr, which for a module takes longer than a pass over few rows.
+        vars(self).update(
+            _plan=plan,
+            _version=self._version + 1,
+            _seen=seen,
+            _far_rows=0,
+            unsettled=self.batch is None and (not still or self._by_differences),
+        )
+        return self.batch is None and (still or step.moved <= self.tolerance * step.variance)
 
     def settle(self, statistics: ClusterSums) -> None:
         """Set inertia and weights of the final centres after one more pass."""
-        self._keep(statistics, self._plan.centres, statistics.count)
+        count, centres = statistics.count, self._plan.centres
+        step = Step.of(centres, statistics, count)
+        step.centres, step.spread = centres, step.spread_before
+        self._keep(step, float(statistics.squares), count)
         if statistics.inertia is not None:
             self.inertia_ = statistics.inertia * self.scale_.square()
             self._mean_inertia = float(statistics.inertia / statistics.count.sum())
         self.unsettled = self._by_differences = False
 
-    def _keep(self, sums: ClusterSums, centres: Tensor, owned: Tensor) -> None:
+    def _keep(self, step: Step, squares: float, owned: Tensor) -> None:
         """Set centres, their weights and the inertia in the user's units.
 
         Also decide whether the inertia cancels so much that it must be computed by differences.
         """
-        spread = sums.spread(centres)
-        self._by_differences = float(spread) < CANCELLED * float(sums.squares)
-        self.inertia_, self.count_ = spread.clamp_min(0) * self.scale_.square(), owned
-        self._mean_inertia = float(spread.clamp_min(0) / sums.count.sum())
-        self.centres_ = centres * self.scale_ + self.origin_
+        spread = max(step.spread, 0.0) if step.spread == step.spread else math.nan
+        vars(self).update(
+            _by_differences=step.spread < CANCELLED * squares,
+            _mean_inertia=spread / step.total,
+        )
+        self._buffers.update(
+            inertia_=self.scale_.square().mul_(spread),
+            count_=owned,
+            centres_=torch.addcmul(self.origin_, step.centres, self.scale_),
+        )
 
-    def _too_narrow(self, sums: ClusterSums) -> bool:
+    def _too_narrow(self, sums: ClusterSums, step: Step) -> bool:
         """Whether rounding to float32 moves the farthest row too far.
 
         The limit is relative to the clusters' radius.
         """
         if self.floating() != torch.float32 or sums.reach is None:
             return False
-        centres = self._plan.centres
-        rounding = torch.finfo(torch.float32).eps ** 2 * sums.reach * centres.shape[1]
-        return not bool(rounding < MOST_ROUNDING**2 * sums.spread(centres) / sums.count.sum())
+        rounding = FLOAT32_EPS**2 * float(sums.reach) * step.centres.shape[1]
+        return not rounding < MOST_ROUNDING**2 * step.spread_before / step.total
 
     def objective(self, statistics: ClusterSums) -> float:
         """Minus the logarithm of the mean squared distance, so that gains are relative."""

@@ -18,10 +18,10 @@ from torch import Tensor
 from pushforward.core.phase import Batch
 from pushforward.models.classical.cluster_sums import ClusterSums
 
-__all__ = ["Tables", "Tiles", "owners_in_tiles"]
+__all__ = ["Tables", "Tiles", "centred", "owners_in_tiles"]
 
-FEWEST_CENTRES, FEWEST_ROWS = 12, 512
-"""Boxes exclude centres only if there are this many centres, and rows of a block."""
+FEWEST_CENTRES, FEWEST_ROWS, MOST_COLUMNS = 32, 512, 8
+"""Boxes are tried if there are this many centres, and rows of a block, in so few columns."""
 SPARED = 0.5
 """Boxes pay off if they leave less than this share of the centres."""
 CHANGED = 0.25
@@ -75,13 +75,14 @@ def columns_of(dimensions: int) -> int:
 class Tiles:
     """What a resident block keeps between passes: its rows in tiles, their centres and sums."""
 
-    derived: ClassVar = ("tiles", "boxes", "weights")
+    derived: ClassVar = ("tiles", "boxes", "sizes", "weights")
     """Values derived from the rows, which checkpoints need not store."""
 
     def __init__(self) -> None:
         self.tiles: Any = None
         self.boxes: Any = None
         self.weights: Any = None
+        self.sizes: Any = None
         self.order: Tensor | None = None
         self.owner: Tensor | None = None
         self.sums: ClusterSums | None = None
@@ -93,7 +94,8 @@ class Tiles:
         before, rows = self.owner, len(batch.x)
         if not rows:
             return _no_sums(tables)
-        many = len(tables.centres) >= FEWEST_CENTRES and rows >= FEWEST_ROWS
+        clusters, dimensions = tables.centres.shape
+        many = clusters >= FEWEST_CENTRES and rows >= FEWEST_ROWS and dimensions <= MOST_COLUMNS
         if before is not None and many and not self.grouped:
             self._group(batch, tables)
             before = self.owner
@@ -101,7 +103,9 @@ class Tiles:
         owner = self._search(tables)
         self.owner = torch.from_numpy(owner)
         if self.sums is None or before is None:
-            squares, reach = _lengths(batch)
+            sizes = self.sizes
+            squares = torch.tensor(float(sizes[:, 0].sum()), dtype=torch.float64)
+            reach = torch.tensor(float(sizes[:, 1].max()), dtype=torch.float64)
             moved: float = rows
         else:
             from pushforward.models.classical.cluster_loops import count_changes
@@ -132,15 +136,14 @@ class Tiles:
         tiles = -(-count // TILE)
         self.tiles = np.empty((tiles, columns_of(dimensions), TILE), rows.dtype)
         self.boxes = np.empty((tiles, 2, dimensions))
+        self.sizes = np.empty((tiles, 2))
         order = np.arange(count) if self.order is None else self.order.numpy()
-        in_threads(
-            partial(fill_tiles, rows, order, self.tiles, self.boxes),
-            tiles,
-            least=1 + WORK // (4 * TILE * dimensions),
-        )
         self.weights = np.empty(0)
         if batch.weights is not None:
             self.weights = batch.weights.to(torch.float64).numpy()[order]
+        how = (rows, order, self.weights, self.tiles, self.boxes, self.sizes)
+        least = 1 + WORK // (4 * TILE * dimensions)
+        in_threads(partial(fill_tiles, *how), tiles, least=least)
 
     def _group(self, batch: Batch, tables: Tables) -> None:
         """Reorder the rows by their centres, and these along a k-d tree."""
@@ -215,6 +218,17 @@ def owners_in_tiles(rows: Tensor, centres: Tensor) -> Tensor:
     return torch.from_numpy(owner).reshape(-1)[: len(rows)].to(torch.int64)
 
 
+def centred(rows: Tensor, origin: Tensor, unit: float, dtype: torch.dtype) -> Tensor:
+    """Rows (n, d) on the CPU about an origin (d,) and in a unit, rounded to `dtype` at the end."""
+    from pushforward.core.compiled import in_threads
+    from pushforward.models.classical.cluster_loops import centre_rows
+
+    out = torch.empty(rows.shape, dtype=dtype)
+    how = (np.ascontiguousarray(rows.numpy()), origin.numpy(), unit, out.numpy())
+    in_threads(partial(centre_rows, *how), len(rows), least=1 + WORK // max(1, rows.shape[1]))
+    return out
+
+
 def _search_by_products(
     tiles: Any, table: Any, lengths: Any, centres: Any, error: float, norm: float, owner: Any
 ) -> None:
@@ -234,13 +248,6 @@ def _search_by_products(
         torch.bmm(factor.expand(len(some), *factor.shape), torch.from_numpy(some), out=own)
         how = (own.numpy(), lengths, centres, error, norm, owner[start : start + step])
         in_threads(partial(search_scores, some, *how), len(some), least=1 + WORK // each)
-
-
-def _lengths(batch: Batch) -> tuple[Tensor, Tensor]:
-    """Σ w |x|² () and the largest |x|² (), in float64."""
-    squares = batch.x.flatten(1).to(torch.float64).square().sum(1)
-    total = squares.sum() if batch.weights is None else batch.weights.to(squares) @ squares
-    return total, squares.max()
 
 
 def _no_sums(tables: Tables) -> ClusterSums:

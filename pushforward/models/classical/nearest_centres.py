@@ -72,8 +72,15 @@ class Plan:
         before: Tensor | None,
         dtype: torch.dtype,
         room: Tensor | None = None,
+        lean: bool = False,
     ) -> Plan:
-        """Build for centres (k, d) that moved from `before`, and rows of type `dtype`."""
+        """Build for centres (k, d) that moved from `before`, and rows of type `dtype`.
+
+        If `lean`, it has `tables` only, where the centres are on the CPU.
+        """
+        if centres.device.type == "cpu" and lean:
+            none = centres.new_empty(0, dtype=dtype)
+            return cls(centres, before, none, 0.0, none)
         squares = centres.square().sum(1)
         table = torch.cat([-2 * centres.T, squares[None], torch.ones_like(squares)[None]])
         table = table.to(dtype)
