@@ -23,7 +23,7 @@ def centre_rows(rows, origin, unit, out, start, stop):  # type: ignore[no-untype
 
 
 @loop
-def fill_tiles(rows, order, weights, tiles, boxes, sizes, start, stop):  # type: ignore[no-untyped-def]
+def fill_tiles(rows, order, weights, tiles, boxes, sizes, totals, start, stop):  # type: ignore[no-untyped-def]
     """Copy rows to the tiles start to stop, with their boxes and sizes.
 
     Args:
@@ -32,7 +32,8 @@ def fill_tiles(rows, order, weights, tiles, boxes, sizes, start, stop):  # type:
         weights: in this order (n,), or empty for ones.
         tiles: (tiles, columns, TILE); missing rows repeat a tile's first, missing columns are 0.
         boxes: lowest and highest values (tiles, 2, d), in float64.
-        sizes: Σ w |x|² and the largest |x|² of each tile (tiles, 2).
+        sizes: |x|² of their rows (tiles, TILE).
+        totals: Σ w |x|² and the largest |x|² of each tile (tiles, 2), in float64.
         start, stop: tiles.
     """
     n, dimensions = rows.shape
@@ -54,11 +55,12 @@ def fill_tiles(rows, order, weights, tiles, boxes, sizes, start, stop):  # type:
                 high = value if value > high else high
                 lengths[r] += np.float64(value) * np.float64(value)
             boxes[t, 0, j], boxes[t, 1, j] = low, high
+        sizes[t] = lengths
         total = largest = 0.0
         for r in range(min(TILE, n - t * TILE)):
             total += lengths[r] * (weights[t * TILE + r] if len(weights) else 1.0)
             largest = max(largest, lengths[r])
-        sizes[t, 0], sizes[t, 1] = total, largest
+        totals[t, 0], totals[t, 1] = total, largest
 
 
 @loop

@@ -75,7 +75,7 @@ def columns_of(dimensions: int) -> int:
 class Tiles:
     """What a resident block keeps between passes: its rows in tiles, their centres and sums."""
 
-    derived: ClassVar = ("tiles", "boxes", "sizes", "weights")
+    derived: ClassVar = ("tiles", "boxes", "sizes", "totals", "weights")
     """Values derived from the rows, which checkpoints need not store."""
 
     def __init__(self) -> None:
@@ -83,6 +83,7 @@ class Tiles:
         self.boxes: Any = None
         self.weights: Any = None
         self.sizes: Any = None
+        self.totals: Any = None
         self.order: Tensor | None = None
         self.owner: Tensor | None = None
         self.sums: ClusterSums | None = None
@@ -103,9 +104,8 @@ class Tiles:
         owner = self._search(tables)
         self.owner = torch.from_numpy(owner)
         if self.sums is None or before is None:
-            sizes = self.sizes
-            squares = torch.tensor(float(sizes[:, 0].sum()), dtype=torch.float64)
-            reach = torch.tensor(float(sizes[:, 1].max()), dtype=torch.float64)
+            squares = torch.tensor(float(self.totals[:, 0].sum()), dtype=torch.float64)
+            reach = torch.tensor(float(self.totals[:, 1].max()), dtype=torch.float64)
             moved: float = rows
         else:
             from pushforward.models.classical.cluster_loops import count_changes
@@ -136,12 +136,12 @@ class Tiles:
         tiles = -(-count // TILE)
         self.tiles = np.empty((tiles, columns_of(dimensions), TILE), rows.dtype)
         self.boxes = np.empty((tiles, 2, dimensions))
-        self.sizes = np.empty((tiles, 2))
+        self.sizes, self.totals = np.empty((tiles, TILE), rows.dtype), np.empty((tiles, 2))
         order = np.arange(count) if self.order is None else self.order.numpy()
         self.weights = np.empty(0)
         if batch.weights is not None:
             self.weights = batch.weights.to(torch.float64).numpy()[order]
-        how = (rows, order, self.weights, self.tiles, self.boxes, self.sizes)
+        how = (rows, order, self.weights, self.tiles, self.boxes, self.sizes, self.totals)
         least = 1 + WORK // (4 * TILE * dimensions)
         in_threads(partial(fill_tiles, *how), tiles, least=least)
 
@@ -175,13 +175,15 @@ class Tiles:
         each = TILE * columns * len(tables.centres)
         if not self.excluding:
             if columns >= WIDE and each * count >= WORK:
-                _search_by_products(self.tiles, *how)
+                _search_by_products(self.tiles, self.sizes, *how)
             else:
-                search = partial(search_all, self.tiles, *how)
+                search = partial(search_all, self.tiles, self.sizes, *how)
                 in_threads(search, count, least=1 + WORK // each, pieces=4)
             return owner
         compared = np.empty(count, np.int32)
-        search = partial(search_boxes, self.tiles, self.boxes, *how, compared)
+        search = partial(
+            search_boxes, self.tiles, self.sizes, self.boxes, *how, compared
+        )
         in_threads(search, -(-count // GROUP), least=1 + 4 * WORK // (each * GROUP), pieces=4)
         self.excluding = float(compared.mean()) < SPARED * len(tables.centres)
         return owner
@@ -230,7 +232,14 @@ def centred(rows: Tensor, origin: Tensor, unit: float, dtype: torch.dtype) -> Te
 
 
 def _search_by_products(
-    tiles: Any, table: Any, lengths: Any, centres: Any, error: float, norm: float, owner: Any
+    tiles: Any,
+    sizes: Any,
+    table: Any,
+    lengths: Any,
+    centres: Any,
+    error: float,
+    norm: float,
+    owner: Any,
 ) -> None:
     """As `nearest_loops.search_all`, by matrix products of some tiles at a time."""
     from pushforward.core.compiled import in_threads
@@ -247,7 +256,8 @@ def _search_by_products(
         own = scores[: len(some)]
         torch.bmm(factor.expand(len(some), *factor.shape), torch.from_numpy(some), out=own)
         how = (own.numpy(), lengths, centres, error, norm, owner[start : start + step])
-        in_threads(partial(search_scores, some, *how), len(some), least=1 + WORK // each)
+        search = partial(search_scores, some, sizes[start : start + step], *how)
+        in_threads(search, len(some), least=1 + WORK // each)
 
 
 def _no_sums(tables: Tables) -> ClusterSums:

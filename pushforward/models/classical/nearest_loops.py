@@ -132,25 +132,26 @@ def _decide(x, r, some, count, centres):  # type: ignore[no-untyped-def]
 
 
 @loop
-def _settle(x, some, count, centres, error, norm, near, next_, owner, result):  # type: ignore[no-untyped-def]
+def _settle(x, size, some, count, centres, error, norm, near, next_, owner, result):  # type: ignore[no-untyped-def]
     """Write each row's centre, from positions in `some`; close rows are decided in float64."""
+    close = 0
     for r in range(TILE):
-        length = near[r] * 0
-        for j in range(x.shape[0]):
-            length += x[j, r] * x[j, r]
         # Not <=, which is false for NaN (from an overflow).
-        if count > 1 and not next_[r] - near[r] > error * (length + norm):
-            result[r] = _decide(x, r, some, count, centres)
-        else:
-            result[r] = some[owner[r]]
+        close += not next_[r] - near[r] > error * (size[r] + norm)
+        result[r] = some[owner[r]]
+    if close and count > 1:
+        for r in range(TILE):
+            if not next_[r] - near[r] > error * (size[r] + norm):
+                result[r] = _decide(x, r, some, count, centres)
 
 
 @loop
-def search_all(x, table, lengths, centres, error, norm, result, start, stop):  # type: ignore[no-untyped-def]
+def search_all(x, sizes, table, lengths, centres, error, norm, result, start, stop):  # type: ignore[no-untyped-def]
     """Nearest centres of the tiles start to stop, compared with all centres.
 
     Args:
         x: tiles (tiles, columns, TILE).
+        sizes: |x|² of their rows (tiles, TILE).
         table: -2c (groups of four, columns / 4, 16).
         lengths: |c|² (groups, 4); infinite for missing ones.
         centres: (k, d) in float64.
@@ -164,11 +165,11 @@ def search_all(x, table, lengths, centres, error, norm, result, start, stop):  #
     every = np.arange(len(centres)).astype(np.int32)
     for t in range(start, stop):
         _compare(x[t], table, lengths, len(lengths), near, next_, owner, part)
-        _settle(x[t], every, len(every), centres, error, norm, near, next_, owner, result[t])
+        _settle(x[t], sizes[t], every, len(every), centres, error, norm, near, next_, owner, result[t])
 
 
 @loop
-def search_scores(x, scores, lengths, centres, error, norm, result, start, stop):  # type: ignore[no-untyped-def]
+def search_scores(x, sizes, scores, lengths, centres, error, norm, result, start, stop):  # type: ignore[no-untyped-def]
     """As `search_all`, from the products scores (tiles, 4 groups, TILE) = -2 c·x."""
     near, next_ = np.empty(TILE, x.dtype), np.empty(TILE, x.dtype)
     owner, every = np.empty(TILE, np.int32), np.arange(len(centres)).astype(np.int32)
@@ -180,7 +181,7 @@ def search_scores(x, scores, lengths, centres, error, norm, result, start, stop)
             for r in range(TILE):
                 four = (s[0, r] + a, s[1, r] + b, s[2, r] + c, s[3, r] + d)
                 _keep(four, k, r, near, next_, owner)
-        _settle(x[t], every, len(every), centres, error, norm, near, next_, owner, result[t])
+        _settle(x[t], sizes[t], every, len(every), centres, error, norm, near, next_, owner, result[t])
 
 
 @loop
@@ -240,11 +241,11 @@ def _gather(table, lengths, some, count, own, own_lengths):  # type: ignore[no-u
 
 
 @loop
-def search_boxes(x, boxes, table, lengths, centres, error, norm, result, compared, start, stop):  # type: ignore[no-untyped-def]
+def search_boxes(x, sizes, boxes, table, lengths, centres, error, norm, result, compared, start, stop):  # type: ignore[no-untyped-def]
     """Nearest centres of groups of tiles start to stop, without those that their boxes exclude.
 
     Args:
-        x, table, lengths, centres, error, norm, result: as for `search_all`.
+        x, sizes, table, lengths, centres, error, norm, result: as for `search_all`.
         boxes: of each tile, lowest and highest values (tiles, 2, d).
         compared: number of centres compared with each tile's rows (tiles,), int32.
         start, stop: groups of tiles.
@@ -283,4 +284,4 @@ def search_boxes(x, boxes, table, lengths, centres, error, norm, result, compare
                 continue
             _gather(table, lengths, some, count, own, own_lengths)
             _compare(x[t], own, own_lengths, (count + 3) // 4, near, next_, owner, part)
-            _settle(x[t], some, count, centres, error, norm, near, next_, owner, result[t])
+            _settle(x[t], sizes[t], some, count, centres, error, norm, near, next_, owner, result[t])
