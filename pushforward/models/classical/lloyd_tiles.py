@@ -28,6 +28,10 @@ CHANGED = 0.25
 """If more than this share of the rows changes its centre, all sums are accumulated afresh."""
 PIECES, PIECE_ROWS, ROWS_EACH = 8, 4096, 8
 """Most pieces of a block that are summed apart; fewest rows of one, and fewest per centre."""
+MANY_CENTRES, LEAST_EACH, QUADS = 128, 4, 8
+"""Bounds are kept for this many centres, with so many rows each; a group is four times so many."""
+WIDENED = 1e-6
+"""Share by which movements are rounded up, more than their rounding error."""
 WORK = 1 << 18
 """Products that are worth a thread of their own."""
 WIDE, SCORES = 24, 1 << 20
@@ -43,6 +47,7 @@ class Tables:
         table, lengths: as `nearest_loops.search_all` describes them, in the rows' type.
         norm: the largest |c|².
         error: relative rounding error of a difference of squared distances.
+        before: the centres of the last pass (k, d), if they are known.
     """
 
     centres: Any
@@ -50,9 +55,10 @@ class Tables:
     lengths: Any
     norm: float
     error: float
+    before: Any = None
 
     @classmethod
-    def of(cls, centres: Tensor, dtype: torch.dtype) -> Tables:
+    def of(cls, centres: Tensor, dtype: torch.dtype, before: Tensor | None = None) -> Tables:
         """The tables for rows of this type."""
         from pushforward.models.classical.cluster_loops import tabulate
 
@@ -64,7 +70,7 @@ class Tables:
         lengths, own = np.empty((groups, 4), kind), np.ascontiguousarray(centres.numpy())
         norm = tabulate(own, table, lengths)
         error = 8 * float(np.finfo(kind).eps) * dimensions**0.5
-        return cls(own, table, lengths, norm, error)
+        return cls(own, table, lengths, norm, error, None if before is None else before.numpy())
 
 
 def columns_of(dimensions: int) -> int:
@@ -89,6 +95,10 @@ class Tiles:
         self.sums: ClusterSums | None = None
         self.version = -1
         self.grouped = self.excluding = False
+        self.groups: Tensor | None = None
+        self.lower: Tensor | None = None
+        self.upper: Tensor | None = None
+        self.places: Tensor | None = None
 
     def advance(self, batch: Batch, tables: Tables) -> ClusterSums:
         """Assign the rows of a block to their nearest centres; returns the sums."""
@@ -101,7 +111,7 @@ class Tiles:
             self._group(batch, tables)
             before = self.owner
         self._fill(batch)
-        owner = self._search(tables)
+        owner = self._search_bounded(tables) if self._bounds(tables) else self._search(tables)
         self.owner = torch.from_numpy(owner)
         if self.sums is None or before is None:
             squares = torch.tensor(float(self.totals[:, 0].sum()), dtype=torch.float64)
@@ -187,6 +197,42 @@ class Tiles:
         in_threads(search, -(-count // GROUP), least=1 + 4 * WORK // (each * GROUP), pieces=4)
         self.excluding = float(compared.mean()) < SPARED * len(tables.centres)
         return owner
+
+    def _bounds(self, tables: Tables) -> bool:
+        """Whether bounds for groups of centres are worth keeping."""
+        clusters, dimensions = tables.centres.shape
+        kept = len(self.tiles) * self.tiles.shape[2] >= LEAST_EACH * clusters
+        return clusters >= MANY_CENTRES and dimensions > MOST_COLUMNS and kept
+
+    def _search_bounded(self, tables: Tables) -> Any:
+        """As `_search`, without groups of centres that bounds exclude."""
+        from pushforward.core.compiled import in_threads
+        from pushforward.models.classical.bound_loops import search_bounded
+        from pushforward.models.classical.nearest_loops import GROUP
+
+        count, rows = len(self.tiles), self.tiles.shape[2]
+        if self.groups is None:
+            self.groups = torch.from_numpy(_along_tree(tables.centres))
+        numbers = self.groups.numpy()
+        if self.owner is None or self.lower is None or tables.before is None:
+            groups = -(-len(numbers) // (4 * QUADS))
+            self.lower = torch.full((count, groups, rows), -torch.inf)
+            self.upper = torch.full((count, rows), torch.inf)
+            self.places = torch.full((count, rows), -1, dtype=torch.int32)
+        centres = np.ascontiguousarray(tables.centres[numbers])
+        own = Tables.of(torch.from_numpy(centres), torch.from_numpy(self.tiles).dtype)
+        moved = 0.0 if tables.before is None else tables.before[numbers] - centres
+        drift = np.sqrt(np.square(np.zeros_like(centres) + moved).sum(1))
+        drift = drift * (1 + WIDENED) + 4 * np.finfo(np.float32).eps * tables.norm**0.5
+        how = (own.table, own.lengths, centres, numbers, own.error, own.norm, QUADS, drift)
+        state = (self.lower.numpy(), self.upper.numpy(), self.places.numpy())
+        in_threads(
+            partial(search_bounded, self.tiles, self.sizes, *how, *state),
+            -(-count // GROUP),
+            least=1,
+            pieces=4,
+        )
+        return numbers.astype(np.int32)[self.places.numpy()]
 
     def _sums(
         self, before: Tensor | None, owner: Any, rows: int, moved: float, tables: Tables

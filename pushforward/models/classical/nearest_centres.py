@@ -63,7 +63,7 @@ class Plan:
     @cached_property
     def tables(self) -> Tables:
         """The centres as compiled loops on the CPU read them."""
-        return Tables.of(self.centres, self.table.dtype)
+        return Tables.of(self.centres, self.table.dtype, self.before)
 
     @classmethod
     def of(

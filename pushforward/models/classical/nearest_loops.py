@@ -25,7 +25,7 @@ from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from pushforward.core.compiled import inlined, loop
 
-__all__ = ["GROUP", "TILE", "search_all", "search_boxes", "search_scores"]
+__all__ = ["GROUP", "TILE", "compare", "search_all", "search_boxes", "search_scores"]
 
 TILE = 64
 """Rows of a tile."""
@@ -77,7 +77,7 @@ def _keep(s, k, r, near, next_, owner):  # type: ignore[no-untyped-def]
 
 
 @loop
-def _compare(x, table, lengths, groups, near, next_, owner, part):  # type: ignore[no-untyped-def]
+def compare(x, table, lengths, groups, near, next_, owner, part):  # type: ignore[no-untyped-def]
     """The least two values of each row of a tile, and the first one's centre.
 
     x (columns, TILE), table (groups, columns / 4, 16) of -2c, or (groups, 1, 8) for two columns,
@@ -164,7 +164,7 @@ def search_all(x, sizes, table, lengths, centres, error, norm, result, start, st
     owner, part = np.empty(TILE, np.int32), np.empty((4, TILE), x.dtype)
     every = np.arange(len(centres)).astype(np.int32)
     for t in range(start, stop):
-        _compare(x[t], table, lengths, len(lengths), near, next_, owner, part)
+        compare(x[t], table, lengths, len(lengths), near, next_, owner, part)
         _settle(x[t], sizes[t], every, len(every), centres, error, norm, near, next_, owner, result[t])
 
 
@@ -283,5 +283,5 @@ def search_boxes(x, sizes, boxes, table, lengths, centres, error, norm, result, 
                 result[t, :] = some[0]
                 continue
             _gather(table, lengths, some, count, own, own_lengths)
-            _compare(x[t], own, own_lengths, (count + 3) // 4, near, next_, owner, part)
+            compare(x[t], own, own_lengths, (count + 3) // 4, near, next_, owner, part)
             _settle(x[t], sizes[t], some, count, centres, error, norm, near, next_, owner, result[t])
