@@ -53,7 +53,13 @@ REFUSING = (
     "fitting.trainer",
     "models.deep.observed",
 )
-UNCHECKED = tuple(f"pushforward.{module}" for module in (*NAMED_TUPLES, *REFUSING))
+PACKAGE = Path(__file__).parents[1] / "pushforward"
+# compiled loops call each other without the checker's wrappers
+LOOPS = tuple(
+    ".".join(file.relative_to(PACKAGE).with_suffix("").parts)
+    for file in sorted(PACKAGE.rglob("*_loops.py"))
+)
+UNCHECKED = tuple(f"pushforward.{module}" for module in (*NAMED_TUPLES, *REFUSING, *LOOPS))
 
 
 class WrongKind(BeartypeCallHintViolation, TypeError):

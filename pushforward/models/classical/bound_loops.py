@@ -1,13 +1,15 @@
 r"""Compiled passes over rows that keep a lower bound for each group of centres.
 
-Centres that are close form a group. If none of a group's has moved by more than δ, the bound on the
-distance to its nearest falls by δ; while it exceeds the distance to a row's own centre, the row need
+Centres that are close form a group. If none of them has moved by more than δ, the bound on the
+distance to the nearest falls by δ; while it exceeds that to a row's own centre, the row need
 not be compared with the group. Rows that must be are collected in tiles.
 
 Reference: Ding et al. (2015), Yinyang k-means. https://proceedings.mlr.press/v37/ding15.html
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -23,13 +25,13 @@ WIDENED = 1e-6
 
 
 @inlined
-def _low(value, size, slack):  # type: ignore[no-untyped-def]
+def _low(value: Any, size: Any, slack: Any) -> Any:
     """A lower bound on a distance from |x - c|² - |x|²."""
     return np.sqrt(max(0.0, value + size - slack)) * (1 - WIDENED)
 
 
 @loop
-def _from_own(x, r, centre):  # type: ignore[no-untyped-def]
+def _from_own(x: Any, r: Any, centre: Any) -> Any:
     """|x - c|² of row r of a tile, in float64."""
     squared = 0.0
     for j in range(len(centre)):
@@ -38,7 +40,7 @@ def _from_own(x, r, centre):  # type: ignore[no-untyped-def]
 
 
 @loop
-def _nearest(x, r, centres, numbers):  # type: ignore[no-untyped-def]
+def _nearest(x: Any, r: Any, centres: Any, numbers: Any) -> Any:
     """The place of the nearest centre to row r of a tile, and |x - c|²; ties go to the first."""
     best, place = np.inf, 0
     for p in range(len(centres)):
@@ -49,7 +51,22 @@ def _nearest(x, r, centres, numbers):  # type: ignore[no-untyped-def]
 
 
 @loop
-def _merge(at, t, r, g, quads, near, next_, p, size, slack, least, second, place, lower):  # type: ignore[no-untyped-def]
+def _merge(
+    at: Any,
+    t: Any,
+    r: Any,
+    g: Any,
+    quads: Any,
+    near: Any,
+    next_: Any,
+    p: Any,
+    size: Any,
+    slack: Any,
+    least: Any,
+    second: Any,
+    place: Any,
+    lower: Any,
+) -> Any:
     """Take into account the least two values of a row and a group, the first at place p."""
     rest = near
     if p == place[at]:
@@ -71,10 +88,58 @@ def _merge(at, t, r, g, quads, near, next_, p, size, slack, least, second, place
 
 
 @loop
-def search_bounded(  # type: ignore[no-untyped-def]
-    x, sizes, table, lengths, centres, numbers, error, norm, quads, drift, lower, upper, places,
-    start, stop,
-):
+def _merge_tile(
+    t: Any,
+    g: Any,
+    quads: Any,
+    near: Any,
+    next_: Any,
+    owner: Any,
+    size: Any,
+    slack: Any,
+    least: Any,
+    second: Any,
+    place: Any,
+    lower: Any,
+) -> Any:
+    """As `_merge`, for all rows of a tile, without branches."""
+    base, beyond = np.int32(4 * g * quads), np.int32(4 * (g + 1) * quads)
+    for r in range(TILE):
+        o = place[r]
+        if near[r] < least[r] and o >= 0 and (o < base or o >= beyond):
+            h = o // (4 * quads)
+            lower[t, h, r] = min(lower[t, h, r], _low(least[r], size[r], slack[r]))
+    bounds = lower[t, g]
+    for r in range(TILE):
+        o, p, v, w, a = place[r], base + owner[r], near[r], next_[r], least[r]
+        same = p == o
+        less = (v < a) & (not same)
+        rest = w if same | less else v
+        rest = min(rest, a) if less & (o >= base) & (o < beyond) else rest
+        other = min(a, w) if less else v
+        second[r] = min(second[r], w if same else other)
+        least[r], place[r] = v if less else a, p if less else o
+        bounds[r] = _low(rest, size[r], slack[r])
+
+
+@loop
+def search_bounded(
+    x: Any,
+    sizes: Any,
+    table: Any,
+    lengths: Any,
+    centres: Any,
+    numbers: Any,
+    error: Any,
+    norm: Any,
+    quads: Any,
+    drift: Any,
+    lower: Any,
+    upper: Any,
+    places: Any,
+    start: Any,
+    stop: Any,
+) -> Any:
     """Nearest centres of groups of tiles start to stop; returns the number of comparisons, in rows.
 
     Args:
@@ -90,9 +155,13 @@ def search_bounded(  # type: ignore[no-untyped-def]
     """
     columns, kind, groups = x.shape[1], x.dtype, lower.shape[1]
     near, next_, owner = np.empty(TILE, kind), np.empty(TILE, kind), np.empty(TILE, np.int32)
-    part, some, compact = np.empty((4, TILE), kind), np.empty(GROUP * TILE, np.int64), np.zeros((columns, TILE), kind)
+    part, some, compact = (
+        np.empty((4, TILE), kind),
+        np.empty(GROUP * TILE, np.int64),
+        np.zeros((columns, TILE), kind),
+    )
     count = GROUP * TILE
-    least, second, slack = np.empty(count), np.empty(count), np.empty(count)
+    least, second, slack = np.empty(count, kind), np.empty(count, kind), np.empty(count, kind)
     place, need, lowest = np.empty(count, np.int32), np.empty(count, np.uint8), np.empty(TILE)
     fall, compared = np.zeros(groups), 0
     for p in range(len(centres)):
@@ -121,7 +190,10 @@ def search_bounded(  # type: ignore[no-untyped-def]
                 least[at], upper[t, r] = squared - sizes[t, r], np.sqrt(squared) * (1 + WIDENED)
                 need[at] = not upper[t, r] < lowest[r]
         for g in range(groups):
-            own, own_lengths = table[g * quads : (g + 1) * quads], lengths[g * quads : (g + 1) * quads]
+            own, own_lengths = (
+                table[g * quads : (g + 1) * quads],
+                lengths[g * quads : (g + 1) * quads],
+            )
             waiting = 0
             for t in range(first, last):
                 begun = waiting
@@ -133,13 +205,43 @@ def search_bounded(  # type: ignore[no-untyped-def]
                 compared += waiting - begun
                 if waiting - begun >= MOST:
                     compare(x[t], own, own_lengths, len(own), near, next_, owner, part)
+                    if waiting - begun == TILE:
+                        a = (t - first) * TILE
+                        b = a + TILE
+                        _merge_tile(
+                            t,
+                            g,
+                            quads,
+                            near,
+                            next_,
+                            owner,
+                            sizes[t],
+                            slack[a:b],
+                            least[a:b],
+                            second[a:b],
+                            place[a:b],
+                            lower,
+                        )
+                        waiting = begun
                     for i in range(begun, waiting):
                         at = some[i]
                         r = at % TILE
                         p, size = 4 * g * quads + owner[r], sizes[t, r]
                         _merge(
-                            at, t, r, g, quads, near[r], next_[r], p, size, slack[at], least,
-                            second, place, lower,
+                            at,
+                            t,
+                            r,
+                            g,
+                            quads,
+                            near[r],
+                            next_[r],
+                            p,
+                            size,
+                            slack[at],
+                            least,
+                            second,
+                            place,
+                            lower,
                         )
                     waiting = begun
             for begun in range(0, waiting, TILE):
@@ -154,8 +256,20 @@ def search_bounded(  # type: ignore[no-untyped-def]
                     t, r = first + at // TILE, at % TILE
                     p, size = 4 * g * quads + owner[i], sizes[t, r]
                     _merge(
-                        at, t, r, g, quads, near[i], next_[i], p, size, slack[at], least, second,
-                        place, lower,
+                        at,
+                        t,
+                        r,
+                        g,
+                        quads,
+                        near[i],
+                        next_[i],
+                        p,
+                        size,
+                        slack[at],
+                        least,
+                        second,
+                        place,
+                        lower,
                     )
         for at in range((last - first) * TILE):
             if not need[at]:

@@ -6,16 +6,26 @@ number of threads.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from pushforward.core.compiled import inlined, loop
 from pushforward.models.classical.nearest_loops import TILE
 
-__all__ = ["add_changes", "add_rows", "advance", "centre_rows", "count_changes", "fill_tiles", "tabulate"]
+__all__ = [
+    "add_changes",
+    "add_rows",
+    "advance",
+    "centre_rows",
+    "count_changes",
+    "fill_tiles",
+    "tabulate",
+]
 
 
 @loop
-def centre_rows(rows, origin, unit, out, start, stop):  # type: ignore[no-untyped-def]
+def centre_rows(rows: Any, origin: Any, unit: Any, out: Any, start: Any, stop: Any) -> Any:
     """Write (x - origin) / unit of the rows start to stop (n, d), computed in float64, to `out`."""
     for i in range(start, stop):
         for j in range(len(origin)):
@@ -23,7 +33,17 @@ def centre_rows(rows, origin, unit, out, start, stop):  # type: ignore[no-untype
 
 
 @loop
-def fill_tiles(rows, order, weights, tiles, boxes, sizes, totals, start, stop):  # type: ignore[no-untyped-def]
+def fill_tiles(
+    rows: Any,
+    order: Any,
+    weights: Any,
+    tiles: Any,
+    boxes: Any,
+    sizes: Any,
+    totals: Any,
+    start: Any,
+    stop: Any,
+) -> Any:
     """Copy rows to the tiles start to stop, with their boxes and sizes.
 
     Args:
@@ -64,7 +84,7 @@ def fill_tiles(rows, order, weights, tiles, boxes, sizes, totals, start, stop): 
 
 
 @loop
-def tabulate(centres, table, lengths):  # type: ignore[no-untyped-def]
+def tabulate(centres: Any, table: Any, lengths: Any) -> Any:
     """Fill table (groups, columns / width, 4 width) with -2c and lengths (groups, 4) with |c|².
 
     Returns the largest |c|²; missing centres are infinitely far.
@@ -83,7 +103,7 @@ def tabulate(centres, table, lengths):  # type: ignore[no-untyped-def]
 
 
 @loop
-def count_changes(old, new, start, stop):  # type: ignore[no-untyped-def]
+def count_changes(old: Any, new: Any, start: Any, stop: Any) -> Any:
     """Number of rows start to stop whose centre changed."""
     changed = 0
     for i in range(start, stop):
@@ -92,7 +112,7 @@ def count_changes(old, new, start, stop):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _add(tiles, t, r, k, w, sums):  # type: ignore[no-untyped-def]
+def _add(tiles: Any, t: Any, r: Any, k: Any, w: Any, sums: Any) -> Any:
     """Add w times a row, and w itself, to the sums of centre k."""
     last = sums.shape[1] - 1
     for j in range(last):
@@ -101,16 +121,18 @@ def _add(tiles, t, r, k, w, sums):  # type: ignore[no-untyped-def]
 
 
 @loop
-def _alike(owner):  # type: ignore[no-untyped-def]
+def _alike(owner: Any) -> Any:
     """Whether all rows have one centre."""
+    same = True
     for r in range(1, TILE):
-        if owner[r] != owner[0]:
-            return False
-    return True
+        same &= owner[r] == owner[0]
+    return same
 
 
 @loop
-def add_rows(tiles, owner, weights, count, sums, start, stop):  # type: ignore[no-untyped-def]
+def add_rows(
+    tiles: Any, owner: Any, weights: Any, count: Any, sums: Any, start: Any, stop: Any
+) -> Any:
     """Σ w x and, in the last column, Σ w of each centre, of the pieces start to stop.
 
     tiles (tiles, columns, TILE), owner (tiles, TILE), weights (count,) or empty for ones, sums
@@ -145,7 +167,9 @@ def add_rows(tiles, owner, weights, count, sums, start, stop):  # type: ignore[n
 
 
 @loop
-def add_changes(tiles, old, new, weights, count, sums, start, stop):  # type: ignore[no-untyped-def]
+def add_changes(
+    tiles: Any, old: Any, new: Any, weights: Any, count: Any, sums: Any, start: Any, stop: Any
+) -> Any:
     """As `add_rows`, of rows that changed their centre: added to the new, taken from the old."""
     pieces = len(sums)
     for p in range(start, stop):
@@ -160,7 +184,9 @@ def add_changes(tiles, old, new, weights, count, sums, start, stop):  # type: ig
 
 
 @loop
-def advance(centres, count, sums, seen, empty, new, numbers):  # type: ignore[no-untyped-def]
+def advance(
+    centres: Any, count: Any, sums: Any, seen: Any, empty: Any, new: Any, numbers: Any
+) -> Any:
     """Move centres (k, d) by (sums - count c) / seen, but for empty ones, to `new`.
 
     Writes to `numbers`: Σ count; Σ count |c|² - 2 Σ c·sums of the old and of the new centres;

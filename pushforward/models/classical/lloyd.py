@@ -43,8 +43,9 @@ from pushforward.core.scan import Facts
 from pushforward.core.source import Source
 from pushforward.fitting.facts import sample_rows
 from pushforward.models.classical.cluster_sums import EMPTY, ClusterSums, Step, refill
+from pushforward.models.classical.lloyd_memory import LONGEST_REST, SHORTEST_REST, Memory
 from pushforward.models.classical.lloyd_tiles import Tiles, centred
-from pushforward.models.classical.nearest_centres import Plan, augment
+from pushforward.models.classical.nearest_centres import Plan
 from pushforward.models.classical.refusals import (
     refuse_conditions,
     refuse_many,
@@ -52,11 +53,8 @@ from pushforward.models.classical.refusals import (
 )
 from pushforward.models.classical.starts import START_ROWS, choose_at_random, choose_plus_plus
 
-__all__ = ["LloydPasses", "Memory"]
+__all__ = ["LloydPasses"]
 
-SHORTEST_REST, LONGEST_REST = 3, 24
-"""Passes without bounds before they are tried again: doubling from the first number to the second.
-"""
 MOST_ROUNDING = 1e-3
 """Share of the clusters' radius: if float32 moves the farthest row by more, rows are in float64."""
 FLOAT32_EPS = torch.finfo(torch.float32).eps
@@ -72,31 +70,6 @@ centres, as much as comparing this many rows per cluster.
 """
 SPARED = 3
 """Bounds pay off if they exclude two thirds of the rows, leaving one in this many."""
-
-
-class Memory:
-    """Data cached with a resident block between passes.
-
-    Its rows with [1, |x|²] appended, their centres and bounds, and the block's sums. If bounds
-    exclude less than two thirds of the rows they cost more than they save: `plain` passes without
-    them follow, more each time (`rest`), before they are tried again.
-    """
-
-    derived: ClassVar = ("x",)
-    """Values derived from the rows, which checkpoints need not store."""
-
-    def __init__(self, x: Tensor) -> None:
-        self.x = augment(x)
-        self.owner: Tensor | None = None
-        self.upper = self.lower = x.new_zeros(0)
-        self.sums: ClusterSums | None = None
-        self.version = -1
-        self.plain, self.bounded, self.rest = 0, True, SHORTEST_REST
-
-    def owners(self, rows: int) -> Tensor:
-        """The centre of each row (rows,), int64."""
-        assert self.owner is not None
-        return self.owner[:rows]
 
 
 class LloydPasses(Model):

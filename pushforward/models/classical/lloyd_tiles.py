@@ -1,8 +1,9 @@
 """Passes of k-means on the CPU, in compiled loops over tiles of rows.
 
-The first pass compares all rows with all centres. If there are many, rows are then reordered so that
-neighbours share a tile: by their centres, and these along a k-d tree. From then on the box of a tile
-excludes most centres; where it does not, all are compared again.
+The first pass compares all rows with all centres. In few columns, rows are then reordered so that
+neighbours share a tile: by their centres, and these along a k-d tree. From then on the box of a
+tile excludes most centres; where it does not, all are compared again. In many columns, bounds for
+groups of centres are kept once the centres have settled.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ PIECES, PIECE_ROWS, ROWS_EACH = 8, 4096, 8
 """Most pieces of a block that are summed apart; fewest rows of one, and fewest per centre."""
 MANY_CENTRES, LEAST_EACH, QUADS = 128, 4, 8
 """Bounds are kept for this many centres, with so many rows each; a group is four times so many."""
+SETTLED = 0.2
+"""Bounds exclude something once less than this share of the rows changes its centre in a pass."""
 WIDENED = 1e-6
 """Share by which movements are rounded up, more than their rounding error."""
 WORK = 1 << 18
@@ -94,11 +97,10 @@ class Tiles:
         self.owner: Tensor | None = None
         self.sums: ClusterSums | None = None
         self.version = -1
-        self.grouped = self.excluding = False
+        self.grouped = self.excluding = self.bounded = False
         self.groups: Tensor | None = None
-        self.lower: Tensor | None = None
-        self.upper: Tensor | None = None
-        self.places: Tensor | None = None
+        self.lower, self.upper = torch.empty(0), torch.empty(0)
+        self.places = torch.empty(0, dtype=torch.int32)
 
     def advance(self, batch: Batch, tables: Tables) -> ClusterSums:
         """Assign the rows of a block to their nearest centres; returns the sums."""
@@ -111,11 +113,12 @@ class Tiles:
             self._group(batch, tables)
             before = self.owner
         self._fill(batch)
-        owner = self._search_bounded(tables) if self._bounds(tables) else self._search(tables)
+        bounded = before is not None and self._bounds(tables)
+        owner = self._search_bounded(tables) if bounded else self._search(tables)
+        self.bounded = bounded
         self.owner = torch.from_numpy(owner)
         if self.sums is None or before is None:
-            squares = torch.tensor(float(self.totals[:, 0].sum()), dtype=torch.float64)
-            reach = torch.tensor(float(self.totals[:, 1].max()), dtype=torch.float64)
+            squares, reach = self._lengths()
             moved: float = rows
         else:
             from pushforward.models.classical.cluster_loops import count_changes
@@ -155,6 +158,11 @@ class Tiles:
         least = 1 + WORK // (4 * TILE * dimensions)
         in_threads(partial(fill_tiles, *how), tiles, least=least)
 
+    def _lengths(self) -> tuple[Tensor, Tensor | None]:
+        """Σ w |x|² () and the largest |x|² ()."""
+        total, largest = float(self.totals[:, 0].sum()), float(self.totals[:, 1].max())
+        return torch.tensor(total, dtype=torch.float64), torch.tensor(largest, dtype=torch.float64)
+
     def _group(self, batch: Batch, tables: Tables) -> None:
         """Reorder the rows by their centres, and these along a k-d tree."""
         rows = len(batch.x)
@@ -191,9 +199,7 @@ class Tiles:
                 in_threads(search, count, least=1 + WORK // each, pieces=4)
             return owner
         compared = np.empty(count, np.int32)
-        search = partial(
-            search_boxes, self.tiles, self.sizes, self.boxes, *how, compared
-        )
+        search = partial(search_boxes, self.tiles, self.sizes, self.boxes, *how, compared)
         in_threads(search, -(-count // GROUP), least=1 + 4 * WORK // (each * GROUP), pieces=4)
         self.excluding = float(compared.mean()) < SPARED * len(tables.centres)
         return owner
@@ -201,8 +207,10 @@ class Tiles:
     def _bounds(self, tables: Tables) -> bool:
         """Whether bounds for groups of centres are worth keeping."""
         clusters, dimensions = tables.centres.shape
-        kept = len(self.tiles) * self.tiles.shape[2] >= LEAST_EACH * clusters
-        return clusters >= MANY_CENTRES and dimensions > MOST_COLUMNS and kept
+        rows = len(self.tiles) * self.tiles.shape[2]
+        kept = rows >= LEAST_EACH * clusters
+        settled = self.sums is not None and float(self.sums.moved) < SETTLED * rows
+        return clusters >= MANY_CENTRES and dimensions > MOST_COLUMNS and kept and settled
 
     def _search_bounded(self, tables: Tables) -> Any:
         """As `_search`, without groups of centres that bounds exclude."""
@@ -214,7 +222,7 @@ class Tiles:
         if self.groups is None:
             self.groups = torch.from_numpy(_along_tree(tables.centres))
         numbers = self.groups.numpy()
-        if self.owner is None or self.lower is None or tables.before is None:
+        if not self.bounded or tables.before is None:
             groups = -(-len(numbers) // (4 * QUADS))
             self.lower = torch.full((count, groups, rows), -torch.inf)
             self.upper = torch.full((count, rows), torch.inf)
@@ -249,9 +257,7 @@ class Tiles:
             known = None
             add = partial(add_rows, self.tiles, owner, self.weights, rows, parts)
         else:
-            add = partial(
-                add_changes, self.tiles, before.numpy(), owner, self.weights, rows, parts
-            )
+            add = partial(add_changes, self.tiles, before.numpy(), owner, self.weights, rows, parts)
         in_threads(add, pieces, least=1)
         total = torch.from_numpy(parts[0] if pieces == 1 else parts.sum(0))
         count, sums = total[:, -1].contiguous(), total[:, :-1].contiguous()

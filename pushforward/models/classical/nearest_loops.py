@@ -1,7 +1,7 @@
 r"""Compiled loops for nearest centres of rows in tiles.
 
-A tile holds `TILE` rows column by column, so that each instruction handles several rows. A pass over
-it compares the rows with four centres at a time,
+A tile holds `TILE` rows column by column, so that each instruction handles several rows. A pass
+over it compares the rows with four centres at a time,
 
     |x - c|² - |x|² = |c|² - 2 c·x,
 
@@ -20,10 +20,14 @@ https://doi.org/10.1109/TPAMI.2002.1017616
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numba.np.unsafe.ndarray import to_fixed_tuple
+from numba.np.unsafe import ndarray
 
 from pushforward.core.compiled import inlined, loop
+
+to_fixed_tuple: Any = ndarray.to_fixed_tuple
 
 __all__ = ["GROUP", "TILE", "compare", "search_all", "search_boxes", "search_scores"]
 
@@ -36,7 +40,7 @@ ROUNDING = 1e-12
 
 
 @inlined
-def _two(x, r, c, s):  # type: ignore[no-untyped-def]
+def _two(x: Any, r: Any, c: Any, s: Any) -> Any:
     """Four values plus the products of two columns."""
     return (
         s[0] + x[0, r] * c[0] + x[1, r] * c[1],
@@ -47,7 +51,7 @@ def _two(x, r, c, s):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _four(x, r, j, c, s):  # type: ignore[no-untyped-def]
+def _four(x: Any, r: Any, j: Any, c: Any, s: Any) -> Any:
     """Four values plus the products of four columns, j and on."""
     a, b, p, q = x[j, r], x[j + 1, r], x[j + 2, r], x[j + 3, r]
     return (
@@ -59,7 +63,7 @@ def _four(x, r, j, c, s):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _smaller(value, k, near, next_, owner):  # type: ignore[no-untyped-def]
+def _smaller(value: Any, k: Any, near: Any, next_: Any, owner: Any) -> Any:
     """The least two values, and the centre of the first, with one more."""
     less = value < near
     other = near if less else value
@@ -67,7 +71,7 @@ def _smaller(value, k, near, next_, owner):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _keep(s, k, r, near, next_, owner):  # type: ignore[no-untyped-def]
+def _keep(s: Any, k: Any, r: Any, near: Any, next_: Any, owner: Any) -> Any:
     """Compare row r with the centres k to k + 3."""
     a, b, o = _smaller(s[0], k, near[r], next_[r], owner[r])
     a, b, o = _smaller(s[1], k + np.int32(1), a, b, o)
@@ -77,7 +81,9 @@ def _keep(s, k, r, near, next_, owner):  # type: ignore[no-untyped-def]
 
 
 @loop
-def compare(x, table, lengths, groups, near, next_, owner, part):  # type: ignore[no-untyped-def]
+def compare(
+    x: Any, table: Any, lengths: Any, groups: Any, near: Any, next_: Any, owner: Any, part: Any
+) -> Any:
     """The least two values of each row of a tile, and the first one's centre.
 
     x (columns, TILE), table (groups, columns / 4, 16) of -2c, or (groups, 1, 8) for two columns,
@@ -119,7 +125,7 @@ def compare(x, table, lengths, groups, near, next_, owner, part):  # type: ignor
 
 
 @loop
-def _decide(x, r, some, count, centres):  # type: ignore[no-untyped-def]
+def _decide(x: Any, r: Any, some: Any, count: Any, centres: Any) -> Any:
     """The nearest of `some` centres to row r of a tile, by differences in float64."""
     best, owner = np.inf, some[0]
     for i in range(count):
@@ -132,7 +138,19 @@ def _decide(x, r, some, count, centres):  # type: ignore[no-untyped-def]
 
 
 @loop
-def _settle(x, size, some, count, centres, error, norm, near, next_, owner, result):  # type: ignore[no-untyped-def]
+def _settle(
+    x: Any,
+    size: Any,
+    some: Any,
+    count: Any,
+    centres: Any,
+    error: Any,
+    norm: Any,
+    near: Any,
+    next_: Any,
+    owner: Any,
+    result: Any,
+) -> Any:
     """Write each row's centre, from positions in `some`; close rows are decided in float64."""
     close = 0
     for r in range(TILE):
@@ -146,7 +164,18 @@ def _settle(x, size, some, count, centres, error, norm, near, next_, owner, resu
 
 
 @loop
-def search_all(x, sizes, table, lengths, centres, error, norm, result, start, stop):  # type: ignore[no-untyped-def]
+def search_all(
+    x: Any,
+    sizes: Any,
+    table: Any,
+    lengths: Any,
+    centres: Any,
+    error: Any,
+    norm: Any,
+    result: Any,
+    start: Any,
+    stop: Any,
+) -> Any:
     """Nearest centres of the tiles start to stop, compared with all centres.
 
     Args:
@@ -165,11 +194,24 @@ def search_all(x, sizes, table, lengths, centres, error, norm, result, start, st
     every = np.arange(len(centres)).astype(np.int32)
     for t in range(start, stop):
         compare(x[t], table, lengths, len(lengths), near, next_, owner, part)
-        _settle(x[t], sizes[t], every, len(every), centres, error, norm, near, next_, owner, result[t])
+        _settle(
+            x[t], sizes[t], every, len(every), centres, error, norm, near, next_, owner, result[t]
+        )
 
 
 @loop
-def search_scores(x, sizes, scores, lengths, centres, error, norm, result, start, stop):  # type: ignore[no-untyped-def]
+def search_scores(
+    x: Any,
+    sizes: Any,
+    scores: Any,
+    lengths: Any,
+    centres: Any,
+    error: Any,
+    norm: Any,
+    result: Any,
+    start: Any,
+    stop: Any,
+) -> Any:
     """As `search_all`, from the products scores (tiles, 4 groups, TILE) = -2 c·x."""
     near, next_ = np.empty(TILE, x.dtype), np.empty(TILE, x.dtype)
     owner, every = np.empty(TILE, np.int32), np.arange(len(centres)).astype(np.int32)
@@ -181,11 +223,15 @@ def search_scores(x, sizes, scores, lengths, centres, error, norm, result, start
             for r in range(TILE):
                 four = (s[0, r] + a, s[1, r] + b, s[2, r] + c, s[3, r] + d)
                 _keep(four, k, r, near, next_, owner)
-        _settle(x[t], sizes[t], every, len(every), centres, error, norm, near, next_, owner, result[t])
+        _settle(
+            x[t], sizes[t], every, len(every), centres, error, norm, near, next_, owner, result[t]
+        )
 
 
 @loop
-def _exclude(low, high, some, columns, count, squares, margin, kept):  # type: ignore[no-untyped-def]
+def _exclude(
+    low: Any, high: Any, some: Any, columns: Any, count: Any, squares: Any, margin: Any, kept: Any
+) -> Any:
     """Keep the centres that may be nearest to a point of a box; returns their number.
 
     low, high (d,): the box; columns (d, ≥ count): the centres; squares: their lengths; some:
@@ -222,7 +268,7 @@ def _exclude(low, high, some, columns, count, squares, margin, kept):  # type: i
 
 
 @loop
-def _gather(table, lengths, some, count, own, own_lengths):  # type: ignore[no-untyped-def]
+def _gather(table: Any, lengths: Any, some: Any, count: Any, own: Any, own_lengths: Any) -> Any:
     """The table of some centres; the rest of the last group is infinitely far."""
     width = table.shape[2] // 4
     for i in range(4 * ((count + 3) // 4)):
@@ -241,7 +287,20 @@ def _gather(table, lengths, some, count, own, own_lengths):  # type: ignore[no-u
 
 
 @loop
-def search_boxes(x, sizes, boxes, table, lengths, centres, error, norm, result, compared, start, stop):  # type: ignore[no-untyped-def]
+def search_boxes(
+    x: Any,
+    sizes: Any,
+    boxes: Any,
+    table: Any,
+    lengths: Any,
+    centres: Any,
+    error: Any,
+    norm: Any,
+    result: Any,
+    compared: Any,
+    start: Any,
+    stop: Any,
+) -> Any:
     """Nearest centres of groups of tiles start to stop, without those that their boxes exclude.
 
     Args:
@@ -284,4 +343,6 @@ def search_boxes(x, sizes, boxes, table, lengths, centres, error, norm, result, 
                 continue
             _gather(table, lengths, some, count, own, own_lengths)
             compare(x[t], own, own_lengths, (count + 3) // 4, near, next_, owner, part)
-            _settle(x[t], sizes[t], some, count, centres, error, norm, near, next_, owner, result[t])
+            _settle(
+                x[t], sizes[t], some, count, centres, error, norm, near, next_, owner, result[t]
+            )
