@@ -56,7 +56,8 @@ def made(x: Tensor, *, rng: Rng = 1) -> Tensor:
         rng: another seed than that of `shots`, whose first numbers choose the kind of shot.
     """
     far = (x - torch.tensor([0.0, RIM], dtype=x.dtype)).norm(dim=1) / ARC
-    return uniform(len(x), rng=generator(rng), dtype=F64) < 0.65 - 0.32 * far.clamp(max=1)
+    chance: Tensor = 0.65 - 0.32 * far.clamp(max=1)
+    return uniform(len(x), rng=generator(rng), dtype=F64) < chance
 
 
 def moves(n: int = 2000, *, rng: Rng = 0) -> Tensor:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["EMPTY", "ClusterSums", "refill"]
+__all__ = ["EMPTY", "ClusterSums", "Step", "refill"]
 
 EMPTY = 1e-14
 """Share of all weight at or below which a centre is empty.
@@ -58,10 +59,60 @@ class ClusterSums:
             inertia,
         )
 
-    def spread(self, centres: Tensor) -> Tensor:
-        """Σ w |x - c|² () about centres (k, d), from the sums; it may be negative by rounding."""
-        lengths = (self.count * centres.square().sum(1)).sum()
-        return self.squares - 2 * (centres * self.sums).sum() + lengths
+
+@dataclass
+class Step:
+    """The step of the centres that follows from the sums.
+
+    Args:
+        centres: the new ones (k, d); an empty one stays, as its remaining sums are rounding error.
+        total: Σ w.
+        spread_before, spread: Σ w |x - c|² about the old and the new centres, from the sums; they
+            may be negative by rounding.
+        variance: mean variance of the columns.
+        moved: summed squared movement.
+        empty: number of empty centres.
+    """
+
+    centres: Tensor
+    total: float
+    spread_before: float
+    spread: float
+    variance: float
+    moved: float
+    empty: int
+
+    @classmethod
+    def of(cls, centres: Tensor, sums: ClusterSums, seen: Tensor) -> Step:
+        """Move centres (k, d) by Σ w (x - c) over the weights they have seen so far (k,)."""
+        squares = float(sums.squares)
+        if centres.device.type == "cpu":
+            from pushforward.models.classical.cluster_loops import advance
+
+            new, numbers = torch.empty_like(centres), np.empty(6)
+            how = (centres.numpy(), sums.count.numpy(), sums.sums.numpy(), seen.numpy())
+            advance(*how, EMPTY, new.numpy(), numbers)
+            total, before, after, between, moved, empty = numbers.tolist()
+        else:
+            new, numbers_ = _advance(centres, sums, seen)
+            total, before, after, between, moved, empty = numbers_
+        mean = between / total if total else float("nan")
+        width = centres.shape[1]
+        variance = (squares - mean) / (total * width) if total else float("nan")
+        return cls(new, total, squares + before, squares + after, variance, moved, int(empty))
+
+
+def _advance(centres: Tensor, sums: ClusterSums, seen: Tensor) -> tuple[Tensor, list[float]]:
+    """As `cluster_loops.advance`, on any device."""
+    count, total = sums.count, sums.count.sum()
+    owning = count > EMPTY * total
+    step = (sums.sums - count[:, None] * centres) / seen.clamp_min(1e-300)[:, None]
+    new = torch.where(owning[:, None], centres + step, centres)
+    lengths = [
+        (count * c.square().sum(1)).sum() - 2 * (c * sums.sums).sum() for c in (centres, new)
+    ]
+    between, moved = sums.sums.sum(0).square().sum(), (new - centres).square().sum()
+    return new, torch.stack([total, *lengths, between, moved, (~owning).sum().to(total)]).tolist()
 
 
 def refill(sums: ClusterSums, centres: Tensor, empty: Tensor) -> tuple[ClusterSums, Tensor]:

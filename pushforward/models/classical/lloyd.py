@@ -42,8 +42,10 @@ from pushforward.core.phase import Batch
 from pushforward.core.scan import Facts
 from pushforward.core.source import Source
 from pushforward.fitting.facts import sample_rows
-from pushforward.models.classical.cluster_sums import EMPTY, ClusterSums, refill
-from pushforward.models.classical.nearest_centres import Plan, augment
+from pushforward.models.classical.cluster_sums import EMPTY, ClusterSums, Step, refill
+from pushforward.models.classical.lloyd_memory import LONGEST_REST, SHORTEST_REST, Memory
+from pushforward.models.classical.lloyd_tiles import Tiles, centred
+from pushforward.models.classical.nearest_centres import Plan
 from pushforward.models.classical.refusals import (
     refuse_conditions,
     refuse_many,
@@ -51,13 +53,11 @@ from pushforward.models.classical.refusals import (
 )
 from pushforward.models.classical.starts import START_ROWS, choose_at_random, choose_plus_plus
 
-__all__ = ["LloydPasses", "Memory"]
+__all__ = ["LloydPasses"]
 
-SHORTEST_REST, LONGEST_REST = 3, 24
-"""Passes without bounds before they are tried again: doubling from the first number to the second.
-"""
 MOST_ROUNDING = 1e-3
 """Share of the clusters' radius: if float32 moves the farthest row by more, rows are in float64."""
+FLOAT32_EPS = torch.finfo(torch.float32).eps
 CANCELLED = 1e-6
 """Share of Σw|x|² below which the inertia is not computed from the sums."""
 MEDIAN_ROWS = 1024
@@ -70,26 +70,6 @@ centres, as much as comparing this many rows per cluster.
 """
 SPARED = 3
 """Bounds pay off if they exclude two thirds of the rows, leaving one in this many."""
-
-
-class Memory:
-    """Data cached with a resident block between passes.
-
-    Its rows with [1, |x|²] appended, their centres and bounds, and the block's sums. If bounds
-    exclude less than two thirds of the rows they cost more than they save: `plain` passes without
-    them follow, more each time (`rest`), before they are tried again.
-    """
-
-    derived: ClassVar = ("x",)
-    """Values derived from the rows, which checkpoints need not store."""
-
-    def __init__(self, x: Tensor) -> None:
-        self.x = augment(x)
-        self.owner: Tensor | None = None
-        self.upper = self.lower = x.new_zeros(0)
-        self.sums: ClusterSums | None = None
-        self.version = -1
-        self.plain, self.bounded, self.rest = 0, True, SHORTEST_REST
 
 
 class LloydPasses(Model):
@@ -165,7 +145,7 @@ class LloydPasses(Model):
             centres = self._scaled(start)
         self.centres_ = centres * self.scale_ + self.origin_
         self._seen = centres.new_zeros(self.clusters)
-        self._plan = Plan.of(centres, None, self.floating())
+        self._plan = Plan.of(centres, None, self.floating(), lean=True)
         self._version += 2
 
     def _place(self, rows: Tensor) -> None:
@@ -185,6 +165,8 @@ class LloydPasses(Model):
 
     def coordinates(self, x: Tensor) -> Tensor:
         """Rows about the origin in units of the spread, flattened (n, d)."""
+        if x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64):
+            return centred(x.flatten(1), self.origin_, float(self.scale_), self.floating())
         return self._scaled(x).to(self.floating())
 
     @property
@@ -194,35 +176,38 @@ class LloydPasses(Model):
 
     # ------------------------------------------------------------------------- one block of rows
 
-    def remember(self, batch: Batch) -> Memory:
+    def remember(self, batch: Batch) -> Memory | Tiles:
         """Centres of the rows, bounds and sums, cached with a resident block."""
-        return Memory(batch.x)
+        return Tiles() if batch.x.device.type == "cpu" else Memory(batch.x)
 
-    def statistics(self, batch: Batch, memory: Memory | None = None) -> ClusterSums:
+    def statistics(self, batch: Batch, memory: Memory | Tiles | None = None) -> ClusterSums:
         """The contributions of the rows of one block to their nearest centres."""
-        memory = memory or Memory(batch.x)
+        memory = memory or self.remember(batch)
         sums = memory.sums if memory.version == self._version else None
         if sums is None and memory.version != self._version - 1:
             memory.owner = None
         memory.version = self._version
         if sums is None:
-            by_bounds = memory.owner is not None and memory.sums is not None
-            sums = self._corrected(batch, memory) if by_bounds else self._first(batch, memory)
+            if isinstance(memory, Tiles):
+                sums = memory.advance(batch, self._plan.tables)
+            else:
+                by_bounds = memory.owner is not None and memory.sums is not None
+                sums = self._corrected(batch, memory) if by_bounds else self._first(batch, memory)
             memory.sums = sums
         if self._far_rows or self._by_differences:
-            return self._with_differences(batch, memory, sums)
+            owner = memory.owners(len(batch.x))
+            return self._with_differences(batch, owner, sums)
         return sums
 
-    def _with_differences(self, batch: Batch, memory: Memory, sums: ClusterSums) -> ClusterSums:
+    def _with_differences(self, batch: Batch, owners: Tensor, sums: ClusterSums) -> ClusterSums:
         """The sums with the requested farthest rows, and the inertia by differences."""
-        assert memory.owner is not None
-        x = memory.x[:, :-2].to(torch.float64)
+        x = batch.x.flatten(1).to(torch.float64)
         w = x.new_ones(len(x)) if batch.weights is None else batch.weights.to(torch.float64)
-        squares = (x - self._plan.centres[memory.owner]).square_().sum(1)
+        squares = (x - self._plan.centres[owners]).square_().sum(1)
         far = torch.where(w > 0, squares, -1.0)
         top = far.topk(min(self._far_rows, len(x)))
         where = top.indices
-        owner = memory.owner[where].to(x)
+        owner = owners[where].to(x)
         rows = torch.cat([top.values[:, None], w[where, None], owner[:, None], x[where]], 1)
         missing = self._far_rows - len(rows)
         padding = torch.full((missing, rows.shape[1]), -1.0, dtype=x.dtype, device=x.device)
@@ -310,66 +295,75 @@ class LloydPasses(Model):
 
     def update(self, statistics: ClusterSums) -> bool:
         """Move the centres to the means of their rows; finished if they (almost) did not move."""
-        centres, self.outgrown = self._plan.centres, False
-        if self._too_narrow(statistics):
+        centres = before = self._plan.centres
+        if self.outgrown:
+            self.outgrown = False
+        seen = statistics.count if self.batch is None else self._seen + statistics.count
+        step = Step.of(centres, statistics, seen)
+        if self._too_narrow(statistics, step):
             self._wide = self.outgrown = True
-            self._plan = Plan.of(centres, None, self.floating())
+            self._plan = Plan.of(centres, None, self.floating(), lean=True)
             self._version += 2
             return False
-        empty = statistics.count <= EMPTY * statistics.count.sum()
-        if self.batch is None and bool(empty.any()):
+        refilled = self.batch is None and step.empty > 0
+        if refilled:
             if statistics.far is None:
-                self._far_rows = int(empty.sum())
+                self._far_rows = step.empty
                 return False
+            empty = statistics.count <= EMPTY * statistics.count.sum()
             statistics, centres = refill(statistics, centres, empty)
-        self._far_rows, count = 0, statistics.count
-        self._seen = count if self.batch is None else self._seen + count
-        # The mean of a centre's rows, or with mini-batches a step
-        # of 1 / (all rows seen) towards the mean of this batch.
-        weight = self._seen.clamp_min(1e-300)[:, None]
-        step = (statistics.sums - count[:, None] * centres) / weight
-        # An empty centre stays: its remaining sums are rounding error.
-        owning = (count > EMPTY * count.sum())[:, None]
-        new = torch.where(owning, centres + step, centres)
-        self._keep(statistics, new, self._seen)
-        between = statistics.sums.sum(0).square().sum() / count.sum()
-        variance = (statistics.squares - between) / (count.sum() * centres.shape[1])
-        moved = float((new - self._plan.centres).square().sum())
-        self._plan = Plan.of(new, self._plan.centres, self.floating(), self._plan.room)
-        self._version += 1
-        still = float(statistics.moved) == 0 and not bool(empty.any())
-        self.unsettled = self.batch is None and (not still or self._by_differences)
-        return self.batch is None and (still or moved <= self.tolerance * float(variance))
+            seen = statistics.count
+            step = Step.of(centres, statistics, seen)
+            step.moved = float((step.centres - before).square().sum())
+        self._keep(step, float(statistics.squares), seen)
+        still = float(statistics.moved) == 0 and not refilled
+        plan = Plan.of(step.centres, before, self.floating(), self._plan.room, lean=True)
+        # Not by setattr, which for a module takes longer than a pass over few rows.
+        vars(self).update(
+            _plan=plan,
+            _version=self._version + 1,
+            _seen=seen,
+            _far_rows=0,
+            unsettled=self.batch is None and (not still or self._by_differences),
+        )
+        return self.batch is None and (still or step.moved <= self.tolerance * step.variance)
 
     def settle(self, statistics: ClusterSums) -> None:
         """Set inertia and weights of the final centres after one more pass."""
-        self._keep(statistics, self._plan.centres, statistics.count)
+        count, centres = statistics.count, self._plan.centres
+        step = Step.of(centres, statistics, count)
+        step.centres, step.spread = centres, step.spread_before
+        self._keep(step, float(statistics.squares), count)
         if statistics.inertia is not None:
             self.inertia_ = statistics.inertia * self.scale_.square()
             self._mean_inertia = float(statistics.inertia / statistics.count.sum())
         self.unsettled = self._by_differences = False
 
-    def _keep(self, sums: ClusterSums, centres: Tensor, owned: Tensor) -> None:
+    def _keep(self, step: Step, squares: float, owned: Tensor) -> None:
         """Set centres, their weights and the inertia in the user's units.
 
         Also decide whether the inertia cancels so much that it must be computed by differences.
         """
-        spread = sums.spread(centres)
-        self._by_differences = float(spread) < CANCELLED * float(sums.squares)
-        self.inertia_, self.count_ = spread.clamp_min(0) * self.scale_.square(), owned
-        self._mean_inertia = float(spread.clamp_min(0) / sums.count.sum())
-        self.centres_ = centres * self.scale_ + self.origin_
+        spread = max(step.spread, 0.0) if step.spread == step.spread else math.nan
+        vars(self).update(
+            _by_differences=step.spread < CANCELLED * squares,
+            _mean_inertia=spread / step.total,
+        )
+        self._buffers.update(
+            inertia_=self.scale_.square().mul_(spread),
+            count_=owned,
+            centres_=torch.addcmul(self.origin_, step.centres, self.scale_),
+        )
 
-    def _too_narrow(self, sums: ClusterSums) -> bool:
+    def _too_narrow(self, sums: ClusterSums, step: Step) -> bool:
         """Whether rounding to float32 moves the farthest row too far.
 
         The limit is relative to the clusters' radius.
         """
         if self.floating() != torch.float32 or sums.reach is None:
             return False
-        centres = self._plan.centres
-        rounding = torch.finfo(torch.float32).eps ** 2 * sums.reach * centres.shape[1]
-        return not bool(rounding < MOST_ROUNDING**2 * sums.spread(centres) / sums.count.sum())
+        rounding = FLOAT32_EPS**2 * float(sums.reach) * step.centres.shape[1]
+        return not rounding < MOST_ROUNDING**2 * step.spread_before / step.total
 
     def objective(self, statistics: ClusterSums) -> float:
         """Minus the logarithm of the mean squared distance, so that gains are relative."""

@@ -15,6 +15,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from pushforward.models.classical.lloyd_tiles import Tables
+
 __all__ = ["Plan", "augment"]
 
 FAR = 1e8
@@ -58,6 +60,11 @@ class Plan:
     norm: float
     room: Tensor
 
+    @cached_property
+    def tables(self) -> Tables:
+        """The centres as compiled loops on the CPU read them."""
+        return Tables.of(self.centres, self.table.dtype, self.before)
+
     @classmethod
     def of(
         cls,
@@ -65,8 +72,15 @@ class Plan:
         before: Tensor | None,
         dtype: torch.dtype,
         room: Tensor | None = None,
+        lean: bool = False,
     ) -> Plan:
-        """Build for centres (k, d) that moved from `before`, and rows of type `dtype`."""
+        """Build for centres (k, d) that moved from `before`, and rows of type `dtype`.
+
+        If `lean`, it has `tables` only, where the centres are on the CPU.
+        """
+        if centres.device.type == "cpu" and lean:
+            none = centres.new_empty(0, dtype=dtype)
+            return cls(centres, before, none, 0.0, none)
         squares = centres.square().sum(1)
         table = torch.cat([-2 * centres.T, squares[None], torch.ones_like(squares)[None]])
         table = table.to(dtype)

@@ -16,6 +16,8 @@ def translation_tasks(n: int, side: int, *, seed: int = 0) -> dict[str, Source]:
     rows = torch.arange(n)
     town = scenes(aerial_and_map, n, side, seed).take(rows)
     house = scenes(day_and_night, n, side, seed).take(rows)
+    assert town.y is not None
+    assert house.y is not None
     aerial, plan, day, night = (v.byte() for v in (town.y, town.x, house.y, house.x))
     return {
         "map to aerial view": read(aerial, y=plan),
