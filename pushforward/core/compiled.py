@@ -92,8 +92,8 @@ def in_threads(
 
     Results may not depend on where pieces are cut, or they would depend on the number of threads.
     """
-    threads = max(1, min(torch.get_num_threads(), count // least, os.cpu_count() or 1))
-    if threads == 1:
+    threads = min(torch.get_num_threads(), count // least)
+    if threads < 2:
         function(0, count)
         return
     with ThreadPoolExecutor(threads) as pool:

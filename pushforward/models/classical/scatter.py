@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,6 +12,8 @@ __all__ = ["Scatter", "WeightedRows"]
 
 BLAS_COLUMNS = 8
 """Below this many columns, the call of BLAS costs more than it saves."""
+THREADED_COLUMNS = 64
+"""Below this many columns, starting PyTorch's threads costs more than they save."""
 
 
 @dataclass
@@ -50,8 +53,7 @@ class Scatter:
     def moments(self, origin: Tensor | None) -> tuple[Tensor, Tensor]:
         """Mean (d,) and maximum-likelihood covariance (d, d)."""
         shift = self.total / self.count
-        upper = self.products.triu()
-        covariance = (upper + upper.triu(1).T) / self.count
+        covariance = _symmetric(self.products) / self.count
         covariance -= torch.outer(shift, shift)
         return shift if origin is None else origin + shift, covariance
 
@@ -66,6 +68,15 @@ class WeightedRows:
     def merge(self, other: WeightedRows) -> WeightedRows:
         """Both sets of rows, concatenated."""
         return WeightedRows(torch.cat([self.x, other.x]), torch.cat([self.weights, other.weights]))
+
+
+def _symmetric(upper: Tensor) -> Tensor:
+    """The symmetric matrix of an upper triangle, whatever lies below it."""
+    if upper.device.type == "cpu" and len(upper) < THREADED_COLUMNS:
+        half = np.triu(upper.numpy())
+        return torch.from_numpy(half + np.triu(half, 1).T)
+    half = upper.triu()
+    return half + half.triu(1).T
 
 
 def _products(x: Tensor) -> Tensor:
