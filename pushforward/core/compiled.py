@@ -11,6 +11,7 @@ imported where they are called, within functions.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 from collections.abc import Callable, Iterator
@@ -96,6 +97,51 @@ def in_threads(
     if threads < 2:
         function(0, count)
         return
-    with ThreadPoolExecutor(threads) as pool:
-        for done in [pool.submit(function, *part) for part in parts(count, threads * pieces)]:
-            done.result()
+    waiting = list(parts(count, threads * pieces))[::-1]
+
+    def work() -> None:
+        while True:
+            try:
+                part = waiting.pop()
+            except IndexError:  # taken by the others
+                return
+            function(*part)
+
+    _let_idle_threads_sleep()
+    others = [_helpers().submit(work) for _ in range(threads - 1)]
+    try:
+        work()
+    finally:
+        for other in others:
+            if not other.cancel():
+                other.result()
+
+
+@cache
+def _helpers() -> ThreadPoolExecutor:
+    """Threads that wait for work: starting them anew would cost as much as a small loop."""
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="pushforward-loops")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_helpers.cache_clear)  # threads do not survive a fork
+
+
+def _let_idle_threads_sleep() -> None:
+    """End the threads in which OpenMP ran PyTorch's last operation, if it did.
+
+    They wait for the next one without sleeping, for milliseconds, on the processors that loops are
+    about to use; starting new ones takes some ten microseconds.
+    """
+    pause = _find_pause()
+    if pause is not None:
+        pause(1)  # omp_pause_soft; only of the thread that calls
+
+
+@cache
+def _find_pause() -> Callable[[int], int] | None:
+    """`omp_pause_resource_all` of the OpenMP that PyTorch loaded, if it has one (OpenMP 5.0)."""
+    try:
+        return ctypes.CDLL(None).omp_pause_resource_all  # type: ignore[no-any-return]
+    except (AttributeError, OSError, TypeError):  # another OpenMP; Windows
+        return None

@@ -32,7 +32,7 @@ from pushforward.densities.cores import (
     least_fourier_seconds,
     split_cores,
 )
-from pushforward.densities.costs import direct_cost, tree_cost
+from pushforward.densities.costs import direct_cost, points_in_reach, tree_cost
 from pushforward.densities.device_sums import DeviceSums
 from pushforward.densities.direct_sums import Bumps, FewSums, log_sums
 from pushforward.densities.kernels import Kernel, Shape, find_kernel
@@ -212,6 +212,10 @@ class KernelSums:
         return max(self.tolerance * 1e-6, 1e-14)
 
     @cached_property
+    def _reached(self) -> float:
+        return points_in_reach(self.bumps, self.tolerance)
+
+    @cached_property
     def _log_volume(self) -> float:
         return 0.0 if self.scale.kind == "number" else self.scale.log_determinant
 
@@ -314,7 +318,7 @@ class KernelSums:
         if method == "direct":
             return Plan(method, *direct_cost(self.bumps, m))
         if method == "tree":
-            return Plan(method, *tree_cost(self.bumps, m, self.tolerance, self._tree is not None))
+            return Plan(method, *tree_cost(self.bumps, m, self._reached, self._tree is not None))
         cores, _ = self._cut(m)
         held = sum(len(core.bumps.points) for core in cores)
         seconds, memory = 0.0, 0.0
@@ -326,7 +330,7 @@ class KernelSums:
             memory = max(memory, fourier_bytes(*args))
         if held < n:
             rest = max(1, int(m * (1 - held / n)))
-            tree_seconds, tree_bytes = tree_cost(self.bumps, rest, self.tolerance, False)
+            tree_seconds, tree_bytes = tree_cost(self.bumps, rest, self._reached, False)
             seconds, memory = seconds + tree_seconds, max(memory, tree_bytes)
         return Plan(method, seconds, memory)
 

@@ -5,15 +5,12 @@ The constants were fitted to `python -m benchmarks kde-sweep`, which records eve
 
 from __future__ import annotations
 
-import math
-
-import torch
-from torch import Tensor
+import numpy as np
 
 from pushforward.densities.direct_sums import Bumps
 from pushforward.densities.trees import LEAF
 
-__all__ = ["direct_cost", "tree_cost"]
+__all__ = ["direct_cost", "points_in_reach", "tree_cost"]
 
 POINT = 1.5e-8  # seconds to sort one coordinate into the leaves
 QUERY = 2e-7  # seconds of one query's way to its leaf
@@ -29,40 +26,44 @@ def direct_cost(bumps: Bumps, m: int) -> tuple[float, float]:
     return n * m * pair, 3e7 + 16.0 * (n + m) * (d + 2)
 
 
-def tree_cost(bumps: Bumps, m: int, tolerance: float, built: bool) -> tuple[float, float]:
-    """Seconds and bytes of tree sums at m queries distributed like the points."""
+def tree_cost(bumps: Bumps, m: int, reached: float, built: bool) -> tuple[float, float]:
+    """Seconds and bytes of tree sums at m queries that reach so many points each."""
     n, d = len(bumps.points), bumps.dimension
-    seconds = CALL + m * (QUERY + _pairs(bumps, tolerance) * _pair_seconds(bumps))
+    seconds = CALL + m * (QUERY + reached * _pair_seconds(bumps))
     return seconds + (0.0 if built else POINT * n * d), 5e7 + 8.0 * n * (d + 6)
 
 
-def _pairs(bumps: Bumps, tolerance: float) -> float:
-    """Points in the leaves that matter to a query."""
+def points_in_reach(bumps: Bumps, tolerance: float) -> float:
+    """Points in the leaves that matter to a query distributed like the points, from a sample."""
     n, d = len(bumps.points), bumps.dimension
-    some, sample = _spaced(n, 1024), _spaced(n, 64)
-    distance = torch.cdist(bumps.points[sample], bumps.points[some])
-    reach = _reach(bumps, distance / bumps.scales[some], tolerance)
-    distance[distance == 0] = math.inf
-    nearest = distance.amin(1, keepdim=True).clamp_max(1e300)
+    points, some = bumps.points.numpy(), _spaced(n, 1024)
+    queries, centres, scales = points[_spaced(n, 64)], points[some], bumps.scales.numpy()[some]
+    distance = np.zeros((len(queries), len(some)))
+    for axis in range(d):
+        distance += np.subtract.outer(queries[:, axis], centres[:, axis]) ** 2
+    distance = np.sqrt(distance, out=distance)
+    reach = _reach(bumps, distance / scales, tolerance)
+    nearest = np.where(distance > 0, distance, 1e300).min(1, keepdims=True)
     width = (LEAF * len(some) / n) ** (1 / d) * nearest * (d / 2)
-    within = distance < reach * bumps.scales[some] + width
-    pairs = min(float(n), n * float(within.double().mean()) + LEAF)
+    within = (distance > 0) & (distance < reach * scales + width)
+    pairs = min(float(n), n * float(within.mean()) + LEAF)
     if bumps.kernel.name in ("tophat", "epanechnikov") and bumps.widest == bumps.narrowest:
         # nodes inside the supports are summed whole: the leaves at their surface are left
         pairs = min(pairs, 2 * d * LEAF * (pairs / LEAF) ** (1 - 1 / d))
     return pairs
 
 
-def _reach(bumps: Bumps, scaled: Tensor, tolerance: float) -> Tensor | float:
+def _reach(bumps: Bumps, scaled: np.ndarray, tolerance: float) -> np.ndarray | float:
     """Bandwidths beyond which points do not matter, from sampled scaled distances (k, c)."""
     if bumps.kernel.compact:
         return 1.0
     gaussian = bumps.kernel.name == "gaussian"
-    energy = 0.5 * scaled.square() if gaussian else scaled
+    energy = 0.5 * scaled**2 if gaussian else scaled
     # subnormal numbers are slow
-    share = energy.clamp_max(700).neg().exp().mean(1, keepdim=True).clamp_min(1 / len(bumps.points))
-    needed = -(share * tolerance / 2).log()
-    return (2 * needed).sqrt() if gaussian else needed
+    share = np.exp(-np.minimum(energy, 700)).mean(1, keepdims=True)
+    needed = -np.log(np.maximum(share, 1 / len(bumps.points)) * tolerance / 2)
+    out: np.ndarray = np.sqrt(2 * needed) if gaussian else needed
+    return out
 
 
 def _pair_seconds(bumps: Bumps) -> float:
@@ -75,5 +76,5 @@ def _pair_seconds(bumps: Bumps) -> float:
     return profile + 0.1e-9 * bumps.dimension
 
 
-def _spaced(n: int, count: int) -> Tensor:
-    return torch.linspace(0, n - 1, min(n, count), dtype=torch.float64).long()
+def _spaced(n: int, count: int) -> np.ndarray:
+    return np.linspace(0, n - 1, min(n, count)).astype(np.int64)
