@@ -31,6 +31,8 @@ KMEANS_SIZES += [(10_000, 2, 1024), (10_000, 128, 1024), (100_000, 128, 1024), (
 KMEANS_SIZES += [(1_000_000, 2, 1024), (1_000_000, 128, 8)]
 PCA_SIZES = [(20_000, 10, 5), (1_000_000, 10, 5), (200_000, 100, 10), (20_000, 300, 10)]
 PCA_SIZES += [(1_500, 1_500, 10), (1_000, 10_000, 5), (2_000, 20_000, 50)]
+QUICK = 0.5
+"""Seconds of a round below which a setting is measured in seven more."""
 PRECISE = 1e-6
 """Largest error of a subspace (a sine) and of variances (a share) at which a solver is right."""
 
@@ -41,6 +43,8 @@ def swept(name: str, what: str, target: float, settings: Iterator[Setting], roun
     for setting, sides, gap, tolerance in settings:
         with quiet():
             timings, last = timed(sides, rounds)
+            if sum(sum(times) for times in timings.values()) < QUICK:
+                timings, last = timed(sides, 7)
         apart_by = gap(last)
         for theirs in [side for side in sides if side != "pushforward"]:
             times = {side: median(timings[side]) for side in ("pushforward", theirs)}

@@ -1,4 +1,4 @@
-"""Loops compiled to machine code by Numba, and the threads that run them.
+"""Loops compiled to machine code by Numba (`threads` runs them in several threads).
 
 Array operations walk through memory once for each step of a formula, and a call of one costs
 microseconds. A loop that does all steps for one row has neither cost, which counts where rows are
@@ -11,19 +11,16 @@ imported where they are called, within functions.
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
-import torch
 
-__all__ = ["in_threads", "inlined", "loop", "machine_code_folder", "parts"]
+__all__ = ["inlined", "loop", "machine_code_folder"]
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -71,77 +68,3 @@ def inlined(function: Function) -> Function:
     """A step of a loop, compiled into each loop that calls it."""
     options: dict[str, Any] = {"error_model": "numpy", "fastmath": REORDER}
     return cast(Function, numba.njit(inline="always", **options)(function))
-
-
-def parts(count: int, pieces: int) -> Iterator[tuple[int, int]]:
-    """(start, stop) of `count` rows in like pieces, without empty ones."""
-    pieces = max(1, min(pieces, count))
-    for piece in range(pieces):
-        yield count * piece // pieces, count * (piece + 1) // pieces
-
-
-def in_threads(
-    function: Callable[[int, int], object], count: int, *, least: int = 1024, pieces: int = 1
-) -> None:
-    """Calls `function(start, stop)` over `count` rows, in as many threads as PyTorch uses.
-
-    Args:
-        function: a loop's call on rows start to stop, which writes its results in place.
-        count: number of rows.
-        least: rows that are worth a thread of their own.
-        pieces: pieces for each thread; more of them where rows differ in cost.
-
-    Results may not depend on where pieces are cut, or they would depend on the number of threads.
-    """
-    threads = min(torch.get_num_threads(), count // least)
-    if threads < 2:
-        function(0, count)
-        return
-    waiting = list(parts(count, threads * pieces))[::-1]
-
-    def work() -> None:
-        while True:
-            try:
-                part = waiting.pop()
-            except IndexError:  # taken by the others
-                return
-            function(*part)
-
-    _let_idle_threads_sleep()
-    others = [_helpers().submit(work) for _ in range(threads - 1)]
-    try:
-        work()
-    finally:
-        for other in others:
-            if not other.cancel():
-                other.result()
-
-
-@cache
-def _helpers() -> ThreadPoolExecutor:
-    """Threads that wait for work: starting them anew would cost as much as a small loop."""
-    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="pushforward-loops")
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_helpers.cache_clear)  # threads do not survive a fork
-
-
-def _let_idle_threads_sleep() -> None:
-    """End the threads in which OpenMP ran PyTorch's last operation, if it did.
-
-    They wait for the next one without sleeping, for milliseconds, on the processors that loops are
-    about to use; starting new ones takes some ten microseconds.
-    """
-    pause = _find_pause()
-    if pause is not None:
-        pause(1)  # omp_pause_soft; only of the thread that calls
-
-
-@cache
-def _find_pause() -> Callable[[int], int] | None:
-    """`omp_pause_resource_all` of the OpenMP that PyTorch loaded, if it has one (OpenMP 5.0)."""
-    try:
-        return ctypes.CDLL(None).omp_pause_resource_all  # type: ignore[no-any-return]
-    except (AttributeError, OSError, TypeError):  # another OpenMP; Windows
-        return None

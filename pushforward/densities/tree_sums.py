@@ -79,7 +79,7 @@ class TreeSums:
 
     def _walk(self, queries: Tensor, exclude: Tensor | None) -> tuple[np.ndarray, np.ndarray]:
         """Log sums (m,), and leaves summed (m,)."""
-        from pushforward.core.compiled import in_threads
+        from pushforward.core.threads import in_threads
         from pushforward.densities.tree_loops import sum_compact, sum_unbounded
 
         with np.errstate(over="ignore"):

@@ -50,7 +50,7 @@ class Tree(NamedTuple):
 
 def plant(bumps: Bumps, unit: float, top: float, tolerance: float) -> tuple[np.ndarray, Tree]:
     """The place of each bump (n,), and the tree."""
-    from pushforward.core.compiled import in_threads
+    from pushforward.core.threads import in_threads
     from pushforward.densities import packing_loops as packing
 
     points = np.ascontiguousarray(bumps.points.numpy())
@@ -139,7 +139,7 @@ def pack(points: np.ndarray, leaves: int, unit: float = 1.0) -> np.ndarray:
 
     `unit` is a number beside which coordinates matter.
     """
-    from pushforward.core.compiled import in_threads
+    from pushforward.core.threads import in_threads
     from pushforward.densities.packing_loops import sort_parts
 
     n, parts = len(points), 1

@@ -73,7 +73,7 @@ def nearest_squares(x: Tensor, k: int) -> Tensor | None:
 
     Each pair is multiplied once, for both rows.
     """
-    from pushforward.core.compiled import in_threads
+    from pushforward.core.threads import in_threads
     from pushforward.metrics.neighbour_loops import keep_nearest, keep_nearest_across
 
     rounded, n = Rounded.of(x), len(x)
@@ -154,7 +154,7 @@ class Sides:
 
         A pair is (point, centre, 0 for the centre's ball or 1 for the point's).
         """
-        from pushforward.core.compiled import in_threads
+        from pushforward.core.threads import in_threads
         from pushforward.metrics.neighbour_loops import count_in_balls, find_doubtful
 
         for first, last in _tiles(len(self.points.x), len(self.centres.x)):

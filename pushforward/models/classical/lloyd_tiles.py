@@ -140,7 +140,7 @@ class Tiles:
         """Copy the rows to tiles, unless they are there."""
         if self.tiles is not None:
             return
-        from pushforward.core.compiled import in_threads
+        from pushforward.core.threads import in_threads
         from pushforward.models.classical.cluster_loops import fill_tiles
         from pushforward.models.classical.nearest_loops import TILE
 
@@ -179,7 +179,7 @@ class Tiles:
 
     def _search(self, tables: Tables) -> Any:
         """The centres of the rows of all tiles (tiles, TILE), int32."""
-        from pushforward.core.compiled import in_threads
+        from pushforward.core.threads import in_threads
         from pushforward.models.classical.nearest_loops import (
             GROUP,
             TILE,
@@ -214,7 +214,7 @@ class Tiles:
 
     def _search_bounded(self, tables: Tables) -> Any:
         """As `_search`, without groups of centres that bounds exclude."""
-        from pushforward.core.compiled import in_threads
+        from pushforward.core.threads import in_threads
         from pushforward.models.classical.bound_loops import search_bounded
         from pushforward.models.classical.nearest_loops import GROUP
 
@@ -246,7 +246,7 @@ class Tiles:
         self, before: Tensor | None, owner: Any, rows: int, moved: float, tables: Tables
     ) -> tuple[Tensor, Tensor]:
         """Σ w (k,) and Σ w x (k, d) of each centre."""
-        from pushforward.core.compiled import in_threads
+        from pushforward.core.threads import in_threads
         from pushforward.models.classical.cluster_loops import add_changes, add_rows
 
         clusters, dimensions = tables.centres.shape
@@ -274,7 +274,7 @@ def owners_in_tiles(rows: Tensor, centres: Tensor) -> Tensor:
 
 def centred(rows: Tensor, origin: Tensor, unit: float, dtype: torch.dtype) -> Tensor:
     """Rows (n, d) on the CPU about an origin (d,) and in a unit, rounded to `dtype` at the end."""
-    from pushforward.core.compiled import in_threads
+    from pushforward.core.threads import in_threads
     from pushforward.models.classical.cluster_loops import centre_rows
 
     out = torch.empty(rows.shape, dtype=dtype)
@@ -294,7 +294,7 @@ def _search_by_products(
     owner: Any,
 ) -> None:
     """As `nearest_loops.search_all`, by matrix products of some tiles at a time."""
-    from pushforward.core.compiled import in_threads
+    from pushforward.core.threads import in_threads
     from pushforward.models.classical.nearest_loops import search_scores
 
     groups, parts, width = len(table), table.shape[1], table.shape[2] // 4

@@ -52,7 +52,7 @@ def expect_in_loops(
     The second sums are (k, d, d) or (k, d), about the means like the first; for a tied covariance
     all are about 0, and the second (d, d) is of all components.
     """
-    from pushforward.core.compiled import in_threads
+    from pushforward.core.threads import in_threads
     from pushforward.models.classical import mixture_loops as loops
 
     rows = x.contiguous().numpy()

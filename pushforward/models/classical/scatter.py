@@ -12,7 +12,7 @@ __all__ = ["Scatter", "WeightedRows"]
 
 BLAS_COLUMNS = 8
 """Below this many columns, the call of BLAS costs more than it saves."""
-THREADED_COLUMNS = 64
+THREADED_COLUMNS = 1024
 """Below this many columns, starting PyTorch's threads costs more than they save."""
 
 
@@ -54,7 +54,7 @@ class Scatter:
         """Mean (d,) and maximum-likelihood covariance (d, d)."""
         shift = self.total / self.count
         covariance = _symmetric(self.products) / self.count
-        covariance -= torch.outer(shift, shift)
+        covariance -= shift[:, None] * shift
         return shift if origin is None else origin + shift, covariance
 
 
@@ -75,8 +75,8 @@ def _symmetric(upper: Tensor) -> Tensor:
     if upper.device.type == "cpu" and len(upper) < THREADED_COLUMNS:
         half = np.triu(upper.numpy())
         return torch.from_numpy(half + np.triu(half, 1).T)
-    half = upper.triu()
-    return half + half.triu(1).T
+    rows = upper.triu()
+    return rows + rows.triu(1).T
 
 
 def _products(x: Tensor) -> Tensor:
