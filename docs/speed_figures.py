@@ -28,9 +28,9 @@ MODEL_SWEEPS = {
     "gmm-sweep": "Gaussian mixture",
     "kmeans-sweep": "k-means",
     "pca-sweep": "PCA",
-    "vae-sweep": "VAE, a step",
-    "gan-sweep": "GAN of points, a step",
-    "dcgan-sweep": "DCGAN, a step",
+    "vae-sweep": "VAE",
+    "gan-sweep": "GAN of points",
+    "dcgan-sweep": "DCGAN",
     "small-fit": "fit of 50 x 10",
     "small-query": "query of one row",
 }
@@ -42,6 +42,7 @@ STYLES = {
     "SciPy": {"color": "#6b7280", "marker": "^"},
 }
 OTHERS = [("#2b6cb0", "o"), ("#c2571a", "s"), ("#6b7280", "^"), ("#7b4fa3", "D"), ("#2f855a", "v")]
+OTHERS += [("#b7791f", "P")]
 COLUMNS = 4
 
 
@@ -86,7 +87,7 @@ def draw_sizes(rows: dict[str, Any]) -> Figure:
     styles = {name: OTHERS[i % len(OTHERS)] for i, name in enumerate(names)}
     for axes, (title, row) in zip(grid, found, strict=False):
         _sizes(axes, title, row, styles)
-    figure.supxlabel("seconds of the other library")
+    figure.supxlabel("seconds of the other library (of one row for networks)")
     figure.supylabel("seconds of Pushforward")
     return _with_legend(figure, grid)
 
@@ -121,18 +122,25 @@ def _bandwidths(axes: Axes, title: str, settings: list[dict[str, Any]]) -> None:
     axes.grid(which="major", alpha=0.25)
 
 
+def _seconds(setting: dict[str, Any]) -> dict[str, float]:
+    """Seconds of both sides; of one sample, where speed was measured."""
+    if "seconds" in setting:
+        return dict(setting["seconds"])
+    return {side: 1 / speed for side, speed in setting["samples per second"].items()}
+
+
 def _other(setting: dict[str, Any]) -> str:
     """Whom a setting is compared with: its second side, or what its name ends in."""
-    name = next(side for side in setting["seconds"] if side != OURS)
-    return "scikit-learn" if name == "theirs" else name.split(" ")[0]
+    name = next(side for side in _seconds(setting) if side != OURS)
+    return "scikit-learn" if name == "theirs" or name.startswith("scikit-learn") else name
 
 
 def _sizes(axes: Axes, title: str, row: dict[str, Any], styles: dict[str, Any]) -> None:
-    ends = [seconds for s in row["settings"] for seconds in s["seconds"].values()]
+    ends = [seconds for s in row["settings"] for seconds in _seconds(s).values()]
     span = [min(ends) / 1.5, max(ends) * 1.5]
     axes.loglog(span, span, color="#9ca3af", linewidth=1, label="the same time")
     for other, (color, marker) in styles.items():
-        settings = [s["seconds"] for s in row["settings"] if _other(s) == other]
+        settings = [_seconds(s) for s in row["settings"] if _other(s) == other]
         if settings:
             theirs = [next(v for k, v in s.items() if k != OURS) for s in settings]
             ours = [s[OURS] for s in settings]

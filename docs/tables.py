@@ -125,6 +125,12 @@ NOTED: dict[str, list[str]] = {
         for name in ("moving-shapes", "shapes", "weizmann")
     },
     "few-images": ["as they are: fid", "crop: fid", "affine: fid"],
+    "few-images-settings": [
+        f"{name}, {variant}: {number}"
+        for name in ("mnist", "digits", "cifar10-batch1")
+        for variant in ("no penalty", "R1")
+        for number in ("fid", "precision", "recall", "coverage", "CPU seconds")
+    ],
     "gan-images-longer": [
         f"mnist, {name}: {number}"
         for name in ("DCGAN", "R3GAN")

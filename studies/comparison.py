@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 import pushforward as pf
+from pushforward.models.deep import few_images as few
 from pushforward.recipes import gans_against_vaes as against
 from pushforward.recipes import images
 from studies.study import Study
@@ -19,6 +20,7 @@ from studies.study import Study
 __all__ = ["STUDIES"]
 
 FEW, FEW_SHOWN = 500, 160_000
+FEWER, FEW_SETS = 300, ("mnist", "digits", "cifar10-batch1")
 LONGER = 8.0
 SHORTER = 0.5
 PLAIN = "DCGAN without noise"
@@ -110,6 +112,32 @@ def few_images(seed: int) -> Mapping[str, Any]:
     return results
 
 
+def few_images_settings(seed: int) -> Mapping[str, Any]:
+    """What `fit dcgan` chooses for few images, with and without its penalty, on three sets."""
+    results: dict[str, Any] = {"images shown": few.STEPS * few.BATCH}
+    for name in FEW_SETS:
+        full = images.album(name, 0)
+        features = images.judge(full)
+        x = full.training_rows(min(FEWER, len(full.train)))
+        dataset = replace(full, train=pf.Arrays(x, space=full.space, name=f"{name}[:{len(x)}]"))
+        results[f"{name}: images to learn from"] = len(x)
+        for variant, penalties in {"no penalty": (), "R1": (few.R1,)}.items():
+            maker = images.Maker(
+                partial(pf.DCGAN, latent=few.LATENT, width=few.WIDTH, penalties=penalties),
+                few.STEPS * few.BATCH,
+                batch=few.BATCH,
+                ema=few.EMA,
+            )
+            model, seconds = images.learn(maker, dataset, seed, 1.0)
+            samples = model.sample(len(dataset.test), rng=seed)
+            row = images.likeness(dataset, samples, features, memory=True)
+            results |= {
+                f"{name}, {variant}: {kind}": record.value
+                for kind, record in {**row, "CPU seconds": seconds}.items()
+            }
+    return results
+
+
 STUDIES = [
     Study(
         "gans-against-vaes",
@@ -154,5 +182,13 @@ STUDIES = [
         few_images,
         seeds=3,
         needs="mnist",
+    ),
+    Study(
+        "few-images-settings",
+        f"the settings that fit dcgan chooses below {few.FEW:,} images, with R1 and without, on"
+        f" {FEWER} images of MNIST, of scikit-learn's digits and of batch 1 of CIFAR-10",
+        few_images_settings,
+        seeds=2,
+        needs="cifar10",
     ),
 ]

@@ -25,8 +25,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pushforward.core.threads import let_idle_threads_sleep
-
 __all__ = ["Moments", "choose_unit", "single_threaded_blas", "sum_products"]
 
 
@@ -181,7 +179,6 @@ def sum_products(
     else:
         edges = [len(rows) * i // threads for i in range(threads + 1)]
         parts = [(rows[a:b], None if w is None else w[a:b], o) for a, b in pairwise(edges)]
-        let_idle_threads_sleep()
         with single_threaded_blas(), ThreadPoolExecutor(threads) as pool:
             (total, products), *others = pool.map(part, *zip(*parts))
         for more, further in others:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +9,7 @@ from functools import cache
 
 import torch
 
-__all__ = ["in_threads", "let_idle_threads_sleep", "parts"]
+__all__ = ["in_threads", "parts"]
 
 
 def parts(count: int, pieces: int) -> Iterator[tuple[int, int]]:
@@ -47,7 +46,6 @@ def in_threads(
                 return
             function(*part)
 
-    let_idle_threads_sleep()
     others = [_helpers().submit(work) for _ in range(threads - 1)]
     try:
         work()
@@ -65,23 +63,3 @@ def _helpers() -> ThreadPoolExecutor:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_helpers.cache_clear)  # threads do not survive a fork
-
-
-def let_idle_threads_sleep() -> None:
-    """End the threads in which OpenMP ran PyTorch's last operation, if it did.
-
-    They wait for the next one without sleeping, for milliseconds, on the processors that loops are
-    about to use; starting new ones takes some ten microseconds.
-    """
-    pause = _find_pause()
-    if pause is not None:
-        pause(1)  # omp_pause_soft; only of the thread that calls
-
-
-@cache
-def _find_pause() -> Callable[[int], int] | None:
-    """`omp_pause_resource_all` of the OpenMP that PyTorch loaded, if it has one (OpenMP 5.0)."""
-    try:
-        return ctypes.CDLL(None).omp_pause_resource_all
-    except (AttributeError, OSError, TypeError):  # another OpenMP; Windows
-        return None
