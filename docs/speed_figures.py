@@ -14,6 +14,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 ROOT = Path(__file__).parent.parent
 IMAGES = ROOT / "docs" / "images"
@@ -146,6 +147,8 @@ def _sizes(axes: Axes, title: str, row: dict[str, Any], styles: dict[str, Any]) 
             ours = [s[OURS] for s in settings]
             marks: dict[str, Any] = {"marker": marker, "color": color, "alpha": 0.75}
             axes.loglog(theirs, ours, linestyle="none", markersize=4.5, label=other, **marks)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_minor_formatter(NullFormatter())
     axes.set_title(f"{title}: at least {row['ratio']['median']:.2g} times", fontsize=9)
     axes.grid(which="major", alpha=0.25)
 

@@ -24,15 +24,15 @@ from pushforward.plots.panels import heat, panels
 
 
 def figure() -> Figure:
-    """A map, its reconstruction from ten numbers, and the most similar player's map."""
+    """A map, its reconstruction from ten numbers, and The most similar player's map."""
     maps = shooting_maps(400).float().sqrt()  # Hellinger's distance compares roots
     model = pf.Autoencoder(latent=10, hidden=(128,)).fit(maps, epochs=60)
     z = model.encode(maps)
     nearest = int((z[1:] - z[0]).norm(dim=1).argmin()) + 1
     shown = {
         "A player's 600 shots": maps[0],
-        "from ten numbers": model.decode(z[:1])[0],
-        f"the most similar player, no. {nearest}": maps[nearest],
+        "From ten numbers": model.decode(z[:1])[0],
+        f"The most similar player, no. {nearest}": maps[nearest],
     }
     look = {"names": ("feet across", "feet from the baseline"), "unit": "share per cell"}
     cells = {name: x[0].clamp_min(0).square() for name, x in shown.items()}

@@ -26,7 +26,7 @@ import pushforward as pf
 from pushforward.plots.image_rows import image_rows
 from pushforward.plots.matplotlib_types import Figure
 from pushforward.plots.panels import panels
-from pushforward.recipes.translation.scenes import translation_tasks
+from pushforward.recipes.translation.six_tasks import translation_tasks
 
 
 def figure() -> Figure:
