@@ -107,8 +107,8 @@ class Divergence(Value, family="divergence"):
 
     def best_bound(self, log_p: Tensor, log_q: Tensor, at: Tensor) -> Tensor:
         """E_p[T*] - E_q[f*(T*)], which equals `between`, from the same arguments."""
-        ratio = (log_p - log_q).clamp(-40, 40)
-        gain = log_p.exp() * self.best(ratio) - log_q.exp() * self.best_conjugate(ratio)
+        log_ratio = (log_p - log_q).clamp(-40, 40)
+        gain = log_p.exp() * self.best(log_ratio) - log_q.exp() * self.best_conjugate(log_ratio)
         return torch.trapezoid(gain, at)
 
 

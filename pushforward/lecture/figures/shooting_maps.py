@@ -24,7 +24,7 @@ from pushforward.plots.panels import heat, panels
 
 
 def figure() -> Figure:
-    """A map, its reconstruction from ten numbers, and The most similar player's map."""
+    """A map, its reconstruction from ten numbers, and the most similar player's map."""
     maps = shooting_maps(400).float().sqrt()  # Hellinger's distance compares roots
     model = pf.Autoencoder(latent=10, hidden=(128,)).fit(maps, epochs=60)
     z = model.encode(maps)

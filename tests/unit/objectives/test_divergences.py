@@ -185,3 +185,15 @@ def test_texts() -> None:
     assert hash(FGAN("js")) == hash(FGAN(a("js")))
     with pytest.raises(InvalidValue, match="did you mean 'pearson'"):
         read(Game, "fgan(divergence='person')")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_on_a_line_a_divergence_equals_its_best_bound(name: str) -> None:
+    at = torch.linspace(-12, 13, 20_001, dtype=torch.float64)
+    log_p, log_q = (torch.distributions.Normal(m, 1.0).log_prob(at) for m in (0.0, 1.0))
+    f = a(name)
+    value = float(f.between(log_p, log_q, at))
+    assert float(f.best_bound(log_p, log_q, at)) == pytest.approx(value, rel=1e-6)
+    exact = {"kl": 0.5, "reverse_kl": 0.5, "pearson": math.e - 1, "neyman": math.e - 1}
+    if name in exact:
+        assert value == pytest.approx(exact[name], rel=1e-6)
