@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
 from pushforward.cli import arguments
 from pushforward.cli.console import Voice, print_table
-from pushforward.core.errors import InvalidValue
 
 __all__ = ["lecture"]
-
-FILES = (".png", ".gif", ".svg", ".pdf", ".jpg", ".ipynb")
 
 
 def lecture(
@@ -32,9 +28,9 @@ def lecture(
         notebook: write the figure as a Jupyter notebook, which draws it when it is run.
         json: the list, or the figure's text and code, as JSON on stdout.
     """
-    from pushforward.lecture.lesson import read_lesson
+    from pushforward.lecture.lesson import folder_for, read_lesson
 
-    voice, folder = Voice(quiet, json), _folder(out)
+    voice, folder = Voice(quiet, json), folder_for(out)
     if name is None:
         _list(voice)
         return
@@ -46,21 +42,6 @@ def lecture(
     else:
         voice.write(lesson.script().rstrip())
     voice.say("\nwritten to " + ", ".join(str(path) for path in written))
-
-
-def _folder(out: str | None) -> Path:
-    """The folder to write to.
-
-    Raises:
-        InvalidValue: If it is named like a picture: a figure may have several.
-    """
-    folder = Path(out or "lecture")
-    if folder.suffix.lower() in FILES:
-        raise InvalidValue(
-            f"--out must be a folder, got {str(folder)!r}: files are named after the figure; pass"
-            f" --out {shlex.quote(str(folder.parent))}"
-        )
-    return folder
 
 
 def _pictures(name: str, folder: Path, voice: Voice) -> list[Path]:

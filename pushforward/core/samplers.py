@@ -78,7 +78,7 @@ class Truncated(Sampler, name="truncated"):
         prior = coded.prior(n)
         scale = getattr(prior, "scale", torch.zeros(()))
         if (
-            type(prior).__name__ != "Normal"
+            type(prior).__name__ not in ("Normal", "StandardNormal")
             or bool((prior.mean != 0).any())
             or bool((scale != 1).any())
         ):

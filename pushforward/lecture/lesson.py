@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 import textwrap
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from pushforward.core.errors import InvalidValue
 from pushforward.lecture.contents import module_of
 
-__all__ = ["Lesson", "read_lesson"]
+__all__ = ["Lesson", "folder_for", "read_lesson"]
+
+FILES = (".png", ".gif", ".svg", ".pdf", ".jpg", ".ipynb")
+"""Endings of files, which no folder of figures should have."""
 
 TRY = "\nTry:\n"
 """Divides a docstring into its text and its exercises."""
@@ -105,3 +110,18 @@ def _imports(tree: ast.Module, lines: list[str]) -> list[str]:
         or (isinstance(node, ast.ImportFrom) and node.module not in skipped)
     ]
     return [line for n in found for line in lines[n.lineno - 1 : n.end_lineno]]
+
+
+def folder_for(out: str | None) -> Path:
+    """The folder that figures are written to, 'lecture' unless named.
+
+    Raises:
+        InvalidValue: If it is named like a file: a figure may have several.
+    """
+    folder = Path(out or "lecture")
+    if folder.suffix.lower() in FILES:
+        raise InvalidValue(
+            f"--out must be a folder, got {str(folder)!r}: files are named after the figure; pass"
+            f" --out {shlex.quote(str(folder.parent))}"
+        )
+    return folder

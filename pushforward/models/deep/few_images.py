@@ -19,7 +19,9 @@ __all__ = ["FEW", "NETWORK", "WIDTH", "suited_to_images"]
 FEW = 5000
 """Images below which a GAN's own defaults are replaced; above, 25 epochs are a thousand steps."""
 STEPS, BATCH, EMA = 3000, 32, 0.998
+"""A minute or two without a card; the average is over the last 500 steps."""
 WIDTH, LATENT = 16, 64
+"""A sixteenth of the parameters of the paper's networks."""
 NETWORK = f"dcgan(width={WIDTH})"
 R1 = "r1(gamma=1.0)"
 OF_NETWORKS = ("network", "hidden", "activation", "width", "hacks")
@@ -43,5 +45,5 @@ def suited_to_images(
     reason = f"{rows:,} images are few for a GAN"
     return (
         Suited({**networks, "latent": LATENT, "penalties": (R1,)}, reason, OF_NETWORKS),
-        Suited({"steps": STEPS, "batch": BATCH, "ema": EMA}, reason),
+        Suited({"steps": STEPS, "batch": min(BATCH, rows), "ema": EMA}, reason),
     )
