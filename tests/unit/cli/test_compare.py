@@ -136,9 +136,15 @@ def test_a_conditional_run_is_drawn_under_the_labels_of_the_real_rows(made: Path
     assert found[0]["n"] == 240
     assert found[0]["details"]["features"].startswith("classifier of 2 labels #")
     assert "accuracy" in done.err
-    done = cli("compare", made / "cvae", made / "cvae")
-    assert done.code == 2
-    assert "conditions" in done.err
+
+
+def test_two_conditional_runs_are_drawn_under_labels_of_their_training_rows(
+    made: Path, cli
+) -> None:
+    plain = ("--features", "raw", "--metrics", "kid", "--json")
+    done = cli("compare", made / "cvae", made / "cvae", *plain)
+    assert done.code == 0, done.err
+    assert "under labels drawn as in its training rows" in done.out + done.err
 
 
 def test_memorisation_against_the_rows_learnt_from(made: Path, cli) -> None:
