@@ -187,7 +187,7 @@ def heat(
         limits: left, right, bottom and top edge.
         unit: label of the colour bar.
         high: the number of the darkest colour.
-        over: drawn on top, such as the outlines of a court.
+        over: drawn on top, such as the outlines of a map.
     """
 
     def draw(ax: Axes) -> None:
