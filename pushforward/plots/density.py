@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pushforward.core.data_types import Observations
 from pushforward.core.errors import InvalidValue
 from pushforward.plots.axis_distributions import (
+    AxisDistribution,
     Limits,
     density_unit,
     evaluate_grid,
@@ -35,12 +36,17 @@ from pushforward.plots.style import (
     style_axes,
 )
 
-__all__ = ["density_map", "contours", "mass_levels"]
+__all__ = ["density_map", "contours", "mass_levels", "widen_limits"]
 
 SHARES = (0.25, 0.5, 0.75, 0.95)
 """Shares of the mass inside the contours: quarters, and the usual 95 %."""
 VISIBLE, FAINTEST = 700.0, 0.05
 """Dots whose opacities may add up to this many, and the least opacity of one."""
+
+COARSE, WIDENINGS = 60, 6
+"""Cells along an axis to find limits with, and how often they may be widened."""
+NEGLIGIBLE = 1e-3
+"""Share of the highest density that limits contain if they do not contain the mass of a contour."""
 
 
 def density_map(
@@ -69,7 +75,8 @@ def density_map(
             the density is their marginal.
         shares: share of the mass inside each contour.
         contour_names: label contours with their shares, or in a legend if they are in many pieces.
-        limits: (low, high) of both axes ((2,), (2,)); by default the range of rows or draws.
+        limits: (low, high) of both axes ((2,), (2,)); by default the range of rows or draws, made
+            wider until the outermost contour is inside.
         scale, unit: factor of densities on the colour bar, and its label.
         power: exponent of the density in the colour scale; less than 1 to show low densities.
         top: the density (times scale) at the darkest colour; by default the maximum.
@@ -78,6 +85,8 @@ def density_map(
     """
     distribution, names, rows = select_axes(model, axes, x)
     low, high = find_limits(distribution, rows, limits)
+    if limits is None and shares:
+        low, high = widen_limits(distribution, low, high, max(shares))
     figure, ax = find_axes(ax, 6.6, 5.2)
     u, v, f = evaluate_grid(distribution, low, high, cells)
     colors = mpl("matplotlib.colors")
@@ -116,6 +125,29 @@ def density_map(
     ax.set_ylim(low[1], high[1])
     style_axes(ax, title, names[0], names[1])
     return figure
+
+
+def widen_limits(
+    distribution: AxisDistribution, low: NDArray[Any], high: NDArray[Any], share: float
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Limits (2,), (2,) moved outwards until they contain the contour of a share of the mass.
+
+    A side stays where the density ends at it, and none moves by more than half of the width.
+    """
+    step = (high - low) / (2 * WIDENINGS)
+    for _ in range(WIDENINGS):
+        cell = (high - low) / COARSE  # the outermost cells lie outside of the limits
+        u, v, f = evaluate_grid(distribution, low - cell, high + cell, COARSE + 2)
+        levels = mass_levels(f, (share,), (u[1] - u[0]) * (v[1] - v[0]))
+        height = next(iter(levels), NEGLIGIBLE * float(f.max()))
+        down, up = (  # a contour comes near the end, and the density does not stop there
+            np.array([g[near].max() >= height and g[beyond].max() > 0 for g in (f.T, f)])
+            for near, beyond in ((2, 0), (-3, -1))
+        )
+        if not (down.any() or up.any()):
+            break
+        low, high = low - step * down, high + step * up
+    return low, high
 
 
 def contours(

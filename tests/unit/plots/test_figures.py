@@ -16,7 +16,7 @@ from pushforward import plots
 from pushforward.core.errors import InvalidKind, InvalidValue, MissingExtra
 from pushforward.models.classical.gaussian import Gaussian
 from pushforward.plots.axis_distributions import evaluate_grid, select_axes
-from pushforward.plots.density import mass_levels
+from pushforward.plots.density import mass_levels, widen_limits
 from pushforward.plots.style import name_points
 
 
@@ -49,6 +49,28 @@ def test_contours_hold_the_mass_they_name():
     assert mass_levels(f[:60], (0.5,), (u[1] - u[0]) ** 2) == {}
     with pytest.raises(InvalidValue, match=r"between 0 and 1, got 1\.5"):
         mass_levels(f, (1.5,), 1.0)
+
+
+def test_the_outermost_contour_is_inside_the_picture_of_a_smooth_density():
+    rows = torch.tensor([[0.0, 0.0], [1.0, 1.0], [0.0, 1.0], [1.0, 0.0]]).repeat(5, 1)
+    ax = visible(plots.density_map(pf.KDE(2.0).fit(rows), rows))[0]
+    assert 2 < np.diff(ax.get_xlim())[0] < 3  # twice the range of the rows and its margin, at most
+    narrow = Gaussian.of(torch.zeros(2), torch.eye(2))
+    low, high = widen_limits(narrow, np.full(2, -2.0), np.array([2.0, 9.0]), 0.95)
+    # 95 % of a standard normal distribution in the plane have a radius below √(2 ln 20) = 2.448.
+    assert (low < -2.44).all()
+    assert (low > -3.5).all()
+    assert high[0] > 2.44
+    assert high[1] == 9
+
+
+def test_a_picture_is_not_widened_beyond_the_end_of_a_density():
+    model = pf.KDE(0.5, boundary="reflect", bounds=[(0, 0.0, None)])
+    x = torch.rand(300, 2, generator=torch.Generator().manual_seed(0))
+    low, high = widen_limits(model.fit(x), np.zeros(2), np.ones(2), 0.95)
+    assert low[0] == 0
+    assert low[1] < 0
+    assert (high > 1).all()
 
 
 def test_a_density_map_shows_the_distribution_of_two_axes_with_its_unit(mixture, rows):
