@@ -13,8 +13,9 @@ from typing import Any
 from pushforward.core.learner import Learner
 from pushforward.experiments.opened import OpenedRun
 from pushforward.fitting.log import read_log
+from pushforward.fitting.progress import format_duration
 
-__all__ = ["Closing", "closing"]
+__all__ = ["Closing", "closing", "longer_fit"]
 
 FEW_EVALUATIONS = 5
 """Fewer evaluations say nothing about a trend."""
@@ -22,8 +23,10 @@ RISING = 0.05
 """Share of the rise of quality in the last fifth of a fit above which the fit is too short."""
 FALLEN = 0.1
 """Share of the whole rise by which the last quality is below the best after overfitting."""
-GAME_STEPS = 3000
-"""Steps that a GAN of images needs at least, as a rule of thumb."""
+GAME_STEPS = {"images": 3000, "points": 1000}
+"""Steps that a GAN needs at least, as a rule of thumb."""
+RULED = ("gan", "ebgan", "infogan")
+"""Models of points that the rule holds for."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,8 @@ def closing(run: OpenedRun) -> Closing:
     qualities = [float(quality) for quality in known if math.isfinite(quality)]
     for find in (_too_few_steps, _unfinished, _overfitted):
         sentence, what = find(run, log, qualities)
-        if sentence:
-            problems.append(sentence)
+        if sentence:  # too few steps explain all the rest
+            problems.insert(0 if find is _too_few_steps else len(problems), sentence)
             command = command or what
             break
     return Closing(tuple(problems), passed, command)
@@ -81,17 +84,30 @@ def _numbers(event: Mapping[str, Any]) -> dict[str, Any]:
 def _too_few_steps(
     run: OpenedRun, log: Sequence[Mapping[str, Any]], qualities: Sequence[float]
 ) -> tuple[str, str]:
-    """A GAN of images that has hardly begun."""
+    """A GAN that has hardly begun."""
     assert isinstance(run.model, Learner)
-    told = run.model.condition_space
-    is_game = len(run.model.phases()) > 1 and run.model.fitted_space().kind == "images"
-    steps = _steps(run, log)
-    if not is_game or (told is not None and told.kind == "images") or steps >= GAME_STEPS:
+    told, kind = run.model.condition_space, run.model.fitted_space().kind
+    enough, steps = GAME_STEPS.get(kind, 0), _steps(run, log)
+    is_known = _is_game(run) and (kind == "images" or run.name in RULED)
+    if not is_known or (told is not None and told.kind == "images") or steps >= enough:
         return "", ""
+    rest = _time_of(enough - steps, steps, log)
+    need = "some thousands before samples look real" if kind == "images" else "a thousand or more"
     return (
-        f"{steps:,} steps are few: GANs of images need some thousands before samples look real",
-        f"resume {shlex.quote(str(run.folder))} --steps {GAME_STEPS}",
+        f"{steps:,} steps are few: GANs of {kind} need {need}; {enough:,} would take {rest} more at"
+        " this rate",
+        f"resume {shlex.quote(str(run.folder))} --steps {enough}",
     )
+
+
+def _is_game(run: OpenedRun) -> bool:
+    """Whether several players are trained against each other."""
+    return isinstance(run.model, Learner) and len(run.model.phases()) > 1
+
+
+def _time_of(more: int, steps: int, log: Sequence[Mapping[str, Any]]) -> str:
+    """How long so many further steps take at the rate of those of the log."""
+    return format_duration(more * float(log[-1]["seconds"]) / max(1, steps))
 
 
 def _unfinished(
@@ -106,7 +122,7 @@ def _unfinished(
         return "", ""
     return (
         "quality on held-out rows was still rising when the budget ended: a longer fit is better",
-        f"resume {shlex.quote(str(run.folder))} {_as_much_again(run)}",
+        longer_fit(run),
     )
 
 
@@ -120,9 +136,10 @@ def _overfitted(
     best = qualities.index(high) + 1
     if high - qualities[-1] <= FALLEN * (high - low) or best > 0.8 * len(qualities):
         return "", ""
+    why = "samples have moved away from the data" if _is_game(run) else "the model overfits"
     return (
         f"quality on held-out rows was best after {best / len(qualities):.0%} of the fit and has"
-        " fallen since: the model overfits; fit again with --keep-best",
+        f" fallen since: {why}; fit again with --keep-best",
         "",
     )
 
@@ -131,11 +148,13 @@ def _steps(run: OpenedRun, log: Sequence[Mapping[str, Any]]) -> int:
     return int(log[-1]["samples"]) // int(_settings(run)["batch"])
 
 
-def _as_much_again(run: OpenedRun) -> str:
-    """The flag that doubles the budget."""
-    settings = _settings(run)
-    unit = next(u for u in ("epochs", "steps", "samples", "minutes") if settings.get(u))
-    return f"--{unit} +{settings[unit]:g}"
+def longer_fit(run: OpenedRun) -> str:
+    """The command that doubles the budget of a fit, without `pushforward`; '' if it has none."""
+    settings = _settings(run) if run.manifest is not None else {}
+    for unit in ("epochs", "steps", "samples", "minutes"):
+        if settings.get(unit):
+            return f"resume {shlex.quote(str(run.folder))} --{unit} +{settings[unit]:g}"
+    return ""
 
 
 def _settings(run: OpenedRun) -> Mapping[str, Any]:

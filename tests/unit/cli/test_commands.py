@@ -444,6 +444,7 @@ def test_what_a_fit_says_comes_next_works(model: str, flags: list[str], source: 
     commands = [line.split("pushforward ")[1] for line in lines]
     assert commands
     for command in commands:
-        instead = {"FILE": source, str(GAME_STEPS): "3"}  # a GAN is told to go on for long
+        long = {str(steps): "3" for steps in GAME_STEPS.values()}  # a GAN is told to go on
+        instead = {"FILE": source, **long}
         words = [instead.get(word, word) for word in command.split()]
         assert cli(*words).code == 0, command

@@ -26,8 +26,12 @@ def gan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+HEALTHY = {"accuracy": 0.6, "diversity": 1.0, "overfitting": 0.0, "slope": 0.5}
+"""Vital signs of a GAN without symptoms."""
+
+
 def logged(
-    run: Path, qualities: list[float], *, warned: str = "", active: float = 2.0
+    run: Path, qualities: list[float], *, warned: str = "", active: float = 2.0, scale: int = 1
 ) -> OpenedRun:
     """The run with a log of these evaluations."""
     began = {"event": "started", "samples": 0, "seconds": 0.0}
@@ -35,9 +39,14 @@ def logged(
     if warned:
         events.append({**began, "event": "warned", "symptom": f"{warned}: seen", "advice": "wait"})
     for i, quality in enumerate(qualities):
-        at = {"samples": 60 * (i + 1), "seconds": 1.0 + i}
+        at = {"samples": 60 * scale * (i + 1), "seconds": 1.0 + i}
         events.append(
-            {"event": "evaluated", **at, "quality": quality, "vitals": {"active": active}}
+            {
+                "event": "evaluated",
+                **at,
+                "quality": quality,
+                "vitals": {"active": active, **HEALTHY},
+            }
         )
     (run / "log.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
     return open_run(run)
@@ -76,6 +85,19 @@ def test_a_gan_of_images_needs_thousands_of_steps(gan: Path) -> None:
     last = closing(open_run(gan))
     assert any("2 steps are few" in problem for problem in last.problems)
     assert last.command == f"resume {gan} --steps 3000"
+
+
+def test_a_gan_of_points_needs_a_thousand_steps_and_does_not_overfit(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    pf.GAN(latent=2, hidden=(4,)).fit("moons:80", steps=2, batch=20, run=run)
+    last = closing(open_run(run))
+    assert any("2 steps are few" in problem for problem in last.problems)
+    assert " would take " in " ".join(last.problems)
+    assert last.command == f"resume {run} --steps 1000"
+    qualities = [-9.0, -5, -2, -3, -4, -5, -6, -7]
+    (problem,) = closing(logged(run, qualities, scale=1000)).problems
+    assert "moved away from the data" in problem
+    assert "overfits" not in problem
 
 
 def test_models_without_a_log_by_gradients_have_no_last_words(tmp_path: Path) -> None:
