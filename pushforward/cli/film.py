@@ -30,7 +30,8 @@ def film(
         codes: codes shown in a strip of images.
         seconds: duration of each frame of the GIF.
         axes: columns of points to show, by name or position: x,y.
-        out: folder to write to; images/ in the run if not given.
+        out: folder to write to, or the GIF's name (the strip is put beside it, as .png); images/ in
+            the run if not given.
         json: where the images are, as JSON.
     """
     from pushforward.experiments import open_run

@@ -50,10 +50,16 @@ class RunFilm:
     seconds: float
     notes: tuple[str, ...] = ()
 
-    def write(self, folder: str | Path) -> tuple[Path, Path]:
-        """Write film.png and film.gif into a folder, replacing older ones; return their paths."""
-        strip = write_figure(self.strip, Path(folder) / "film.png")
-        path = Path(folder) / "film.gif"
+    def write(self, place: str | Path) -> tuple[Path, Path]:
+        """Write the strip and the film, replacing older ones; return their paths.
+
+        Args:
+            place: a folder, for film.png and film.gif in it, or a name ending in .gif, for the film
+                and beside it the strip, of the same name ending in .png.
+        """
+        path = Path(place)
+        path = path if path.suffix.lower() == ".gif" else path / "film.gif"
+        strip = write_figure(self.strip, path.with_suffix(".png"))
         film = films.write_film(self.frames(), path, seconds=self.seconds, colours=self.colours)
         return strip, film
 

@@ -37,6 +37,9 @@ def test_a_run_s_film_is_drawn(
         assert min(*strip.size, *film.size) > 150
         assert film.n_frames > 1  # type: ignore[attr-defined]
     assert Path(said["film"]) == run / "images" / "film.gif"
+    gif = tmp_path / "new" / "learning.gif"
+    assert main(["film", str(run), "--frames", "4", "-o", str(gif)]) == 0
+    assert sorted(path.name for path in gif.parent.iterdir()) == ["learning.gif", "learning.png"]
 
 
 def test_what_cannot_be_drawn_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
