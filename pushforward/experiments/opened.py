@@ -217,7 +217,8 @@ def imports_named(folder: Path, manifest: Manifest | None) -> Iterator[None]:
         if not missing:
             raise
         raise type(error)(
-            f"{folder} was fitted with user-defined code; {import_advice(missing)} ({error})"
+            f"{folder} was fitted with user-defined code; {import_advice(missing)}"
+            f" ({str(error).partition('; known:')[0]})"  # known names do not help
         ) from error
 
 
