@@ -52,7 +52,8 @@ def compare(
         generated: the same; a run is sampled as often as REAL has rows.
         features: feature spaces to compare in, separated by commas: raw, scaled, pca(50),
             classifier, efficientnet, and of clips frames and movement; by default raw, scaled for
-            tables whose columns are of different units, or frames,movement for clips.
+            tables whose columns are of different units, efficientnet (if installed) for images of
+            16 pixels a side and more, or frames,movement for clips.
         metrics: fid, kid, mmd, prdc, c2st, ks, diversity, modes, memorisation, parzen,
             inception_score; of images beside their originals, as a run makes of REAL's conditions,
             psnr, ssim, ms_ssim, ssim_daala, absolute_error, gradient_energy, colour_histograms; of
@@ -75,11 +76,13 @@ def compare(
             or truncated(...); by default each model's own.
         rows: at most this many rows of each; by default 10000, and of tables 100000.
     """
+    from pushforward.cli.progress import rows_counted
     from pushforward.experiments import table_texts
-    from pushforward.experiments.compare import Comparison, by_feature_space
+    from pushforward.experiments.compare import Comparison, by_feature_space, is_run
     from pushforward.experiments.compare import compare as measure
-    from pushforward.experiments.opened import MEASURED_ROWS
+    from pushforward.experiments.opened import MEASURED_ROWS, open_run
     from pushforward.experiments.record_tables import samples_table
+    from pushforward.experiments.sample_findings import explain_samples
     from pushforward.experiments.table_rows import are_tables
 
     voice = Voice(quiet, json)
@@ -111,11 +114,15 @@ def compare(
         paired={name: value for name, value in paired.items() if value is not None},
         rows=MEASURED_ROWS if rows is None else rows,
     )  # fmt: skip
-    measured, samples = measure(comparison, say=voice.say, warn=voice.warn)
+    with rows_counted(voice):
+        measured, samples = measure(comparison, say=voice.say, warn=voice.warn)
     if json:
         voice.results(record for records in measured for record in records)
         return
     first = measured[0]
     voice.say(f"compared with {first[0].data}" if first else "nothing could be measured")
+    opened = {text: open_run(text) for text in generated if is_run(text)}
     for space, sets in by_feature_space(measured).items():
         write_table(samples_table(sets, samples), f"features: {space}", form)
+        for line in explain_samples(opened, [each.text for each in samples], sets):
+            voice.say(line)

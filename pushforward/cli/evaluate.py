@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -61,8 +62,9 @@ def evaluate(
         also_rows: how many rows, from the first, --also measures.
         features: also compare as many samples with the rows, in these feature spaces: raw,
             scaled, pca(50), classifier, efficientnet, and of clips frames and movement (separated
-            by commas); by default only runs without any other measure are compared, in raw, or in
-            scaled for tables whose columns are of different units, and clips in frames,movement.
+            by commas); by default only runs without any other measure are compared, in raw, in
+            scaled for tables whose columns are of different units, in efficientnet (if installed)
+            for images of 16 pixels a side and more, and clips in frames,movement.
         seeds: fit each run again with the seeds 0 to N-1, into RUN-seed-0 and so on, and give the
             mean and standard deviation over the seeds, with a paired test against the first run.
     """
@@ -70,6 +72,7 @@ def evaluate(
     from pushforward.experiments.evaluation import evaluate_runs
     from pushforward.experiments.measure import Annealing
     from pushforward.experiments.record_tables import bounds_table, likeness_tables, samples_table
+    from pushforward.experiments.sample_findings import explain_samples
 
     voice = Voice(quiet, json)
     failures: list[BadRun] = []
@@ -116,19 +119,25 @@ def evaluate(
                 title = f"samples beside {group.data}, as many as rows: {n}"
                 shown = samples_table(sampled.records, sampled.samples)
                 write_table(shown, f"{title}\nfeatures: {sampled.space}", form)
+                runs_by_name = {str(run.folder): run for run in sampled.runs}
+                for line in explain_samples(runs_by_name, list(runs_by_name), sampled.records):
+                    voice.say(line)
     if failures:
         raise BadRun("; ".join(str(failure) for failure in failures))
 
 
 def _repeated(runs: Sequence[str], seeds: int, voice: Voice) -> tuple[str, ...]:
     """The folders of all repetitions, fitted where they are not there yet."""
+    from pushforward.cli.progress import display
     from pushforward.experiments.seeds import repeat_run
 
-    def listener(place: Any) -> Any:
-        voice.say(f"fitting {place}")
-        return lambda event: None
+    with arguments_named(flags()), ExitStack() as stack:
 
-    with arguments_named(flags()):
+        def listener(place: Any) -> Any:
+            voice.say(f"fitting {place}")
+            stack.close()  # the bar of the fit before
+            return stack.enter_context(display(Voice(voice.quiet or voice.as_json)))
+
         places = [repeat_run(run, seeds, listener=listener) for run in runs]
     return tuple(str(place) for group in places for place in group)
 
@@ -138,23 +147,31 @@ def _write_seeds(
     folders: Sequence[str],
     evaluation: Any,
     seeds: int,
-    features: Sequence[str],
+    named: Sequence[str],
     form: str,
 ) -> None:
     """Means and deviations over the seeds, and the test."""
+    from pushforward.experiments.sample_findings import explain_samples
     from pushforward.experiments.seeds import seeds_table, summarise
 
-    spaces = evaluation.sample_spaces(features)
-    found = [evaluation.sample(space, voice.warn).records for space in spaces]
+    spaces = evaluation.sample_spaces(named)
+    sets = [evaluation.sample(space, voice.warn) for space in spaces]
+    found = [each.records for each in sets]
     whole = all(len(records) == len(evaluation.runs) for records in found)
     sampled = [[r for records in each for r in records] for each in zip(*found)] if whole else []
     lines = summarise(folders, evaluation, seeds, sampled)
     if voice.as_json:
         voice.results(each.as_record() for line in lines for each in line)
         return
-    voice.say(f"seeds 0 to {seeds - 1}, measured on {evaluation.data}")
+    features = "; ".join(each.space for each in sets) if whole else ""
+    of_samples = f"; features of samples: {features}" if features else ""
+    voice.say(f"seeds 0 to {seeds - 1}, measured on {evaluation.data}{of_samples}")
     write_table(seeds_table(lines), form=form)
     voice.say("p: of a paired t-test over the seeds, against the first run of the same measure")
+    summaries = [each for line in lines for each in line]
+    means = [[each.as_record() for each in summaries if each.run == name] for name in folders]
+    for sentence in explain_samples(dict(zip(folders, evaluation.runs[::seeds])), folders, means):
+        voice.say(sentence)
 
 
 def _split(text: str | None) -> list[str]:

@@ -32,8 +32,10 @@ from pushforward.experiments.opened import (
     table_settings,
 )
 from pushforward.experiments.sample import (
+    SMALL_SIDE,
     Rows,
     as_numbers,
+    is_small,
     measure_samples,
     sample_run,
     translates,
@@ -43,10 +45,12 @@ from pushforward.metrics.feature_names import find_features
 from pushforward.metrics.modes import modes
 from pushforward.metrics.scores import BY_PAIRS, OF_CLIPS, USUAL, scores
 
-__all__ = ["Comparison", "by_feature_space", "compare"]
+__all__ = ["Comparison", "by_feature_space", "compare", "is_run"]
 
 SPREADS = {"eight_gaussians": 0.01, "grid": 0.05}
 """Standard deviations of the built-in mixtures whose modes are known."""
+FEW_ROWS = 1000
+"""Images that a network has seen within a minute."""
 TRAINING_ROWS = 10
 """Training rows to read, as a multiple of `rows`.
 
@@ -61,8 +65,7 @@ class Comparison:
     Args:
         real: a file, folder, built-in name or run.
         generated: the same; runs are sampled from.
-        spaces: feature spaces by name; if None raw, scaled for tables whose columns are of
-            different units, or frames and movement for clips.
+        spaces: feature spaces by name; those of `usual_features` if None.
         metrics: by name; the usual ones if None, plus modes, memorisation, and motion and
             consistency of clips, where applicable.
         train: the model's training rows, for memorisation and parzen; `real` are then new rows.
@@ -115,7 +118,7 @@ def compare(
         raise InvalidValue(f"{argument('rows')} must be at least 2, got {comparison.rows}")
     names = (comparison.real, *comparison.generated)
     metrics = _metrics(comparison)
-    runs = [text for text in names if _is_run(text)]
+    runs = [text for text in names if is_run(text)]
     if comparison.using is not None and not runs:
         raise InvalidValue(
             f"{argument('using', str(comparison.using))} is how runs are sampled, and none is"
@@ -141,7 +144,7 @@ def compare(
         )
     in_features = any(metric != "modes" for metric in metrics)
     if comparison.spaces is None and in_features and truth.space.kind == "images":
-        say(_about_images(spaces))
+        say(_about_images(spaces, truth))
     results: list[list[Record]] = [[] for _ in others]
     for name in spaces if in_features else ():
         device = find_device(comparison.device)
@@ -174,13 +177,21 @@ def compare(
     ], others
 
 
-def _about_images(spaces: Sequence[str]) -> str:
+def _about_images(spaces: Sequence[str], real: Rows) -> str:
     """Which features images are compared in when nobody chose, and how to choose."""
     if spaces == ["efficientnet"]:
+        many = f"; {argument('rows', str(FEW_ROWS))} is quicker" if len(real.x) > FEW_ROWS else ""
         return (
             "features: efficientnet, trained on ImageNet; FID and KID in it compare with each"
             " other, not with those of Inception in papers;"
-            f" {argument('features', 'raw')} compares pixels"
+            f" {argument('features', 'raw')} compares pixels; a thousand images take about half a"
+            f" minute on a CPU{many}"
+        )
+    if is_small(real.space):
+        return (
+            f"features: raw pixels, as the images are smaller than {SMALL_SIDE} pixels, too small"
+            f" for a network; {argument('features', 'classifier')} or"
+            f" {argument('features', 'efficientnet')} compares them otherwise"
         )
     return (
         "features: raw pixels, in which images that look alike may lie far apart; a named network,"
@@ -378,5 +389,5 @@ def _warn_of_copies(real: Rows, others: Sequence[Rows], warn: Callable[[str], No
             )
 
 
-def _is_run(text: str) -> bool:
+def is_run(text: str) -> bool:
     return (Path(text) / "model.json").is_file()

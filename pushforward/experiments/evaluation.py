@@ -56,11 +56,13 @@ class SampledRuns:
         space: the feature space.
         records: of each run.
         samples: of each run.
+        runs: those that have samples.
     """
 
     space: str
     records: Sequence[Sequence[Record]]
     samples: Sequence[Rows]
+    runs: Sequence[OpenedRun] = ()
 
 
 @dataclass(frozen=True)
@@ -190,9 +192,10 @@ class Evaluation:
             compare_with_data(space, run, rows, self.most, warn) for run, rows in self._sampling
         ]
         found, samples = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-        refuse_unlike([run for run, _ in self._sampling], found)
+        runs = [run for run, _ in self._sampling]
+        refuse_unlike(runs, found)
         features = str(found[0][0].details["features"]) if found[0] else space
-        return SampledRuns(features, found, samples)
+        return SampledRuns(features, found, samples, runs)
 
 
 def evaluate_runs(

@@ -34,6 +34,7 @@ __all__ = [
     "measure_samples",
     "as_numbers",
     "beside",
+    "is_small",
     "of_run",
     "sample_run",
     "translates",
@@ -42,6 +43,8 @@ __all__ = [
 
 SAMPLED = ("fid", "kid", "prdc")
 """Default metrics of samples."""
+SMALL_SIDE = 16
+"""Pixels: images with a shorter side show a network trained on photographs nothing but blur."""
 SAMPLED_AT_ONCE = 2048
 """Samples per call, limited by the memory of image decoders."""
 VALUES_AT_ONCE = 2**26
@@ -252,6 +255,11 @@ def beside(run: OpenedRun, source: Source, most: int) -> tuple[Rows, Rows]:
     return real, as_numbers(folder, x, run.model.fitted_space(), description, y)
 
 
+def is_small(space: Space) -> bool:
+    """Whether images have a side too short for a network that was trained on photographs."""
+    return any(side is not None and int(side) < SMALL_SIDE for side in space.shape[1:])
+
+
 def usual_features(space: Space, *, network: bool = False) -> list[str]:
     """The feature spaces that suit data of a space: the coordinates.
 
@@ -260,10 +268,11 @@ def usual_features(space: Space, *, network: bool = False) -> list[str]:
 
     Args:
         network: of images, a named network if one is installed; it takes minutes for thousands.
+            Images with a side below `SMALL_SIDE` are compared by their pixels all the same.
     """
     if space.kind == "clips":
         return ["frames", "movement"]
-    if network and space.kind == "images" and has_efficientnet():
+    if network and space.kind == "images" and not is_small(space) and has_efficientnet():
         return ["efficientnet"]
     return ["scaled" if space.mixes_units else "raw"]
 

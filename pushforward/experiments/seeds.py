@@ -34,7 +34,7 @@ from pushforward.core.registry import model_class
 from pushforward.experiments.configuration import read_settings, resolve
 from pushforward.experiments.evaluation import Evaluation
 from pushforward.experiments.experiment import Experiment
-from pushforward.experiments.record_tables import HEADINGS
+from pushforward.experiments.record_tables import HEADINGS, SAMPLED
 from pushforward.experiments.settings import settings_of
 
 __all__ = ["MOST_SEEDS", "SeedSummary", "check_seeds", "repeat_run", "seeds_table", "summarise"]
@@ -253,7 +253,7 @@ def seeds_table(lines: Sequence[Sequence[SeedSummary]]) -> Table:
             record = each.record
             sign = {"lower bound": "≥ ", "upper bound": "≤ "}.get(record.bound, "")
             table.add_row(
-                HEADINGS.get(record.quantity, record.quantity),
+                HEADINGS.get(record.quantity, SAMPLED.get(record.quantity, (record.quantity,))[0]),
                 each.run,
                 each.model,
                 f"{sign}{each.mean:.4g} ± {each.deviation:.2g}",

@@ -26,6 +26,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.core.counting import count_rows
 from pushforward.core.data_types import Observations
 from pushforward.metrics.samples import rows
 from pushforward.metrics.whole_numbers import find_origin, subtract_origin
@@ -87,6 +88,8 @@ class Features:
             if found is None:
                 found = torch.empty(len(x), part.shape[1], dtype=torch.float64)
             found[start : start + len(part)] = part
+            if len(x) > self.block:
+                count_rows(f"seen by {self.name}", start + len(part), len(x))
         assert found is not None
         return found
 

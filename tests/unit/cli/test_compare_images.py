@@ -124,7 +124,21 @@ def test_images_are_compared_in_a_named_network_if_there_is_one(
     monkeypatch.setattr(sample, "has_efficientnet", lambda: installed)
     assert sample.usual_features(space, network=True) == [["raw"], ["efficientnet"]][installed]
     assert sample.usual_features(space) == ["raw"]  # where an answer must be quick
+    small = pf.read(np.zeros((4, 1, 15, 16), dtype=np.uint8)).space
+    assert sample.usual_features(small, network=True) == ["raw"]
     if not installed:
         done = cli("compare", made / "a.npy", made / "b.npy", "--metrics", "ks")
         assert "raw pixels" in done.err
         assert "--features efficientnet" in done.err
+
+
+def test_small_images_are_compared_by_their_pixels_and_told_so(
+    tmp_path: Path, cli: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sample, "has_efficientnet", lambda: True)
+    for i, name in enumerate("ab"):
+        x = torch.randint(0, 256, (30, 1, 8, 8), generator=STREAM.manual_seed(i))
+        np.save(tmp_path / f"{name}.npy", x.to(torch.uint8).numpy())
+    done = cli("compare", tmp_path / "a.npy", tmp_path / "b.npy", "--metrics", "fid")
+    assert "raw pixels, as the images are smaller than 16 pixels" in done.err.replace("\n", " ")
+    assert "features: raw" in done.out

@@ -114,6 +114,24 @@ def test_the_command_gives_means_and_the_test(
     assert capsys.readouterr().out.startswith("\\begin{tabular}")
 
 
+def test_seeds_of_gans_show_their_fits_and_what_is_poor(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = str(runs / "gan")
+    assert main(["fit", "gan", str(runs / "x.csv"), *SMALL, "--run", place, "--quiet"]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", place, "--seeds", "2"]) == 0
+    said = capsys.readouterr()
+    assert f"fitting {place}-seed-1" in said.err
+    assert "ended (budget) after 48 samples" in said.err
+    assert "features of samples: raw" in said.err
+    assert "recall ↑" in said.out
+    assert f"{place}: recall is 0." in said.err
+    assert f"next: pushforward resume {place} --steps 1000" in said.err
+    assert main(["evaluate", place, "--seeds", "3", "--json"]) == 0
+    assert all(json.loads(line)["quantity"] for line in capsys.readouterr().out.splitlines())
+
+
 # ------------------------------------------------------------------------------------------- forms
 
 
