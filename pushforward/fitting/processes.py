@@ -193,6 +193,12 @@ def launch(settings: ProcessSettings, precision: str | None, plugin: Any = None)
         expected = (ValueError, TypeError, RuntimeError, ImportError, OverflowError, AssertionError)
         if not isinstance(error, expected) and type(error).__name__ != "MisconfigurationException":
             raise
+        if kind not in ("auto", "cpu", "gpu", *ACCELERATORS):
+            here = ", ".join(["cpu", *(name for name, count in ACCELERATORS.items() if count())])
+            raise InvalidValue(
+                f"accelerator {quote(kind)} is not available on this machine, which has {here};"
+                f" pass {setting('accelerator', 'auto')}"
+            ) from error
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InvalidValue(f"{request} is not available on this machine: {reason}") from error
     fabric.launch()

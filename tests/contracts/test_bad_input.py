@@ -300,7 +300,7 @@ CASES: list[Case] = [
     ("unknown flag", lambda w: _vae("good.csv", "--latnet", "3"), ["--latnet", "did you mean --latent"]),
     ("flag of another model", lambda w: ["fit", "pca", "good.csv", "--latent", "3"], ["--latent", "pca"]),
     ("missing source", lambda w: ["fit", "vae"], ["source", "got none", "fit vae"]),
-    ("unknown device", lambda w: _vae("good.csv", "--device", "quantum"), ["quantum", "not available on this machine", "cpu"]),
+    ("unknown device", lambda w: _vae("good.csv", "--device", "quantum"), ["quantum", "not available on this machine, which has cpu", "auto"]),
     ("unknown device, sample", lambda w: ["sample", "pca", "--device", "quantum"], ["quantum", "this machine has", "cpu"]),
     ("device index", lambda w: ["sample", "pca", "--device", "cuda:99"], ["cuda:99", "this machine has"]),
     ("config file missing", lambda w: ["fit", "vae", "--config", "nope.toml"], ["nope.toml", "no such config"]),
