@@ -78,9 +78,9 @@ def compare(
     """
     from pushforward.cli.progress import rows_counted
     from pushforward.experiments import table_texts
-    from pushforward.experiments.compare import Comparison, by_feature_space, is_run
+    from pushforward.experiments.compare import Comparison, by_feature_space
     from pushforward.experiments.compare import compare as measure
-    from pushforward.experiments.opened import MEASURED_ROWS, open_run
+    from pushforward.experiments.opened import MEASURED_ROWS
     from pushforward.experiments.record_tables import samples_table
     from pushforward.experiments.sample_findings import explain_samples
     from pushforward.experiments.table_rows import are_tables
@@ -121,8 +121,7 @@ def compare(
         return
     first = measured[0]
     voice.say(f"compared with {first[0].data}" if first else "nothing could be measured")
-    opened = {text: open_run(text) for text in generated if is_run(text)}
     for space, sets in by_feature_space(measured).items():
         write_table(samples_table(sets, samples), f"features: {space}", form)
-        for line in explain_samples(opened, [each.text for each in samples], sets):
+        for line in explain_samples([each.text for each in samples], sets):
             voice.say(line)

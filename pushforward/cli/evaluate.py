@@ -73,6 +73,7 @@ def evaluate(
     from pushforward.experiments.measure import Annealing
     from pushforward.experiments.record_tables import bounds_table, likeness_tables, samples_table
     from pushforward.experiments.sample_findings import explain_samples
+    from pushforward.experiments.seeds import measure_seeds
 
     voice = Voice(quiet, json)
     failures: list[BadRun] = []
@@ -90,7 +91,9 @@ def evaluate(
     if seeds:
         if failures:
             raise BadRun("; ".join(str(failure) for failure in failures))
-        _write_seeds(voice, originals, evaluation, seeds, _split(features), form)
+        spaces = _split(features)
+        found = measure_seeds(originals, evaluation, seeds, spaces, warn=voice.warn)
+        _write_seeds(voice, *found, form)
         return
     groups = evaluation.by_rows()
     for group in groups:
@@ -119,8 +122,7 @@ def evaluate(
                 title = f"samples beside {group.data}, as many as rows: {n}"
                 shown = samples_table(sampled.records, sampled.samples)
                 write_table(shown, f"{title}\nfeatures: {sampled.space}", form)
-                runs_by_name = {str(run.folder): run for run in sampled.runs}
-                for line in explain_samples(runs_by_name, list(runs_by_name), sampled.records):
+                for line in explain_samples(sampled.names, sampled.records):
                     voice.say(line)
     if failures:
         raise BadRun("; ".join(str(failure) for failure in failures))
@@ -142,36 +144,16 @@ def _repeated(runs: Sequence[str], seeds: int, voice: Voice) -> tuple[str, ...]:
     return tuple(str(place) for group in places for place in group)
 
 
-def _write_seeds(
-    voice: Voice,
-    folders: Sequence[str],
-    evaluation: Any,
-    seeds: int,
-    named: Sequence[str],
-    form: str,
-) -> None:
+def _write_seeds(voice: Voice, lines: Any, notes: Sequence[str], form: str) -> None:
     """Means and deviations over the seeds, and the test."""
-    from pushforward.experiments.sample_findings import explain_samples
-    from pushforward.experiments.seeds import seeds_table, summarise
+    from pushforward.experiments.seeds import seeds_table
 
-    spaces = evaluation.sample_spaces(named)
-    sets = [evaluation.sample(space, voice.warn) for space in spaces]
-    found = [each.records for each in sets]
-    whole = all(len(records) == len(evaluation.runs) for records in found)
-    sampled = [[r for records in each for r in records] for each in zip(*found)] if whole else []
-    lines = summarise(folders, evaluation, seeds, sampled)
     if voice.as_json:
         voice.results(each.as_record() for line in lines for each in line)
         return
-    features = "; ".join(each.space for each in sets) if whole else ""
-    of_samples = f"; features of samples: {features}" if features else ""
-    voice.say(f"seeds 0 to {seeds - 1}, measured on {evaluation.data}{of_samples}")
     write_table(seeds_table(lines), form=form)
-    voice.say("p: of a paired t-test over the seeds, against the first run of the same measure")
-    summaries = [each for line in lines for each in line]
-    means = [[each.as_record() for each in summaries if each.run == name] for name in folders]
-    for sentence in explain_samples(dict(zip(folders, evaluation.runs[::seeds])), folders, means):
-        voice.say(sentence)
+    for note in notes:
+        voice.say(note)
 
 
 def _split(text: str | None) -> list[str]:

@@ -23,7 +23,6 @@ from pushforward.experiments.configuration import read_settings, resolve
 from pushforward.experiments.experiment import default_folder
 from pushforward.experiments.measure import is_measurable
 from pushforward.experiments.settings import Setting
-from pushforward.experiments.smoothness import oversmoothed
 from pushforward.experiments.uses import usual_commands
 from pushforward.experiments.views import has_figure
 from pushforward.fitting.progress import format_duration
@@ -129,8 +128,7 @@ def print_outcome(voice: Voice, outcome: Outcome) -> int | None:
     last = closing(run)
     if last.passed:
         voice.say(f"warnings that have passed: {', '.join(last.passed)}")
-    problems = [*last.problems, *filter(None, [oversmoothed(run.model)])]
-    for problem in () if voice.as_json else problems:
+    for problem in () if voice.as_json else last.problems:
         voice.warn(f"at the end: {problem}")
     commands = [last.command] if last.command else []
     commands += usual_commands(run.model, run.folder)[:1]
@@ -144,7 +142,7 @@ def print_outcome(voice: Voice, outcome: Outcome) -> int | None:
         "event": "result",
         "run": str(run.folder),
         "seconds": round(outcome.seconds, 3),
-        "problems": problems,
+        "problems": list(last.problems),
         "records": [record.as_dict() for record in outcome.records],
     }
     voice.result(content, str(run.folder))

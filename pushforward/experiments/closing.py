@@ -12,6 +12,7 @@ from typing import Any
 
 from pushforward.core.learner import Learner
 from pushforward.experiments.opened import OpenedRun
+from pushforward.experiments.smoothness import oversmoothed
 from pushforward.fitting.log import read_log
 from pushforward.fitting.progress import format_duration
 
@@ -45,13 +46,13 @@ class Closing:
 
 
 def closing(run: OpenedRun) -> Closing:
-    """The last words about a fit by gradients; empty for others.
+    """The last words about a fit by gradients, and of a kernel density; empty for others.
 
     Args:
         run: with its log.
     """
     if not isinstance(run.model, Learner) or run.manifest is None:
-        return Closing()
+        return Closing(tuple(filter(None, [oversmoothed(run.model)])))
     if run.manifest.fitter != "Trainer":
         return Closing()
     log = read_log(run.folder)

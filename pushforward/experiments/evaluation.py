@@ -56,13 +56,13 @@ class SampledRuns:
         space: the feature space.
         records: of each run.
         samples: of each run.
-        runs: those that have samples.
+        names: the folders of those that have samples.
     """
 
     space: str
     records: Sequence[Sequence[Record]]
     samples: Sequence[Rows]
-    runs: Sequence[OpenedRun] = ()
+    names: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ class Evaluation:
         runs = [run for run, _ in self._sampling]
         refuse_unlike(runs, found)
         features = str(found[0][0].details["features"]) if found[0] else space
-        return SampledRuns(features, found, samples, runs)
+        return SampledRuns(features, found, samples, [str(run.folder) for run in runs])
 
 
 def evaluate_runs(

@@ -7,12 +7,13 @@ model reaches, but below a half no model is a good one in a space where distance
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from pushforward.core.argument_names import argument
 from pushforward.core.records import Record
 from pushforward.experiments.closing import closing, longer_fit
-from pushforward.experiments.opened import OpenedRun
+from pushforward.experiments.compare import is_run
+from pushforward.experiments.opened import OpenedRun, open_run
 
 __all__ = ["advise_next", "explain_samples", "sample_findings"]
 
@@ -47,21 +48,18 @@ def sample_findings(name: str, records: Sequence[Record]) -> list[str]:
     return found
 
 
-def explain_samples(
-    runs: Mapping[str, OpenedRun], names: Sequence[str], measured: Sequence[Sequence[Record]]
-) -> list[str]:
+def explain_samples(names: Sequence[str], measured: Sequence[Sequence[Record]]) -> list[str]:
     """Sentences on all sets of samples in one feature space, each with what to do about it.
 
     Args:
-        runs: by name, for sets that were drawn from one.
-        names: of the sets.
+        names: of the sets; those that are folders of runs are advised on.
         measured: the records of each.
     """
     sentences = []
     for name, records in zip(names, measured):
-        sentences += sample_findings(name, records)
-        advice = advise_next(runs[name], records) if name in runs else ""
-        sentences += [f"next: {advice}"] if advice else []
+        found = sample_findings(name, records)
+        advice = advise_next(open_run(name), records) if found and is_run(name) else ""
+        sentences += [*found, *([f"next: {advice}"] if advice else [])]
     return sentences
 
 

@@ -35,9 +35,18 @@ from pushforward.experiments.configuration import read_settings, resolve
 from pushforward.experiments.evaluation import Evaluation
 from pushforward.experiments.experiment import Experiment
 from pushforward.experiments.record_tables import HEADINGS, SAMPLED
+from pushforward.experiments.sample_findings import explain_samples
 from pushforward.experiments.settings import settings_of
 
-__all__ = ["MOST_SEEDS", "SeedSummary", "check_seeds", "repeat_run", "seeds_table", "summarise"]
+__all__ = [
+    "MOST_SEEDS",
+    "SeedSummary",
+    "check_seeds",
+    "measure_seeds",
+    "repeat_run",
+    "seeds_table",
+    "summarise",
+]
 
 MOST_SEEDS = 100
 """More than anybody waits for."""
@@ -241,6 +250,38 @@ def summarise(
             line.append(SeedSummary(str(folder), names[i * seeds], values, present[0], difference))
         found.append(line)
     return [line for line in found if line]
+
+
+def measure_seeds(
+    folders: Sequence[str],
+    evaluation: Evaluation,
+    seeds: int,
+    spaces: Sequence[str] = (),
+    *,
+    warn: Callable[[str], None] = warnings.warn,
+) -> tuple[list[list[SeedSummary]], list[str]]:
+    """All that is measured of runs over their seeds, samples included, and notes on it.
+
+    Args:
+        folders: the runs that were repeated.
+        evaluation: of all repetitions: `seeds` of the first run, then of the second, ...
+        seeds: their number.
+        spaces: feature spaces to compare samples in; those of `Evaluation.sample_spaces` if none.
+        warn: called with what is left out, and why.
+    """
+    sets = [evaluation.sample(space, warn) for space in evaluation.sample_spaces(spaces)]
+    sets = sets if all(len(each.records) == len(evaluation.runs) for each in sets) else []
+    sampled = [[r for records in each for r in records] for each in zip(*(s.records for s in sets))]
+    lines = summarise(folders, evaluation, seeds, sampled)
+    summaries = [each for line in lines for each in line]
+    means = [[each.as_record() for each in summaries if each.run == name] for name in folders]
+    features = "; ".join(each.space for each in sets)
+    return lines, [
+        f"seeds 0 to {seeds - 1}, measured on {evaluation.data}"
+        + (f"; features of samples: {features}" if features else ""),
+        "p: of a paired t-test over the seeds, against the first run of the same measure",
+        *explain_samples(folders, means),
+    ]
 
 
 def seeds_table(lines: Sequence[Sequence[SeedSummary]]) -> Table:

@@ -34,8 +34,9 @@ def test_the_next_command_suits_what_is_poor(tmp_path: Path) -> None:
     run = open_run(place)
     assert advise_next(run, measured(0.1, 0.9)) == f"pushforward resume {place} --steps 1000"
     assert advise_next(run, measured(0.8, 0.9)) == ""
-    lines = explain_samples({"b": run}, ["a", "b"], [measured(0.1, 0.1)] * 2)
-    assert [line.partition(":")[0] for line in lines] == ["a", "a", "b", "b", "next"]
+    lines = explain_samples(["a", str(place)], [measured(0.1, 0.1)] * 2)
+    heads = [line.partition(":")[0] for line in lines]
+    assert heads == ["a", "a", str(place), str(place), "next"]
     log = place / "log.jsonl"
     log.write_text(log.read_text().replace('"samples": 40', '"samples": 40000'))
     run = open_run(place)  # as after 2000 steps
