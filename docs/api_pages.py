@@ -45,14 +45,20 @@ GROUPS: Mapping[str, tuple[str, tuple[str, ...]]] = {
             "pushforward.IndependentColumns", "pushforward.TVAE", "pushforward.CTGAN",
         ),
     ),
-    "deep-models": (
-        "Deep models",
+    "auto-encoders": (
+        "Auto-encoders",
+        ("pushforward.Autoencoder", "pushforward.VAE", "pushforward.Observed"),
+    ),
+    "adversarial-models": (
+        "Adversarial models",
         (
-            "pushforward.Autoencoder", "pushforward.VAE", "pushforward.GAN", "pushforward.DCGAN",
-            "pushforward.R3GAN", "pushforward.InfoGAN", "pushforward.EBGAN", "pushforward.LAPGAN",
-            "pushforward.VGAN", "pushforward.Pix2Pix", "pushforward.SRResNet", "pushforward.SRGAN",
-            "pushforward.Observed",
+            "pushforward.GAN", "pushforward.DCGAN", "pushforward.R3GAN", "pushforward.InfoGAN",
+            "pushforward.EBGAN", "pushforward.LAPGAN", "pushforward.VGAN",
         ),
+    ),
+    "images-from-images": (
+        "Images from images",
+        ("pushforward.Pix2Pix", "pushforward.SRResNet", "pushforward.SRGAN"),
     ),
     "fitting": (
         "Fitting, saving and loading",
@@ -131,6 +137,9 @@ GROUPS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     ),
 }  # fmt: skip
 """Pages of the reference: title, and the dotted names on each."""
+BASES = ("pushforward.Model", "pushforward.Learner")
+USED = {"fit", "save", "hyperparameters", "fitted_space"}
+"""Methods of those that users of every model call; the others are for its fitter."""
 SECTIONS = {"References", "Reference", "Example", "Examples", "Note", "Notes", "Returns", "Raises"}
 
 
@@ -150,8 +159,10 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _api_page(title: str, names: Iterable[str]) -> str:
-    words = f"At the end of this page you will know how to call {_listed(names)}."
-    return "\n\n".join([f"# {title}", words, *(_entry(name) for name in names)]) + "\n"
+    to = "what each error means:" if title == "Errors" else "how to call"
+    words = f"At the end of this page you will know {to} {_listed(names)}."
+    above: dict[object, str] = {}
+    return "\n\n".join([f"# {title}", words, *(_entry(name, above) for name in names)]) + "\n"
 
 
 def find(name: str) -> object:
@@ -160,16 +171,47 @@ def find(name: str) -> object:
     return getattr(importlib.import_module(home), last)
 
 
-def _entry(name: str) -> str:
+def _entry(name: str, above: dict[object, str]) -> str:
+    """One name of a page.
+
+    Args:
+        above: the methods described on this page so far, with their class; new ones are added.
+    """
     thing = find(name)
     short = name.removeprefix("pushforward.")
-    parts = [f"## `{short}`", f"```python\n{_call('pf.' + short, thing)}\n```", described(thing)]
+    parts = [f"## `{short}`"]
+    if not (inspect.isclass(thing) and issubclass(thing, Exception)):
+        parts.append(f"```python\n{_call('pf.' + short, thing)}\n```")
+    parts.append(described(thing))
     if inspect.isclass(thing):
+        repeated: dict[str, list[str]] = {}
+        inner = [] if name in BASES else _inner_methods(thing)
+        for member, value in _methods(thing):
+            if member in inner:
+                continue
+            if value in above:
+                repeated.setdefault(above[value], []).append(member)
+            else:
+                above[value] = short
+                parts.append(f"**`{member}{_signature(value)}`**\n\n{described(value)}")
         parts += [
-            f"**`{member}{_signature(value)}`**\n\n{described(value)}"
-            for member, value in _methods(thing)
+            f"As for `{other}`: {', '.join(f'`{member}`' for member in members)}."
+            for other, members in repeated.items()
         ]
+        if inner:
+            parts.append(
+                "For models of your own, and described [there](extending.md): "
+                + ", ".join(f"`{member}`" for member in inner)
+                + "."
+            )
     return "\n\n".join(part for part in parts if part)
+
+
+def _inner_methods(cls: type) -> list[str]:
+    """Methods of a model that fitters call and users do not."""
+    bases = [base for base in map(find, BASES) if issubclass(cls, base)]  # type: ignore[arg-type]
+    names = {member for base in bases for member, _ in _methods(base)}  # type: ignore[arg-type]
+    return sorted(names - USED)
 
 
 def _call(name: str, thing: object) -> str:

@@ -39,19 +39,41 @@ def digits() -> str:
     return "\n".join(lines)
 
 
+SUBJECTS = {
+    "Kernel densities": ("kde",),
+    "Mixtures, k-means and PCA": ("gmm", "kmeans", "pca", "growth"),
+    "Networks": ("vae", "gan", "dcgan", "pix2pix", "vgan", "l5000", "ais", "stream"),
+    "Distances between samples": ("distances",),
+    "Small calls, imports and commands": ("small", "import", "start"),
+    "Tables of a million rows": ("tables-scale",),
+    "Images, pages and the studio": ("translate", "enlarge", "page", "studio"),
+    "Beside an earlier version": ("before",),
+}
+"""Parts of the table of benchmarks, by what the names of their rows begin with."""
+
+
 def bench() -> str:
-    """Every comparison of `make bench`: its ratio with the spread over rounds."""
+    """Every comparison of `make bench`: its ratio with the spread over rounds, by subject."""
     rows = _load("bench.json")["rows"]
-    lines = ["| what | median (smallest–largest) |", "|---|---:|"]
     machine = next(iter(rows.values()))["machine"]
-    for row in rows.values():
-        ratio = row["ratio"]
-        spread = f" ({ratio['min']:g}–{ratio['max']:g})" if "min" in ratio else ""
-        missed = "" if row["target"] is None or row["passed"] else _missed(row)
-        what = f"{row['what']}{_side(row)}{_elsewhere(row, machine)}"
-        lines.append(f"| {what} | {ratio['median']:g}{spread}{missed} |")
+    lines: list[str] = []
+    for subject, names in SUBJECTS.items():
+        lines += [f"### {subject}", "", "| what | median (smallest–largest) |", "|---|---:|"]
+        lines += [_ratio(row, machine) for name, row in rows.items() if name.startswith(names)]
+        lines += [""]
+    lost = [name for name in rows if not name.startswith(sum(SUBJECTS.values(), ()))]
+    if lost:
+        raise ValueError(f"rows of no subject: {', '.join(lost)}")
     versions = f"Python {machine['python']}, torch {machine['torch']}"
-    return "\n".join([*lines, "", f"{machine['cpu']}, {machine['cores']} cores, {versions}."])
+    return "\n".join([*lines, f"{machine['cpu']}, {machine['cores']} cores, {versions}."])
+
+
+def _ratio(row: dict[str, Any], machine: dict[str, Any]) -> str:
+    ratio = row["ratio"]
+    spread = f" ({ratio['min']:g}–{ratio['max']:g})" if "min" in ratio else ""
+    missed = "" if row["target"] is None or row["passed"] else _missed(row)
+    what = f"{row['what']}{_side(row)}{_elsewhere(row, machine)}"
+    return f"| {what} | {ratio['median']:g}{spread}{missed} |"
 
 
 def _missed(row: dict[str, Any]) -> str:

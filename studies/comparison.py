@@ -12,27 +12,39 @@ from functools import partial
 from typing import Any
 
 import pushforward as pf
+from pushforward.core.random import derive, generator
+from pushforward.fitting.augment import dequantise
+from pushforward.metrics.likelihood import iwae
 from pushforward.models.deep import few_images as few
 from pushforward.recipes import gans_against_vaes as against
 from pushforward.recipes import images
-from studies.study import Study
+from pushforward.recipes.contenders import contenders
+from studies.study import RUNS, Study, keep_figures
 
 __all__ = ["STUDIES"]
 
 FEW, FEW_SHOWN = 500, 160_000
 FEWER, FEW_SETS = 300, ("mnist", "digits", "cifar10-batch1")
+AGAINST = 4.0
+"""Budget of the comparison of a VAE and a GAN, in units of the recipe's."""
+BUDGETS = (1.0, 4.0, 8.0, 16.0)
 LONGER = 8.0
 SHORTER = 0.5
 PLAIN = "DCGAN without noise"
 
 
 def gan_and_vae(seed: int) -> Mapping[str, Any]:
-    """One run of a VAE and a GAN on MNIST: all measures, and those of real images."""
+    """One run of a VAE and a GAN on MNIST: all measures, and those of real images.
+
+    Its images are kept beside the runs.
+    """
     dataset = images.album("mnist", 0)
     features = images.judge(dataset)
-    trial, real = against.compare(dataset, features, seed), against.yardstick(dataset, features)
+    trial = against.compare(dataset, features, seed, AGAINST)
+    real = against.yardstick(dataset, features)
+    keep_figures(against.figures(dataset, [trial], real), RUNS / f"gans-against-vaes-{seed}")
     results: dict[str, Any] = {
-        "images shown": against.SAMPLES,
+        "images shown": round(AGAINST * against.SAMPLES),
         "features": features.label,
         "test images": len(dataset.test),
     }
@@ -40,6 +52,27 @@ def gan_and_vae(seed: int) -> Mapping[str, Any]:
     for name, row in trial.records.items():
         results |= {f"{name}: {kind}": record.value for kind, record in row.items()}
         results[f"{name}: why it failed"] = row["failed"].details["reason"]
+    return results
+
+
+def vae_budgets(seed: int) -> Mapping[str, Any]:
+    """The bound of that VAE after more and more images, each in a fit of its own.
+
+    Each fit has its own falling rate, so that no bound is that of an unfinished fit.
+    """
+    dataset = images.album("mnist", 0)
+    rng = generator(derive(seed, "dequantise"))
+    noisy = dequantise().apply(dataset.test.float(), dataset.space, rng)
+    results: dict[str, Any] = {"test images": len(noisy)}
+    for budget in BUDGETS:
+        shown = round(budget * against.SAMPLES)
+        model = contenders(dataset.space)["VAE"]
+        seconds = against.learn(model, dataset, seed, shown)
+        bound = iwae(model, noisy, k=against.K, rng=0, data=dataset.data)
+        results |= {
+            f"bound after {shown:,} images": bound.value,
+            f"CPU seconds of {shown:,} images": seconds.value,
+        }
     return results
 
 
@@ -141,10 +174,18 @@ def few_images_settings(seed: int) -> Mapping[str, Any]:
 STUDIES = [
     Study(
         "gans-against-vaes",
-        f"VAE and DCGAN of as many parameters on MNIST, {against.SAMPLES:,} images shown to each,"
-        " 2000 test digits",
+        f"VAE and DCGAN of as many parameters on MNIST, {round(AGAINST * against.SAMPLES):,} images"
+        " shown to each, 2000 test digits",
         gan_and_vae,
-        seeds=5,
+        seeds=3,
+        needs="mnist",
+    ),
+    Study(
+        "vae-budgets",
+        "the VAE of gans-against-vaes after more and more images, bound with 100 draws on 2000"
+        " test digits, nats",
+        vae_budgets,
+        seeds=1,
         needs="mnist",
     ),
     Study(
