@@ -24,8 +24,12 @@ RISING = 0.05
 """Share of the rise of quality in the last fifth of a fit above which the fit is too short."""
 FALLEN = 0.1
 """Share of the whole rise by which the last quality is below the best after overfitting."""
-GAME_STEPS = {"images": 3000, "points": 1000}
-"""Steps that a GAN needs at least, as a rule of thumb."""
+STEPS = {
+    "GANs of images": (3000, "some thousands before samples look real"),
+    "GANs of points": (1000, "a thousand or more"),
+    "images from images": (1000, "a thousand or more"),
+}
+"""Steps that models need at least, as a rule of thumb, and how to say it."""
 RULED = ("gan", "ebgan", "infogan")
 """Models of points that the rule holds for."""
 
@@ -85,20 +89,28 @@ def _numbers(event: Mapping[str, Any]) -> dict[str, Any]:
 def _too_few_steps(
     run: OpenedRun, log: Sequence[Mapping[str, Any]], qualities: Sequence[float]
 ) -> tuple[str, str]:
-    """A GAN that has hardly begun."""
-    assert isinstance(run.model, Learner)
-    told, kind = run.model.condition_space, run.model.fitted_space().kind
-    enough, steps = GAME_STEPS.get(kind, 0), _steps(run, log)
-    is_known = _is_game(run) and (kind == "images" or run.name in RULED)
-    if not is_known or (told is not None and told.kind == "images") or steps >= enough:
+    """A GAN, or a model of images from images, that has hardly begun."""
+    kind, steps = _ruled_kind(run), _steps(run, log)
+    enough, need = STEPS.get(kind, (0, ""))
+    if steps >= enough:
         return "", ""
     rest = _time_of(enough - steps, steps, log)
-    need = "some thousands before samples look real" if kind == "images" else "a thousand or more"
     return (
-        f"{steps:,} steps are few: GANs of {kind} need {need}; {enough:,} would take {rest} more at"
-        " this rate",
+        f"{steps:,} steps are few: {kind} need {need}; {enough:,} would take {rest} more at this"
+        " rate",
         f"resume {shlex.quote(str(run.folder))} --steps {enough}",
     )
+
+
+def _ruled_kind(run: OpenedRun) -> str:
+    """What the rule of thumb calls a model; '' without a rule."""
+    assert isinstance(run.model, Learner)
+    told, kind = run.model.condition_space, run.model.fitted_space().kind
+    if kind == "images" and told is not None and told.kind == "images":
+        return "images from images"
+    if _is_game(run) and (kind == "images" or run.name in RULED):
+        return f"GANs of {kind}"
+    return ""
 
 
 def _is_game(run: OpenedRun) -> bool:

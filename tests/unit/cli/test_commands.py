@@ -25,7 +25,7 @@ from pushforward.cli.main import main
 from pushforward.core.preparation import dequantise
 from pushforward.core.source_views import Subset, without_labels
 from pushforward.experiments import opened as runs
-from pushforward.experiments.closing import GAME_STEPS
+from pushforward.experiments.closing import STEPS
 
 SMALL = ("--latent", "2", "--hidden", "8", "--batch", "16", "--steps", "4", "-q")
 
@@ -444,7 +444,7 @@ def test_what_a_fit_says_comes_next_works(model: str, flags: list[str], source: 
     commands = [line.split("pushforward ")[1] for line in lines]
     assert commands
     for command in commands:
-        long = {str(steps): "3" for steps in GAME_STEPS.values()}  # a GAN is told to go on
+        long = {str(steps): "3" for steps, _ in STEPS.values()}  # a GAN is told to go on
         instead = {"FILE": source, **long}
         words = [instead.get(word, word) for word in command.split()]
         assert cli(*words).code == 0, command

@@ -100,6 +100,15 @@ def test_a_gan_of_points_needs_a_thousand_steps_and_does_not_overfit(tmp_path: P
     assert "overfits" not in problem
 
 
+def test_images_from_images_need_a_thousand_steps(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    model = pf.Pix2Pix(width=4)
+    model.fit("digits", y="edges", steps=2, batch=20, run=run)
+    last = closing(open_run(run))
+    assert any("2 steps are few: images from images" in problem for problem in last.problems)
+    assert last.command == f"resume {run} --steps 1000"
+
+
 def test_models_without_a_log_by_gradients_have_no_last_words(tmp_path: Path) -> None:
     pf.PCA(2).fit("moons:50").save(tmp_path / "run")
     assert closing(open_run(tmp_path / "run")) == Closing()
