@@ -134,7 +134,6 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         self.model_ = model
         d = len(model.mean_)
         none = not isinstance(model, pca.PCA)
-        self._log_density_at_mean = float(model.log_prob(model.mean_[None]))
         self._axes = np.zeros((0, d)) if none else to_array(model.components_)
         variances = np.zeros(0) if none else to_array(model.explained_variance_) * self._unbiased
         ratios = np.zeros(0) if none else to_array(model.explained_variance_ratio_)
@@ -178,7 +177,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Adapter):
         with covariance `get_covariance()`.
         """
         rows = self._rows(X, reset=False, sparse=True)
-        top = self._log_density_at_mean
+        top = self.model_.highest_log_prob()
         rest, c = self.n_features_in_ / 2 * math.log(self._unbiased), self._unbiased
         return map_blocks(lambda x: top - rest + (self.model_.log_prob(x) - top) / c, rows).astype(
             rows.dtype

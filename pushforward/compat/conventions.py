@@ -267,7 +267,7 @@ def to_tensor(x: ArrayLike) -> torch.Tensor:
 
 def to_array(x: torch.Tensor) -> NDArray[Any]:
     """A tensor as a new array."""
-    return np.array(x.detach().to("cpu").numpy())
+    return np.array(x.numpy(force=True))
 
 
 def draw_seed(random_state: RandomState) -> int:

@@ -33,15 +33,23 @@ class Assembled(HasUnits, Stored):
 
     scaling_kind: ScalingKind = "standardised"
 
+    command: str
+    dequantise: bool | None
+    preparation: Preparation
+    provenance: Provenance
+    loaded_from: str | None
+
     def __init__(self) -> None:
         super().__init__()
-        self.space: Space | None = None
-        self.condition_space: Space | None = None
-        self.command: str = ""
-        self.dequantise: bool | None = None
-        self.preparation = Preparation()
-        self.provenance = Provenance()
-        self.loaded_from: str | None = None
+        vars(self).update(
+            space=None,
+            condition_space=None,
+            command="",
+            dequantise=None,
+            preparation=Preparation(),
+            provenance=Provenance(),
+            loaded_from=None,
+        )
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """As in torch, but a model with its own dtype ignores casts.

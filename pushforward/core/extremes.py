@@ -28,8 +28,9 @@ def column_extremes(rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """
     n, d = rows.shape
     together = min(WIDTH // max(1, d), n)
-    if together < 2 or not rows.flags.c_contiguous:
-        return rows.min(0), rows.max(0)
+    if together < 2 or together == n or not rows.flags.c_contiguous:
+        low, high = np.minimum.reduce(rows, 0), np.maximum.reduce(rows, 0)
+        return low, high
     whole = n // together * together
     long = rows[:whole].reshape(-1, together * d)
     low = long.min(0).reshape(together, d).min(0)

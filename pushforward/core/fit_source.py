@@ -9,7 +9,7 @@ from pushforward.core.argument_names import naming_read
 from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import BadSource
 from pushforward.core.reader import read_for_fit
-from pushforward.core.source import Source
+from pushforward.core.source import Described, Source
 from pushforward.core.source_views import has_unrequested_labels, without_labels
 
 __all__ = ["as_source"]
@@ -26,7 +26,9 @@ def as_source(
     Raises:
         BadSource: For data that no model can be fitted to: no rows, text, infinities.
     """
-    if not isinstance(x, (Tensor, np.ndarray)) and isinstance(x, Source):
+    if isinstance(x, Described) or (
+        not isinstance(x, (Tensor, np.ndarray)) and isinstance(x, Source)
+    ):
         if not (y is None or isinstance(y, bool)) or weights is not None:
             raise BadSource(
                 "a source brings its own conditions and weights; pass y and weights when creating"

@@ -38,6 +38,8 @@ def fits(value: object, hint: object, *, instances: bool = False) -> bool:
     `instances`, instances of the class (functions, for a function).
     """
     origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Callable:
+        return callable(value) or not instances
     if origin in (typing.Union, types.UnionType):
         return any(fits(value, option, instances=instances) for option in arguments)
     if origin is Literal:

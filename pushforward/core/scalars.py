@@ -16,6 +16,10 @@ from pushforward.core.setting_kinds import find_fault, is_integers
 __all__ = ["IsDataclass", "PlainSettings", "to_python", "normalise_settings"]
 
 
+PYTHON = frozenset({bool, int, float, str, type(None)})
+"""Types that need no conversion."""
+
+
 def to_python(value: object) -> object:
     """A NumPy scalar or 0-dimensional array or tensor as a Python number, bool or text.
 
@@ -23,6 +27,8 @@ def to_python(value: object) -> object:
 
     Applies to the elements of lists and tuples too, so that `hidden=(np.int64(8),)` is converted.
     """
+    if type(value) in PYTHON:
+        return value
     item = getattr(value, "item", None)
     if getattr(value, "ndim", None) == 0 and callable(item):
         number = item()
@@ -31,9 +37,9 @@ def to_python(value: object) -> object:
             number if isinstance(number, (bool, int, float, complex, str, bytes)) else float(number)
         )
     if type(value) is list:
-        return [to_python(v) for v in value]
+        return [v if type(v) in PYTHON else to_python(v) for v in value]
     if type(value) is tuple:
-        return tuple(to_python(v) for v in value)
+        return tuple([v if type(v) in PYTHON else to_python(v) for v in value])
     return value
 
 
@@ -63,12 +69,10 @@ class PlainSettings(ABCMeta):
             _normalise(v, hints.get(name)) for v, name in zip(args, [*defaults, *[""] * len(args)])
         ]
         keywords = {k: _normalise(v, hints.get(k)) for k, v in kwargs.items()}
-        faults = (
-            find_fault(k, v, hints[k], defaults[k])
-            for k, v in {**dict(zip(defaults, first)), **keywords}.items()
-            if k in defaults and k in hints
-        )
-        fault = next((f for f in faults if f is not None), None)
+        fault = None
+        for name, value in {**dict(zip(defaults, first)), **keywords}.items():
+            if fault is None and name in defaults and name in hints:
+                fault = find_fault(name, value, hints[name], defaults[name])
         try:
             instance = cls._made(*first, **keywords)
         except PushforwardError:
@@ -123,12 +127,18 @@ def _normalise(value: object, hint: object) -> object:
     return to_python(value)
 
 
+@functools.cache
+def _fields(kind: Any) -> tuple[dataclasses.Field[Any], ...]:
+    """The fields of a dataclass that are arguments."""
+    return tuple(field for field in dataclasses.fields(kind) if field.init)
+
+
 def normalise_settings(settings: IsDataclass) -> None:
     """Convert a dataclass's fields to Python values in `__post_init__`, and check them."""
     hints = read_hints(type(settings))
-    for field in dataclasses.fields(settings):
+    for field in _fields(type(settings)):
         given = getattr(settings, field.name)
-        if field.init and given is not field.default:
+        if given is not field.default:
             value = to_python(given)
             object.__setattr__(settings, field.name, value)
             default = (

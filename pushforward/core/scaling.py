@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.core.errors import InvalidValue, suggest
+from pushforward.core.module import Module
 from pushforward.core.moments import Moments
 from pushforward.core.numbers import to_floating
 from pushforward.core.space import Column, Space
@@ -39,7 +40,7 @@ SAFE = (1e-30, 1e30)
 ROUNDING = 4 * torch.finfo(torch.float64).eps
 
 
-class Scaling(nn.Module):
+class Scaling(Module):
     """An affine map per coordinate (points), or per channel or image, with one-hot categories.
 
     Args:
@@ -54,8 +55,7 @@ class Scaling(nn.Module):
     def __init__(self, space: Space, kind: str, shift: Tensor, scale: Tensor) -> None:
         super().__init__()
         self.space, self.kind = space, kind
-        self.register_buffer("shift", shift.to(torch.float64))
-        self.register_buffer("scale", scale.to(torch.float64))
+        self.add_buffers(shift=shift.to(torch.float64), scale=scale.to(torch.float64))
         self._known: (
             tuple[Tensor, Tensor, bool, dict[torch.dtype, tuple[Tensor, Tensor]]] | None
         ) = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -74,16 +75,14 @@ class Facts:
         weights = None if batch.weights is None else batch.weights.to("cpu")
         if len(rows) and rows.shape[1]:
             low, high = _extremes(rows)  # NaN and infinity both show in the extremes
-            if bool(torch.isfinite(low).all()) and bool(torch.isfinite(high).all()):
+            if np.isfinite(low.numpy()).all() and np.isfinite(high.numpy()).all():
                 none = torch.zeros(rows.shape[1], dtype=torch.int64)
                 facts = (
                     Moments.of(rows, weights)
                     if moments
                     else _standard_moments(len(rows), rows.shape[1])
                 )
-                return cls(
-                    len(rows), facts, low.to(torch.float64), high.to(torch.float64), none, none
-                )
+                return cls(len(rows), facts, low, high, none, none)
         x = rows.to(torch.float64)
         missing, infinite = torch.isnan(x), torch.isinf(x)
         usable = ~(missing | infinite)
@@ -186,11 +185,12 @@ def scan(
 
 
 def _extremes(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Least and largest values (d,) of rows (n, d), NaN where one is missing."""
+    """Least and largest values (d,) of rows (n, d), float64, NaN where one is missing."""
     if rows.dtype == torch.bfloat16:  # NumPy has no such numbers
-        return tuple(rows.aminmax(dim=0))  # type: ignore[return-value]
+        ends = rows.aminmax(dim=0)
+        return ends.min.to(torch.float64), ends.max.to(torch.float64)
     low, high = column_extremes(rows.numpy())
-    return torch.from_numpy(low), torch.from_numpy(high)
+    return torch.from_numpy(low.astype(np.float64)), torch.from_numpy(high.astype(np.float64))
 
 
 def _standard_moments(n: int, d: int) -> Moments:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 import types
@@ -33,9 +34,11 @@ def find_fault(
     With `instances`, classes unknown to `fits` (a `Path`, a `Source`) are checked too, and sizes
     and NaN are left to the caller.
     """
+    if value is default or (_is_usual(value) and type(value) in _classes(hint)):
+        return None
     options = _options(hint)
     is_nan = isinstance(value, float) and math.isnan(value) and float in options and not instances
-    if value is default or (fits(value, hint, instances=instances) and not is_nan):
+    if fits(value, hint, instances=instances) and not is_nan:
         vast = not instances and _exceeds_int64(value, hint)
         return (
             InvalidValue(f"{name} must be below 2^63, got {quote(value)}; pass a smaller number")
@@ -60,8 +63,29 @@ def find_fault(
     return error(f"{name} must be {describe_hint(hint)}, got {quote(value)}; {remedy}")
 
 
+@functools.lru_cache(1024)
+def _classes(hint: Any) -> frozenset[Any]:
+    """The classes of an annotation; with unhashable arguments it has none."""
+    return frozenset(option for option in _options(hint) if isinstance(option, type))
+
+
+def _is_usual(value: object) -> bool:
+    """Whether a value of the annotated class is a switch, a text or a number of usual size."""
+    return isinstance(value, (bool, str)) or (
+        isinstance(value, (int, float)) and -(2**63) < value < 2**63
+    )
+
+
 def is_integers(hint: object) -> bool:
     """Whether an annotation is a sequence of whole numbers only."""
+    try:
+        return _is_integers(hint)
+    except TypeError:  # not hashable
+        return _is_integers.__wrapped__(hint)
+
+
+@functools.lru_cache(1024)
+def _is_integers(hint: Any) -> bool:
     return any(_is_sequence(option) and get_args(option)[:1] == (int,) for option in _options(hint))
 
 

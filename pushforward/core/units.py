@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pushforward.core.conditions import Conditions
 from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import BadSource, NotFitted
+from pushforward.core.module import Module
 from pushforward.core.scalars import PlainSettings
 from pushforward.core.scaling import Scaling
 from pushforward.core.space import Space
@@ -45,7 +46,7 @@ class HasSpace(Protocol):
         ...
 
 
-class HasUnits(nn.Module, metaclass=PlainSettings):
+class HasUnits(Module, metaclass=PlainSettings):
     """A module with a space and a scaling, which converts to and from model coordinates."""
 
     accepts: ClassVar[frozenset[str]] = frozenset()
@@ -118,7 +119,8 @@ class HasUnits(nn.Module, metaclass=PlainSettings):
             if "missing" not in self.accepts:
                 space.refuse_missing(rows, what)
             space.refuse_infinite(rows, what)
-        return rows.to(self.scaling.shift.device)
+        device = self.scaling.shift.device
+        return rows if rows.device == device else rows.to(device)
 
     def to_model(self, x: Observations, *, what: str = "x") -> Tensor:
         """The user's data in model coordinates, on the model's device; raises as `conform` does."""

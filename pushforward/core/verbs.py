@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sized
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from importlib import import_module
 from typing import Any, ParamSpec, TypeVar
 
@@ -203,13 +203,21 @@ CONDITIONED = ("encode", "log_prob", "elbo", "assign", "responsibilities", "deco
 TAKES: Mapping[str, Callable[..., Any]] = {"sample": wrap_sample, "decode": wrap_decode}
 
 
-@contextmanager
-def default_torch() -> Iterator[None]:
+def default_torch() -> AbstractContextManager[None]:
     """Context manager with torch's initial defaults: gradients on, no inference mode, CPU, float32.
 
     `fit` then behaves alike wherever it is called:
     its `precision` and `accelerator` decide the type and device.
     """
+    plain = torch.empty(0)
+    initial = plain.dtype == torch.float32 and plain.device.type == "cpu"
+    if initial and torch.is_grad_enabled() and not torch.is_inference_mode_enabled():
+        return nullcontext()
+    return _initial_torch()
+
+
+@contextmanager
+def _initial_torch() -> Iterator[None]:
     dtype = torch.get_default_dtype()
     with ExitStack() as stack:
         if torch.is_inference_mode_enabled():

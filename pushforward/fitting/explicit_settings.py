@@ -25,14 +25,18 @@ class ExplicitSettings:
 
     def __new__(cls, *args: Any, **keywords: Any) -> Self:
         self = super().__new__(cls)
-        fields = [f.name for f in dataclasses.fields(cls) if f.init]  # type: ignore[arg-type]
-        self.given = frozenset(fields[: len(args)]) | keywords.keys()
+        fields = cls._argument_names()[: len(args)] if args else ()
+        self.given = frozenset(fields) | keywords.keys()
         return self
 
     @property
     def setting_names(self) -> tuple[str, ...]:
         """Names of the settings."""
-        return tuple(f.name for f in dataclasses.fields(self) if f.init)  # type: ignore[arg-type]
+        return self._argument_names()
+
+    @classmethod
+    def _argument_names(cls) -> tuple[str, ...]:
+        return tuple(f.name for f in dataclasses.fields(cls) if f.init)  # type: ignore[arg-type]
 
     def with_settings(self, settings: Mapping[str, Any], *, keep: bool = True) -> Self:
         """A fitter of the same class with these settings, and with its own others if `keep`."""

@@ -63,7 +63,7 @@ class Scanner:
             stop = min(start + size, rows.stop)
             facts = facts.merge(Facts.of(take_consecutive(self._source, start, stop)))
             self._save(facts, stop)
-        if self._processes.world == 1:
+        if self._processes.world == 1 and self._run.kept:
             self.done = {"facts": as_tree(facts), "scanned": rows.stop}
         whole, _ = merge_over(self._processes, _to_column_counts(facts))
         return _to_single_count(dataclasses.replace(whole, count=len(self._source)))

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ __all__ = ["PassFolder", "check_checkpoint", "has_ended", "stored_settings"]
 SHORT = 2.0
 """Seconds after which a fit gets a folder."""
 SETTINGS = ("steps", "tolerance", "block", "seed")
+NOWHERE = Path()
 KIND = "EM"
 """The class of fitter in run.json."""
 
@@ -67,10 +69,8 @@ class PassFolder:
     ) -> None:
         self._settings, self._passes, self._batch = settings, passes, batch
         self._model, self._source, self._first, self._world = model, source, first, world
-        self._folder = Path() if settings.path is None else settings.path
-        self._checkpoints = Checkpoints(self._folder)
+        self._folder = NOWHERE if settings.path is None else settings.path
         self._log: Log | None = None
-        self._stop = StopRequest(self._folder)
         self._early: list[Event] = []
         self._described: bool | None = None
         self._there = settings.resumed
@@ -82,6 +82,14 @@ class PassFolder:
         self.token = token
         self.state: Mapping[str, Any] | None = None
         """The state to resume from, if any."""
+
+    @cached_property
+    def _checkpoints(self) -> Checkpoints:
+        return Checkpoints(self._folder)
+
+    @cached_property
+    def _stop(self) -> StopRequest:
+        return StopRequest(self._folder)
 
     def checking_state(self) -> AbstractContextManager[None]:
         """Context manager: raise BadRun if the checkpoint is not valid."""

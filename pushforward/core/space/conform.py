@@ -18,7 +18,7 @@ from pushforward.core.data_types import Frame, Series
 from pushforward.core.dates import DATE_UNITS, parse_dates
 from pushforward.core.errors import BadSource, ShapeMismatch
 from pushforward.core.frames import as_frame, is_frame, is_plain, kind_of
-from pushforward.core.numbers import to_floating, view_as_tensor, warn_of_rounding
+from pushforward.core.numbers import PLAIN, to_floating, view_as_tensor, warn_of_rounding
 from pushforward.core.reader import rows_in
 from pushforward.core.registry import models_accepting
 from pushforward.core.space.facts import SpaceFacts
@@ -37,6 +37,7 @@ __all__ = [
 
 UNORDERED = (torch.uint16, torch.uint32, torch.uint64)
 """Types whose least value PyTorch does not find."""
+FLOATS = (torch.float64, torch.float32)
 USUAL_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
 """Ranges of levels that are agreed on; others are those of the data, and new data may go beyond."""
 
@@ -51,6 +52,11 @@ def conform(
     total: int | None = None,
 ) -> Tensor:
     """See `Space.conform`."""
+    plain = _plain_rows(space, x)
+    if plain is not None:
+        if not missing:
+            refuse_missing(space, plain, what)
+        return plain if dtype is None else plain.to(dtype)
     if space.is_label:
         return labels.to_codes(x, space.columns[0].categories, what)
     x = rows_in(x, space)
@@ -71,6 +77,23 @@ def conform(
     if not missing:
         refuse_missing(space, array, what)
     return to_floating(array) if dtype is None else array.to(dtype)
+
+
+def _plain_rows(space: SpaceFacts, x: Any) -> Tensor | None:
+    """Rows (n, d) of floats in memory that are as the space has them; None for all else.
+
+    Their check takes less time than the density of one row, and that of all that x may be, more.
+    """
+    if type(x) is np.ndarray:
+        fits = x.dtype in PLAIN and x.flags.carray
+    elif type(x) is Tensor:
+        in_memory = x.layout is torch.strided and x.device.type == "cpu" and not x.is_neg()
+        fits = x.dtype in FLOATS and in_memory and not x.requires_grad
+    else:
+        return None
+    if not fits or x.ndim != 2 or space.kind != "points" or space.shape != x.shape[1:]:
+        return None
+    return x if type(x) is Tensor else torch.from_numpy(x)
 
 
 def _channels_first(space: SpaceFacts, array: Tensor) -> Tensor:

@@ -121,7 +121,9 @@ def _ranges(array: ArrayOrTensor) -> tuple[NDArray[Any], NDArray[Any]]:
         block = array[start : start + rows]
         block = np.asarray(to_floating(block).cpu() if isinstance(block, Tensor) else block)
         if block.size:
-            smallest, largest = (x.astype(np.float64) for x in column_extremes(block))
+            smallest, largest = column_extremes(block)
+            if block.dtype != np.float64:
+                smallest, largest = smallest.astype(np.float64), largest.astype(np.float64)
             if np.isnan(smallest).any():  # slower, but ignores NaN
                 smallest, largest = np.fmin.reduce(block, 0), np.fmax.reduce(block, 0)
             low, high = np.fmin(low, smallest), np.fmax(high, largest)

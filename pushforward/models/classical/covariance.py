@@ -12,13 +12,24 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.core.errors import Diverged
 
-__all__ = ["LEAST", "Correlation", "decompose", "log_density_of", "resolution", "root"]
+__all__ = [
+    "LEAST",
+    "Correlation",
+    "decompose",
+    "is_few",
+    "log_density_of",
+    "resolution",
+    "root",
+]
 
 LEAST = math.ulp(0.0)
 """The smallest positive float64.
@@ -27,6 +38,8 @@ It keeps logarithms and quotients finite below any representable variance.
 """
 NUMPY_COLUMNS = 64
 """From this many columns NumPy's LAPACK is half again as fast as torch's on the CPU."""
+FEW = 1 << 12
+"""Numbers up to which calls of torch take longer than the arithmetic."""
 CONSTANT = 1e-8
 """Deviation assigned to a constant coordinate, as a share of its size: √ε of float64."""
 
@@ -36,8 +49,6 @@ def decompose(covariance: Tensor) -> tuple[Tensor, Tensor]:
     if covariance.device.type != "cpu" or len(covariance) < NUMPY_COLUMNS:
         values, axes = torch.linalg.eigh(covariance)
         return values, axes
-    import numpy as np
-
     result = np.linalg.eigh(covariance.numpy())
     return torch.from_numpy(result.eigenvalues), torch.from_numpy(result.eigenvectors)
 
@@ -140,9 +151,35 @@ class Correlation:
         """log N(x; μ, Σ) (n,) in nats of rows x - μ (n, d); -inf if squares overflow float64."""
         return log_density_of(self.whiten(centred).square_().sum(1), self._constant)
 
+    def log_density_of_few(self, rows: Tensor, mean: Tensor) -> Tensor:
+        """`log_density` of rows (n, *shape) for which `is_few` holds, about the mean (d,)."""
+        deviations, white = self._arrays
+        with np.errstate(over="ignore", invalid="ignore"):
+            x = rows.numpy() if rows.ndim == 2 else rows.flatten(1).numpy()
+            centred = x - mean.numpy()
+            centred /= deviations
+            scaled = centred @ white
+            scaled *= scaled
+            values = np.add.reduce(scaled, 1)
+            values += self._constant
+            values *= -0.5
+            if math.isnan(np.add.reduce(values)):
+                values[np.isnan(values)] = -math.inf
+        return torch.from_numpy(values)
+
+    @cached_property
+    def _arrays(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The deviations (d,) and A diag(values)^-½ (d, d) as NumPy's arrays."""
+        return self.deviations.numpy(), self._white.numpy()
+
     def solve(self, rows: Tensor) -> Tensor:
         """Rows (n, d) times Σ⁻¹."""
         return self.whiten(rows) / self.values.sqrt() @ self.axes.T / self.deviations
+
+
+def is_few(rows: Tensor) -> bool:
+    """Whether NumPy's functions take less time for rows on the CPU than torch's."""
+    return type(rows) is Tensor and rows.device.type == "cpu" and rows.numel() <= FEW
 
 
 def log_density_of(squares: Tensor, constant: float) -> Tensor:

@@ -37,7 +37,7 @@ from pushforward.models.classical.axes import (
     too_far_error,
 )
 from pushforward.models.classical.completion import CompletesNormally
-from pushforward.models.classical.covariance import Correlation, root
+from pushforward.models.classical.covariance import Correlation, is_few, root
 from pushforward.models.classical.derived import Derived
 from pushforward.models.classical.refusals import (
     refuse_conditions,
@@ -82,8 +82,8 @@ class Gaussian(CompletesNormally):
     def __init__(self) -> None:
         super().__init__()
         self._decomposed: Derived[Correlation] = Derived()
-        self.register_buffer("mean_", torch.zeros(0, dtype=torch.float64))
-        self.register_buffer("covariance_", torch.zeros(0, 0, dtype=torch.float64))
+        self.add_zeros("mean_")
+        self.add_zeros("covariance_", shape=(0, 0))
 
     @classmethod
     def of(cls, mean: Tensor, covariance: Tensor, space: Space | None = None) -> Gaussian:
@@ -139,8 +139,14 @@ class Gaussian(CompletesNormally):
 
     def log_prob(self, x: Observations) -> Tensor:
         """Exact log-density of each row (n,), nats, per unit of the user's coordinates."""
-        rows = self.conform(x).to(torch.float64).flatten(1)
-        return self._correlation().log_density(rows - self.mean_)
+        rows, correlation = self.conform(x), self._correlation()
+        if is_few(rows):
+            return correlation.log_density_of_few(rows, self.mean_)
+        return correlation.log_density(rows.to(torch.float64).flatten(1) - self.mean_)
+
+    def highest_log_prob(self) -> float:
+        """The log-density at the mean, its maximum, nats."""
+        return float(self._correlation().log_density(torch.zeros_like(self.mean_)[None]))
 
     def sample(
         self,

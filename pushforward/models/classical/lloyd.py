@@ -89,21 +89,29 @@ class LloydPasses(Model):
     inertia_: Tensor
     count_: Tensor
 
+    outgrown: bool
+    unsettled: bool
+    _wide: bool
+    _placed: bool
+    _far_rows: int
+    _by_differences: bool
+    _uses_bounds: bool
+
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("centres_", torch.zeros(0, 0, dtype=torch.float64))
-        for name in ("origin_", "count_"):
-            self.register_buffer(name, torch.zeros(0, dtype=torch.float64))
-        self.register_buffer("scale_", torch.ones((), dtype=torch.float64))
-        self.register_buffer("inertia_", torch.zeros((), dtype=torch.float64))
+        self.add_zeros("centres_", shape=(0, 0))
+        self.add_zeros("origin_", "count_")
+        self.add_buffers(scale_=torch.ones((), dtype=torch.float64))
+        self.add_zeros("inertia_", shape=())
         self._version = 0
         self._reset()
 
     def _reset(self) -> None:
         """Reset the progress of a fit."""
-        self._wide = self._placed = self.outgrown = self.unsettled = False
-        self._far_rows, self._by_differences = 0, False
-        self._uses_bounds = True
+        vars(self).update(
+            _wide=False, _placed=False, outgrown=False, unsettled=False,
+            _far_rows=0, _by_differences=False, _uses_bounds=True,
+        )  # fmt: skip
 
     def prepare(self, source: Source, facts: Facts) -> None:
         """Refuse conditions; set origin and unit.

@@ -69,8 +69,7 @@ class MixturePasses(Model):
 
     def __init__(self) -> None:
         super().__init__()
-        for name in ("weights_", "location_", "spread_"):
-            self.register_buffer(name, torch.zeros(0, dtype=torch.float64))
+        self.add_zeros("weights_", "location_", "spread_")
         self._components: NormalComponents | None = None
         self._gaps = self._wide = self.outgrown = False
         self._least = torch.zeros(0, dtype=torch.float64)

@@ -224,6 +224,10 @@ class PCA(CompletesNormally, PrincipalPasses):
             scaled = scaled.add_(across.square_().sum(1))
         return log_density_of(scaled, query.constant)
 
+    def highest_log_prob(self) -> float:
+        """The log-density at the mean, its maximum, nats."""
+        return -0.5 * self._query().constant
+
     def _query(self) -> _Query:
         """What the density needs of the spectrum, kept while it is the same."""
         tensors = (self.explained_variance_, self.noise_variance_, self.floor_, self.spectrum_)

@@ -93,11 +93,9 @@ class PrincipalPasses(LinearGaussian):
 
     def __init__(self) -> None:
         super().__init__()
-        for name in ("mean_", "explained_variance_", "explained_variance_ratio_", "spectrum_"):
-            self.register_buffer(name, torch.zeros(0, dtype=torch.float64))
-        self.register_buffer("components_", torch.zeros(0, 0, dtype=torch.float64))
-        for name in ("noise_variance_", "count_", "floor_"):
-            self.register_buffer(name, torch.zeros((), dtype=torch.float64))
+        self.add_zeros("mean_", "explained_variance_", "explained_variance_ratio_", "spectrum_")
+        self.add_zeros("components_", shape=(0, 0))
+        self.add_zeros("noise_variance_", "count_", "floor_", shape=())
         self._still = 0
 
     def prepare(self, source: Source, facts: Facts) -> None:

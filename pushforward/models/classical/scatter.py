@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 __all__ = ["Scatter", "WeightedRows"]
@@ -73,10 +75,16 @@ class WeightedRows:
 def _symmetric(upper: Tensor) -> Tensor:
     """The symmetric matrix of an upper triangle, whatever lies below it."""
     if upper.device.type == "cpu" and len(upper) < THREADED_COLUMNS:
-        half = np.triu(upper.numpy())
-        return torch.from_numpy(half + np.triu(half, 1).T)
+        half = upper.numpy()
+        return torch.from_numpy(np.where(_is_upper(len(half)), half, half.T))
     rows = upper.triu()
     return rows + rows.triu(1).T
+
+
+@lru_cache(16)
+def _is_upper(d: int) -> NDArray[np.bool_]:
+    """Whether a place of a matrix (d, d) lies on its diagonal or above it."""
+    return np.triu(np.ones((d, d), dtype=np.bool_))
 
 
 def _products(x: Tensor) -> Tensor:
