@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +28,8 @@ DIVISORS = (1e-300, 1e300)
 Array = NDArray[Any]
 
 
-class Clusters(NamedTuple):
+@dataclass(frozen=True)
+class Clusters:
     """The nearest centre of each row (n,), and each centre's Σ w (k,) and Σ w x (k, d)."""
 
     owner: Tensor
@@ -91,7 +93,11 @@ def move_in_loops(x: Tensor, w: Tensor | None, centres: Tensor) -> Tensor:
 
 
 def spread_in_loops(x: Tensor, w: Tensor | None, clusters: Clusters) -> tuple[Tensor, Tensor]:
-    """Σ w (x - mean)² (d,) of rows x (n, d) about the means of their clusters, and the largest |x|."""
+    """Squares of rows x (n, d) about the means of their clusters.
+
+    Returns:
+        Σ w (x - mean)² (d,), and the largest |x| (d,).
+    """
     from pushforward.core.threads import in_threads
     from pushforward.models.classical.mixture_loops import BLOCK
     from pushforward.models.classical.start_loops import find_spread
