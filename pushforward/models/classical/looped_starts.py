@@ -73,7 +73,8 @@ def assign_in_loops(x: Tensor, w: Tensor | None, centres: Tensor) -> Clusters:
 
     rows, (k, d) = x.T.contiguous().numpy(), centres.shape
     blocks = -(-len(x) // BLOCK)
-    owner, sums = np.empty(len(x), np.int64), np.zeros((blocks, k, 1 + d))
+    owner: Any = np.empty(len(x), np.int64)
+    sums = np.zeros((blocks, k, 1 + d))
     how: Any = rows, _weights(w), centres.contiguous().numpy()
     in_threads(lambda a, b: assign(*how, a, b, owner, sums), blocks, least=1)
     whole = torch.from_numpy(sums.sum(0))

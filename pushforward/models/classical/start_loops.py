@@ -57,7 +57,7 @@ def assign(
     (k, d), n = centres.shape, x.shape[1]
     panel, ones = np.empty((d, APART)), np.ones(d)
     least, squares = np.empty(PANEL), np.empty(PANEL)
-    own = np.empty(PANEL, np.int64)
+    own: Any = np.empty(PANEL, np.int64)
     for block in range(first, last):
         for start in range(block * BLOCK, min((block + 1) * BLOCK, n), PANEL):
             count = min(PANEL, (block + 1) * BLOCK - start, n - start)
