@@ -76,7 +76,8 @@ def assign_in_loops(x: Tensor, w: Tensor | None, centres: Tensor) -> Clusters:
     owner: Any = np.empty(len(x), np.int64)
     sums = np.zeros((blocks, k, 1 + d))
     how: Any = rows, _weights(w), centres.contiguous().numpy()
-    in_threads(lambda a, b: assign(*how, a, b, owner, sums), blocks, least=1)
+    call: Any = assign
+    in_threads(lambda a, b: call(*how, a, b, owner, sums), blocks, least=1)
     whole = torch.from_numpy(sums.sum(0))
     return Clusters(torch.from_numpy(owner), whole[:, 0], whole[:, 1:])
 
@@ -106,7 +107,8 @@ def spread_in_loops(x: Tensor, w: Tensor | None, clusters: Clusters) -> tuple[Te
     rows, blocks = x.T.contiguous().numpy(), -(-len(x) // BLOCK)
     sums, size = np.empty((blocks, len(rows))), np.empty((blocks, len(rows)))
     how: Any = rows, _weights(w), clusters.means().numpy(), clusters.owner.numpy()
-    in_threads(lambda a, b: find_spread(*how, a, b, sums, size), blocks, least=1)
+    call: Any = find_spread
+    in_threads(lambda a, b: call(*how, a, b, sums, size), blocks, least=1)
     return torch.from_numpy(sums.sum(0)), torch.from_numpy(size.max(0))
 
 

@@ -85,8 +85,9 @@ def maximise_in_loops(
     origins: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """As `maximise`, on the CPU, with compiled loops where they can."""
-    from pushforward.models.classical import maximisation_loops as loops
+    from pushforward.models.classical import maximisation_loops
 
+    loops: Any = maximisation_loops
     if kind == "tied" or origins is None:
         return maximise(sums, kind, floor, means, spread, origins)
     (k, d), common = means.shape, spread.ndim == 1
