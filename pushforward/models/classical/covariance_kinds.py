@@ -54,16 +54,23 @@ class Factors:
         return centred @ self.white[k if len(self.white) > 1 else 0]
 
 
-def factors(kind: CovarianceKind, spread: Tensor, d: int, *, exact: bool = False) -> Factors:
+def factors(
+    kind: CovarianceKind, spread: Tensor, d: int, *, exact: bool = False, looped: bool = False
+) -> Factors:
     """Factors of the covariances, accurate whatever the units of the columns.
 
     They are Cholesky's, or with `exact`, and where correlations are near 1, from eigenvectors.
+    `looped` says that compiled loops are loaded.
     """
     if kind in ("diagonal", "spherical"):
         deviations = (spread if kind == "diagonal" else spread[:, None].expand(-1, d)).sqrt()
         log_determinants = 2 * deviations.log().sum(1)
         return Factors(deviations, torch.ones_like(deviations[:, 0]), log_determinants, None)
     matrices = spread if kind == "full" else spread[None]
+    if looped and not exact:
+        found = _factors_in_loops(matrices)
+        if found is not None:
+            return found
     deviations = matrices.diagonal(dim1=1, dim2=2).sqrt()
     correlations = matrices / deviations[:, None, :] / deviations[:, :, None]
     root, failed = torch.linalg.cholesky_ex(correlations)
@@ -80,6 +87,19 @@ def factors(kind: CovarianceKind, spread: Tensor, d: int, *, exact: bool = False
     white = axes / deviations[:, :, None] * values.rsqrt()[:, None, :]
     triangle = torch.linalg.qr(white.flip(1).mT).R.mT.flip(1, 2)
     return Factors(deviations, values.amin(1), log_determinants, triangle)
+
+
+def _factors_in_loops(matrices: Tensor) -> Factors | None:
+    """Cholesky's factors of matrices (m, d, d) on the CPU; None where they may be inaccurate."""
+    from pushforward.models.classical.factor_loops import factorise
+
+    deviations = matrices.new_empty(matrices.shape[:2])
+    least, logs = torch.empty_like(deviations[:, 0]), torch.empty_like(deviations[:, 0])
+    white = torch.empty_like(matrices, memory_format=torch.contiguous_format)
+    results = [t.numpy() for t in (deviations, least, logs, white)]
+    if not factorise(matrices.contiguous().numpy(), REGULAR, *results):
+        return None
+    return Factors(deviations, least, logs, white)
 
 
 def full_covariances(kind: CovarianceKind, means: Tensor, spread: Tensor) -> Tensor:

@@ -113,14 +113,15 @@ class NormalComponents:
 
     def __post_init__(self) -> None:
         k, d = self.means.shape
-        self.factors = factors(self.kind, self.spread, d)
+        on_cpu = self.means.device.type == "cpu"
+        loaded = on_cpu and prefers_loops(self.kind, self.rows, k, d)
+        self.factors = factors(self.kind, self.spread, d, looped=loaded)
         self.ratio = self._ratio()
         if self.ratio > CAREFUL[self.dtype]:  # by a bound of the least eigenvalues
             self.factors = factors(self.kind, self.spread, d, exact=True)
             self.ratio = self._ratio()
         careful = self.ratio > CAREFUL[self.dtype]
-        on_cpu = self.means.device.type == "cpu"
-        self.looped = not careful and on_cpu and prefers_loops(self.kind, self.rows, k, d)
+        self.looped = loaded and not careful
         self.direct = not careful and self.kind == "full" and k * DIRECT <= d
         if careful or self.direct or (self.looped and self.kind != "tied"):
             self.origins = self.means

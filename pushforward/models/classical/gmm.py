@@ -44,6 +44,7 @@ from pushforward.models.classical.covariance_kinds import (
 )
 from pushforward.models.classical.derived import Derived
 from pushforward.models.classical.expectation import ROWS
+from pushforward.models.classical.looped_density import score_in_loops
 from pushforward.models.classical.missing import LEAST_WEIGHT, Conditional, Independent
 from pushforward.models.classical.mixture_passes import MixturePasses
 from pushforward.models.classical.refusals import check_whole_number
@@ -304,7 +305,10 @@ class GMM(CompletesNormally, MixturePasses):
         if near and u.numel():
             u = _within_reach(u)
         if has_only_finite(u):  # no gaps, as nearly always
-            if len(u) <= BLOCK_ROWS:
+            looped = score_in_loops(self.covariance, u, self.location_, self.spread_)
+            if looped is not None:
+                logits = looped.T
+            elif len(u) <= BLOCK_ROWS:
                 logits = query.complete.log_density(u, self.location_).T
             else:
                 blocks = u.split(BLOCK_ROWS)

@@ -55,22 +55,21 @@ def expect_in_loops(
     from pushforward.core.threads import in_threads
     from pushforward.models.classical import mixture_loops as loops
 
-    rows = x.contiguous().numpy()
+    rows = x.T.contiguous().numpy()
     weights = np.empty(0, rows.dtype) if w is None else w.to(x.dtype).contiguous().numpy()
-    (k, d), blocks = means.shape, -(-len(rows) // loops.BLOCK)
+    (k, d), blocks = means.shape, -(-len(x) // loops.BLOCK)
     totals, constants = np.zeros((blocks, 2)), _array(log, x)
     white = factors.white
     if white is None:
-        sums, inverses = (
-            np.zeros((blocks, k, 1 + 2 * d)),
-            _array(factors.deviations.reciprocal(), x),
-        )
-        data = rows, weights, _array(means, x), inverses, constants
+        sums, deviations = np.zeros((blocks, k, 1 + 2 * d)), factors.deviations
+        own = _array(means / deviations, x), _array(deviations.reciprocal(), x)
+        data = rows, weights, *own, constants
         in_threads(
             lambda a, b: loops.expect_independent(*data, a, b, sums, totals), blocks, least=1
         )
         whole = torch.from_numpy(sums.sum(0))
-        seconds = whole[:, 1 + d :]
+        whole[:, 1 : 1 + d] *= deviations
+        seconds = whole[:, 1 + d :] * deviations.square()
     else:
         sums, tied = np.zeros((blocks, k, 1 + d)), kind == "tied"
         lower = np.zeros((blocks, *((d, d) if tied else (k, d, d))))

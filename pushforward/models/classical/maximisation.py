@@ -9,13 +9,15 @@ floor is one variance for each coordinate: Σ_k - diag(floor) has no negative ei
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from pushforward.models.classical.covariance_kinds import EPS, CovarianceKind
 from pushforward.models.classical.mixture_sums import Expected, pairs
 
-__all__ = ["at_floor", "maximise"]
+__all__ = ["at_floor", "maximise", "maximise_in_loops"]
 
 DEAD = 1e-10
 """Share of an equal part of the rows at or below which a component counts as empty: rounding error.
@@ -72,6 +74,37 @@ def maximise(
     if len(means) == len(new):
         new = torch.where(alive[:, None], new, means)
     return torch.where(alive, count, 0.0) / count.sum(), new, wide
+
+
+def maximise_in_loops(
+    sums: Expected,
+    kind: CovarianceKind,
+    floor: Tensor,
+    means: Tensor,
+    spread: Tensor,
+    origins: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """As `maximise`, on the CPU, with compiled loops where they can."""
+    from pushforward.models.classical import maximisation_loops
+
+    loops: Any = maximisation_loops
+    if kind == "tied" or origins is None:
+        return maximise(sums, kind, floor, means, spread, origins)
+    (k, d), common = means.shape, spread.ndim == 1
+    before = spread[:, None] if common else spread
+    weights, new, wide = means.new_empty(k), torch.empty_like(means), torch.empty_like(before)
+    results = [t.numpy() for t in (weights, new, wide)]
+    parts: list[Any] = [sums.count, sums.first, sums.second]
+    about = [origins, means, before, floor.expand(d)]
+    least = DEAD * float(sums.count.sum()) / k
+    if kind == "full":
+        parts += pairs(d, means.device)
+    arrays = [t.contiguous().numpy() for t in parts + about]
+    if kind != "full":
+        loops.maximise_independent(*arrays, least, common, *results)
+    elif not loops.maximise_full(*arrays, least, 8 * d * EPS, *results):  # raised to the floor
+        return maximise(sums, kind, floor, means, spread, origins)
+    return weights, new, wide[:, 0] if common else wide
 
 
 def at_floor(spread: Tensor, kind: CovarianceKind, floor: Tensor) -> Tensor:

@@ -1,9 +1,9 @@
 """The E step of normal mixtures in compiled loops: a few rows at a time, without temporaries.
 
-Rows are read once, in panels with one coordinate after the other, so that each step of a formula is
-a vector instruction on many rows whose operands are in the processor's cache. Components use
-differences x - μ_k; full and independent ones sum about their means. Sums of a fixed number of rows
-are kept apart and added in order, so they do not depend on the number of threads.
+Rows are stored with one coordinate after the other and read once, in panels, so that each step of a
+formula is a vector instruction on many rows whose operands are in the processor's cache. Components
+use differences x - μ_k; full and independent ones sum about their means. Sums of a fixed number of
+rows are kept apart and added in order, so they do not depend on the number of threads.
 
 Each loop works on blocks `first` to `last` of BLOCK rows. Arrays are contiguous; `w` is empty where
 rows have no weights. Symbols: n rows, d coordinates, k components, b blocks.
@@ -33,10 +33,30 @@ APART = PANEL + 8
 
 @inlined
 def load(x: Array, start: int, count: int, panel: Array) -> None:
-    """Rows start to start + count of x, with one coordinate after the other."""
+    """Rows start to start + count of x (d, n)."""
+    for i in range(len(x)):
+        for p in range(count):
+            panel[i, p] = x[i, start + p]
+
+
+@inlined
+def add_squares(panel: Array, scales: Array, origins: Array, count: int, squares: Array) -> None:
+    """Σ_i (scale_i x_i - origin_i)² of the rows of a panel, four coordinates at a time."""
+    whole = len(scales) // 4 * 4
     for p in range(count):
-        for i in range(x.shape[1]):
-            panel[i, p] = x[start + p, i]
+        squares[p] = 0
+    for i in range(0, whole, 4):
+        s, t, u, v = scales[i], scales[i + 1], scales[i + 2], scales[i + 3]
+        a, b, c, e = origins[i], origins[i + 1], origins[i + 2], origins[i + 3]
+        for p in range(count):
+            one, two = s * panel[i, p] - a, t * panel[i + 1, p] - b
+            three, four = u * panel[i + 2, p] - c, v * panel[i + 3, p] - e
+            squares[p] += (one * one + two * two) + (three * three + four * four)
+    for i in range(whole, len(scales)):
+        s, a = scales[i], origins[i]
+        for p in range(count):
+            one = s * panel[i, p] - a
+            squares[p] += one * one
 
 
 @inlined
@@ -169,7 +189,7 @@ def expect_full(
     """Full covariances.
 
     Args:
-        x, w: rows (n, d) and weights (n,) or (0,).
+        x, w: rows (d, n) and weights (n,) or (0,).
         means, roots: μ (k, d) and upper triangular W (k, d, d) with W Wᵀ = Σ⁻¹.
         constants: log π - ½ log |2π Σ| (k,).
         first, last: blocks.
@@ -183,8 +203,8 @@ def expect_full(
     top, factor, r = np.empty(PANEL, kind), np.empty(PANEL, kind), np.empty(PANEL, kind)
     origin = np.zeros(d, kind)
     for block in range(first, last):
-        for start in range(block * BLOCK, min((block + 1) * BLOCK, len(x)), PANEL):
-            count = min(PANEL, (block + 1) * BLOCK - start, len(x) - start)
+        for start in range(block * BLOCK, min((block + 1) * BLOCK, x.shape[1]), PANEL):
+            count = min(PANEL, (block + 1) * BLOCK - start, x.shape[1] - start)
             load(x, start, count, panel)
             for c in range(k):
                 subtract(panel, means[c], count, centred)
@@ -218,11 +238,11 @@ def expect_independent(
     """Independent coordinates.
 
     Args:
-        x, w: rows (n, d) and weights (n,) or (0,).
-        means, inverses: μ and 1 / σ (k, d).
+        x, w: rows (d, n) and weights (n,) or (0,).
+        means, inverses: μ / σ and 1 / σ (k, d).
         constants: log π - ½ log |2π Σ| (k,).
         first, last: blocks.
-        sums: Σ r, Σ r (x - μ), Σ r (x - μ)² (b, k, 1 + 2 d).
+        sums: Σ r, Σ r z, Σ r z² (b, k, 1 + 2 d) of z = (x - μ) / σ.
         totals: Σ w log p, Σ w (b, 2).
     """
     (k, d), kind = means.shape, x.dtype
@@ -230,27 +250,21 @@ def expect_independent(
     top, factor, r = np.empty(PANEL, kind), np.empty(PANEL, kind), np.empty(PANEL, kind)
     half = kind.type(0.5)
     for block in range(first, last):
-        for start in range(block * BLOCK, min((block + 1) * BLOCK, len(x)), PANEL):
-            count = min(PANEL, (block + 1) * BLOCK - start, len(x) - start)
+        for start in range(block * BLOCK, min((block + 1) * BLOCK, x.shape[1]), PANEL):
+            count = min(PANEL, (block + 1) * BLOCK - start, x.shape[1] - start)
             load(x, start, count, panel)
             for c in range(k):
                 constant = constants[c]
-                for p in range(count):
-                    r[p] = 0
-                for i in range(d):
-                    m, inverse = means[c, i], inverses[c, i]
-                    for p in range(count):
-                        z = (panel[i, p] - m) * inverse
-                        r[p] += z * z
+                add_squares(panel, inverses[c], means[c], count, r)
                 for p in range(count):
                     logits[c, p] = constant - half * r[p]
             normalise(logits, w, start, count, top, factor, totals[block])
             for c in range(k):
                 sums[block, c, 0] += weigh(logits, c, factor, count, r)
                 for i in range(d):
-                    m, one, two = means[c, i], kind.type(0), kind.type(0)
+                    m, scale, one, two = means[c, i], inverses[c, i], kind.type(0), kind.type(0)
                     for p in range(count):
-                        z = panel[i, p] - m
+                        z = scale * panel[i, p] - m
                         weighted = r[p] * z
                         one += weighted
                         two += weighted * z
@@ -274,7 +288,7 @@ def expect_tied(
     """One covariance for all components.
 
     Args:
-        x, w: rows (n, d) and weights (n,) or (0,).
+        x, w: rows (d, n) and weights (n,) or (0,).
         means: Wᵀ μ (k, d).
         root: upper triangular W (d, d) with W Wᵀ = Σ⁻¹.
         constants: log π - ½ log |2π Σ| (k,).
@@ -288,8 +302,8 @@ def expect_tied(
     logits, r = np.empty((k, APART), kind), np.empty(PANEL, kind)
     top, factor = np.empty(PANEL, kind), np.empty(PANEL, kind)
     for block in range(first, last):
-        for start in range(block * BLOCK, min((block + 1) * BLOCK, len(x)), PANEL):
-            count = min(PANEL, (block + 1) * BLOCK - start, len(x) - start)
+        for start in range(block * BLOCK, min((block + 1) * BLOCK, x.shape[1]), PANEL):
+            count = min(PANEL, (block + 1) * BLOCK - start, x.shape[1] - start)
             load(x, start, count, panel)
             whiten(panel, root, count, white)
             for c in range(k):

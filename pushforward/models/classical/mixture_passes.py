@@ -7,7 +7,7 @@ is in `expectation`, the M step in `maximisation`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -25,8 +25,17 @@ from pushforward.models.classical.covariance_kinds import (
     full_covariances,
     initial_spread,
 )
+from pushforward.models.classical.derived import Derived
 from pushforward.models.classical.expectation import NormalComponents
-from pushforward.models.classical.maximisation import at_floor, maximise
+from pushforward.models.classical.looped_expectation import prefers_loops
+from pushforward.models.classical.looped_starts import (
+    Clusters,
+    assign_in_loops,
+    move_in_loops,
+    spread_in_loops,
+    standardise_in_loops,
+)
+from pushforward.models.classical.maximisation import at_floor, maximise, maximise_in_loops
 from pushforward.models.classical.mixture_sums import Expected, sum_centred
 from pushforward.models.classical.refusals import refuse_conditions, refuse_large, refuse_many
 from pushforward.models.classical.starts import (
@@ -45,6 +54,10 @@ START_ROWS_EACH = 64
 """Least rows per component in a start's sample."""
 WHOLE_ROWS_EACH = 32
 """Complete rows per component above which a start ignores incomplete ones."""
+BLOCK_ROWS, MOST_BLOCK_ROWS, BLOCK_NUMBERS = 1 << 14, 1 << 18, 1 << 20
+"""Rows of a block: the first number, or for loops as many as hold this many numbers, up to the
+second.
+"""
 LONE = 1.5
 """A component with fewer rows than this has hardly more than one."""
 
@@ -52,7 +65,7 @@ LONE = 1.5
 class MixturePasses(Model):
     """Weights, means and covariances fitted by expectation maximisation."""
 
-    block_rows: ClassVar[int] = 16_384
+    block_rows: int = BLOCK_ROWS
 
     components: int
     covariance: CovarianceKind
@@ -74,7 +87,8 @@ class MixturePasses(Model):
         self._gaps = self._wide = self.outgrown = False
         self._least = torch.zeros(0, dtype=torch.float64)
         self.least_variance = None
-        self._rows = 0
+        self._rows, self._looped = 0, False
+        self._known_scales: Derived[tuple[Tensor, Tensor, Tensor]] = Derived()
 
     def prepare(self, source: Source, facts: Facts) -> None:
         """Refuse conditions and columns without any value; standardise."""
@@ -90,6 +104,9 @@ class MixturePasses(Model):
             refuse_large(self, source, self.components if self.covariance == "full" else 1)
         super().prepare(source, facts)
         self._gaps, self._rows = bool(facts.missing.any()), n
+        self._looped = prefers_loops(self.covariance, n, self.components, d)
+        numbers = BLOCK_NUMBERS // d if self._looped else 0
+        self.block_rows = min(MOST_BLOCK_ROWS, max(BLOCK_ROWS, numbers))
         self._wide = self.outgrown = False
         self._least = torch.zeros(0, dtype=torch.float64)
         if self.covariance == "spherical":
@@ -116,13 +133,18 @@ class MixturePasses(Model):
             shift, scale = self._units()
             means = torch.tensor(self.start, dtype=torch.float64, device=self.device)
             centres = (means - shift) / scale
+        looped = self._in_loops
         if self.start == "kmeans":
-            centres = move_centres(x, w, centres)
-        owner = squared_distances(x, centres).argmin(1)
+            move = move_in_loops if looped else move_centres
+            centres = move(x, w, centres)
+        if looped:
+            clusters = assign_in_loops(x, w, centres)
+        else:
+            clusters = _assign(x, w, centres)
         if not len(self._least):  # from the first start, for all starts
-            self._least = self._floors(x, w, owner)
+            self._least = self._floors(x, w, clusters)
         if self.start in ("kmeans", "kmeans++"):
-            r = torch.nn.functional.one_hot(owner, self.components).to(x).T * w
+            r = torch.nn.functional.one_hot(clusters.owner, self.components).to(x).T * w
             sums = sum_centred(x, r, self.covariance, centres)
             none = self.spread_[:0]
             self._set_parameters(
@@ -137,26 +159,35 @@ class MixturePasses(Model):
     def _start_rows(self, source: Source, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Sampled rows (n, d) without gaps, in model coordinates, and their weights (n,)."""
         batch = sample_rows(source, max(START_ROWS, START_ROWS_EACH * self.components), rng)
-        x = self.coordinates(batch.x.to(self.device)).to(torch.float64)
+        x = self._standardised(batch.x.to(self.device), torch.float64)
         w = x.new_ones(len(x)) if batch.weights is None else batch.weights.to(x)
+        if not self._gaps:
+            return x, w
         complete = ~torch.isnan(x).any(1)
         if int((complete & (w > 0)).sum()) >= WHOLE_ROWS_EACH * self.components:
             x, w = x[complete], w[complete]
         return x.nan_to_num(0.0), w
 
-    def _floors(self, x: Tensor, w: Tensor, owner: Tensor) -> Tensor:
+    def _floors(self, x: Tensor, w: Tensor, clusters: Clusters) -> Tensor:
         """The least variance of each coordinate (d,), in model coordinates.
 
         From a start's rows (n, d), their weights and their clusters (n,).
         """
-        rounding = (4 * EPS * (1 + x.abs().amax(0))).square()
+        if self._in_loops:
+            squares, size = spread_in_loops(x, w, clusters)
+        else:
+            squares = w @ (x - clusters.means()[clusters.owner]).square_()
+            size = x.abs().amax(0)
+        rounding = (4 * EPS * (1 + size)).square()
         if self.least_variance is not None:
             return torch.maximum(self.least_variance / self._units()[1].square(), rounding)
-        count = w.new_zeros(self.components).index_add_(0, owner, w)
-        sums = x.new_zeros(self.components, x.shape[1]).index_add_(0, owner, x * w[:, None])
-        means = sums / count.clamp_min(1e-300)[:, None]
-        within = w @ (x - means[owner]).square_() / w.sum()
+        within = squares / w.sum()
         return torch.maximum(self.floor * torch.where(within > rounding, within, 1.0), rounding)
+
+    @property
+    def _in_loops(self) -> bool:
+        """Whether the start and the rows' coordinates are computed in loops."""
+        return self._looped and self.device.type == "cpu"
 
     def floating(self) -> torch.dtype:
         """The type of the rows: float64 if float32 was requested but is insufficient."""
@@ -169,8 +200,18 @@ class MixturePasses(Model):
 
     def coordinates(self, x: Tensor) -> Tensor:
         """Standardised rows, flattened (n, d)."""
-        coordinates: Tensor = self.scaling(x.to(torch.float64)).flatten(1).to(self.floating())
-        return coordinates
+        return self._standardised(x, self.floating())
+
+    def _standardised(self, x: Tensor, dtype: torch.dtype) -> Tensor:
+        """Standardised rows, flattened (n, d), computed in float64 and rounded to `dtype`.
+
+        For loops, one coordinate is stored after the other.
+        """
+        looped = standardise_in_loops(x, *self._units(), dtype) if self._in_loops else None
+        if looped is not None:
+            return looped
+        standardised: Tensor = self.scaling(x.to(torch.float64)).flatten(1).to(dtype)
+        return standardised
 
     def statistics(self, batch: Batch) -> Expected:
         """E step of one block of rows."""
@@ -185,7 +226,9 @@ class MixturePasses(Model):
             self._components = None
             return False
         before = (self.location_, self.spread_, components.origins)
-        self._set_parameters(*maximise(statistics, self.covariance, self._least, *before))
+        step = maximise_in_loops if components.looped else maximise
+        new = step(statistics, self.covariance, self._least, *before)
+        self._set_parameters(*new)
         return False
 
     def _current(self) -> NormalComponents:
@@ -204,7 +247,8 @@ class MixturePasses(Model):
 
     def _set_parameters(self, weights: Tensor, location: Tensor, spread: Tensor) -> None:
         """Weights (k,), means (k, d) and spread in model coordinates."""
-        self.weights_, self.location_, self.spread_ = weights, location, spread
+        # A module's own assignment takes ten times as long.
+        self._buffers.update(weights_=weights, location_=location, spread_=spread)
         self._components = None
 
     def objective(self, statistics: Expected) -> float:
@@ -255,13 +299,30 @@ class MixturePasses(Model):
 
     def _units(self) -> tuple[Tensor, Tensor]:
         """Shift and scale of each flattened coordinate (d,)."""
-        shape = [int(s or 0) for s in self.fitted_space().shape]
-        ones = torch.ones(shape, dtype=torch.float64, device=self.device)
-        return (ones * self.scaling.shift).flatten(), (ones * self.scaling.scale).flatten()
+        shift, scale, _ = self._scales()
+        return shift, scale
 
     def _jacobian(self) -> Tensor:
         """log |du/dx| of each coordinate (d,)."""
-        return -self._units()[1].log()
+        return self._scales()[2]
+
+    def _scales(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Shift, scale and log |du/dx| of each flattened coordinate (d,)."""
+        scaling = self.scaling
+        return self._known_scales.of((scaling.shift, scaling.scale), self._new_scales)
+
+    def _new_scales(self) -> tuple[Tensor, Tensor, Tensor]:
+        shape = [int(s or 0) for s in self.fitted_space().shape]
+        ones = torch.ones(shape, dtype=torch.float64, device=self.device)
+        scale = (ones * self.scaling.scale).flatten()
+        return (ones * self.scaling.shift).flatten(), scale, -scale.log()
+
+
+def _assign(x: Tensor, w: Tensor, centres: Tensor) -> Clusters:
+    """The clusters of rows x (n, d) about centres (k, d)."""
+    owner = squared_distances(x, centres).argmin(1)
+    count = w.new_zeros(len(centres)).index_add_(0, owner, w)
+    return Clusters(owner, count, torch.zeros_like(centres).index_add_(0, owner, x * w[:, None]))
 
 
 def _variance(x: Tensor, w: Tensor) -> Tensor:
