@@ -20,6 +20,7 @@ WAYS = [
     pytest.param(900, 13, 20, id="sixteen columns"),
     pytest.param(1500, 12, 150, id="bounds"),
     pytest.param(1500, 40, 150, id="bounds, many columns"),
+    pytest.param(2000, 12, 400, id="bounds, many centres"),
     pytest.param(900, 40, 9, id="products"),
     pytest.param(63, 2, 63, id="a centre for each row"),
     pytest.param(1, 2, 1, id="one row"),
@@ -107,11 +108,34 @@ def test_bounds_follow_centres_that_jump_after_settling() -> None:
     x = rows(3000, 12)
     rng = np.random.default_rng(3)
     centres = x[rng.choice(len(x), 200, replace=False)]
-    memory, batch, before = Tiles(), Batch(torch.from_numpy(x)), None
+    memory, batch, before, bounded = Tiles(), Batch(torch.from_numpy(x)), None, 0
     for size in (0.0, 0.0, 1e-3, 0.0, 0.3, 1e-2, 5.0, 1e-2, 1e-3):
         centres = centres + size * rng.standard_normal(centres.shape)
         table = torch.from_numpy(centres)
+        memory.plain = 0  # bounds that excluded little are not suspended
         memory.sums = memory.advance(batch, Tables.of(table, torch.float64, before))
-        before = table
+        before, bounded = table, bounded + memory.bounded
         expected = ((x[:, None] - centres) ** 2).sum(2).argmin(1)
         np.testing.assert_array_equal(memory.owners(len(x)).numpy(), expected)
+    assert bounded >= 4
+
+
+def test_bounds_that_exclude_little_are_suspended() -> None:
+    """After a pass in which most rows were compared with most groups, some pass without bounds."""
+    x = np.random.default_rng(0).standard_normal((3000, 12))  # no clusters
+    centres, memory, batch = x[:200], Tiles(), Batch(torch.from_numpy(x))
+    tables = Tables.of(torch.from_numpy(centres), torch.float64, torch.from_numpy(centres))
+    for _ in range(4):
+        memory.sums = memory.advance(batch, tables)
+    assert memory.bounded
+    assert not memory.plain  # nothing moved: all was excluded
+    far = torch.from_numpy(centres + 1.0)
+    moved = Tables.of(torch.from_numpy(centres), torch.float64, far)
+    memory.sums = memory.advance(batch, moved)
+    assert memory.plain == memory.rest // 2
+    waited = memory.plain
+    for _ in range(waited):
+        memory.sums = memory.advance(batch, tables)
+        assert not memory.bounded
+    memory.sums = memory.advance(batch, tables)
+    assert memory.bounded
