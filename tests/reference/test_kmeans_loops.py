@@ -11,6 +11,7 @@ import torch
 import pushforward as pf
 from pushforward.core.phase import Batch
 from pushforward.models.classical.lloyd_tiles import Tables, Tiles
+from pushforward.models.classical.nearest_centres import Plan
 
 WAYS = [
     pytest.param(900, 1, 5, id="two columns"),
@@ -139,3 +140,17 @@ def test_bounds_that_exclude_little_are_suspended() -> None:
         assert not memory.bounded
     memory.sums = memory.advance(batch, tables)
     assert memory.bounded
+
+
+@pytest.mark.parametrize(("n", "d", "k"), [(3000, 3, 40), (3000, 30, 40)])
+def test_rows_are_assigned_the_same_with_and_without_loops(
+    n: int, d: int, k: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ties included: the rows and centres are on a lattice."""
+    rng = np.random.default_rng(0)
+    x = torch.from_numpy(rng.integers(-2, 3, (n, d)).astype(np.float64))
+    plan = Plan.of(x[:k].clone(), None, torch.float32)
+    expected = torch.cdist(x, x[:k], compute_mode="donot_use_mm_for_euclid_dist").argmin(1)
+    for by_loops in (True, False):
+        monkeypatch.setattr(Plan, "_by_loops", lambda self, rows, by=by_loops: by)
+        assert torch.equal(plan.owners_of(x, torch.float32), expected)

@@ -19,7 +19,15 @@ from torch import Tensor
 from pushforward.core.phase import Batch
 from pushforward.models.classical.cluster_sums import ClusterSums
 
-__all__ = ["LONGEST_REST", "SHORTEST_REST", "Tables", "Tiles", "centred", "owners_in_tiles"]
+__all__ = [
+    "LONGEST_REST",
+    "SHORTEST_REST",
+    "WIDE",
+    "Tables",
+    "Tiles",
+    "centred",
+    "owners_in_tiles",
+]
 
 FEWEST_CENTRES, FEWEST_ROWS, MOST_COLUMNS = 32, 512, 8
 """Boxes are tried if there are this many centres, and rows of a block, in so few columns."""
