@@ -281,12 +281,12 @@ class Tiles:
         if self.order is None and dimensions >= WIDE:
             long = np.ascontiguousarray(batch.x.flatten(1).numpy())
             flat = [some.reshape(-1) for some in owners]
-            loops = cluster_loops.add_long_rows, cluster_loops.add_long_changes
-            add = partial(loops[len(flat) - 1], long, *flat, self.weights, parts)
+            loops: Any = (cluster_loops.add_long_rows, cluster_loops.add_long_changes)
+            how: Any = (long, *flat, self.weights, parts)
         else:
-            tiled = cluster_loops.add_rows, cluster_loops.add_changes
-            add = partial(tiled[len(owners) - 1], self.tiles, *owners, self.weights, rows, parts)
-        in_threads(add, pieces, least=1)
+            loops = (cluster_loops.add_rows, cluster_loops.add_changes)
+            how = (self.tiles, *owners, self.weights, rows, parts)
+        in_threads(partial(loops[len(owners) - 1], *how), pieces, least=1)
         total = torch.from_numpy(parts[0] if pieces == 1 else parts.sum(0))
         count, sums = total[:, -1].contiguous(), total[:, :-1].contiguous()
         return (count, sums) if known is None else (known.count + count, known.sums + sums)
