@@ -11,6 +11,7 @@ import torch
 import pushforward as pf
 from pushforward.core.phase import Batch
 from pushforward.models.classical.lloyd_tiles import Tables, Tiles
+from pushforward.models.classical.nearest_centres import Plan
 
 WAYS = [
     pytest.param(900, 1, 5, id="two columns"),
@@ -20,6 +21,7 @@ WAYS = [
     pytest.param(900, 13, 20, id="sixteen columns"),
     pytest.param(1500, 12, 150, id="bounds"),
     pytest.param(1500, 40, 150, id="bounds, many columns"),
+    pytest.param(2000, 12, 400, id="bounds, many centres"),
     pytest.param(900, 40, 9, id="products"),
     pytest.param(63, 2, 63, id="a centre for each row"),
     pytest.param(1, 2, 1, id="one row"),
@@ -107,11 +109,48 @@ def test_bounds_follow_centres_that_jump_after_settling() -> None:
     x = rows(3000, 12)
     rng = np.random.default_rng(3)
     centres = x[rng.choice(len(x), 200, replace=False)]
-    memory, batch, before = Tiles(), Batch(torch.from_numpy(x)), None
+    memory, batch, before, bounded = Tiles(), Batch(torch.from_numpy(x)), None, 0
     for size in (0.0, 0.0, 1e-3, 0.0, 0.3, 1e-2, 5.0, 1e-2, 1e-3):
         centres = centres + size * rng.standard_normal(centres.shape)
         table = torch.from_numpy(centres)
+        memory.plain = 0  # bounds that excluded little are not suspended
         memory.sums = memory.advance(batch, Tables.of(table, torch.float64, before))
-        before = table
+        before, bounded = table, bounded + memory.bounded
         expected = ((x[:, None] - centres) ** 2).sum(2).argmin(1)
         np.testing.assert_array_equal(memory.owners(len(x)).numpy(), expected)
+    assert bounded >= 4
+
+
+def test_bounds_that_exclude_little_are_suspended() -> None:
+    """After a pass in which most rows were compared with most groups, some pass without bounds."""
+    x = np.random.default_rng(0).standard_normal((3000, 12))  # no clusters
+    centres, memory, batch = x[:200], Tiles(), Batch(torch.from_numpy(x))
+    tables = Tables.of(torch.from_numpy(centres), torch.float64, torch.from_numpy(centres))
+    for _ in range(4):
+        memory.sums = memory.advance(batch, tables)
+    assert memory.bounded
+    assert not memory.plain  # nothing moved: all was excluded
+    far = torch.from_numpy(centres + 1.0)
+    moved = Tables.of(torch.from_numpy(centres), torch.float64, far)
+    memory.sums = memory.advance(batch, moved)
+    assert memory.plain == memory.rest // 2
+    waited = memory.plain
+    for _ in range(waited):
+        memory.sums = memory.advance(batch, tables)
+        assert not memory.bounded
+    memory.sums = memory.advance(batch, tables)
+    assert memory.bounded
+
+
+@pytest.mark.parametrize(("n", "d", "k"), [(3000, 3, 40), (3000, 30, 40)])
+def test_rows_are_assigned_the_same_with_and_without_loops(
+    n: int, d: int, k: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ties included: the rows and centres are on a lattice."""
+    rng = np.random.default_rng(0)
+    x = torch.from_numpy(rng.integers(-2, 3, (n, d)).astype(np.float64))
+    plan = Plan.of(x[:k].clone(), None, torch.float32)
+    expected = torch.cdist(x, x[:k], compute_mode="donot_use_mm_for_euclid_dist").argmin(1)
+    for by_loops in (True, False):
+        monkeypatch.setattr(Plan, "_by_loops", lambda self, rows, by=by_loops: by)
+        assert torch.equal(plan.owners_of(x, torch.float32), expected)

@@ -15,6 +15,8 @@ from pushforward.models.classical.nearest_loops import TILE
 
 __all__ = [
     "add_changes",
+    "add_long_changes",
+    "add_long_rows",
     "add_rows",
     "advance",
     "centre_rows",
@@ -181,6 +183,44 @@ def add_changes(
                     w = weights[t * TILE + r] if len(weights) else 1.0
                     _add(tiles, t, r, new[t, r], w, own)
                     _add(tiles, t, r, old[t, r], -w, own)
+
+
+@inlined
+def _add_row(row: Any, k: Any, w: Any, sums: Any) -> Any:
+    """Add w times a row (d,), and w itself, to the sums of centre k."""
+    own, last = sums[k], len(row)
+    for j in range(last):
+        own[j] += w * np.float64(row[j])
+    own[last] += w
+
+
+@loop
+def add_long_rows(rows: Any, owner: Any, weights: Any, sums: Any, start: Any, stop: Any) -> Any:
+    """As `add_rows`, of rows (n, d), whose columns are next to each other; owner (≥ n,)."""
+    pieces, count = len(sums), len(rows)
+    tiles = -(-count // TILE)
+    for p in range(start, stop):
+        own = sums[p]
+        own[:] = 0
+        for i in range(tiles * p // pieces * TILE, min(count, tiles * (p + 1) // pieces * TILE)):
+            _add_row(rows[i], owner[i], weights[i] if len(weights) else 1.0, own)
+
+
+@loop
+def add_long_changes(
+    rows: Any, old: Any, new: Any, weights: Any, sums: Any, start: Any, stop: Any
+) -> Any:
+    """As `add_changes`, of rows (n, d), whose columns are next to each other."""
+    pieces, count = len(sums), len(rows)
+    tiles = -(-count // TILE)
+    for p in range(start, stop):
+        own = sums[p]
+        own[:] = 0
+        for i in range(tiles * p // pieces * TILE, min(count, tiles * (p + 1) // pieces * TILE)):
+            if old[i] != new[i]:
+                w = weights[i] if len(weights) else 1.0
+                _add_row(rows[i], new[i], w, own)
+                _add_row(rows[i], old[i], -w, own)
 
 
 @loop

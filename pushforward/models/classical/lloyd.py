@@ -43,8 +43,8 @@ from pushforward.core.scan import Facts
 from pushforward.core.source import Source
 from pushforward.fitting.facts import sample_rows
 from pushforward.models.classical.cluster_sums import EMPTY, ClusterSums, Step, refill
-from pushforward.models.classical.lloyd_memory import LONGEST_REST, SHORTEST_REST, Memory
-from pushforward.models.classical.lloyd_tiles import Tiles, centred
+from pushforward.models.classical.lloyd_memory import Memory
+from pushforward.models.classical.lloyd_tiles import LONGEST_REST, SHORTEST_REST, Tiles, centred
 from pushforward.models.classical.nearest_centres import Plan
 from pushforward.models.classical.refusals import (
     refuse_conditions,

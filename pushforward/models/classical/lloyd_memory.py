@@ -7,13 +7,10 @@ from typing import ClassVar
 from torch import Tensor
 
 from pushforward.models.classical.cluster_sums import ClusterSums
+from pushforward.models.classical.lloyd_tiles import SHORTEST_REST
 from pushforward.models.classical.nearest_centres import augment
 
-__all__ = ["LONGEST_REST", "SHORTEST_REST", "Memory"]
-
-SHORTEST_REST, LONGEST_REST = 3, 24
-"""Passes without bounds before they are tried again: doubling from the first number to the second.
-"""
+__all__ = ["Memory"]
 
 
 class Memory:

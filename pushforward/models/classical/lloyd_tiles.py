@@ -19,7 +19,15 @@ from torch import Tensor
 from pushforward.core.phase import Batch
 from pushforward.models.classical.cluster_sums import ClusterSums
 
-__all__ = ["Tables", "Tiles", "centred", "owners_in_tiles"]
+__all__ = [
+    "LONGEST_REST",
+    "SHORTEST_REST",
+    "WIDE",
+    "Tables",
+    "Tiles",
+    "centred",
+    "owners_in_tiles",
+]
 
 FEWEST_CENTRES, FEWEST_ROWS, MOST_COLUMNS = 32, 512, 8
 """Boxes are tried if there are this many centres, and rows of a block, in so few columns."""
@@ -31,14 +39,24 @@ PIECES, PIECE_ROWS, ROWS_EACH = 8, 4096, 8
 """Most pieces of a block that are summed apart; fewest rows of one, and fewest per centre."""
 MANY_CENTRES, LEAST_EACH, QUADS = 128, 4, 8
 """Bounds are kept for this many centres, with so many rows each; a group is four times so many."""
-SETTLED = 0.2
-"""Bounds exclude something once less than this share of the rows changes its centre in a pass."""
+SHORTEST_REST, LONGEST_REST = 3, 24
+"""Passes without bounds before they are tried again: doubling from the first number to the second.
+"""
+LEFT = 0.5
+"""Bounds pay off if they leave less than this share of the comparisons of rows with groups."""
+SETTLED, SETTLED_PRODUCTS = 0.2, 1 << 14
+"""Bounds exclude something once less than this share of the rows changes its centre in a pass; the
+share is in proportion to the products of a row, where they are fewer than these: bounds cost about
+as much.
+"""
 WIDENED = 1e-6
 """Share by which movements are rounded up, more than their rounding error."""
 WORK = 1 << 18
 """Products that are worth a thread of their own."""
-WIDE, SCORES = 24, 1 << 20
-"""Columns from which all centres are compared by matrix products; of how many numbers at once."""
+WIDE, SCORES = 24, 1 << 19
+"""Columns from which all centres are compared by matrix products, and sums accumulated row by row;
+of how many numbers at once: two megabytes, which stay in a cache.
+"""
 
 
 @dataclass
@@ -101,6 +119,7 @@ class Tiles:
         self.groups: Tensor | None = None
         self.lower, self.upper = torch.empty(0), torch.empty(0)
         self.places = torch.empty(0, dtype=torch.int32)
+        self.plain, self.rest = 0, SHORTEST_REST
 
     def advance(self, batch: Batch, tables: Tables) -> ClusterSums:
         """Assign the rows of a block to their nearest centres; returns the sums."""
@@ -114,6 +133,8 @@ class Tiles:
             before = self.owner
         self._fill(batch)
         bounded = before is not None and self._bounds(tables)
+        if bounded and self.plain:
+            self.plain, bounded = self.plain - 1, False
         owner = self._search_bounded(tables) if bounded else self._search(tables)
         self.bounded = bounded
         self.owner = torch.from_numpy(owner)
@@ -127,7 +148,7 @@ class Tiles:
             moved = count_changes(before.numpy().reshape(-1), owner.reshape(-1), 0, rows)
             if not moved:
                 return replace(self.sums, moved=torch.zeros_like(squares))
-        count, total = self._sums(before, owner, rows, moved, tables)
+        count, total = self._sums(batch, before, owner, moved, tables)
         return ClusterSums(count, total, squares, squares.new_tensor(float(moved)), reach)
 
     def owners(self, rows: int) -> Tensor:
@@ -209,7 +230,8 @@ class Tiles:
         clusters, dimensions = tables.centres.shape
         rows = len(self.tiles) * self.tiles.shape[2]
         kept = rows >= LEAST_EACH * clusters
-        settled = self.sums is not None and float(self.sums.moved) < SETTLED * rows
+        share = SETTLED * min(1, clusters * self.tiles.shape[1] / SETTLED_PRODUCTS)
+        settled = self.sums is not None and float(self.sums.moved) < share * rows
         return clusters >= MANY_CENTRES and dimensions > MOST_COLUMNS and kept and settled
 
     def _search_bounded(self, tables: Tables) -> Any:
@@ -221,12 +243,13 @@ class Tiles:
         count, rows = len(self.tiles), self.tiles.shape[2]
         if self.groups is None:
             self.groups = torch.from_numpy(_along_tree(tables.centres))
-        numbers = self.groups.numpy()
-        if not self.bounded or tables.before is None:
+        numbers, known = self.groups.numpy(), self.bounded and tables.before is not None
+        if not known:
+            assert self.owner is not None
             groups = -(-len(numbers) // (4 * QUADS))
             self.lower = torch.full((count, groups, rows), -torch.inf)
             self.upper = torch.full((count, rows), torch.inf)
-            self.places = torch.full((count, rows), -1, dtype=torch.int32)
+            self.places = torch.from_numpy(np.argsort(numbers).astype(np.int32)[self.owner.numpy()])
         centres = np.ascontiguousarray(tables.centres[numbers])
         own = Tables.of(torch.from_numpy(centres), torch.from_numpy(self.tiles).dtype)
         moved = 0.0 if tables.before is None else tables.before[numbers] - centres
@@ -234,31 +257,36 @@ class Tiles:
         drift = drift * (1 + WIDENED) + 4 * np.finfo(np.float32).eps * tables.norm**0.5
         how = (own.table, own.lengths, centres, numbers, own.error, own.norm, QUADS, drift)
         state = (self.lower.numpy(), self.upper.numpy(), self.places.numpy())
-        in_threads(
-            partial(search_bounded, self.tiles, self.sizes, *how, *state),
-            -(-count // GROUP),
-            least=1,
-            pieces=4,
-        )
+        compared = np.empty(-(-count // GROUP), np.int64)
+        search = partial(search_bounded, self.tiles, self.sizes, *how, *state, compared)
+        in_threads(search, len(compared), least=1, pieces=4)
+        if known and compared.sum() > LEFT * self.lower.numel():
+            self.plain, self.rest = self.rest, min(2 * self.rest, LONGEST_REST)
+        elif known:
+            self.rest = SHORTEST_REST
         return numbers.astype(np.int32)[self.places.numpy()]
 
     def _sums(
-        self, before: Tensor | None, owner: Any, rows: int, moved: float, tables: Tables
+        self, batch: Batch, before: Tensor | None, owner: Any, moved: float, tables: Tables
     ) -> tuple[Tensor, Tensor]:
         """Σ w (k,) and Σ w x (k, d) of each centre."""
         from pushforward.core.threads import in_threads
-        from pushforward.models.classical.cluster_loops import add_changes, add_rows
+        from pushforward.models.classical import cluster_loops
 
-        clusters, dimensions = tables.centres.shape
+        (clusters, dimensions), rows = tables.centres.shape, len(batch.x)
         pieces = max(1, min(PIECES, rows // max(PIECE_ROWS, ROWS_EACH * clusters)))
         parts = np.empty((pieces, clusters, dimensions + 1))
-        known = None if before is None else self.sums
-        if known is None or before is None or moved > CHANGED * rows:
-            known = None
-            add = partial(add_rows, self.tiles, owner, self.weights, rows, parts)
+        known = self.sums if before is not None and moved <= CHANGED * rows else None
+        owners = (owner,) if known is None or before is None else (before.numpy(), owner)
+        if self.order is None and dimensions >= WIDE:
+            long = np.ascontiguousarray(batch.x.flatten(1).numpy())
+            flat = [some.reshape(-1) for some in owners]
+            loops: Any = (cluster_loops.add_long_rows, cluster_loops.add_long_changes)
+            how: Any = (long, *flat, self.weights, parts)
         else:
-            add = partial(add_changes, self.tiles, before.numpy(), owner, self.weights, rows, parts)
-        in_threads(add, pieces, least=1)
+            loops = (cluster_loops.add_rows, cluster_loops.add_changes)
+            how = (self.tiles, *owners, self.weights, rows, parts)
+        in_threads(partial(loops[len(owners) - 1], *how), pieces, least=1)
         total = torch.from_numpy(parts[0] if pieces == 1 else parts.sum(0))
         count, sums = total[:, -1].contiguous(), total[:, :-1].contiguous()
         return (count, sums) if known is None else (known.count + count, known.sums + sums)
@@ -277,10 +305,11 @@ def centred(rows: Tensor, origin: Tensor, unit: float, dtype: torch.dtype) -> Te
     from pushforward.core.threads import in_threads
     from pushforward.models.classical.cluster_loops import centre_rows
 
-    out = torch.empty(rows.shape, dtype=dtype)
-    how = (np.ascontiguousarray(rows.numpy()), origin.numpy(), unit, out.numpy())
+    # By NumPy, which asks for large pages: in new memory, small ones take longer than the sums.
+    out = np.empty(rows.shape, np.float32 if dtype == torch.float32 else np.float64)
+    how = (np.ascontiguousarray(rows.numpy()), origin.numpy(), unit, out)
     in_threads(partial(centre_rows, *how), len(rows), least=1 + WORK // max(1, rows.shape[1]))
-    return out
+    return torch.from_numpy(out)
 
 
 def _search_by_products(
@@ -309,7 +338,7 @@ def _search_by_products(
         torch.bmm(factor.expand(len(some), *factor.shape), torch.from_numpy(some), out=own)
         how = (own.numpy(), lengths, centres, error, norm, owner[start : start + step])
         search = partial(search_scores, some, sizes[start : start + step], *how)
-        in_threads(search, len(some), least=1 + WORK // each)
+        in_threads(search, len(some), least=1 + WORK // (2 * each))
 
 
 def _no_sums(tables: Tables) -> ClusterSums:

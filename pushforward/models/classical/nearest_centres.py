@@ -9,13 +9,14 @@ in float64: the result equals that of plain distances, only faster.
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from pushforward.models.classical.lloyd_tiles import Tables
+from pushforward.models.classical.lloyd_tiles import WIDE, Tables, owners_in_tiles
 
 __all__ = ["Plan", "augment"]
 
@@ -28,6 +29,8 @@ DISTANCES = 1 << 20
 """Distances decided in float64 per block: eight megabytes."""
 FEW = 1 << 12
 """Distances up to this number are all decided in float64, which takes fewer calls."""
+LOADING = 1 << 26
+"""Distances worth loading the compiled loops for, where a process has not."""
 TILE, LEAST_TILE, DEVICE_TILE = 1 << 18, 64, 1 << 26
 """Distances computed at once, which a core's cache holds; the fewest rows; and on accelerators."""
 NARROW = 32
@@ -189,6 +192,8 @@ class Plan:
             return rows.new_zeros(len(rows), dtype=torch.int64)
         if len(rows) * len(self.centres) <= FEW:
             owner = torch.cdist(rows, self.centres, compute_mode=EXACT).argmin(1)
+        elif self._by_loops(rows):
+            owner = owners_in_tiles(rows, self.centres)
         else:
             owner = self.nearest(augment(rows.to(dtype)), rows)[0]
         far = (rows.abs().amax(1) > FAR * self.centres.abs().max()).nonzero()[:, 0]
@@ -198,6 +203,13 @@ class Plan:
             lengths = self.centres.square().sum(1) / size
             owner[far] = (lengths - 2 * (rows[far] / size) @ self.centres.T).argmin(1)
         return owner
+
+    def _by_loops(self, rows: Tensor) -> bool:
+        """Whether compiled loops in float64 are faster than one product: in few columns."""
+        if rows.device.type != "cpu" or rows.shape[1] >= WIDE:
+            return False
+        loaded = "pushforward.models.classical.nearest_loops" in sys.modules
+        return loaded or len(rows) * len(self.centres) >= LOADING
 
     def nearest(self, x: Tensor, exact: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Nearest centres of augmented rows, with bounds on distances.

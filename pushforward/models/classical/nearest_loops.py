@@ -199,6 +199,15 @@ def search_all(
         )
 
 
+@inlined
+def _least(s: Any, t: Any, r: Any, k: Any, four: Any) -> Any:
+    """The least of row r's four values for the centres k to k + 3."""
+    a, b = s[t, k, r] + four[0], s[t, k + 1, r] + four[1]
+    p, q = s[t, k + 2, r] + four[2], s[t, k + 3, r] + four[3]
+    a, p = a if a < b else b, p if p < q else q
+    return a if a < p else p
+
+
 @loop
 def search_scores(
     x: Any,
@@ -212,17 +221,28 @@ def search_scores(
     start: Any,
     stop: Any,
 ) -> Any:
-    """As `search_all`, from the products scores (tiles, 4 groups, TILE) = -2 c·x."""
+    """As `search_all`, from the products scores (tiles, 4 groups, TILE) = -2 c·x.
+
+    A first round finds each row's best group of four centres, a second the best of these.
+    """
     near, next_ = np.empty(TILE, x.dtype), np.empty(TILE, x.dtype)
     owner, every = np.empty(TILE, np.int32), np.arange(len(centres)).astype(np.int32)
     for t in range(start, stop):
         near[:], next_[:], owner[:] = np.inf, np.inf, 0
         for g in range(len(lengths)):
-            a, b, c, d = lengths[g, 0], lengths[g, 1], lengths[g, 2], lengths[g, 3]
-            k, s = np.int32(4 * g), scores[t, 4 * g : 4 * g + 4]
+            four = to_fixed_tuple(lengths[g], 4)
             for r in range(TILE):
-                four = (s[0, r] + a, s[1, r] + b, s[2, r] + c, s[3, r] + d)
-                _keep(four, k, r, near, next_, owner)
+                low = _least(scores, t, r, 4 * g, four)
+                near[r], next_[r], owner[r] = _smaller(
+                    low, np.int32(g), near[r], next_[r], owner[r]
+                )
+        for r in range(TILE):
+            g, at = owner[r], 0
+            near[r] = np.inf
+            for i in range(4):
+                value = scores[t, 4 * g + i, r] + lengths[g, i]
+                near[r], next_[r], at = _smaller(value, i, near[r], next_[r], at)
+            owner[r] = 4 * g + at
         _settle(
             x[t], sizes[t], every, len(every), centres, error, norm, near, next_, owner, result[t]
         )
