@@ -183,7 +183,7 @@ class _Plan:
     """AdamW with a cosine learning-rate schedule.
 
     It calls PyTorch's kernel, one pass over each parameter: the first optimiser of a process loads
-    PyTorch's compiler, which takes as long as loading PyTorch, and more than training does.
+    PyTorch's compiler, which takes as long as loading PyTorch.
     """
 
     network: Classifier
