@@ -5,6 +5,10 @@ checks for compilation at every step: for a small network that takes longer than
 groups change only when a state is loaded, so they are cached here; the arithmetic is the same
 kernel, bit for bit.
 
+PyTorch's own methods load its compiler at their first call, to keep them out of compiled code: that
+takes as long as importing torch, and more than many a training does. They are therefore called as
+they are beneath that, and the state is made here.
+
 The kernel pairs numbers by their position in memory, so every moment must have the strides of its
 parameter. `match_layout` ensures this for states loaded from elsewhere.
 """
@@ -12,6 +16,7 @@ parameter. `match_layout` ensures this for states loaded from elsewhere.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from inspect import unwrap
 from typing import Any
 
 import torch
@@ -25,9 +30,8 @@ Gathered = tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]
 class FusedAdam(torch.optim.Adam):
     """Adam with one fused kernel call for all parameters of a group.
 
-    Takes torch.optim.Adam's arguments for rate, betas, epsilon and weight decay. The first step,
-    which creates the state, and steps with missing gradients or a loss scaler use torch's own
-    implementation.
+    Takes torch.optim.Adam's arguments for rate, betas, epsilon and weight decay. Steps with missing
+    gradients or a loss scaler use torch's own implementation.
     """
 
     def __init__(
@@ -50,8 +54,10 @@ class FusedAdam(torch.optim.Adam):
         whole = (
             closure is None
             and getattr(self, "grad_scale", None) is None
-            and all(g is not None for row in gradients for g in row)
+            and all(g is not None and not g.is_sparse for row in gradients for g in row)
         )
+        if whole and not self.state:
+            self._make_state()
         gathered = self._gathered() if whole else None
         if gathered is None:
             self._separate_counts()
@@ -82,10 +88,31 @@ class FusedAdam(torch.optim.Adam):
 
     step.hooked = True  # type: ignore[attr-defined]  # the profiler's mark around every step costs as much as the step
 
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group of parameters, with settings of its own."""
+        unwrap(torch.optim.Optimizer.add_param_group)(self, param_group)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Reset the gradients of all parameters."""
+        unwrap(torch.optim.Optimizer.zero_grad)(self, set_to_none)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state, as torch.optim.Adam's."""
+        found: dict[str, Any] = unwrap(torch.optim.Optimizer.state_dict)(self)
+        return found
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore a state, each moment in its parameter's memory format."""
-        super().load_state_dict(state_dict)
+        unwrap(torch.optim.Optimizer.load_state_dict)(self, state_dict)
         match_layout(self)
+
+    def _make_state(self) -> None:
+        """No steps and no moments, as torch.optim.Adam makes them at its first step."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                means, squares = (torch.zeros_like(parameter) for _ in range(2))
+                count = torch.zeros((), dtype=torch.float32, device=parameter.device)
+                self.state[parameter] = {"step": count, "exp_avg": means, "exp_avg_sq": squares}
 
     def _gathered(self) -> list[Gathered] | None:
         """Every group's tensors.

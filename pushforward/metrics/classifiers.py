@@ -8,6 +8,7 @@ cross-entropy, minimised by Adam with a cosine schedule to 0.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -22,7 +23,7 @@ from pushforward.core.global_random import seeded
 from pushforward.core.random import Rng, generator, integers, permutation
 from pushforward.metrics.feature_spaces import module
 from pushforward.metrics.features import Features
-from pushforward.metrics.gauge import mean_and_deviation
+from pushforward.metrics.gauge import in_blocks, mean_and_deviation
 from pushforward.metrics.samples import rows
 from pushforward.metrics.whole_numbers import find_origin, subtract_origin
 from pushforward.nets.mlp import mlp
@@ -67,7 +68,6 @@ class Classifier(nn.Module):
 
     def fit_standardisation(self, x: Tensor) -> None:
         """Set the shift and scale from x (n, *event)."""
-        x = x.to(torch.float64)
         shift, scale = mean_and_deviation(x if x.ndim == 2 else x.reshape(-1, 1))
         self.shift, self.scale = (
             value.reshape(self.shift.shape).to(self.shift) for value in (shift, scale)
@@ -75,7 +75,12 @@ class Classifier(nn.Module):
 
     def standardise(self, x: Tensor) -> Tensor:
         """Shift and scale x (b, *event) in float64; return it in the dtype of the weights."""
-        return ((x.to(torch.float64) - self.shift) / self.scale).to(self.head.weight.dtype)
+        flat = x.flatten(1)
+        parts = [
+            (part.to(torch.float64) - self.shift).div_(self.scale).to(self.head.weight.dtype)
+            for part in in_blocks(flat)
+        ]
+        return torch.cat(parts).reshape(x.shape)
 
     def forward(self, x: Tensor) -> Tensor:
         """The last hidden layer."""
@@ -165,7 +170,7 @@ def train_classifier(
     with seeded(int(integers(2**62, (), rng=stream))):
         network = Classifier(tuple(x.shape[1:]), classes, max(4, width))
     network.fit_standardisation(x)
-    inputs = torch.cat([network.standardise(part) for part in x.split(1024)])
+    inputs = network.standardise(x)
     plan = _Plan(network, steps, decay)
     for step in range(steps):
         picked = integers(len(x), (BATCH,), rng=stream)
@@ -175,7 +180,11 @@ def train_classifier(
 
 @dataclass
 class _Plan:
-    """Adam with a cosine learning-rate schedule."""
+    """AdamW with a cosine learning-rate schedule.
+
+    It calls PyTorch's kernel, one pass over each parameter: the first optimiser of a process loads
+    PyTorch's compiler, which takes as long as loading PyTorch.
+    """
 
     network: Classifier
     steps: int
@@ -183,19 +192,63 @@ class _Plan:
     rate: float = 2e-3
 
     def __post_init__(self) -> None:
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), self.rate, weight_decay=self.decay
+        self.parameters: list[Tensor] = list(self.network.parameters())
+        self.means, self.squares = (
+            [torch.zeros_like(parameter) for parameter in self.parameters] for _ in range(2)
         )
+        self.count = torch.zeros(())
 
     def step(self, step: int, x: Tensor, codes: Tensor) -> None:
         """Take one step on a batch of standardised inputs."""
-        self.optimizer.param_groups[0]["lr"] = (
-            self.rate * (1 + math.cos(math.pi * step / self.steps)) / 2
-        )
-        loss = functional.cross_entropy(self.network.head(self.network.trunk(x)), codes)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer.step()
+        gradients = _gradients(self.network, x, codes)
+        self.count += 1
+        with torch.no_grad():
+            torch._fused_adamw_(
+                self.parameters,
+                gradients,
+                self.means,
+                self.squares,
+                [],
+                [self.count] * len(self.parameters),
+                lr=self.rate * (1 + math.cos(math.pi * step / self.steps)) / 2,
+                beta1=0.9,
+                beta2=0.999,
+                weight_decay=self.decay,
+                eps=1e-8,
+                amsgrad=False,
+                maximize=False,
+            )
+
+
+def _gradients(network: Classifier, x: Tensor, codes: Tensor) -> list[Tensor]:
+    """Gradients of the mean cross-entropy of codes (b,) given standardised x, by parameter."""
+    modules = list(network.modules())
+    if any(isinstance(module, nn.Conv2d) for module in modules):
+        loss = functional.cross_entropy(network.head(network.trunk(x)), codes)
+        return list(torch.autograd.grad(loss, list(network.parameters())))
+    return _layer_gradients(
+        [module for module in modules if isinstance(module, nn.Linear)], x, codes
+    )
+
+
+@torch.no_grad()
+def _layer_gradients(layers: Sequence[nn.Linear], x: Tensor, codes: Tensor) -> list[Tensor]:
+    """The same of layers with ReLU between them, without a graph.
+
+    In a small network recording the operations costs more than half as much as they themselves.
+    """
+    inputs = [x.flatten(1)]
+    for layer in layers[:-1]:
+        inputs.append(layer(inputs[-1]).relu_())
+    change = layers[-1](inputs[-1]).softmax(1)
+    change[torch.arange(len(x)), codes] -= 1
+    change /= len(x)
+    found: list[Tensor] = []
+    for layer, values in zip(reversed(layers), reversed(inputs)):
+        found = [change.T @ values, change.sum(0), *found]
+        if values is not inputs[0]:
+            change = (change @ layer.weight) * (values > 0)
+    return found
 
 
 def _reduced_side(side: int) -> int:

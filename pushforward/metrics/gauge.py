@@ -37,6 +37,8 @@ __all__ = [
 
 BLOCK_NUMBERS = 1 << 18
 """Numbers in a block that caches hold: 2 MB of float64."""
+LEAST_COLUMNS = 32
+"""Columns read at once: fewer would leave much of a row's part unread that memory delivers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,12 +56,16 @@ class Gauge:
     scale: float
 
     @classmethod
-    def of(cls, x: Tensor, *others: Tensor) -> Gauge:
-        """The gauge of sets of floating rows (n, d); the centre is that of the first set."""
-        mean = x.mean(0, dtype=torch.float64)
+    def of(cls, x: Tensor, *others: Tensor, around: Tensor | None = None) -> Gauge:
+        """The gauge of sets of floating rows (n, d).
+
+        The centre is that of the first set, or of its rows `around`.
+        """
+        some = x if around is None else x[around]
+        mean = _column_means(some)
         if not bool(mean.isfinite().all()):  # a sum beyond float64
-            mean = x[0].to(torch.float64)
-        centre = _nearest_values(x, mean)
+            mean = some[0].to(torch.float64)
+        centre = _nearest_values(some, mean)
         reach = max(_reach(each, centre) for each in (x, *others))
         _require_span(reach)
         return cls(centre, power_of_two(reach))
@@ -103,6 +109,14 @@ def is_finite(x: Tensor) -> bool:
         for part in in_blocks(x)
         for end in (column_extremes(part.numpy()) if part.numel() else ())
     )
+
+
+def _column_means(x: Tensor) -> Tensor:
+    """The means (d,) of x (n, d), float64, without a copy of x in it."""
+    total = torch.zeros(x.shape[1], dtype=torch.float64)
+    for part in in_blocks(x):
+        total += part.sum(0, dtype=torch.float64)
+    return total / len(x)
 
 
 def _nearest_values(x: Tensor, mean: Tensor) -> Tensor:
@@ -187,11 +201,18 @@ def mean_and_deviation(x: Tensor) -> tuple[Tensor, Tensor]:
     Constant coordinates get the mean deviation of the others (1 if there are none), so that they
     stay constant and a common change of units has no effect.
     """
-    u = x - x[0]
-    reach = u.abs().amax(0)
+    pieces = -(-x.shape[1] // max(LEAST_COLUMNS, BLOCK_NUMBERS // max(1, len(x))))
+    parts = [_scaled_moments(part.to(torch.float64)) for part in x.tensor_split(max(1, pieces), 1)]
+    mean, deviation, reach = (torch.cat(each) for each in zip(*parts))
     _require_span(float(reach.max()) if reach.numel() else 0.0)
-    varied = reach > 0
-    v = u / torch.where(varied, reach, 1.0)
-    scale = v.std(0, correction=0) * reach
+    varied, scale = reach > 0, deviation * reach
     rest = float(scale[varied].mean()) if bool(varied.any()) else 1.0
-    return x[0] + v.mean(0) * reach, torch.where(varied, scale, rest)
+    return x[0].to(torch.float64) + mean * reach, torch.where(varied, scale, rest)
+
+
+def _scaled_moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean and deviation (d,) of x (n, d) less its first row, in units of its reach, and that."""
+    u = x - x[0]
+    reach = torch.maximum(u.amax(0), -u.amin(0))
+    v = u.div_(torch.where(reach > 0, reach, 1.0))
+    return v.mean(0), v.std(0, correction=0), reach

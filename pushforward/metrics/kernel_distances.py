@@ -15,6 +15,7 @@ r"""Unbiased squared distance between the mean embeddings of two distributions u
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -31,19 +32,22 @@ from pushforward.core.numbers import require_whole
 from pushforward.core.random import Rng, generator, permutation
 from pushforward.core.records import Record
 from pushforward.metrics.features import Features
-from pushforward.metrics.gauge import exponent_of, power_of_two, restore_units
+from pushforward.metrics.gauge import Gauge, exponent_of, power_of_two, restore_units
+from pushforward.metrics.kernel_tiles import cubic_sums, gaussian_sums
 from pushforward.metrics.neighbours import BLOCK_NUMBERS
 from pushforward.metrics.pairs import Pair, known_seed, warn_few_rows
 
 __all__ = ["kid", "mmd", "median_distance"]
 
 LEAST_BLOCKS = 10
-LARGE = 1 << 33
+LARGE = 1 << 31
 """Products of numbers from which float32 and all threads are used."""
-ROWS, COLUMNS = 256, 4096
-"""Of a tile of a kernel matrix: 8 MB."""
+NEAR = 1000
+"""Rows whose median distance is the bandwidth."""
 SHORT = 100.0
 """Largest |x|²/h² of centred rows whose distances are precise enough in float32."""
+CACHED_ROWS = 32
+"""Rows that are shifted at once, in a core's own cache."""
 CANCELLED = 2.0**-16
 """Share of |a|² + |b|² below which a squared distance has lost too many digits."""
 
@@ -112,7 +116,7 @@ def _block_values(kernel: _Cubic, pair: Pair, orders: list[Tensor], count: int) 
     sets = [x.numpy() for x in pair.sets]
 
     def value(part: tuple[Tensor, ...]) -> float:
-        return kernel.between_rounded(*(x[some.numpy()] for x, some in zip(sets, part)))
+        return kernel.between_rounded(sets, [some.numpy() for some in part])
 
     with single_threaded_blas(), ThreadPoolExecutor(torch.get_num_threads()) as pool:
         return torch.tensor(list(pool.map(value, parts)), dtype=torch.float64)
@@ -143,35 +147,40 @@ def mmd(
     )
     pair = Pair.of(real, generated, features, data)
     stream = generator(rng)
-    one, two = (pair.gauge(x[permutation(len(x), rng=stream)[:most]]) for x in pair.sets)
-    scale = pair.gauge.scale
-    width = median_distance(one) if bandwidth is None else float(bandwidth) / scale
+    chosen = [permutation(len(x), rng=stream)[:most] for x in pair.sets]
+    n, total = len(chosen[0]), sum(len(some) for some in chosen)
+    gauge = pair.gauge if n == len(pair.sets[0]) else Gauge.of(*pair.sets, around=chosen[0])
+    scale = gauge.scale
+    if bandwidth is None:
+        width = median_distance(gauge(pair.sets[0][chosen[0][:NEAR]]))
+    else:
+        width = float(bandwidth) / scale
     if not width > 0:
         raise InvalidValue("the median distance between real rows is 0; pass a bandwidth")
-    together, h = torch.cat([one, two]), width * scale
-    orders = [permutation(len(together), rng=stream) for _ in range(permutations)]
-    splits = [torch.arange(len(together)), *orders]
-    members = torch.stack([_memberships(order, len(one)) for order in splits], 1)
-    sums, total = _kernel_sums(together, members, width)
-    observed, *permuted = _mmd_of_splits(sums, total, members).tolist()
+    h = width * scale
+    orders = [permutation(total, rng=stream) for _ in range(permutations)]
+    splits = [torch.arange(total), *orders]
+    members = torch.stack([_memberships(order, n) for order in splits], 1)
+    sums = _kernel_sums(gauge, list(zip(pair.sets, chosen)), members, width)
+    observed, *permuted = sums.mmd(members).tolist()
     p = (1 + sum(value >= observed for value in permuted)) / (1 + permutations)
     details = {
         "p": p,
         "permutations": permutations,
         "bandwidth": h,
-        "used": (len(one), len(two)),
+        "used": (n, total - n),
         "seed": known_seed(rng),
     }
     return pair.record(
         "mmd²",
         observed,
-        _error(sums[:, 0], total - sums[:, 0], torch.ones_like(total), len(one)),
+        _error(sums.to_first, sums.total - sums.to_first, torch.ones_like(sums.total), n),
         settings=f"Gaussian kernel, h = {h:.6g}",
         **details,
     )
 
 
-def median_distance(x: Tensor, most: int = 1000) -> float:
+def median_distance(x: Tensor, most: int = NEAR) -> float:
     """The median distance between different rows among the first `most`."""
     some = x[:most]
     squares = _squared_distances(some)
@@ -237,26 +246,21 @@ class _Cubic:
         """MMD² () between centred rows x (n, d) and y (m, d)."""
         return _unbiased(*(self(u, v) for u, v in ((x, x), (y, y), (x, y))))
 
-    def between_rounded(self, x: NDArray[Any], y: NDArray[Any]) -> float:
-        """The same of rows x (n, d) and y (m, d), not centred yet, by one thread.
-
-        Their products are in float32, all else in float64. Each product is off by some 1e-7 |x| |y|
-        and independently of the others, so that their mean is far closer. Each pair is multiplied
-        once.
-        """
-        from pushforward.metrics.kernel_loops import add_cubes
-
-        n, m, d = len(x), len(y), x.shape[1]
-        rows, along = np.empty((n + m, d), np.float32), np.empty(n + m)
+    def between_rounded(
+        self, sets: Sequence[NDArray[Any]], orders: Sequence[NDArray[Any]]
+    ) -> float:
+        """The same of some rows of both sets, by one thread, from products in float32."""
+        d, (n, m) = len(self.centre), (len(order) for order in orders)
+        rows, along, at = np.empty((n + m, d), np.float32), np.empty(n + m), 0
         centre, shift = self.centre.numpy(), self.gauge_centre.numpy()
-        for each, part in ((x, slice(0, n)), (y, slice(n, n + m))):
-            centred = np.subtract(each, shift, dtype=np.float64)
-            centred /= self.unit
-            rows[part], along[part] = centred, centred @ centre / d
-        sums, constants = np.zeros(3), np.array(self._constants(d))
-        add_cubes(rows @ rows.T, along, n, d, constants, sums)
-        real, both, generated = sums.tolist()
-        return float(2 * (real / (n * (n - 1)) + generated / (m * (m - 1)) - both / (n * m)))
+        for x, order in zip(sets, orders):
+            for some in np.split(order, range(CACHED_ROWS, len(order), CACHED_ROWS)):
+                centred = np.subtract(x[some], shift, dtype=np.float64)
+                centred /= self.unit
+                part = slice(at, at + len(some))
+                rows[part], along[part], at = centred, centred @ centre / d, part.stop
+        real, both, generated = cubic_sums(rows, along, n, *self._constants(d))
+        return 2 * (real / (n * (n - 1)) + generated / (m * (m - 1)) - both / (n * m))
 
 
 def _unbiased(xx: Tensor, yy: Tensor, xy: Tensor) -> Tensor:
@@ -285,50 +289,65 @@ def _memberships(order: Tensor, n: int) -> Tensor:
     return torch.zeros(len(order), dtype=torch.float64).index_fill_(0, order[:n], 1.0)
 
 
-def _kernel_sums(x: Tensor, members: Tensor, width: float) -> tuple[Tensor, Tensor]:
-    """Σ_j k(x_i, x_j) over the rows marked in each column (n, p), and over all rows (n,).
+@dataclass(frozen=True, eq=False)
+class _Sums:
+    """Sums of a kernel that is 1 between equal rows, over pairs of n rows in p splits in two.
+
+    Args:
+        within, across: over the pairs within the first part, and between both parts, (p,).
+        to_first, total: over each row's pairs with the first part of the first split, and with all
+            rows, (n,).
+    """
+
+    within: Tensor
+    across: Tensor
+    to_first: Tensor
+    total: Tensor
+
+    def mmd(self, members: Tensor) -> Tensor:
+        """MMD² (p,) between rows marked 1 and 0, for every column of `members` (n, p)."""
+        n, m = members.sum(0), (1 - members).sum(0)
+        within = self.within - n  # the diagonal is 1
+        rest = self.total.sum() - len(self.total) - within - 2 * self.across
+        return within / (n * (n - 1)) + rest / (m * (m - 1)) - 2 * self.across / (n * m)
+
+
+def _kernel_sums(
+    gauge: Gauge, parts: Sequence[tuple[Tensor, Tensor]], members: Tensor, width: float
+) -> _Sums:
+    """Sums of the kernel over the chosen rows (x, order) of both sets, marked in `members` (n, p).
 
     For many rows the matrix is made tile by tile, from products in float32 of the centred rows, as
     long as these are not long beside h: each entry is then off by some 1e-7, and independently.
     """
+    if len(members) ** 2 * len(gauge.centre) >= LARGE:
+        rows, squares = _rounded_rows(gauge, parts, width)
+        if float(squares.max()) <= SHORT:
+            found = gaussian_sums(rows.numpy(), squares.numpy(), members.numpy())
+            within, to_first, total = (torch.from_numpy(each) for each in found)
+            return _Sums(within, total @ members - within, to_first, total)
+    x = torch.cat([gauge(x[order]) for x, order in parts])
     weights = np.concatenate([members.numpy(), np.ones((len(x), 1))], 1)
-    short = float(x.square().sum(1).max()) <= SHORT * width * width
-    if short and len(x) ** 2 * x.shape[1] >= LARGE:
-        sums = _tiled_sums((x / width).numpy(), weights)
-    else:
-        sums = torch.exp(_squared_distances(x) / (-2 * width * width)).numpy() @ weights
-    return torch.from_numpy(sums[:, :-1]), torch.from_numpy(sums[:, -1])
+    sums = torch.from_numpy(
+        torch.exp(_squared_distances(x) / (-2 * width * width)).numpy() @ weights
+    )
+    first, total = sums[:, :-1], sums[:, -1]
+    return _Sums((members * first).sum(0), ((1 - members) * first).sum(0), first[:, 0], total)
 
 
-def _tiled_sums(x: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
-    """exp(-|x_i - x_j|²/2) (n, n) times weights (n, p), with 1 on the diagonal."""
-    halves, rounded = -0.5 * np.square(x).sum(1), x.astype(np.float32)
-    sums, n = np.zeros(weights.shape), len(x)
-    for top in range(0, n, ROWS):
-        rows = slice(top, min(top + ROWS, n))
-        for left in range(top, n, COLUMNS):
-            columns = slice(left, min(left + COLUMNS, n))
-            kernel = np.add(rounded[rows] @ rounded[columns].T, halves[columns], dtype=np.float64)
-            kernel += halves[rows, None]
-            torch.from_numpy(np.minimum(kernel, 0, out=kernel)).exp_()
-            if left == top:
-                np.fill_diagonal(kernel, 1)
-            sums[rows] += kernel @ weights[columns]
-            rest = slice(max(left, rows.stop), columns.stop)  # beyond the square on the diagonal
-            sums[rest] += kernel[:, rest.start - left :].T @ weights[rows]
-    return sums
-
-
-def _mmd_of_splits(to_first: Tensor, total: Tensor, first: Tensor) -> Tensor:
-    """MMD² (p,) between rows marked 1 and 0, for every column of `first` (n + m, p).
-
-    From sums of the kernel over the marked rows (n + m, p) and over all rows (n + m,).
-    """
-    n, m = first.sum(0), (1 - first).sum(0)
-    within = (first * to_first).sum(0) - n  # the diagonal is 1
-    cross = ((1 - first) * to_first).sum(0)
-    rest = total.sum() - len(total) - within - 2 * cross
-    return within / (n * (n - 1)) + rest / (m * (m - 1)) - 2 * cross / (n * m)
+def _rounded_rows(
+    gauge: Gauge, parts: Sequence[tuple[Tensor, Tensor]], width: float
+) -> tuple[Tensor, Tensor]:
+    """The chosen rows in units of h (n, d), float32, and their squared lengths (n,), float64."""
+    n, d = sum(len(order) for _, order in parts), len(gauge.centre)
+    rows, squares, at = torch.empty(n, d), torch.empty(n, dtype=torch.float64), 0
+    for x, order in parts:
+        for some in order.split(max(1, BLOCK_NUMBERS // d)):
+            centred = gauge(x[some]).div_(width)
+            part = slice(at, at + len(some))
+            rows[part], at = centred, part.stop
+            squares[part] = centred.square_().sum(1)
+    return rows, squares
 
 
 def _error(to_real: Tensor, to_other: Tensor, diagonal: Tensor, n: int) -> float:

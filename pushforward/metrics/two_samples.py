@@ -54,8 +54,10 @@ def c2st(
     pair = Pair.of(real, generated, features, data, least=4)
     stream = generator(rng)
     n = min(len(x) for x in pair.sets)
-    sets = [x[permutation(len(x), rng=stream)[:n]].to(torch.float64) for x in pair.sets]
-    train, test = (torch.cat(parts) for parts in zip(*(x.tensor_split([n // 2]) for x in sets)))
+    orders = [permutation(len(x), rng=stream)[:n].tensor_split([n // 2]) for x in pair.sets]
+    train, test = (
+        torch.cat([x[some] for x, some in zip(pair.sets, halves)]) for halves in zip(*orders)
+    )
     train_labels, test_labels = (
         torch.arange(2).repeat_interleave(len(x) // 2) for x in (train, test)
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -90,7 +92,7 @@ def test_most_steps_do_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     quick, one, *_ = both()
     moved(quick, one, range(6), without=4)
-    assert len(calls) == 2  # the first, and the one without a gradient
+    assert len(calls) == 1  # the one without a gradient
 
 
 def test_parameters_of_two_types_are_moved_by_torch() -> None:
@@ -118,3 +120,20 @@ def test_a_loaded_state_counts_each_parameter_once(at: int) -> None:
     assert_same(one, two)
     counts = [float(again.state[p]["step"]) for p in one]
     assert counts == [float(plain.state[p]["step"]) for p in two] == [9.0, 8.0, 9.0]
+
+
+def test_neither_it_nor_a_fit_loads_the_compiler() -> None:
+    """PyTorch's optimisers load it at their first step; it takes as long as importing torch."""
+    code = (
+        "import sys, torch, pushforward as pf; pf.VAE(2).fit(torch.rand(40, 3), steps=2);"
+        " print('torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1:] == ["False"]
+
+
+def test_sparse_gradients_are_refused_as_by_torch() -> None:
+    own = torch.nn.Parameter(torch.ones(3, 2))
+    own.grad = torch.ones(3, 2).to_sparse()
+    with pytest.raises(RuntimeError, match="sparse"):
+        FusedAdam([own], **HOW).step()  # type: ignore[arg-type]

@@ -9,7 +9,13 @@ import torch
 from torch import Tensor
 
 from pushforward.core.random import permutation
-from pushforward.metrics import kernel_distances, manifold, neighbours, rounded_neighbours
+from pushforward.metrics import (
+    kernel_distances,
+    kernel_tiles,
+    manifold,
+    neighbours,
+    rounded_neighbours,
+)
 from pushforward.metrics.kernel_distances import kid, mmd
 from pushforward.metrics.manifold import prdc
 from pushforward.metrics.neighbours import squared_radii
@@ -66,26 +72,49 @@ def test_mmd_is_that_of_float64(kind: str, monkeypatch: pytest.MonkeyPatch) -> N
     sizes(monkeypatch, NEVER)
     exact = mmd(x, y, permutations=50)
     sizes(monkeypatch, 1)
-    monkeypatch.setattr(kernel_distances, "ROWS", 70)
-    monkeypatch.setattr(kernel_distances, "COLUMNS", 90)
+    monkeypatch.setattr(kernel_tiles, "ROWS", 70)
+    monkeypatch.setattr(kernel_tiles, "COLUMNS", 90)
     found = mmd(x, y, permutations=50)
     assert found.value == pytest.approx(exact.value, rel=1e-6, abs=1e-6 * exact.error)
     assert found.error == pytest.approx(exact.error, rel=1e-6)
     assert found.details["p"] == exact.details["p"]
 
 
-def test_tiles_add_up_to_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (10, 7), (7, 30), (64, 200), (200, 3)])
+def test_tiles_add_up_to_the_kernel(
+    rows: int, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     x = torch.randn(103, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x[:3] = torch.tensor([9.0, 0, 0, 0, 0]) + x[:3] / 100  # near one another, far from the others
     members = torch.stack([(permutation(103, rng=i) < 40).to(torch.float64) for i in range(3)], 1)
-    kernel = torch.exp(-torch.cdist(x, x).square() / 8)
-    sizes(monkeypatch, 1)
-    monkeypatch.setattr(kernel_distances, "_squared_distances", None)  # no matrix is made at once
-    for rows, columns in ((1, 1), (10, 7), (7, 30), (64, 200), (200, 3)):
-        monkeypatch.setattr(kernel_distances, "ROWS", rows)
-        monkeypatch.setattr(kernel_distances, "COLUMNS", columns)
-        sums, total = kernel_distances._kernel_sums(x, members, 2.0)
-        assert torch.allclose(sums, kernel @ members, atol=1e-5)
-        assert torch.allclose(total, kernel.sum(1), atol=1e-5)
+    monkeypatch.setattr(kernel_tiles, "ROWS", rows)
+    monkeypatch.setattr(kernel_tiles, "COLUMNS", columns)
+    rounded, squares = x.to(torch.float32).numpy(), x.square().sum(1).numpy()
+    sums = kernel_tiles.gaussian_sums(rounded, squares, members.numpy())
+    kernel = torch.exp(-(torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist") ** 2) / 2)
+    inside = (members * (kernel @ members)).sum(0)
+    for found, exact in zip(sums, (inside, kernel @ members[:, 0], kernel.sum(1)), strict=True):
+        assert torch.from_numpy(found).allclose(exact, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 20, 64])
+@pytest.mark.parametrize(("s", "higher"), [(1.3, 1.0), (0.4, 0.01)])
+def test_tiles_add_up_to_the_cubes(
+    rows: int, s: float, higher: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """a³ h² + 3 a² h r + 3 a r² + 3 p q h (r + s) over pairs of rows, the first 20 of them real."""
+    stream = torch.Generator().manual_seed(0)
+    x = torch.randn(53, 4, generator=stream)
+    p = torch.randn(53, generator=stream, dtype=torch.float64)
+    monkeypatch.setattr(kernel_tiles, "ROWS", rows)
+    monkeypatch.setattr(kernel_tiles, "CACHED", 100)
+    found = kernel_tiles.cubic_sums(x.numpy(), p.numpy(), 20, s, higher)
+    a, r = x.double() @ x.double().T / 4, (p[:, None] + p) * higher + s
+    cubes = a**3 * higher**2 + 3 * a**2 * higher * r + 3 * a * r**2
+    cubes += 3 * higher * p[:, None] * p * (r + s)
+    pairs = cubes.triu(1)
+    sums = [pairs[:20, :20].sum(), pairs[:20, 20:].sum(), pairs[20:, 20:].sum()]
+    assert found == pytest.approx([float(each) for each in sums], rel=1e-5)
 
 
 def test_long_rows_beside_the_bandwidth_stay_in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
