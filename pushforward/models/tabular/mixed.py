@@ -234,7 +234,13 @@ class MixedMixture(ScoreMixture):
             f"{alone} of the {len(self.weights_)} groups of rows that the model is made of"
             " (components) have one row or none"
         )
-        return (Symptom("lone rows", text, "ask for fewer components, or leave out rows that `pushforward odd` names"),)
+        return (
+            Symptom(
+                "lone rows",
+                text,
+                "ask for fewer components, or leave out rows that `pushforward odd` names",
+            ),
+        )
 
     def fitted_tensors(self) -> Mapping[str, str]:
         """Constraints on the stored tensors."""
