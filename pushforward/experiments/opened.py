@@ -47,6 +47,7 @@ __all__ = [
     "open_run",
     "outline_run",
     "read_again",
+    "read_again_or_advise",
     "read_like",
     "read_under",
     "imports_named",
@@ -107,8 +108,14 @@ class OpenedRun:
         """
         source = self.provenance.source
         if source is None:
-            raise BadRun(f"{self.folder} was fitted to rows in memory, so {purpose}")
+            raise BadRun(f"{self._why_unknown()}, so {purpose}")
         return source
+
+    def _why_unknown(self) -> str:
+        """Why nothing says where the rows came from."""
+        if self.manifest is None:
+            return f"{self.folder} holds no run.json, which says what rows it was fitted to"
+        return f"{self.folder} was fitted to rows in memory"
 
     def rows(self, purpose: str, **reading: Any) -> Source:
         """All rows of the source, before they were split.
@@ -137,13 +144,13 @@ class OpenedRun:
         provenance = at_source(self.provenance, source)
         if provenance.source is None:
             raise BadRun(
-                f"{self.folder} was fitted to rows in memory, so its unseen rows are unknown; pass"
+                f"{self._why_unknown()}, so its unseen rows are unknown; pass"
                 f" {argument('source', 'FILE')} with the rows it was fitted to, or"
                 f" {argument('data', 'FILE')} with others"
             )
         settings = {} if self.manifest is None else self.manifest.settings
         with imports_named(self.folder, self.manifest):
-            rows = read_again(provenance, **reading)
+            rows = read_again_or_advise(provenance, **reading)
         parts = divide(provenance, rows, settings)
         self._compare(provenance, parts, settings)
         return parts
@@ -247,6 +254,23 @@ def read_again(provenance: Provenance, **reading: Any) -> Source:
     assert provenance.source is not None
     arguments = {**provenance.reading, **reading}
     return as_source(read(provenance.source, **arguments))
+
+
+def read_again_or_advise(provenance: Provenance, **reading: Any) -> Source:
+    """As `read_again`, where the caller can name rows that have moved.
+
+    Raises:
+        BadSource: If there is nothing at the source, with the argument that names another.
+    """
+    try:
+        return read_again(provenance, **reading)
+    except BadSource as error:
+        if "no such file or folder" not in str(error):
+            raise
+        raise BadSource(
+            f"the rows of the run are no longer where they were: {error}; if they have moved, pass"
+            f" {argument('source', 'FILE')}"
+        ) from error
 
 
 def divide(

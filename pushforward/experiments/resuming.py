@@ -29,7 +29,13 @@ from pushforward.core.registry import model_class
 from pushforward.core.source import Source
 from pushforward.core.storage import construct
 from pushforward.experiments.experiment import Outcome, fit_into
-from pushforward.experiments.opened import Parts, at_source, divide, imports_named, read_again
+from pushforward.experiments.opened import (
+    Parts,
+    at_source,
+    divide,
+    imports_named,
+    read_again_or_advise,
+)
 from pushforward.fitting.checkpoint import Checkpoints
 from pushforward.fitting.em import EM
 from pushforward.fitting.pass_folder import has_ended
@@ -57,7 +63,7 @@ class ResumableRun:
     def read(self, **reading: Any) -> Source:
         """The rows, before they are split."""
         with imports_named(self.folder, self.manifest):
-            return read_again(self.provenance, **reading)
+            return read_again_or_advise(self.provenance, **reading)
 
 
 def resume(

@@ -45,6 +45,7 @@ __all__ = ["baseline_protection", "closest_records", "copies", "membership"]
 WORK = 4_000_000_000
 """Differences of values that a measure computes: some seconds on one core."""
 LEAST, MOST = 300, 10_000  # synthetic rows of a distance, whatever the work
+LARGEST = 2**63 - 1  # whole numbers beyond it are drawn as others are: float64 has gaps there
 SMALLEST = 10
 """Rows of each set at least: fewer say nothing about distances."""
 
@@ -221,7 +222,9 @@ def _uniform(pair: TablePair, n: int, rng: np.random.Generator) -> Floats:
         if column.kind == "continuous":
             result[:, i] = rng.uniform(there.min(), there.max(), n)
         elif column.kind == "integer":
-            result[:, i] = rng.integers(int(there.min()), int(there.max()) + 1, n)
+            low, high = int(there.min()), int(there.max()) + 1
+            inside = low >= -LARGEST and high <= LARGEST
+            result[:, i] = rng.integers(low, high, n) if inside else rng.uniform(low, high, n)
         else:
             result[:, i] = rng.choice(np.unique(there), n)
         result[rng.random(n) < np.isnan(values).mean(), i] = np.nan

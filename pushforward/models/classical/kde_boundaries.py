@@ -227,8 +227,7 @@ def parse_bound(bound: object) -> Bound:
             axis, lower, upper = (part.strip() or None for part in bound.split(":"))
         else:
             axis, lower, upper = bound  # type: ignore[misc]
-        return (
-            axis,
+        ends = (
             None if lower is None else float(lower),
             None if upper is None else float(upper),
         )
@@ -237,6 +236,12 @@ def parse_bound(bound: object) -> Bound:
             f"a bound is (axis, lower, upper) or 'axis:lower:upper', got {bound!r}; "
             "write '0:0:' for an axis that ends at 0"
         ) from error
+    if None not in ends and not ends[0] < ends[1]:  # type: ignore[operator]
+        raise InvalidValue(
+            f"a bound is (axis, lower, upper) with lower < upper, got {ends[0]:g} and {ends[1]:g}"
+            f" for axis {axis}"
+        )
+    return (axis, *ends)
 
 
 def _end(value: float) -> float | None:

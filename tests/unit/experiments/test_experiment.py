@@ -12,6 +12,7 @@ import torch
 import pushforward as pf
 from pushforward.core.events import CancelToken, Event, Progress
 from pushforward.core.manifest import Manifest
+from pushforward.experiments.opened import open_run
 from pushforward.experiments.resuming import resume
 
 POINTS = np.random.default_rng(0).normal(size=(60, 2))
@@ -75,3 +76,23 @@ def test_a_token_stops_a_run_and_its_continuation(how: str, tmp_path: Path) -> N
     assert [outcome.interrupted for outcome in (*stopped, half)] == [True, True, False]
     for name, value in whole.run.model.tensors().items():
         assert torch.equal(value, half.run.model.tensors()[name]), name
+
+
+def test_a_run_whose_rows_have_moved_asks_where_they_are(tmp_path: Path) -> None:
+    data = tmp_path / "points.npy"
+    np.save(data, POINTS)
+    run = tmp_path / "run"
+    pf.Autoencoder(1, hidden=(4,)).fit(str(data), steps=2, batch=16, run=run)
+    data.rename(tmp_path / "elsewhere.npy")
+    with pytest.raises(pf.BadSource, match=r"if they have moved, pass source=FILE"):
+        resume(run, budget={"steps": "+1"})
+    moved = str(tmp_path / "elsewhere.npy")
+    resume(run, source=moved, budget={"steps": "+1"})
+
+
+def test_a_run_without_its_record_says_so(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    pf.Experiment(pf.PCA(1), "moons:60").run(run)
+    (run / "run.json").unlink()
+    with pytest.raises(pf.BadRun, match=r"holds no run\.json"):
+        open_run(run).parts()

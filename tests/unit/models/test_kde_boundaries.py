@@ -70,7 +70,10 @@ def test_bounds_are_read_from_texts_and_from_what_the_space_knows() -> None:
     assert ends.high.tolist() == [3, math.inf]
     assert not build_boundary(None, space, [parse_bound("0:0:1")], device).bounded
     with pytest.raises(InvalidValue, match="lower < upper on every axis"):
-        build_boundary("reflect", space, [parse_bound("0:3:1")], device)
+        build_boundary("reflect", space, [(0, 3.0, 1.0)], device)
+    for bound in ("0:3:1", (0, 2, 2), "0:0:nan"):
+        with pytest.raises(InvalidValue, match="lower < upper"):
+            parse_bound(bound)
 
 
 def test_rows_outside_are_refused_but_on_circles() -> None:

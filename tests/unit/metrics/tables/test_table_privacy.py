@@ -187,3 +187,13 @@ def test_few_rows_say_nothing_about_distances() -> None:
     pair = TablePair(draw(0, 5), draw(1, 50), COLUMNS)
     assert closest_records(pair, draw(2, 50)) == membership(pair, draw(2, 50)) == []
     assert baseline_protection(pair) == []
+
+
+def test_whole_numbers_beyond_64_bits_are_drawn_within_their_range() -> None:
+    rng = np.random.default_rng(0)
+    x = np.rint(rng.normal(size=(60, 2)) * 1e30)
+    pair = TablePair(x[:30], x[30:], (Column("a", "integer"), Column("b", "integer")))
+    drawn = privacy._uniform(pair, 500, rng)
+    assert (drawn >= pair.real.min(0)).all()
+    assert (drawn <= pair.real.max(0)).all()
+    assert np.unique(drawn[:, 0]).size == 500
