@@ -34,7 +34,7 @@ def _low(value: Any, size: Any, slack: Any) -> Any:
 
 
 @loop
-def _from_own(x: Any, r: Any, centre: Any) -> Any:
+def _from_own(x: Any, r: int, centre: Any) -> Any:
     """|x - c|² of row r of a tile, in float64."""
     squared = 0.0
     for j in range(len(centre)):
@@ -43,7 +43,7 @@ def _from_own(x: Any, r: Any, centre: Any) -> Any:
 
 
 @loop
-def _nearest(x: Any, r: Any, centres: Any, numbers: Any) -> Any:
+def _nearest(x: Any, r: int, centres: Any, numbers: Any) -> Any:
     """The place of the nearest centre to row r of a tile, and |x - c|²; ties go to the first."""
     best, place = np.inf, 0
     for p in range(len(centres)):
@@ -54,7 +54,7 @@ def _nearest(x: Any, r: Any, centres: Any, numbers: Any) -> Any:
 
 
 @loop
-def _loosen(t: Any, fall: Any, lower: Any, lowest: Any) -> Any:
+def _loosen(t: int, fall: Any, lower: Any, lowest: Any) -> Any:
     """Lower a tile's bounds by the groups' movements; write each row's lowest."""
     lowest[:] = np.inf
     for g in range(len(fall)):
@@ -66,7 +66,7 @@ def _loosen(t: Any, fall: Any, lower: Any, lowest: Any) -> Any:
 
 @loop
 def _begin(
-    x: Any, t: Any, a: Any, centres: Any, drift: Any, lowest: Any, bounds: Any, state: Any
+    x: Any, t: int, a: Any, centres: Any, drift: Any, lowest: Any, bounds: Any, state: Any
 ) -> Any:
     """Begin the state of tile t's rows, from a; ones whose bounds exclude the others need nothing.
 
@@ -89,7 +89,7 @@ def _begin(
 
 
 @loop
-def _select(t: Any, g: Any, a: Any, bounds: Any, need: Any, some: Any, count: Any) -> Any:
+def _select(t: int, g: Any, a: Any, bounds: Any, need: Any, some: Any, count: int) -> Any:
     """Append rows of tile t, numbered from a, that group g's bounds do not exclude."""
     lower, upper, _ = bounds
     for r in range(TILE):
@@ -116,7 +116,7 @@ def _collect(x: Any, first: Any, some: Any, begun: Any, rows: Any, compact: Any,
 
 @loop
 def _leave(
-    t: Any, a: Any, base: Any, beyond: Any, some: Any, rows: Any, near: Any, state: Any, lower: Any
+    t: int, a: Any, base: Any, beyond: Any, some: Any, rows: Any, near: Any, state: Any, lower: Any
 ) -> Any:
     """Let bounds of other groups hold for the centres that rows leave for base to beyond - 1.
 
@@ -154,7 +154,7 @@ def _merge(a: Any, base: Any, beyond: Any, found: Any, state: Any) -> Any:
 
 
 @loop
-def _finish(x: Any, t: Any, a: Any, about: Any, bounds: Any, state: Any) -> Any:
+def _finish(x: Any, t: int, a: Any, about: Any, bounds: Any, state: Any) -> Any:
     """Write the places of tile t's rows, numbered from a; close rows are decided in float64.
 
     about: the centres, their numbers and a quarter of a group's, as `search_bounded` takes them.
@@ -194,8 +194,8 @@ def search_bounded(
     upper: Any,
     places: Any,
     compared: Any,
-    start: Any,
-    stop: Any,
+    start: int,
+    stop: int,
 ) -> Any:
     """Nearest centres of groups of tiles start to stop.
 

@@ -27,7 +27,7 @@ __all__ = [
 
 
 @loop
-def centre_rows(rows: Any, origin: Any, unit: Any, out: Any, start: Any, stop: Any) -> Any:
+def centre_rows(rows: Any, origin: Any, unit: Any, out: Any, start: int, stop: int) -> Any:
     """Write (x - origin) / unit of the rows start to stop (n, d), computed in float64, to `out`."""
     for i in range(start, stop):
         for j in range(len(origin)):
@@ -43,8 +43,8 @@ def fill_tiles(
     boxes: Any,
     sizes: Any,
     totals: Any,
-    start: Any,
-    stop: Any,
+    start: int,
+    stop: int,
 ) -> Any:
     """Copy rows to the tiles start to stop, with their boxes and sizes.
 
@@ -105,7 +105,7 @@ def tabulate(centres: Any, table: Any, lengths: Any) -> Any:
 
 
 @loop
-def count_changes(old: Any, new: Any, start: Any, stop: Any) -> Any:
+def count_changes(old: Any, new: Any, start: int, stop: int) -> Any:
     """Number of rows start to stop whose centre changed."""
     changed = 0
     for i in range(start, stop):
@@ -114,7 +114,7 @@ def count_changes(old: Any, new: Any, start: Any, stop: Any) -> Any:
 
 
 @inlined
-def _add(tiles: Any, t: Any, r: Any, k: Any, w: Any, sums: Any) -> Any:
+def _add(tiles: Any, t: int, r: int, k: int, w: Any, sums: Any) -> Any:
     """Add w times a row, and w itself, to the sums of centre k."""
     last = sums.shape[1] - 1
     for j in range(last):
@@ -133,7 +133,7 @@ def _alike(owner: Any) -> Any:
 
 @loop
 def add_rows(
-    tiles: Any, owner: Any, weights: Any, count: Any, sums: Any, start: Any, stop: Any
+    tiles: Any, owner: Any, weights: Any, count: int, sums: Any, start: int, stop: int
 ) -> Any:
     """Σ w x and, in the last column, Σ w of each centre, of the pieces start to stop.
 
@@ -170,7 +170,7 @@ def add_rows(
 
 @loop
 def add_changes(
-    tiles: Any, old: Any, new: Any, weights: Any, count: Any, sums: Any, start: Any, stop: Any
+    tiles: Any, old: Any, new: Any, weights: Any, count: int, sums: Any, start: int, stop: int
 ) -> Any:
     """As `add_rows`, of rows that changed their centre: added to the new, taken from the old."""
     pieces = len(sums)
@@ -186,7 +186,7 @@ def add_changes(
 
 
 @inlined
-def _add_row(row: Any, k: Any, w: Any, sums: Any) -> Any:
+def _add_row(row: Any, k: int, w: Any, sums: Any) -> Any:
     """Add w times a row (d,), and w itself, to the sums of centre k."""
     own, last = sums[k], len(row)
     for j in range(last):
@@ -195,7 +195,7 @@ def _add_row(row: Any, k: Any, w: Any, sums: Any) -> Any:
 
 
 @loop
-def add_long_rows(rows: Any, owner: Any, weights: Any, sums: Any, start: Any, stop: Any) -> Any:
+def add_long_rows(rows: Any, owner: Any, weights: Any, sums: Any, start: int, stop: int) -> Any:
     """As `add_rows`, of rows (n, d), whose columns are next to each other; owner (≥ n,)."""
     pieces, count = len(sums), len(rows)
     tiles = -(-count // TILE)
@@ -208,7 +208,7 @@ def add_long_rows(rows: Any, owner: Any, weights: Any, sums: Any, start: Any, st
 
 @loop
 def add_long_changes(
-    rows: Any, old: Any, new: Any, weights: Any, sums: Any, start: Any, stop: Any
+    rows: Any, old: Any, new: Any, weights: Any, sums: Any, start: int, stop: int
 ) -> Any:
     """As `add_changes`, of rows (n, d), whose columns are next to each other."""
     pieces, count = len(sums), len(rows)

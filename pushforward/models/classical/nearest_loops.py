@@ -40,7 +40,7 @@ ROUNDING = 1e-12
 
 
 @inlined
-def _two(x: Any, r: Any, c: Any, s: Any) -> Any:
+def _two(x: Any, r: int, c: Any, s: Any) -> Any:
     """Four values plus the products of two columns."""
     return (
         s[0] + x[0, r] * c[0] + x[1, r] * c[1],
@@ -51,7 +51,7 @@ def _two(x: Any, r: Any, c: Any, s: Any) -> Any:
 
 
 @inlined
-def _four(x: Any, r: Any, j: Any, c: Any, s: Any) -> Any:
+def _four(x: Any, r: int, j: Any, c: Any, s: Any) -> Any:
     """Four values plus the products of four columns, j and on."""
     a, b, p, q = x[j, r], x[j + 1, r], x[j + 2, r], x[j + 3, r]
     return (
@@ -63,7 +63,7 @@ def _four(x: Any, r: Any, j: Any, c: Any, s: Any) -> Any:
 
 
 @inlined
-def _smaller(value: Any, k: Any, near: Any, next_: Any, owner: Any) -> Any:
+def _smaller(value: Any, k: int, near: Any, next_: Any, owner: Any) -> Any:
     """The least two values, and the centre of the first, with one more."""
     less = value < near
     other = near if less else value
@@ -71,7 +71,7 @@ def _smaller(value: Any, k: Any, near: Any, next_: Any, owner: Any) -> Any:
 
 
 @inlined
-def _keep(s: Any, k: Any, r: Any, near: Any, next_: Any, owner: Any) -> Any:
+def _keep(s: Any, k: int, r: int, near: Any, next_: Any, owner: Any) -> Any:
     """Compare row r with the centres k to k + 3."""
     a, b, o = _smaller(s[0], k, near[r], next_[r], owner[r])
     a, b, o = _smaller(s[1], k + np.int32(1), a, b, o)
@@ -125,7 +125,7 @@ def compare(
 
 
 @loop
-def _decide(x: Any, r: Any, some: Any, count: Any, centres: Any) -> Any:
+def _decide(x: Any, r: int, some: Any, count: int, centres: Any) -> Any:
     """The nearest of `some` centres to row r of a tile, by differences in float64."""
     best, owner = np.inf, some[0]
     for i in range(count):
@@ -142,7 +142,7 @@ def _settle(
     x: Any,
     size: Any,
     some: Any,
-    count: Any,
+    count: int,
     centres: Any,
     error: Any,
     norm: Any,
@@ -173,8 +173,8 @@ def search_all(
     error: Any,
     norm: Any,
     result: Any,
-    start: Any,
-    stop: Any,
+    start: int,
+    stop: int,
 ) -> Any:
     """Nearest centres of the tiles start to stop, compared with all centres.
 
@@ -200,7 +200,7 @@ def search_all(
 
 
 @inlined
-def _least(s: Any, t: Any, r: Any, k: Any, four: Any) -> Any:
+def _least(s: Any, t: int, r: int, k: int, four: Any) -> Any:
     """The least of row r's four values for the centres k to k + 3."""
     a, b = s[t, k, r] + four[0], s[t, k + 1, r] + four[1]
     p, q = s[t, k + 2, r] + four[2], s[t, k + 3, r] + four[3]
@@ -218,8 +218,8 @@ def search_scores(
     error: Any,
     norm: Any,
     result: Any,
-    start: Any,
-    stop: Any,
+    start: int,
+    stop: int,
 ) -> Any:
     """As `search_all`, from the products scores (tiles, 4 groups, TILE) = -2 c·x.
 
@@ -250,7 +250,7 @@ def search_scores(
 
 @loop
 def _exclude(
-    low: Any, high: Any, some: Any, columns: Any, count: Any, squares: Any, margin: Any, kept: Any
+    low: Any, high: Any, some: Any, columns: Any, count: int, squares: Any, margin: Any, kept: Any
 ) -> Any:
     """Keep the centres that may be nearest to a point of a box; returns their number.
 
@@ -288,7 +288,7 @@ def _exclude(
 
 
 @loop
-def _gather(table: Any, lengths: Any, some: Any, count: Any, own: Any, own_lengths: Any) -> Any:
+def _gather(table: Any, lengths: Any, some: Any, count: int, own: Any, own_lengths: Any) -> Any:
     """The table of some centres; the rest of the last group is infinitely far."""
     width = table.shape[2] // 4
     for i in range(4 * ((count + 3) // 4)):
@@ -318,8 +318,8 @@ def search_boxes(
     norm: Any,
     result: Any,
     compared: Any,
-    start: Any,
-    stop: Any,
+    start: int,
+    stop: int,
 ) -> Any:
     """Nearest centres of groups of tiles start to stop, without those that their boxes exclude.
 

@@ -18,7 +18,7 @@ from pushforward.metrics.gauge import in_blocks
 @pytest.mark.parametrize("event", [(7,), (2, 3)])
 def test_gradients_of_points_are_those_of_the_loss(classes: int, event: tuple[int, ...]) -> None:
     stream = torch.Generator().manual_seed(0)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = Classifier(event, classes, 6).double()
     x = torch.randn(20, *event, generator=stream, dtype=torch.float64)
@@ -33,7 +33,7 @@ def test_gradients_of_points_are_those_of_the_loss(classes: int, event: tuple[in
 
 def test_steps_are_those_of_torchs_adamw_with_a_cosine_schedule() -> None:
     stream = torch.Generator().manual_seed(0)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = Classifier((5,), 3, 6).double()
     twin = copy.deepcopy(network)
