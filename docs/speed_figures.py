@@ -138,7 +138,9 @@ def _other(setting: dict[str, Any]) -> str:
 
 def _sizes(axes: Axes, title: str, row: dict[str, Any], styles: dict[str, Any]) -> None:
     ends = [seconds for s in row["settings"] for seconds in _seconds(s).values()]
-    span = [min(ends) / 1.5, max(ends) * 1.5]
+    low, high = min(ends) / 1.5, max(ends) * 1.5
+    wider = max(1.0, (12 * low / high) ** 0.5)  # a decade at least, so that each axis has numbers
+    span = [low / wider, high * wider]
     axes.loglog(span, span, color="#9ca3af", linewidth=1, label="the same time")
     for other, (color, marker) in styles.items():
         settings = [_seconds(s) for s in row["settings"] if _other(s) == other]
