@@ -153,9 +153,7 @@ NOTED: dict[str, list[str]] = {
         for variant in ("no penalty", "R1")
         for number in ("fid", "precision", "recall", "coverage", "CPU seconds")
     ],
-    "vae-budgets": [
-        f"bound after {shown} images" for shown in ("160,000", "640,000", "1,280,000")
-    ],
+    "vae-budgets": [f"bound after {shown} images" for shown in ("160,000", "640,000", "1,280,000")],
     "gan-images-longer": [
         f"mnist, {name}: {number}"
         for name in ("DCGAN", "R3GAN")

@@ -63,7 +63,7 @@ def _four(x: Any, r: int, j: Any, c: Any, s: Any) -> Any:
 
 
 @inlined
-def _smaller(value: Any, k: int, near: Any, next_: Any, owner: Any) -> Any:
+def _smaller(value: Any, k: Any, near: Any, next_: Any, owner: Any) -> Any:
     """The least two values, and the centre of the first, with one more."""
     less = value < near
     other = near if less else value
@@ -71,7 +71,7 @@ def _smaller(value: Any, k: int, near: Any, next_: Any, owner: Any) -> Any:
 
 
 @inlined
-def _keep(s: Any, k: int, r: int, near: Any, next_: Any, owner: Any) -> Any:
+def _keep(s: Any, k: Any, r: int, near: Any, next_: Any, owner: Any) -> Any:
     """Compare row r with the centres k to k + 3."""
     a, b, o = _smaller(s[0], k, near[r], next_[r], owner[r])
     a, b, o = _smaller(s[1], k + np.int32(1), a, b, o)
