@@ -184,8 +184,8 @@ def _about_images(spaces: Sequence[str], real: Rows) -> str:
         return (
             "features: efficientnet, trained on ImageNet; FID and KID in it compare with each"
             " other, not with those of Inception in papers;"
-            f" {argument('features', 'raw')} compares pixels; a thousand images take about half a"
-            f" minute on a CPU{many}"
+            f" {argument('features', 'raw')} compares pixels; a thousand images take a CPU some"
+            f" minutes{many}"
         )
     if is_small(real.space):
         return (
