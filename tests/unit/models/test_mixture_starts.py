@@ -126,7 +126,7 @@ def test_factors_are_those_of_array_operations(kind: str, correlation: float) ->
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("n", [2, 256, 1500])
+@pytest.mark.parametrize("n", [1, 2, 256, 1500])
 def test_densities_are_those_of_array_operations(
     kind: str, n: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,6 +138,8 @@ def test_densities_are_those_of_array_operations(
     assert ours is not None
     assert bool((ours[:, -1] == -math.inf).all())
     matrices = full_covariances(kind, means, spread)  # type: ignore[arg-type]
+    if n == 1:
+        return  # PyTorch has no densities of no rows
     each = torch.distributions.MultivariateNormal(means, matrices).log_prob(x[:-1, None])
     torch.testing.assert_close(ours[:, :-1], each.T, rtol=1e-12, atol=1e-12)
 
