@@ -329,7 +329,7 @@ CASES: list[Case] = [
     ("newer format", lambda w: _after(_edit(w / "vae/model.json", '"format": 2', '"format": 99'), ["sample", "vae"]), ["format 99", "newer", "upgrade"]),
     ("damaged run.json", lambda w: _after(_cut(w / "vae/run.json"), ["resume", "vae", "--steps", "+2"]), ["run.json", "damaged"]),
     ("newer run.json", lambda w: _after(_edit(w / "vae/run.json", '"format": 2', '"format": 99'), ["resume", "vae"]), ["format 99", "newer"]),
-    ("no run.json", lambda w: _after((w / "pca/run.json").unlink(), ["evaluate", "pca"]), ["in memory", "--source", "--data"]),
+    ("no run.json", lambda w: _after((w / "pca/run.json").unlink(), ["evaluate", "pca"]), ["holds no run.json", "--source", "--data"]),
 ]  # fmt: skip
 
 
