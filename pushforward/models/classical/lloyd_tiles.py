@@ -42,9 +42,9 @@ MANY_CENTRES, LEAST_EACH, QUADS = 128, 4, 8
 SHORTEST_REST, LONGEST_REST = 3, 24
 """Passes without bounds before they are tried again: doubling from the first number to the second.
 """
-LEFT = 0.5
+LEFT = 0.25
 """Bounds pay off if they leave less than this share of the comparisons of rows with groups."""
-SETTLED, SETTLED_PRODUCTS = 0.2, 1 << 14
+SETTLED, SETTLED_PRODUCTS = 0.02, 1 << 17
 """Bounds exclude something once less than this share of the rows changes its centre in a pass; the
 share is in proportion to the products of a row, where they are fewer than these: bounds cost about
 as much.
@@ -53,10 +53,8 @@ WIDENED = 1e-6
 """Share by which movements are rounded up, more than their rounding error."""
 WORK = 1 << 18
 """Products that are worth a thread of their own."""
-WIDE, SCORES = 24, 1 << 19
-"""Columns from which all centres are compared by matrix products, and sums accumulated row by row;
-of how many numbers at once: two megabytes, which stay in a cache.
-"""
+WIDE = 24
+"""Columns from which sums are accumulated row by row."""
 
 
 @dataclass
@@ -213,11 +211,8 @@ class Tiles:
         how = (tables.table, tables.lengths, tables.centres, tables.error, tables.norm, owner)
         each = TILE * columns * len(tables.centres)
         if not self.excluding:
-            if columns >= WIDE and each * count >= WORK:
-                _search_by_products(self.tiles, self.sizes, *how)
-            else:
-                search = partial(search_all, self.tiles, self.sizes, *how)
-                in_threads(search, count, least=1 + WORK // each, pieces=4)
+            search = partial(search_all, self.tiles, self.sizes, *how)
+            in_threads(search, count, least=1 + WORK // each, pieces=4)
             return owner
         compared = np.empty(count, np.int32)
         search = partial(search_boxes, self.tiles, self.sizes, self.boxes, *how, compared)
@@ -310,35 +305,6 @@ def centred(rows: Tensor, origin: Tensor, unit: float, dtype: torch.dtype) -> Te
     how = (np.ascontiguousarray(rows.numpy()), origin.numpy(), unit, out)
     in_threads(partial(centre_rows, *how), len(rows), least=1 + WORK // max(1, rows.shape[1]))
     return torch.from_numpy(out)
-
-
-def _search_by_products(
-    tiles: Any,
-    sizes: Any,
-    table: Any,
-    lengths: Any,
-    centres: Any,
-    error: float,
-    norm: float,
-    owner: Any,
-) -> None:
-    """As `nearest_loops.search_all`, by matrix products of some tiles at a time."""
-    from pushforward.core.threads import in_threads
-    from pushforward.models.classical.nearest_loops import search_scores
-
-    groups, parts, width = len(table), table.shape[1], table.shape[2] // 4
-    rows = table.reshape(groups, parts, 4, width).transpose(0, 2, 1, 3)
-    factor = torch.from_numpy(rows.reshape(4 * groups, parts * width))
-    each = len(factor) * tiles.shape[2]
-    step = max(1, min(len(tiles), SCORES // each))
-    scores = torch.empty(step, len(factor), tiles.shape[2], dtype=factor.dtype)
-    for start in range(0, len(tiles), step):
-        some = tiles[start : start + step]
-        own = scores[: len(some)]
-        torch.bmm(factor.expand(len(some), *factor.shape), torch.from_numpy(some), out=own)
-        how = (own.numpy(), lengths, centres, error, norm, owner[start : start + step])
-        search = partial(search_scores, some, sizes[start : start + step], *how)
-        in_threads(search, len(some), least=1 + WORK // (2 * each))
 
 
 def _no_sums(tables: Tables) -> ClusterSums:

@@ -26,6 +26,7 @@ import numpy as np
 from numba.np.unsafe import ndarray
 
 from pushforward.core.compiled import inlined, loop
+from pushforward.core.product_loops import add_products
 
 to_fixed_tuple: Any = ndarray.to_fixed_tuple
 
@@ -51,9 +52,9 @@ def _two(x: Any, r: int, c: Any, s: Any) -> Any:
 
 
 @inlined
-def _four(x: Any, r: int, j: Any, c: Any, s: Any) -> Any:
-    """Four values plus the products of four columns, j and on."""
-    a, b, p, q = x[j, r], x[j + 1, r], x[j + 2, r], x[j + 3, r]
+def _four(x: Any, r: int, c: Any, s: Any) -> Any:
+    """Four values plus the products of four columns."""
+    a, b, p, q = x[0, r], x[1, r], x[2, r], x[3, r]
     return (
         s[0] + a * c[0] + b * c[1] + p * c[2] + q * c[3],
         s[1] + a * c[4] + b * c[5] + p * c[6] + q * c[7],
@@ -98,30 +99,15 @@ def compare(
             for r in range(TILE):
                 _keep(_two(x, r, c, s), k, r, near, next_, owner)
             continue
-        c = to_fixed_tuple(table[g, 0], 16)
         if columns == 4:
+            c = to_fixed_tuple(table[g, 0], 16)
             for r in range(TILE):
-                _keep(_four(x, r, 0, c, s), k, r, near, next_, owner)
+                _keep(_four(x, r, c, s), k, r, near, next_, owner)
             continue
-        e = to_fixed_tuple(table[g, 1], 16)
-        if columns == 8:
-            for r in range(TILE):
-                _keep(_four(x, r, 4, e, _four(x, r, 0, c, s)), k, r, near, next_, owner)
-            continue
-        for r in range(TILE):
-            t = _four(x, r, 4, e, _four(x, r, 0, c, s))
-            part[0, r], part[1, r], part[2, r], part[3, r] = t
-        for j in range(8, columns - 8, 8):
-            c, e = to_fixed_tuple(table[g, j // 4], 16), to_fixed_tuple(table[g, j // 4 + 1], 16)
-            for r in range(TILE):
-                t = (part[0, r], part[1, r], part[2, r], part[3, r])
-                t = _four(x, r, j + 4, e, _four(x, r, j, c, t))
-                part[0, r], part[1, r], part[2, r], part[3, r] = t
-        j = columns - 8
-        c, e = to_fixed_tuple(table[g, j // 4], 16), to_fixed_tuple(table[g, j // 4 + 1], 16)
+        add_products(x, table[g], lengths[g], part)
         for r in range(TILE):
             t = (part[0, r], part[1, r], part[2, r], part[3, r])
-            _keep(_four(x, r, j + 4, e, _four(x, r, j, c, t)), k, r, near, next_, owner)
+            _keep(t, k, r, near, next_, owner)
 
 
 @loop
