@@ -173,11 +173,11 @@ def scan(
     if most is not None and len(source) > most:
         keep = max(1, most // block)
         starts = [starts[round(i * (len(starts) - 1) / max(1, keep - 1))] for i in range(keep)]
+    together = max(1, BLOCK_NUMBERS // (block * max(1, source.space.size))) if source.resident else 1
     facts: Facts | None = None
-    for start in starts:
-        part = Facts.of(
-            source.take(torch.arange(start, min(start + block, len(source)))), moments=moments
-        )
+    for i in range(0, len(starts), together):
+        own = [torch.arange(s, min(s + block, len(source))) for s in starts[i : i + together]]
+        part = Facts.of(source.take(torch.cat(own)), moments=moments)
         facts = part if facts is None else facts.merge(part)
     if facts is None:
         raise ValueError("nothing to scan: the data have no rows")

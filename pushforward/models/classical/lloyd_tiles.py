@@ -281,7 +281,8 @@ class Tiles:
         else:
             loops = (cluster_loops.add_rows, cluster_loops.add_changes)
             how = (self.tiles, *owners, self.weights, rows, parts)
-        in_threads(partial(loops[len(owners) - 1], *how), pieces, least=1)
+        alone = 4 * rows * dimensions < WORK
+        in_threads(partial(loops[len(owners) - 1], *how), pieces, least=pieces if alone else 1)
         total = torch.from_numpy(parts[0] if pieces == 1 else parts.sum(0))
         count, sums = total[:, -1].contiguous(), total[:, :-1].contiguous()
         return (count, sums) if known is None else (known.count + count, known.sums + sums)

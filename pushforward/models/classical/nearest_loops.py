@@ -30,7 +30,7 @@ from pushforward.core.product_loops import add_products
 
 to_fixed_tuple: Any = ndarray.to_fixed_tuple
 
-__all__ = ["GROUP", "TILE", "compare", "search_all", "search_boxes", "search_scores"]
+__all__ = ["GROUP", "TILE", "compare", "search_all", "search_boxes"]
 
 TILE = 64
 """Rows of a tile."""
@@ -180,55 +180,6 @@ def search_all(
     every = np.arange(len(centres)).astype(np.int32)
     for t in range(start, stop):
         compare(x[t], table, lengths, len(lengths), near, next_, owner, part)
-        _settle(
-            x[t], sizes[t], every, len(every), centres, error, norm, near, next_, owner, result[t]
-        )
-
-
-@inlined
-def _least(s: Any, t: int, r: int, k: int, four: Any) -> Any:
-    """The least of row r's four values for the centres k to k + 3."""
-    a, b = s[t, k, r] + four[0], s[t, k + 1, r] + four[1]
-    p, q = s[t, k + 2, r] + four[2], s[t, k + 3, r] + four[3]
-    a, p = a if a < b else b, p if p < q else q
-    return a if a < p else p
-
-
-@loop
-def search_scores(
-    x: Any,
-    sizes: Any,
-    scores: Any,
-    lengths: Any,
-    centres: Any,
-    error: Any,
-    norm: Any,
-    result: Any,
-    start: int,
-    stop: int,
-) -> Any:
-    """As `search_all`, from the products scores (tiles, 4 groups, TILE) = -2 c·x.
-
-    A first round finds each row's best group of four centres, a second the best of these.
-    """
-    near, next_ = np.empty(TILE, x.dtype), np.empty(TILE, x.dtype)
-    owner, every = np.empty(TILE, np.int32), np.arange(len(centres)).astype(np.int32)
-    for t in range(start, stop):
-        near[:], next_[:], owner[:] = np.inf, np.inf, 0
-        for g in range(len(lengths)):
-            four = to_fixed_tuple(lengths[g], 4)
-            for r in range(TILE):
-                low = _least(scores, t, r, 4 * g, four)
-                near[r], next_[r], owner[r] = _smaller(
-                    low, np.int32(g), near[r], next_[r], owner[r]
-                )
-        for r in range(TILE):
-            g, at = owner[r], 0
-            near[r] = np.inf
-            for i in range(4):
-                value = scores[t, 4 * g + i, r] + lengths[g, i]
-                near[r], next_[r], at = _smaller(value, i, near[r], next_[r], at)
-            owner[r] = 4 * g + at
         _settle(
             x[t], sizes[t], every, len(every), centres, error, norm, near, next_, owner, result[t]
         )
