@@ -34,7 +34,7 @@ def prefers_loops(kind: CovarianceKind, rows: int, k: int, d: int) -> bool:
     if kind != "full":
         return d <= MOST_COLUMNS
     features = (d + 1) * (d + 2) / 2
-    return k * (2 + 0.105 * d * d) < features * (1.4 + 0.115 * k) + 5 * k
+    return k * (4 + 1.2 * d + 0.033 * d * d) < features * (1.4 + 0.115 * k) + 10 * k
 
 
 def expect_in_loops(
@@ -72,13 +72,15 @@ def expect_in_loops(
         seconds = whole[:, 1 + d :] * deviations.square()
     else:
         sums, tied = np.zeros((blocks, k, 1 + d)), kind == "tied"
-        lower = np.zeros((blocks, *((d, d) if tied else (k, d, d))))
+        wide = loops.padded(d)
+        lower = np.zeros((blocks, *((wide, wide) if tied else (k, wide, wide))))
         centres, roots = (means @ white[0], white[0]) if tied else (means, white)
         call: Any = loops.expect_tied if tied else loops.expect_full
         data = rows, weights, _array(centres, x), _array(roots, x), constants
         in_threads(lambda a, b: call(*data, a, b, sums, lower, totals), blocks, least=1)
         whole, below = torch.from_numpy(sums.sum(0)), torch.from_numpy(lower.sum(0))
-        seconds = below + below.mT - torch.diag_embed(below.diagonal(dim1=-2, dim2=-1))
+        below = below[..., :d, :d].tril()
+        seconds = below + below.tril(-1).mT
     likelihood, weight = torch.from_numpy(totals.sum(0))
     return whole[:, 0], whole[:, 1 : 1 + d], seconds, likelihood, weight
 

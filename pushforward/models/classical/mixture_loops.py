@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from pushforward.core.compiled import inlined, loop
 from pushforward.core.elementary_loops import exponential, logarithm
+from pushforward.core.product_loops import STRIP, add_inner_products, add_products
 
-__all__ = ["BLOCK", "expect_full", "expect_independent", "expect_tied"]
+__all__ = ["BLOCK", "expect_full", "expect_independent", "expect_tied", "padded"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -27,16 +28,20 @@ BLOCK = 2048
 """Rows whose sums are kept apart."""
 PANEL = 256
 """Rows in a panel."""
-APART = PANEL + 8
+NARROW = 4
+"""Columns up to which plain loops need fewer instructions than products of four columns."""
+APART = PANEL + STRIP
 """Distance of its coordinates in memory: by powers of two they would share lines of the cache."""
 
 
 @inlined
 def load(x: Array, start: int, count: int, panel: Array) -> None:
-    """Rows start to start + count of x (d, n)."""
+    """Rows start to start + count of x (d, n), and zeros behind them."""
     for i in range(len(x)):
         for p in range(count):
             panel[i, p] = x[i, start + p]
+        for p in range(count, PANEL):
+            panel[i, p] = 0
 
 
 @inlined
@@ -88,7 +93,7 @@ def whiten(centred: Array, root: Array, count: int, white: Array) -> None:
 
 
 @inlined
-def add_products(weighted: Array, panel: Array, stop: int, count: int, sums: Array) -> None:
+def add_few_products(weighted: Array, panel: Array, stop: int, count: int, sums: Array) -> None:
     """Adds Σ w x_j of a panel for the coordinates j before `stop`, four at a time."""
     whole, zero = stop // 4 * 4, panel.dtype.type(0)
     for j in range(0, whole, 4):
@@ -167,10 +172,46 @@ def normalise(
 def weigh(logits: Array, k: int, factor: Array, count: int, r: Array) -> Any:
     """Responsibilities of component k for the rows of a panel, and their sum."""
     total: Any = r.dtype.type(0)
+    zero, least = total, r.dtype.type(1e-30 if r.itemsize == 4 else 1e-290)
     for p in range(count):
-        r[p] = logits[k, p] * factor[p]
+        value = logits[k, p] * factor[p]
+        r[p] = value if value > least else zero  # products of less would be subnormal, and slow
         total += r[p]
+    for p in range(count, PANEL):
+        r[p] = 0
     return total
+
+
+@loop
+def padded(d: int) -> int:
+    """d filled up to a multiple of four, where products take four columns at a time."""
+    return d if d <= NARROW else -(-d // 4) * 4
+
+
+@inlined
+def _tabulate(rows: Array, table: Array) -> None:
+    """The table (groups, columns / 4, 16) of rows (4 groups, columns), for `add_products`."""
+    for i in range(len(rows)):
+        for j in range(rows.shape[1]):
+            table[i // 4, j // 4, 4 * (i % 4) + j % 4] = rows[i, j]
+
+
+@inlined
+def _whiten(centred: Array, table: Array, zeros: Array, count: int, white: Array) -> None:
+    """Wᵀ x of a panel, W upper triangular: a strip of rows after the other, which stay in a cache."""
+    for begin in range(0, count, STRIP):
+        for g in range(len(table)):
+            stop = 4 * g + 4
+            add_products(
+                centred[:stop], begin, begin + STRIP, table[g, : g + 1], zeros, white[4 * g : stop]
+            )
+
+
+@inlined
+def _add_squares_of(weighted: Array, panel: Array, count: int, sums: Array) -> None:
+    """Adds Σ w x xᵀ of a panel; its lower triangle is right."""
+    for i in range(0, len(panel), 4):
+        add_inner_products(weighted[i : i + 4], panel, i // 2 + 2, count, sums[i : i + 4])
 
 
 @loop
@@ -194,33 +235,45 @@ def expect_full(
         constants: log π - ½ log |2π Σ| (k,).
         first, last: blocks.
         sums: Σ r, Σ r (x - μ) (b, k, 1 + d).
-        seconds: Σ r (x - μ)(x - μ)ᵀ (b, k, d, d), the lower triangles.
+        seconds: Σ r (x - μ)(x - μ)ᵀ (b, k, d, d), the lower triangles; above them anything. d
+            filled up to a multiple of four.
         totals: Σ w log p, Σ w (b, 2).
     """
     (k, d), kind = means.shape, x.dtype
-    panel, centred = np.empty((d, APART), kind), np.empty((d, APART), kind)
-    white, logits = np.empty((d, APART), kind), np.empty((k, APART), kind)
+    wide = padded(d)
+    panel, centred = np.zeros((d, APART), kind), np.zeros((wide, APART), kind)
+    white, logits = np.zeros((wide, APART), kind), np.empty((k, APART), kind)
     top, factor, r = np.empty(PANEL, kind), np.empty(PANEL, kind), np.empty(PANEL, kind)
-    origin = np.zeros(d, kind)
+    origin, zeros = np.zeros(d, kind), np.zeros(4, kind)
+    tables = np.zeros((k, wide // 4, wide // 4, 16), kind)
+    if d > NARROW:
+        for c in range(k):
+            _tabulate(roots[c].T, tables[c])
     for block in range(first, last):
         for start in range(block * BLOCK, min((block + 1) * BLOCK, x.shape[1]), PANEL):
             count = min(PANEL, (block + 1) * BLOCK - start, x.shape[1] - start)
             load(x, start, count, panel)
             for c in range(k):
-                subtract(panel, means[c], count, centred)
-                whiten(centred, roots[c], count, white)
+                subtract(panel, means[c], PANEL, centred)
+                if d <= NARROW:
+                    whiten(centred, roots[c], count, white)
+                else:
+                    _whiten(centred, tables[c], zeros, count, white)
                 subtract_squares(white, origin, count, logits, c, constants[c])
             normalise(logits, w, start, count, top, factor, totals[block])
             for c in range(k):
                 sums[block, c, 0] += weigh(logits, c, factor, count, r)
-                subtract(panel, means[c], count, centred)
+                subtract(panel, means[c], PANEL, centred)
                 for i in range(d):
                     total = kind.type(0)
-                    for p in range(count):
-                        white[0, p] = r[p] * centred[i, p]
-                        total += white[0, p]
+                    for p in range(PANEL):
+                        white[i, p] = r[p] * centred[i, p]
+                        total += white[i, p]
                     sums[block, c, 1 + i] += total
-                    add_products(white[0], centred, i + 1, count, seconds[block, c, i])
+                    if d <= NARROW:
+                        add_few_products(white[i], centred, i + 1, count, seconds[block, c, i])
+                if d > NARROW:
+                    _add_squares_of(white, centred, count, seconds[block, c])
 
 
 @loop
@@ -294,25 +347,61 @@ def expect_tied(
         constants: log π - ½ log |2π Σ| (k,).
         first, last: blocks.
         sums: Σ r, Σ r x (b, k, 1 + d).
-        seconds: Σ w x xᵀ (b, d, d), the lower triangle.
+        seconds: Σ w x xᵀ (b, d, d), the lower triangle; above it anything. d filled up to a
+            multiple of four.
         totals: Σ w log p, Σ w (b, 2).
     """
-    (k, d), kind = means.shape, x.dtype
-    panel, white = np.empty((d, APART), kind), np.empty((d, APART), kind)
-    logits, r = np.empty((k, APART), kind), np.empty(PANEL, kind)
+    (k, d), kind, half = means.shape, x.dtype, x.dtype.type(0.5)
+    wide, groups = padded(d), -(-k // 4)
+    panel, white = np.zeros((wide, APART), kind), np.zeros((wide, APART), kind)
+    logits, r = np.empty((4 * groups, APART), kind), np.zeros((4, APART), kind)
     top, factor = np.empty(PANEL, kind), np.empty(PANEL, kind)
+    zeros, squares, origin = np.zeros(4, kind), np.zeros((1, APART), kind), np.zeros(d, kind)
+    roots = np.zeros((wide // 4, wide // 4, 16), kind)
+    centres = np.zeros((groups, wide // 4, 16), kind)
+    begins, own = np.zeros((groups, 4), kind), np.zeros((4, wide))
+    if d > NARROW:
+        _tabulate(root.T, roots)
+        _tabulate(means, centres)
+        for c in range(k):
+            begins[c // 4, c % 4] = constants[c] - half * np.square(means[c]).sum()
     for block in range(first, last):
         for start in range(block * BLOCK, min((block + 1) * BLOCK, x.shape[1]), PANEL):
             count = min(PANEL, (block + 1) * BLOCK - start, x.shape[1] - start)
             load(x, start, count, panel)
-            whiten(panel, root, count, white)
-            for c in range(k):
-                subtract_squares(white, means[c], count, logits, c, constants[c])
-            normalise(logits, w, start, count, top, factor, totals[block])
-            for c in range(k):
-                sums[block, c, 0] += weigh(logits, c, factor, count, r)
-                add_products(r, panel, d, count, sums[block, c, 1:])
+            if d <= NARROW:
+                whiten(panel, root, count, white)
+                for c in range(k):
+                    subtract_squares(white, means[c], count, logits, c, constants[c])
+            else:
+                _whiten(panel, roots, zeros, count, white)
+                for g in range(groups):
+                    own_logits = logits[4 * g : 4 * g + 4]
+                    add_products(white, 0, count, centres[g], begins[g], own_logits)
+                # what all components have in common
+                subtract_squares(white, origin, count, squares, 0, kind.type(0))
+                for p in range(count):
+                    weight = w[start + p] if len(w) else kind.type(1)
+                    totals[block, 0] += weight * squares[0, p]
+            normalise(logits[:k], w, start, count, top, factor, totals[block])
+            for c in range(0, k, 4):
+                some = min(4, k - c)
+                for i in range(some):
+                    sums[block, c + i, 0] += weigh(logits, c + i, factor, count, r[i])
+                if d <= NARROW:
+                    for i in range(some):
+                        add_few_products(r[i], panel, d, count, sums[block, c + i, 1:])
+                    continue
+                own[:] = 0
+                add_inner_products(r, panel, wide // 2, count, own)
+                for i in range(some):
+                    sums[block, c + i, 1:] += own[i, :d]
             for i in range(d):
                 for p in range(count):
-                    r[p] = panel[i, p] if len(w) == 0 else panel[i, p] * w[start + p]
-                add_products(r, panel, i + 1, count, seconds[block, i])
+                    white[i, p] = panel[i, p] if len(w) == 0 else panel[i, p] * w[start + p]
+                for p in range(count, PANEL):
+                    white[i, p] = 0
+                if d <= NARROW:
+                    add_few_products(white[i], panel, i + 1, count, seconds[block, i])
+            if d > NARROW:
+                _add_squares_of(white, panel, count, seconds[block])

@@ -104,7 +104,7 @@ def compare(
             for r in range(TILE):
                 _keep(_four(x, r, c, s), k, r, near, next_, owner)
             continue
-        add_products(x, table[g], lengths[g], part)
+        add_products(x, 0, TILE, table[g], lengths[g], part)
         for r in range(TILE):
             t = (part[0, r], part[1, r], part[2, r], part[3, r])
             _keep(t, k, r, near, next_, owner)

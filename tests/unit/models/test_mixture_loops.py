@@ -174,5 +174,6 @@ def test_small_fits_load_no_loops() -> None:
     assert not prefers_loops("full", 50, 2, 10)
     assert prefers_loops("full", 10_000, 2, 2)
     assert prefers_loops("full", 10_000, 2, 64)  # components whitened one by one
-    assert not prefers_loops("full", 10_000, 64, 64)  # products of features
+    assert prefers_loops("full", 10_000, 64, 64)
+    assert not prefers_loops("full", 10_000, 64, 16)  # products of features
     assert not prefers_loops("diagonal", 10_000, 4, 1000)
