@@ -115,10 +115,10 @@ def evaluate(
             write_table(shown, f"{title} (↑ more is better, ↓ less)", form)
         for note in group.notes:
             voice.say(note)
-        _write(voice, group.records)
+        voice.results(group.records)
         for space in group.sample_spaces(spaces):
             sampled = group.sample(space, voice.warn)
-            _write(voice, [record for records in sampled.records for record in records])
+            voice.results(record for records in sampled.records for record in records)
             if not json:
                 n = len(sampled.samples[0].x)
                 title = f"samples beside {group.data}, as many as rows: {n}"
@@ -161,9 +161,3 @@ def _write_seeds(voice: Voice, lines: Any, notes: Sequence[str], form: str) -> N
 def _split(text: str | None) -> list[str]:
     """Names with commas between; there may be none."""
     return arguments.split_names(text) if text else []
-
-
-def _write(voice: Voice, records: Sequence[Any]) -> None:
-    """Records as JSON, if that was asked for."""
-    for record in records if voice.as_json else ():
-        voice.result(record.as_dict())

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from pushforward.core.argument_names import argument
-from pushforward.core.errors import BadRun, InvalidValue, suggest
+from pushforward.core.errors import BadRun, InvalidValue, suggest_listed
 from pushforward.core.events import Event
 from pushforward.core.manifest import Manifest
 from pushforward.core.records import Record
@@ -25,6 +25,7 @@ from pushforward.experiments.measure import (
     ESTIMATORS,
     Annealing,
     describe_data,
+    describe_first,
     estimates,
     measure_run,
     refuse_unlike,
@@ -119,8 +120,8 @@ class Evaluation:
 
     @property
     def data(self) -> str:
-        """The rows of the first run, as records describe them."""
-        return describe_data(self.held_out[0])
+        """The rows of the first run that were measured, as records describe them."""
+        return describe_first(self.held_out[0], self.most)
 
     def refuse_unlike(self) -> None:
         """Raise InvalidValue if runs on the same rows were not measured in the same way."""
@@ -320,7 +321,7 @@ def _likeness(run: OpenedRun, rows: Source, most: int) -> list[Record]:
     """What images made of images have in common with their originals."""
     if not enlarges(run):
         return compare_translations(run, rows, most)
-    records = compare_rows(run, rows, most, describe_data(rows))
+    records = compare_rows(run, rows, most, describe_first(rows, most))
     return [of_run(record, run) for record in records]
 
 
@@ -351,7 +352,7 @@ def check_settings(
         if name not in ESTIMATORS:
             raise InvalidValue(
                 f"{argument('estimators')} takes {', '.join(ESTIMATORS)}, got {name!r};"
-                f" {suggest(name, ESTIMATORS)}"
+                f" {suggest_listed(name, ESTIMATORS)}"
             )
     for run in runs if features else ():
         folder = run.folder if isinstance(run, OpenedRun) else Path(run)

@@ -19,7 +19,7 @@ from pushforward.core.scaling import Scaling
 from pushforward.core.source import Source
 from pushforward.core.space import Space
 from pushforward.experiments.likeness import likeness
-from pushforward.experiments.measure import describe_data
+from pushforward.experiments.measure import describe_first
 from pushforward.experiments.opened import OpenedRun, rows_of
 from pushforward.metrics.feature_names import find_features
 from pushforward.metrics.features import Features
@@ -241,7 +241,7 @@ def _variation(run: OpenedRun, source: Source, most: int) -> list[Record]:
         for seed in range(TRANSLATIONS)
     ]
     space = source.space
-    data = f"the first {len(batch.x)} of {describe_data(source)}"
+    data = describe_first(source, len(batch.x))
     return variation(torch.stack(draws), batch.x, low=space.low, high=space.high, data=data)
 
 
@@ -253,7 +253,7 @@ def beside(run: OpenedRun, source: Source, most: int) -> tuple[Rows, Rows]:
     n = min(most, len(source), max(2, NUMBERS // source.space.size))
     batch, folder = rows_of(source, n), str(run.folder)
     y = batch.y if run.conditional else None
-    real = as_numbers(folder, batch.x, source.space, describe_data(source), batch.y)
+    real = as_numbers(folder, batch.x, source.space, describe_first(source, n), batch.y)
     x = sample_run(run, len(real.x), y, derive(0, "draws"))
     description = f"{len(x)} draws of {folder}"
     return real, as_numbers(folder, x, run.model.fitted_space(), description, y)

@@ -149,3 +149,33 @@ def test_unknown_features_of_a_run_with_code_say_what_to_import(
     (run / "run.json").write_text(json.dumps(described))
     with pytest.raises(pf.InvalidValue, match=r"import /mine/spaces\.py first .*'mine'"):
         evaluate_runs([run], features=["mine"])
+
+
+def test_the_number_of_rows_that_were_measured_is_said(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluation = evaluate_runs([place / "gmm"], most=5)
+    assert evaluation.data.startswith("the first 5 of people.csv test (12 rows")
+    assert {r.data for r in evaluation.records} == {evaluation.data}
+    for more in ([], ["--seeds", "2"]):
+        assert main(["evaluate", str(place / "gmm"), "--rows", "5", *more]) == 0
+        assert "measured on the first 5 of people.csv test (12 rows" in capsys.readouterr().err
+
+
+def test_only_rows_that_are_not_there_have_moved(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    table = tmp_path / "rows.csv"
+    shutil.copy(place / "people.csv", table)
+    pf.Experiment(pf.PCA(1), str(table), reading={"drop": ["team"]}).run(run)
+    table.unlink()
+    with pytest.raises(pf.BadSource, match="if they have moved, pass source=FILE"):
+        evaluate_runs([run])
+
+    def list_what_is_missing(*arguments: object, **named: object) -> None:
+        raise pf.BadSource("line 3 of the list: no such file or folder")
+
+    monkeypatch.setattr("pushforward.experiments.opened.read", list_what_is_missing)
+    with pytest.raises(pf.BadSource, match=r"^line 3 of the list"):
+        evaluate_runs([run])
