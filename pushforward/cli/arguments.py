@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter, Token
 
-from pushforward.core.errors import InvalidKind
+from pushforward.core.errors import InvalidKind, require_seed
 from pushforward.data.tables.text_format import TableFormat
 
 __all__ = [
@@ -56,6 +56,11 @@ def _whole(kind: Any, tokens: Sequence[Token]) -> int:
         ) from None
 
 
+def _seed(kind: Any, tokens: Sequence[Token]) -> int:
+    """One whole number that is not below 0."""
+    return require_seed(_whole(kind, tokens))
+
+
 def _names(kind: Any, tokens: Sequence[Token]) -> tuple[str, ...]:
     """Names with commas between, from every time that the flag is given."""
     return tuple(name for token in tokens for name in split_names(token.value))
@@ -74,7 +79,7 @@ Conditions = Annotated[
         help="conditions: a column, a file, or auto for those that come with the data",
     ),
 ]
-Seed = Annotated[int, Parameter(converter=_whole, help="the same seed gives the same result")]
+Seed = Annotated[int, Parameter(converter=_seed, help="the same seed gives the same result")]
 Device = Annotated[str, Parameter(help="cpu, cuda, cuda:1, or auto: a CUDA device if there is one")]
 Form = Annotated[
     Literal["text", "csv", "latex", "markdown"],

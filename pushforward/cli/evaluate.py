@@ -69,7 +69,7 @@ def evaluate(
             mean and standard deviation over the seeds, with a paired test against the first run.
     """
     from pushforward.cli.progress import Counted
-    from pushforward.experiments.evaluation import evaluate_runs
+    from pushforward.experiments.evaluation import check_settings, evaluate_runs
     from pushforward.experiments.measure import Annealing
     from pushforward.experiments.record_tables import bounds_table, likeness_tables, samples_table
     from pushforward.experiments.sample_findings import explain_samples
@@ -77,21 +77,23 @@ def evaluate(
 
     voice = Voice(quiet, json)
     failures: list[BadRun] = []
-    originals = runs
-    if seeds:
-        runs = _repeated(runs, seeds, voice)
+    originals, spaces = runs, _split(features)
+    how: Any = {
+        "draws": draws, "most": rows, "estimators": _split(also), "features": spaces,
+        "annealing": Annealing(temperatures, chains, also_rows),
+    }  # fmt: skip
     with arguments_named(flags(**NAMES)):
+        if seeds:
+            check_settings(runs, **how)
+            runs = _repeated(runs, seeds, voice)
         evaluation = evaluate_runs(
-            runs, data=data, source=source, draws=draws, most=rows, estimators=_split(also),
-            annealing=Annealing(temperatures, chains, also_rows), device=device,
-            table=arguments.table_settings(table),
-            skip=failures.append,
+            runs, data=data, source=source, device=device, **how,
+            table=arguments.table_settings(table), skip=failures.append,
             listener=lambda name: (lambda event: None) if quiet or json else Counted(voice, name),
         )  # fmt: skip
     if seeds:
         if failures:
             raise BadRun("; ".join(str(failure) for failure in failures))
-        spaces = _split(features)
         found = measure_seeds(originals, evaluation, seeds, spaces, warn=voice.warn)
         _write_seeds(voice, *found, form)
         return
@@ -113,10 +115,10 @@ def evaluate(
             write_table(shown, f"{title} (↑ more is better, ↓ less)", form)
         for note in group.notes:
             voice.say(note)
-        _write(voice, group.records)
-        for space in group.sample_spaces(_split(features)):
+        voice.results(group.records)
+        for space in group.sample_spaces(spaces):
             sampled = group.sample(space, voice.warn)
-            _write(voice, [record for records in sampled.records for record in records])
+            voice.results(record for records in sampled.records for record in records)
             if not json:
                 n = len(sampled.samples[0].x)
                 title = f"samples beside {group.data}, as many as rows: {n}"
@@ -159,9 +161,3 @@ def _write_seeds(voice: Voice, lines: Any, notes: Sequence[str], form: str) -> N
 def _split(text: str | None) -> list[str]:
     """Names with commas between; there may be none."""
     return arguments.split_names(text) if text else []
-
-
-def _write(voice: Voice, records: Sequence[Any]) -> None:
-    """Records as JSON, if that was asked for."""
-    for record in records if voice.as_json else ():
-        voice.result(record.as_dict())

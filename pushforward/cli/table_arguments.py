@@ -33,7 +33,7 @@ class FreshModel:
     types: arguments.Names = ()
     drop: arguments.Names = ()
     relation: Repeated = ()
-    seed: int = 0
+    seed: arguments.Seed = 0
 
 
 Fresh = Annotated[FreshModel | None, Parameter(name="*")]

@@ -20,7 +20,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from pushforward.core.array_source import Arrays
-from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch, suggest
+from pushforward.core.errors import InvalidKind, InvalidValue, ShapeMismatch, suggest_listed
 from pushforward.core.events import Event, Finished, Progress
 from pushforward.core.model import Model
 from pushforward.core.phase import Batch
@@ -298,7 +298,7 @@ def check_option(name: str, value: object, options: Sequence[str]) -> str:
     if not isinstance(value, str) or value not in options:
         raise InvalidValue(
             f"{name} must be one of {', '.join(map(repr, options))}, got {value!r};"
-            f" {suggest(str(value), options)}"
+            f" {suggest_listed(value, options)}"
         )
     return value
 

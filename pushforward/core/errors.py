@@ -22,6 +22,7 @@ __all__ = [
     "NotFitted",
     "ShapeMismatch",
     "BadSource",
+    "SourceNotFound",
     "BadRun",
     "Diverged",
     "MissingExtra",
@@ -32,7 +33,10 @@ __all__ = [
     "shorten",
     "printable",
     "require_positive",
+    "negative_seed",
+    "require_seed",
     "suggest",
+    "suggest_listed",
 ]
 
 
@@ -122,6 +126,10 @@ class BadSource(PushforwardError, ValueError):
     """Data that cannot be read or fitted to."""
 
 
+class SourceNotFound(BadSource):
+    """A path or name at which there are no data."""
+
+
 class BadRun(PushforwardError, ValueError):
     """A run folder that cannot be written, read or trusted."""
 
@@ -165,6 +173,18 @@ def require_positive(**values: Any) -> None:
             raise InvalidValue(
                 f"{name} must be above 0, got {printable(value)}; pass a positive number"
             )
+
+
+def require_seed(seed: int) -> int:
+    """The seed; raise `InvalidValue` for a negative one, which NumPy refuses, too."""
+    if seed < 0:
+        raise negative_seed(seed)
+    return seed
+
+
+def negative_seed(seed: int) -> InvalidValue:
+    """The error for a seed below 0."""
+    return InvalidValue(f"a seed must not be negative, got {printable(seed)}; pass 0, say")
 
 
 _MEMORY = (
@@ -214,9 +234,14 @@ def one_of(name: str, value: object, choices: Sequence[T]) -> T:
             return choice
     *first, last = map(repr, choices)
     words = f"{', '.join(first)} or {last}" if first else last
-    near = suggest(value, list(map(str, choices))) if isinstance(value, str) else ""
-    remedy = near if near.startswith("did you mean") else "pass one of these"
+    remedy = suggest_listed(value, list(map(str, choices)))
     raise InvalidValue(f"{name} must be {words}, got {quote(value)}; {remedy}")
+
+
+def suggest_listed(word: object, listed: Iterable[str]) -> str:
+    """A sentence naming the closest of the words that a message has listed, if one is close."""
+    near = suggest(word, listed) if isinstance(word, str) else ""
+    return near if near.startswith("did you mean") else "pass one of these"
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import InvalidKind
+from pushforward.core.errors import InvalidKind, require_seed
 from pushforward.core.global_random import GLOBAL_STREAMS
 from pushforward.core.numbers import to_python
 
@@ -47,7 +47,7 @@ def generator(rng: Rng = None, device: torch.device | str = "cpu") -> torch.Gene
     elif isinstance(rng, np.random.RandomState):
         seed = int(rng.randint(2**62, dtype=np.int64))
     elif isinstance(rng, int) and not isinstance(rng, bool):
-        seed = rng
+        seed = require_seed(rng)
     else:
         raise InvalidKind(
             "rng must be a torch or NumPy generator, an integer seed or None, got"
@@ -58,7 +58,9 @@ def generator(rng: Rng = None, device: torch.device | str = "cpu") -> torch.Gene
 
 def derive(seed: int, *path: str | int) -> int:
     """A seed for the stream named by `path`, independent of every other path's."""
-    digest = hashlib.blake2b(repr((int(seed), *path)).encode(), digest_size=8).digest()
+    digest = hashlib.blake2b(
+        repr((require_seed(int(seed)), *path)).encode(), digest_size=8
+    ).digest()
     return int.from_bytes(digest, "big") >> 1
 
 

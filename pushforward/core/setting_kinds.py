@@ -11,7 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, get_args, get_origin
 
 from pushforward.core.argument_names import argument, setting
-from pushforward.core.errors import InvalidKind, InvalidValue, PushforwardError, quote, suggest
+from pushforward.core.errors import (
+    InvalidKind,
+    InvalidValue,
+    PushforwardError,
+    negative_seed,
+    quote,
+    suggest,
+)
 from pushforward.core.kinds import fits
 
 __all__ = ["find_fault", "is_integers", "describe_hint"]
@@ -24,6 +31,10 @@ WORDS: dict[Any, str] = {
 EXAMPLES: dict[Any, str] = {int: "8", float: "0.5", bool: "True"}
 
 
+SEEDS = ("seed", "split_seed")
+"""Settings that are none below 0."""
+
+
 def find_fault(
     name: str, value: object, hint: object, default: object = NONE, *, instances: bool = False
 ) -> PushforwardError | None:
@@ -34,6 +45,8 @@ def find_fault(
     With `instances`, classes unknown to `fits` (a `Path`, a `Source`) are checked too, and sizes
     and NaN are left to the caller.
     """
+    if name in SEEDS and type(value) is int and value < 0:
+        return negative_seed(value)
     if value is default or (_is_usual(value) and type(value) in _classes(hint)):
         return None
     options = _options(hint)

@@ -16,6 +16,7 @@ from pushforward.core.errors import (
     InvalidKind,
     InvalidValue,
     PushforwardError,
+    SourceNotFound,
     is_out_of_memory,
 )
 from pushforward.core.frames import is_frame
@@ -80,7 +81,7 @@ def reader_of(text: str) -> Reader:
     if reader is not None:
         return reader
     if not path.exists():
-        raise BadSource(_missing(text, path))
+        raise SourceNotFound(_missing(text, path))
     raise BadSource(
         f"{printable(path)}: unknown kind of file {printable(path.suffix or path.name, 40)!r};"
         f" expected {_kinds()}"

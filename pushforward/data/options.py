@@ -8,7 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, get_args
 
 from pushforward.core.argument_names import setting
-from pushforward.core.errors import InvalidKind, InvalidValue, require_positive, suggest
+from pushforward.core.errors import (
+    InvalidKind,
+    InvalidValue,
+    require_positive,
+    suggest,
+    suggest_listed,
+)
 from pushforward.core.space import Space
 from pushforward.data.tables.text_format import SETTINGS, TableFormat
 from pushforward.data.tables.types import ColumnType, parse_types
@@ -137,7 +143,7 @@ class Options:
         rest["relation"] = _names(rest.get("relation"), "relation") or ()
         if fit is not None and fit not in FITS:
             raise InvalidValue(
-                f"fit must be 'crop', 'pad' or 'stretch', got {fit!r}; {suggest(str(fit), FITS)}"
+                f"fit must be 'crop', 'pad' or 'stretch', got {fit!r}; {suggest_listed(fit, FITS)}"
             )
         if fit is not None and size is None:
             raise InvalidValue(

@@ -35,7 +35,7 @@ from typing import Literal, TypeAlias, get_args
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import InvalidValue
+from pushforward.core.errors import InvalidValue, suggest_listed
 
 __all__ = ["KERNELS", "SHAPES", "Shape", "Kernel", "find_kernel"]
 
@@ -122,8 +122,8 @@ def find_kernel(name: str | Kernel) -> Kernel:
         return name
     if name not in KERNELS:
         raise InvalidValue(
-            f"kernel must be one of {', '.join(map(repr, KERNELS))}, got {name!r}; pick one of"
-            " these names"
+            f"kernel must be one of {', '.join(map(repr, KERNELS))}, got {name!r};"
+            f" {suggest_listed(name, KERNELS)}"
         )
     return KERNELS[name]
 

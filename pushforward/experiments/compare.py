@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,9 @@ from torch import Tensor
 from pushforward.core.argument_names import argument
 from pushforward.core.devices import find_device
 from pushforward.core.errors import BadRun, BadSource, InvalidValue, ShapeMismatch
-from pushforward.core.install_line import install_line
 from pushforward.core.random import derive, permutation
 from pushforward.core.records import Record
+from pushforward.core.registry import read as read_value
 from pushforward.core.samplers import Sampler
 from pushforward.core.scalars import normalise_settings
 from pushforward.core.source import Source
@@ -28,29 +29,27 @@ from pushforward.experiments.measure import describe_data
 from pushforward.experiments.opened import (
     MEASURED_ROWS,
     OpenedRun,
+    imports_named,
     open_run,
     table_settings,
 )
 from pushforward.experiments.sample import (
-    SMALL_SIDE,
     Rows,
     as_numbers,
-    is_small,
+    explain_features,
     measure_samples,
     sample_run,
     translates,
     usual_features,
 )
-from pushforward.metrics.feature_names import find_features
+from pushforward.metrics.feature_names import check_features, find_features
 from pushforward.metrics.modes import modes
-from pushforward.metrics.scores import BY_PAIRS, OF_CLIPS, USUAL, scores
+from pushforward.metrics.scores import BY_PAIRS, OF_CLIPS, USUAL, check_metrics, scores
 
 __all__ = ["Comparison", "by_feature_space", "compare", "is_run"]
 
 SPREADS = {"eight_gaussians": 0.01, "grid": 0.05}
 """Standard deviations of the built-in mixtures whose modes are known."""
-FEW_ROWS = 1000
-"""Images that a network has seen within a minute."""
 TRAINING_ROWS = 10
 """Training rows to read, as a multiple of `rows`.
 
@@ -125,6 +124,7 @@ def compare(
             " compared; leave it out"
         )
     plan = _Plan(comparison, {text: open_run(text, comparison.device) for text in runs})
+    _check_names(comparison, metrics, plan.opened)
     pairs = _pairs(metrics, comparison, plan.opened)
     metrics = [name for name in metrics if name not in pairs]
     truth = plan.real()
@@ -144,7 +144,7 @@ def compare(
         )
     in_features = any(metric != "modes" for metric in metrics)
     if comparison.spaces is None and in_features and truth.space.kind == "images":
-        say(_about_images(spaces, truth))
+        say(explain_features(spaces, truth))
     results: list[list[Record]] = [[] for _ in others]
     for name in spaces if in_features else ():
         device = find_device(comparison.device)
@@ -175,28 +175,6 @@ def compare(
         [replace(r, details={**r.details, "compared": other.description}) for r in records]
         for records, other in zip(results, others)
     ], others
-
-
-def _about_images(spaces: Sequence[str], real: Rows) -> str:
-    """Which features images are compared in when nobody chose, and how to choose."""
-    if spaces == ["efficientnet"]:
-        many = f"; {argument('rows', str(FEW_ROWS))} is quicker" if len(real.x) > FEW_ROWS else ""
-        return (
-            "features: efficientnet, trained on ImageNet; FID and KID in it compare with each"
-            " other, not with those of Inception in papers;"
-            f" {argument('features', 'raw')} compares pixels; a thousand images take a CPU some"
-            f" minutes{many}"
-        )
-    if is_small(real.space):
-        return (
-            f"features: raw pixels, as the images are smaller than {SMALL_SIDE} pixels, too small"
-            f" for a network; {argument('features', 'classifier')} or"
-            f" {argument('features', 'efficientnet')} compares them otherwise"
-        )
-    return (
-        "features: raw pixels, in which images that look alike may lie far apart; a named network,"
-        f" {argument('features', 'efficientnet')}, needs: {install_line('metrics')}"
-    )
 
 
 def by_feature_space(measured: Sequence[Sequence[Record]]) -> dict[str, list[list[Record]]]:
@@ -331,6 +309,23 @@ def _metrics(comparison: Comparison) -> list[str]:
             f"{hint}; request diversity instead, or use metrics.modes with your centres"
         )
     return list(comparison.metrics)
+
+
+def _check_names(
+    comparison: Comparison, metrics: Sequence[str], opened: Mapping[str, OpenedRun]
+) -> None:
+    """Check what is asked for by name, before anything is read or sampled.
+
+    Raises:
+        InvalidValue: For unknown names; with the code to import, where a run was fitted with some.
+    """
+    with ExitStack() as stack:
+        for run in opened.values():
+            stack.enter_context(imports_named(run.folder, run.manifest))
+        check_features(comparison.spaces or ())
+        check_metrics(metrics, trained=comparison.train is not None)
+        if comparison.using is not None:
+            read_value(Sampler, comparison.using)
 
 
 def _pairs(

@@ -7,12 +7,13 @@ apart. Records of the same rows are refused unless they were measured in the sam
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from pushforward.core.argument_names import argument
-from pushforward.core.errors import BadRun, InvalidValue, suggest
+from pushforward.core.errors import BadRun, InvalidValue, suggest_listed
 from pushforward.core.events import Event
+from pushforward.core.manifest import Manifest
 from pushforward.core.records import Record
 from pushforward.core.source import Source
 from pushforward.data.dispatch import reader_of
@@ -24,11 +25,18 @@ from pushforward.experiments.measure import (
     ESTIMATORS,
     Annealing,
     describe_data,
+    describe_first,
     estimates,
     measure_run,
     refuse_unlike,
 )
-from pushforward.experiments.opened import MEASURED_ROWS, OpenedRun, open_run, read_like
+from pushforward.experiments.opened import (
+    MEASURED_ROWS,
+    OpenedRun,
+    imports_named,
+    open_run,
+    read_like,
+)
 from pushforward.experiments.sample import (
     Rows,
     compare_translations,
@@ -37,8 +45,9 @@ from pushforward.experiments.sample import (
     translates,
     usual_features,
 )
+from pushforward.metrics.feature_names import check_features
 
-__all__ = ["Evaluation", "SampledRuns", "evaluate_runs"]
+__all__ = ["Evaluation", "SampledRuns", "check_settings", "evaluate_runs"]
 
 TO_MAPS = {
     "left": 'labels(side="left", maps="right")',
@@ -111,8 +120,8 @@ class Evaluation:
 
     @property
     def data(self) -> str:
-        """The rows of the first run, as records describe them."""
-        return describe_data(self.held_out[0])
+        """The rows of the first run that were measured, as records describe them."""
+        return describe_first(self.held_out[0], self.most)
 
     def refuse_unlike(self) -> None:
         """Raise InvalidValue if runs on the same rows were not measured in the same way."""
@@ -206,6 +215,7 @@ def evaluate_runs(
     draws: int = DRAWS,
     most: int = MEASURED_ROWS,
     estimators: Sequence[str] = (),
+    features: Sequence[str] = (),
     annealing: Annealing | None = None,
     table: Mapping[str, object] | None = None,
     device: str = "cpu",
@@ -222,6 +232,8 @@ def evaluate_runs(
         draws: posterior draws per row for the importance-weighted bound; 0 for the ELBO alone.
         most: at most so many rows.
         estimators: costlier estimates for latent-variable models: "naive", "ais" or "bdmc".
+        features: the names of feature spaces that `Evaluation.sample` will be asked for: they are
+            checked before anything is measured.
         annealing: what AIS and BDMC cost.
         table: how a text table is written.
         device: where models compute.
@@ -235,7 +247,9 @@ def evaluate_runs(
         BadRun: For a run that held no rows out.
     """
     annealing = annealing or Annealing()
-    _check(draws, most, annealing, estimators)
+    check_settings(
+        runs, draws=draws, most=most, annealing=annealing, estimators=estimators, features=features
+    )
     if data is not None and source is not None:
         raise InvalidValue(
             f"{argument('data')} gives other rows to measure on, {argument('source')} says where"
@@ -307,25 +321,43 @@ def _likeness(run: OpenedRun, rows: Source, most: int) -> list[Record]:
     """What images made of images have in common with their originals."""
     if not enlarges(run):
         return compare_translations(run, rows, most)
-    records = compare_rows(run, rows, most, describe_data(rows))
+    records = compare_rows(run, rows, most, describe_first(rows, most))
     return [of_run(record, run) for record in records]
 
 
-def _check(draws: int, most: int, annealing: Annealing, estimators: Sequence[str]) -> None:
-    temperatures, chains, rows = annealing.temperatures, annealing.chains, annealing.rows
-    if min(most, rows, temperatures, chains) < 1 or draws < 0:
-        others = ("most", "annealing.rows", "annealing.temperatures")
-        names = ", ".join(argument(name) for name in others)
-        raise InvalidValue(
-            f"{argument('draws')} must not be negative; {names} and {argument('annealing.chains')}"
-            f" at least 1; got {draws}, {most}, {rows}, {temperatures} and {chains}"
-        )
+def check_settings(
+    runs: Sequence[OpenedRun | str | Path],
+    *,
+    draws: int,
+    most: int,
+    annealing: Annealing,
+    estimators: Sequence[str],
+    features: Sequence[str],
+) -> None:
+    """Check these arguments of `evaluate_runs`, before runs are opened or fitted again.
+
+    Raises:
+        InvalidValue: For numbers out of range or unknown names; with the code to import, where a
+            run was fitted with some that may register them.
+    """
+    numbers = {"draws": draws, "most": most}
+    numbers |= {
+        f"annealing.{each.name}": getattr(annealing, each.name) for each in fields(annealing)
+    }
+    for name, number in numbers.items():
+        least = int(name != "draws")
+        if number < least:
+            raise InvalidValue(f"{argument(name)} must be at least {least}, got {number}")
     for name in estimators:
         if name not in ESTIMATORS:
             raise InvalidValue(
                 f"{argument('estimators')} takes {', '.join(ESTIMATORS)}, got {name!r};"
-                f" {suggest(name, ESTIMATORS)}"
+                f" {suggest_listed(name, ESTIMATORS)}"
             )
+    for run in runs if features else ():
+        folder = run.folder if isinstance(run, OpenedRun) else Path(run)
+        with imports_named(folder, Manifest.read(folder)):
+            check_features(features)
 
 
 def _held_out(run: OpenedRun, source: str | None, table: Mapping[str, object]) -> Source:

@@ -20,7 +20,7 @@ from pushforward.plots.matplotlib_types import Figure
 from pushforward.tabular.gaps import pool
 from pushforward.tabular.rules import Outcome
 from pushforward.tabular.tallies import Tally
-from pushforward.tabular.wording import few_digits, in_words, share
+from pushforward.tabular.wording import counted, few_digits, in_words, share
 
 __all__ = ["Filled"]
 
@@ -76,12 +76,15 @@ class Filled:
         """What was done."""
         columns = int((self.before.missing > 0).sum())
         if not self.gaps:
-            return [self.subject.said, f"{self.rows:,} rows have no gaps to fill", *self.notes]
+            have = "has" if self.rows == 1 else "have"
+            none = f"{counted(self.rows, 'row')} {have} no gaps to fill"
+            return [self.subject.said, none, *self.notes]
         how = {"draw": "draws", "mean": "conditional means", "mode": "the most probable values"}
         times = f", {len(self.imputations)} times" if len(self.imputations) > 1 else ""
         return [
             self.subject.said,
-            f"{self.gaps:,} gaps in {columns} columns of {self.rows:,} rows were filled with"
+            f"{counted(self.gaps, 'gap')} in {counted(columns, 'column')} of"
+            f" {counted(self.rows, 'row')} {'was' if self.gaps == 1 else 'were'} filled with"
             f" {how[self.using]} given the rest of their row{times}",
             *self.notes,
             *self.outcome.sentences(self.subject.relations),

@@ -25,7 +25,7 @@ from pushforward.tabular.groups import (
     differences,
     typical_row,
 )
-from pushforward.tabular.wording import FROM_ZERO, in_words, listed, share
+from pushforward.tabular.wording import FROM_ZERO, counted, in_words, listed, share
 
 __all__ = ["Group", "Groups", "describe"]
 
@@ -82,11 +82,16 @@ class Groups:
     def sentences(self) -> list[str]:
         """One sentence about all, and one about each group."""
         found = "one group" if len(self.groups) == 1 else f"{len(self.groups)} groups"
-        first = [self.subject.said, f"{self.rows:,} rows in {found}; {FROM_ZERO}", *self.notes]
+        first = [
+            self.subject.said,
+            f"{counted(self.rows, 'row')} in {found}; {FROM_ZERO}",
+            *self.notes,
+        ]
         return [*first, *(self._sentence(group) for group in self.groups)]
 
     def _sentence(self, group: Group) -> str:
-        parts = [f"group {group.number}: {group.size:,} rows ({share(group.size / self.rows)})"]
+        size, of = counted(group.size, "row"), share(group.size / self.rows)
+        parts = [f"group {group.number}: {size} ({of})"]
         said = [d for d in group.differences if d.worth_saying]
         for word, sign in (("high", 1), ("low", -1)):
             numbers = [self._number(d) for d in said if not d.is_share and d.effect * sign > 0]

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pushforward.core.counting import count_rows
 from pushforward.data.tables.typed_rows import TypedRows, Unseen, typed_rows
+from pushforward.experiments.row_names import naming_columns
 from pushforward.experiments.table_models import TableFile, TableModel
 from pushforward.tabular.given_rest import BLOCK
 from pushforward.tabular.oddity import Calibration, Scores
@@ -54,7 +55,7 @@ def judge_file(
 ) -> JudgedRows:
     """The scores of rows that the model has not seen; `top` rows are kept."""
     calibration = Calibration(subject.model, subject.rules, samples, seed)
-    names = [c["name"] for c in subject.carried if c["type"] == "identifier"]
+    names = naming_columns(subject.space, None)
     scores, strange = Scores.empty(0), np.zeros(0, dtype=bool)
     kept: dict[int, KeptRow] = {}
     for rows in typed_rows(file.table, subject.space, file.options):

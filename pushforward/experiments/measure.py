@@ -27,6 +27,7 @@ __all__ = [
     "is_measurable",
     "measure_run",
     "describe_data",
+    "describe_first",
     "refuse_unlike",
 ]
 
@@ -56,6 +57,12 @@ def describe_data(source: Source) -> str:
     return f"{name} ({len(source)} rows, {fingerprint(source)})"
 
 
+def describe_first(source: Source, most: int) -> str:
+    """The description of at most so many rows, from the first."""
+    whole = describe_data(source)
+    return whole if most >= len(source) else f"the first {most} of {whole}"
+
+
 def is_measurable(run: OpenedRun) -> bool:
     """Whether a run has a density, bound, reconstructions or samples to measure."""
     return any(run.can(ability) for ability in ("HasDensity", "HasBound", "Samples")) or run.can(
@@ -71,7 +78,7 @@ def measure_run(
     most: int = MEASURED_ROWS,
 ) -> list[Record]:
     """Log-density or bounds, and reconstruction error, as available, on at most `most` rows."""
-    model, data = run.model, describe_data(held_out)
+    model, data = run.model, describe_first(held_out, most)
     batch = prepare_rows(model, held_out, most)
     x, y = batch.x, labels_of(model, batch)
     results = []
@@ -104,7 +111,7 @@ def estimates(
     limit = min(how.rows, len(held_out))
     model = run.model
     batch = prepare_rows(model, held_out, limit)
-    data = f"the first {limit} of {describe_data(held_out)}"
+    data = describe_first(held_out, limit)
     y = labels_of(model, batch)
     annealing = {"temperatures": how.temperatures, "chains": how.chains}
     results: list[Record] = []

@@ -21,6 +21,8 @@ __all__ = ["OddRow", "Oddities"]
 SPOKEN = 0.05
 """Rows as odd by chance alone, up to which a row is put in words; those beyond all samples are."""
 
+RARE = 0.05
+"""Share of draws as unlikely, below which a value within the expected ones is rare all the same."""
 MOST_SHOWN = 10.0
 """Nats of the darkest cell: 22,000 times less likely than usual."""
 KEYS = ("column", "value", "expected", "beside", "surprise")
@@ -87,7 +89,9 @@ class Oddities:
 
     @property
     def sentences(self) -> list[str]:
-        """How rows were judged, then one sentence for each row that chance does not explain."""
+        """How rows were judged, then one sentence for each of the oddest rows: first of those that
+        chance does not explain.
+        """
         n = len(self.order)
         kinds, counts = np.unique(self.scored, return_counts=True)
         how = listed(
@@ -99,27 +103,48 @@ class Oddities:
         said = [self.subject.said, f"{n:,} rows, {how}; {FROM_ZERO}", *self.notes]
         least = 1.5 / (self.samples + 1)
         odd = [r for r in self.top if r.unseen or r.p <= max(SPOKEN / max(n, 1), least)]
+        usual = [r for r in self.top if r not in odd and r.reasons]
         chance = n / (self.samples + 1)
         if odd and chance >= 1:
             said.append(
                 f"of {n:,} rows without errors, {chance:.0f} would be so odd by chance:"
                 f" odder than all {self.samples:,} rows drawn from the model"
             )
+        said += [self._sentence(row) for row in odd]
         if not odd:
-            return [*said, f"no row stands out: the oddest of {n:,} rows is usually as odd as here"]
-        return [*said, *(self._sentence(row) for row in odd)]
+            said.append(f"no row stands out: the oddest of {n:,} rows is usually as odd as here")
+        elif usual:
+            said.append(f"the next are no odder than some of {n:,} rows are by chance")
+        return [*said, *(self._sentence(row) for row in usual)]
 
     def _sentence(self, row: OddRow) -> str:
         name = f"row {row.row}" + (f" ({row.identity})" if row.identity else "")
         space = self.subject.space
         parts = [f"{space.names[u.column]} is {u.text!r}, which is not known" for u in row.unseen]
-        parts += [self._reason(reason) for reason in row.reasons]
+        parts += self._reasons(row)
         chance = (
             f"odder than all {self.samples:,} rows drawn from the model"
             if row.p <= 1.5 / (self.samples + 1)
             else f"{share(row.p)} of rows drawn from the model are as odd"
         )
         return f"{name}: {'; '.join(parts) or 'its values together'} ({chance})"
+
+    def _reasons(self, row: OddRow) -> list[str]:
+        """Each reason; of a row without a rare value, those of its values that suit it least."""
+        rare = [reason for reason in row.reasons if not self._is_usual(reason)]
+        if rare or not row.reasons:
+            return [self._reason(reason) for reason in rare]
+        least = [self._value(r.column, r.value) for r in row.surprises[:MOST_REASONS]]
+        return [f"no value is rare beside the others; least likely: {', '.join(least)}"]
+
+    def _is_usual(self, reason: Reason) -> bool:
+        """Whether a value is among those that its row lets expect."""
+        expected = reason.low <= reason.value <= reason.high or reason.value == reason.category
+        return expected and reason.p >= RARE
+
+    def _value(self, column: int, value: float) -> str:
+        space = self.subject.space
+        return f"{space.names[column]} {in_words(value, space.columns[column])}"
 
     def _reason(self, reason: Reason) -> str:
         column = self.subject.space.columns[reason.column]
@@ -133,10 +158,7 @@ class Oddities:
         return f"{name} is {value}, where {usual}"
 
     def _partner(self, reason: Reason) -> str:
-        if reason.partner < 0:
-            return ""
-        value = in_words(reason.partner_value, self.subject.space.columns[reason.partner])
-        return f"{self.subject.space.names[reason.partner]} {value}"
+        return self._value(reason.partner, reason.partner_value) if reason.partner >= 0 else ""
 
     def __repr__(self) -> str:
         return brief(self.sentences)

@@ -20,6 +20,7 @@ from pushforward.core.source_views import Subset
 from pushforward.experiments.judged_rows import KeptRow, judge_file
 from pushforward.experiments.odd_rows import Oddities, OddRow
 from pushforward.experiments.opened import table_settings
+from pushforward.experiments.row_names import name_in_words, names_of_row
 from pushforward.experiments.table_models import TableModel, TableReading, open_model, require_file
 from pushforward.tabular.oddity import (
     SAMPLES,
@@ -117,8 +118,7 @@ def _require_density(subject: TableModel) -> None:
 def _own_row(source: Source, subject: TableModel, row: int) -> KeptRow:
     """A row that the model was fitted to."""
     x = source.take(torch.tensor([row])).x[0]
-    columns = subject.identifier_columns([row])
-    return KeptRow(x, {name: values[0] for name, values in columns.items()})
+    return KeptRow(x, names_of_row(subject.space, source, row))
 
 
 class _Judge:
@@ -192,7 +192,7 @@ def _found(
         rows.append(
             OddRow(
                 row,
-                ", ".join(f"{name} {value}" for name, value in found.identity.items()),
+                name_in_words(found.identity),
                 float(scores.log_density[row]),
                 float(scores.p[row]),
                 str(judge.scored[row]),

@@ -17,7 +17,14 @@ from pushforward.core.argument_names import argument
 from pushforward.core.capabilities import capabilities as capabilities_of
 from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.devices import find_device
-from pushforward.core.errors import BadRun, BadSource, InvalidKind, InvalidValue, printable
+from pushforward.core.errors import (
+    BadRun,
+    BadSource,
+    InvalidKind,
+    InvalidValue,
+    SourceNotFound,
+    printable,
+)
 from pushforward.core.fit_source import as_source
 from pushforward.core.manifest import Manifest
 from pushforward.core.model import Model
@@ -36,24 +43,10 @@ from pushforward.data.tables.text_format import settings_among
 from pushforward.fitting.feed import held_out_split
 
 __all__ = [
-    "MEASURED_ROWS",
-    "OpenedRun",
-    "Parts",
-    "divide",
-    "file_names",
-    "iterate_batches",
-    "labels_of",
-    "at_source",
-    "open_run",
-    "outline_run",
-    "read_again",
-    "read_again_or_advise",
-    "read_like",
-    "read_under",
-    "imports_named",
-    "rows_of",
-    "table_settings",
-]
+    "MEASURED_ROWS", "OpenedRun", "Parts", "divide", "file_names", "iterate_batches", "labels_of",
+    "at_source", "open_run", "outline_run", "read_again", "read_again_or_advise", "read_like",
+    "read_under", "imports_named", "rows_of", "table_settings",
+]  # fmt: skip
 
 MEASURED_ROWS = 10_000
 """Default rows to measure: enough for two digits of a mean, and seconds for most models."""
@@ -264,9 +257,7 @@ def read_again_or_advise(provenance: Provenance, **reading: Any) -> Source:
     """
     try:
         return read_again(provenance, **reading)
-    except BadSource as error:
-        if "no such file or folder" not in str(error):
-            raise
+    except SourceNotFound as error:
         raise BadSource(
             f"the rows of the run are no longer where they were: {error}; if they have moved, pass"
             f" {argument('source', 'FILE')}"

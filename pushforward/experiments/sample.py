@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from pushforward.core.argument_names import argument
 from pushforward.core.errors import InvalidValue
+from pushforward.core.install_line import install_line
 from pushforward.core.random import derive, generator
 from pushforward.core.records import Record
 from pushforward.core.samplers import Sampler
@@ -17,7 +19,7 @@ from pushforward.core.scaling import Scaling
 from pushforward.core.source import Source
 from pushforward.core.space import Space
 from pushforward.experiments.likeness import likeness
-from pushforward.experiments.measure import describe_data
+from pushforward.experiments.measure import describe_first
 from pushforward.experiments.opened import OpenedRun, rows_of
 from pushforward.metrics.feature_names import find_features
 from pushforward.metrics.features import Features
@@ -34,7 +36,7 @@ __all__ = [
     "measure_samples",
     "as_numbers",
     "beside",
-    "is_small",
+    "explain_features",
     "of_run",
     "sample_run",
     "translates",
@@ -45,6 +47,8 @@ SAMPLED = ("fid", "kid", "prdc")
 """Default metrics of samples."""
 SMALL_SIDE = 16
 """Pixels: images with a shorter side show a network trained on photographs nothing but blur."""
+FEW_ROWS = 1000
+"""Images that a network has seen within a minute."""
 SAMPLED_AT_ONCE = 2048
 """Samples per call, limited by the memory of image decoders."""
 VALUES_AT_ONCE = 2**26
@@ -237,7 +241,7 @@ def _variation(run: OpenedRun, source: Source, most: int) -> list[Record]:
         for seed in range(TRANSLATIONS)
     ]
     space = source.space
-    data = f"the first {len(batch.x)} of {describe_data(source)}"
+    data = describe_first(source, len(batch.x))
     return variation(torch.stack(draws), batch.x, low=space.low, high=space.high, data=data)
 
 
@@ -249,7 +253,7 @@ def beside(run: OpenedRun, source: Source, most: int) -> tuple[Rows, Rows]:
     n = min(most, len(source), max(2, NUMBERS // source.space.size))
     batch, folder = rows_of(source, n), str(run.folder)
     y = batch.y if run.conditional else None
-    real = as_numbers(folder, batch.x, source.space, describe_data(source), batch.y)
+    real = as_numbers(folder, batch.x, source.space, describe_first(source, n), batch.y)
     x = sample_run(run, len(real.x), y, derive(0, "draws"))
     description = f"{len(x)} draws of {folder}"
     return real, as_numbers(folder, x, run.model.fitted_space(), description, y)
@@ -275,6 +279,28 @@ def usual_features(space: Space, *, network: bool = False) -> list[str]:
     if network and space.kind == "images" and not is_small(space) and has_efficientnet():
         return ["efficientnet"]
     return ["scaled" if space.mixes_units else "raw"]
+
+
+def explain_features(spaces: Sequence[str], real: Rows) -> str:
+    """Which features images are compared in when nobody chose, and how to choose."""
+    if spaces == ["efficientnet"]:
+        many = f"; {argument('rows', str(FEW_ROWS))} is quicker" if len(real.x) > FEW_ROWS else ""
+        return (
+            "features: efficientnet, trained on ImageNet; FID and KID in it compare with each"
+            " other, not with those of Inception in papers;"
+            f" {argument('features', 'raw')} compares pixels; a thousand images take a CPU some"
+            f" minutes{many}"
+        )
+    if is_small(real.space):
+        return (
+            f"features: raw pixels, as the images are smaller than {SMALL_SIDE} pixels, too small"
+            f" for a network; {argument('features', 'classifier')} or"
+            f" {argument('features', 'efficientnet')} compares them otherwise"
+        )
+    return (
+        "features: raw pixels, in which images that look alike may lie far apart; a named network,"
+        f" {argument('features', 'efficientnet')}, needs: {install_line('metrics')}"
+    )
 
 
 def of_run(record: Record, run: OpenedRun) -> Record:

@@ -21,7 +21,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pushforward.core.argument_names import as_text
 from pushforward.core.budgets import BUDGETS
-from pushforward.core.errors import InvalidKind, InvalidValue, suggest
+from pushforward.core.errors import InvalidKind, InvalidValue, suggest_listed
 from pushforward.core.kinds import read_hints
 from pushforward.data.tables.text_format import TableFormat
 from pushforward.experiments.data_settings import DataSettings
@@ -134,7 +134,7 @@ class Setting:
             raise InvalidValue(
                 f"{where}{self.option} must be {''.join(numbers)}one of"
                 f" {', '.join(self.choices)}, got {value!r};"
-                f" {suggest(str(value), self.choices)}"
+                f" {suggest_listed(str(value), self.choices)}"
             )
         return value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,8 @@ from pushforward.data.export.table_forms import (
     open_sink,
 )
 from pushforward.data.export.tables import Writable
+from pushforward.data.tables.relations import Relation
+from pushforward.data.tables.suggested_relations import suggest_relations
 from pushforward.data.tables.typed_rows import chunk_size
 from pushforward.experiments.sampling import require_sample_size
 from pushforward.experiments.table_models import TableModel, TableReading, open_model
@@ -38,12 +41,14 @@ from pushforward.tabular.synthesis import (
     synthetic_rows,
 )
 from pushforward.tabular.tallies import Tally, tally
-from pushforward.tabular.wording import in_words, listed, share
+from pushforward.tabular.wording import counted, in_words, listed, share
 
 __all__ = ["Synthetic", "synthesise"]
 
 SHOWN = 5000
 """Rows of each table that a figure shows: more would not change a histogram."""
+MOST_RELATIONS = 5
+"""Undeclared relations that are told."""
 
 Entries = tuple[NDArray[Any], Column] | Sequence[Any]
 """The entries of a column: numbers and what they are, or texts."""
@@ -76,7 +81,7 @@ class Synthetic:
     def sentences(self) -> list[str]:
         """What was done."""
         where = "" if self.path is None else f", written to {self.path}"
-        return [self.subject.said, f"{self.rows:,} synthetic rows{where}", *self.notes]
+        return [self.subject.said, f"{counted(self.rows, 'synthetic row')}{where}", *self.notes]
 
     @property
     def table(self) -> Table:
@@ -180,6 +185,7 @@ def synthesise(
     notes += [] if gaps else _gaps_left_out(subject)
     facts, outcome, kept = Tally(subject.space), Outcome(), []
     rules, chunk = _rules(subject), chunk_size(subject.space.size)
+    undeclared = _Undeclared.of(subject)
     form = TableForm() if subject.file is None else subject.file.form
     dtypes = {} if subject.file is None else subject.file.dtypes
     first = 0
@@ -191,6 +197,7 @@ def synthesise(
             chunk=chunk,
             seed=reading.seed,
         ):
+            undeclared.check(rows)
             if mask is not None:
                 rows[mask(first, len(rows))] = np.nan
             sink.add(_arranged(rows, first, subject, carried))
@@ -206,11 +213,61 @@ def synthesise(
         n,
         real,
         facts,
-        (*notes, *outcome.sentences(subject.relations)),
+        (*notes, *outcome.sentences(subject.relations), *undeclared.sentences(n)),
         sink.frame() if isinstance(sink, FrameSink) and target is None else None,
         target,
         (shown, np.concatenate(kept)[:SHOWN]),
     )
+
+
+@dataclass
+class _Undeclared:
+    """Relations that all rows of a table obey, though nobody has declared them.
+
+    Args:
+        subject: the table.
+        relations: those that it obeys.
+        broken: how many synthetic rows do not, of each.
+    """
+
+    subject: TableModel
+    relations: Sequence[Relation]
+    broken: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, subject: TableModel) -> _Undeclared:
+        rows = subject.rows
+        found = () if rows is None else suggest_relations(rows, subject.relations)
+        return cls(subject, found, np.zeros(len(found), dtype=np.int64))
+
+    def check(self, rows: NDArray[np.float64]) -> None:
+        """Count the synthetic rows that do not obey."""
+        space = self.subject.space
+        self.broken += np.array([r.violated(rows, space).sum() for r in self.relations], np.int64)
+
+    def sentences(self, n: int) -> list[str]:
+        """What holds in the table and not in n synthetic rows, and how to declare it."""
+        missed = [(r, k) for r, k in zip(self.relations, self.broken.tolist()) if k]
+        if not missed:
+            return []
+        real = len(self.subject.rows or ())
+        said = [
+            f"all {counted(real, 'row')} obey {relation}, which {share(broken / n)} of the"
+            " synthetic ones do not"
+            for relation, broken in missed[:MOST_RELATIONS]
+        ]
+        texts = [
+            r.text for r in (*self.subject.relations, *(r for r, _ in missed[:MOST_RELATIONS]))
+        ]
+        return [*said, f"if rows must, next: {_next_command(self.subject, texts)}"]
+
+
+def _next_command(subject: TableModel, relations: Sequence[str]) -> str:
+    """The same again with relations declared, as it is typed where the message is read."""
+    flags = [setting("relation", text) for text in relations]
+    if argument("relation").startswith("--"):
+        return shlex.join(["pushforward", "synthesise", subject.name]) + " " + " ".join(flags)
+    return f"pass reading=TableReading(relation={list(relations)})"
 
 
 def _gaps_left_out(subject: TableModel) -> list[str]:

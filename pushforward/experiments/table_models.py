@@ -35,7 +35,9 @@ from pushforward.data.tables.frames import frame_table
 from pushforward.data.tables.relations import Relation, parse_relations, relations_of
 from pushforward.data.tables.table import Table
 from pushforward.experiments.opened import OpenedRun, open_run, table_settings
+from pushforward.experiments.row_names import name_in_words, names_of_row
 from pushforward.tabular.rules import Rules
+from pushforward.tabular.wording import counted
 
 __all__ = [
     "DEFAULT_MODELS",
@@ -210,25 +212,13 @@ class TableModel:
         return self.rows
 
     def identify(self, row: int) -> str:
-        """The identifiers of a row of the table, such as 'id K-1012'; '' if there are none."""
-        held = {} if self.rows is None else getattr(self.rows, "carried", {})
-        return _identifiers(self.carried, held, row)
-
-    def identifier_columns(self, rows: Sequence[int]) -> dict[str, list[Any]]:
-        """The identifiers of rows, by column."""
-        held = {} if self.rows is None else getattr(self.rows, "carried", {})
-        names = [c["name"] for c in self.carried if c["type"] == "identifier"]
-        return {name: [held[name][row] for row in rows] for name in names if name in held}
+        """What a row of the table is called, such as 'id K-1012'; '' if nothing says so."""
+        return name_in_words(names_of_row(self.space, self.rows, row))
 
     def refit(self, source: Source) -> Any:
         """A model of the same class and settings, fitted to other rows."""
         kind = type(self.model)
         return kind(**self.model.hyperparameters()).fit(source, quiet=True)
-
-
-def _identifiers(carried: Sequence[Mapping[str, Any]], held: Mapping[str, Any], row: int) -> str:
-    names = [c["name"] for c in carried if c["type"] == "identifier" and c["name"] in held]
-    return ", ".join(f"{name} {held[name][row]}" for name in names)
 
 
 def open_model(
@@ -260,7 +250,7 @@ def open_model(
     name = str(what) if isinstance(what, (str, os.PathLike)) else "the table"
     relations = parse_relations(reading.relation, source.space)
     rules = Rules(source.space, relations or relations_of(source.space))
-    text = f"fitted {said} to {len(source):,} rows of {name}"
+    text = f"fitted {said} to {counted(len(source), 'row')} of {name}"
     gaps = [note for note in getattr(source, "notes", ()) if note.startswith(READ_AS_MISSING)]
     text = "; ".join([text, *gaps[:SPOKEN_GAPS]])
     file = open_file(what, reading.table) or _exported(source)

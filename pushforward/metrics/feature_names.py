@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -19,7 +19,7 @@ from pushforward.metrics.feature_spaces import pca, raw, scaled
 from pushforward.metrics.features import Features
 from pushforward.metrics.samples import rows
 
-__all__ = ["NAMES", "find_features", "register_features", "users_features"]
+__all__ = ["NAMES", "check_features", "find_features", "register_features", "users_features"]
 
 NAMES = ("raw", "scaled", "pca", "classifier", "efficientnet", "frames", "movement")
 Maker = Callable[..., Features]
@@ -71,14 +71,7 @@ def find_features(
             scale it to [0, 1].
         device: device for efficientnet.
     """
-    match = re.fullmatch(r"\s*([a-z0-9_-]+)\s*(?:\(\s*(?:k\s*=\s*)?(\d+)\s*\))?\s*", text.lower())
-    name, number = (match[1], match[2]) if match else (text, None)
-    if name not in (*NAMES, *_registered):
-        load_plugins()
-    if name not in (*NAMES, *_registered):
-        raise InvalidValue(f"unknown features {text!r}; {suggest(name, (*NAMES, *_registered))}")
-    if number is not None and name not in ("pca", "frames", "movement"):
-        raise InvalidValue(f"{name} takes no number, got {text!r}; only pca does: pca({number})")
+    name, number = _parse(text)
     if name in _registered:
         return _registered[name](real, labels=labels, low=low, high=high, device=device, rng=rng)
     if name == "classifier":
@@ -98,3 +91,26 @@ def find_features(
     if name == "scaled":
         return scaled(real, low=low, high=high)
     return raw().with_origin(rows(real)) if name == "raw" else pca(real, int(number or 50))
+
+
+def check_features(texts: Sequence[str]) -> None:
+    """Check the names of feature spaces, before there are rows to look at in them.
+
+    Raises:
+        InvalidValue: For an unknown name, or for a number that its space does not take.
+    """
+    for text in texts:
+        _parse(text)
+
+
+def _parse(text: str) -> tuple[str, str | None]:
+    """The name of a feature space, and its number, if any: 'pca(50)' is 'pca' and '50'."""
+    match = re.fullmatch(r"\s*([a-z0-9_-]+)\s*(?:\(\s*(?:k\s*=\s*)?(\d+)\s*\))?\s*", text.lower())
+    name, number = (match[1], match[2]) if match else (text, None)
+    if name not in (*NAMES, *_registered):
+        load_plugins()
+    if name not in (*NAMES, *_registered):
+        raise InvalidValue(f"unknown features {text!r}; {suggest(name, (*NAMES, *_registered))}")
+    if number is not None and name not in ("pca", "frames", "movement"):
+        raise InvalidValue(f"{name} takes no number, got {text!r}; only pca does: pca({number})")
+    return name, number

@@ -39,6 +39,7 @@ __all__ = [
     "TRANSLATED",
     "USUAL",
     "WITH_TRAINING",
+    "check_metrics",
     "register_metric",
     "scores",
     "users_metrics",
@@ -134,7 +135,11 @@ def scores(
         paired: arguments of the metrics in BY_PAIRS: low, high, channel, crop, palette.
         clips: arguments of the metrics in OF_CLIPS: low, high, and facts for the record.
     """
-    _check(metrics, train, centres, sd)
+    check_metrics(metrics, trained=train is not None)
+    if "modes" in metrics and (centres is None or sd is None):
+        raise InvalidValue(
+            "counting modes needs their centres and sd; pass both, or request diversity instead"
+        )
     without = (*BY_PAIRS, *OF_CLIPS, "modes")
     in_features = any(name not in without for name in metrics)
     pair = Pair.of(real, generated, features, data) if in_features else None
@@ -182,16 +187,15 @@ def scores(
     return records
 
 
-def _check(
-    metrics: Sequence[str],
-    train: Observations | None,
-    centres: Observations | None,
-    sd: float | None,
-) -> None:
-    """Check metrics and their requirements.
+def check_metrics(metrics: Sequence[str], *, trained: bool) -> None:
+    """Check the names of metrics, before there are rows to measure.
+
+    Args:
+        metrics: the names.
+        trained: whether there are training rows.
 
     Raises:
-        InvalidValue: For an unknown metric, or missing data.
+        InvalidValue: For an unknown metric, or one that lacks training rows.
     """
     if not {*metrics} <= {*METRICS, *BY_PAIRS, *OF_CLIPS, *WITH_TRAINING, "modes"}:
         load_plugins()
@@ -199,9 +203,5 @@ def _check(
     for name in metrics:
         if name not in names:
             raise InvalidValue(f"unknown metric {name!r}; {suggest(name, names)}")
-        if name == "modes" and (centres is None or sd is None):
-            raise InvalidValue(
-                "counting modes needs their centres and sd; pass both, or request diversity instead"
-            )
-        if name in WITH_TRAINING and train is None:
+        if name in WITH_TRAINING and not trained:
             raise InvalidValue(f"{name} compares with the training rows; pass {argument('train')}")

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import InvalidKind, InvalidValue
+from pushforward.core.errors import InvalidKind, InvalidValue, suggest_listed
 
 __all__ = ["choice", "matrix", "number", "some_of", "switch", "text", "whole"]
 
@@ -55,7 +55,10 @@ def choice(
     """One of several texts."""
     value = text(content, name, default)
     if value not in choices:
-        raise InvalidValue(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+        raise InvalidValue(
+            f"{name} must be one of {', '.join(choices)}, got {value!r};"
+            f" {suggest_listed(value, choices)}"
+        )
     return value
 
 

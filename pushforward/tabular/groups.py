@@ -91,6 +91,7 @@ def _of_number(
     group: int, j: int, values: NDArray[np.float64], inside: NDArray[np.bool_]
 ) -> list[Difference]:
     there = ~np.isnan(values)
+    values, power = _near_one(values)
     one, rest = values[inside & there], values[~inside & there]
     if len(one) == 0 or len(rest) == 0:
         return []
@@ -104,7 +105,16 @@ def _of_number(
         effect = gap / scale
         error = scale * math.sqrt(1 / len(one) + 1 / len(rest))
     said = abs(effect) >= LARGE and abs(gap) >= ERRORS * error
-    return [Difference(group, j, -1, float(one.mean()), float(rest.mean()), effect, scale, said)]
+    own, other = (float(np.ldexp(part.mean(), power)) for part in (one, rest))
+    return [Difference(group, j, -1, own, other, effect, float(np.ldexp(scale, power)), said)]
+
+
+def _near_one(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
+    """Values divided by a power of 2, and its exponent: squares of numbers near the ends of float64
+    would overflow or vanish.
+    """
+    power = int(np.frexp(np.nanmax(np.abs(values), initial=0.0))[1])
+    return np.ldexp(values, -power), power
 
 
 def _of_categories(
@@ -175,6 +185,7 @@ def typical_row(
             usual = np.bincount(values[there].astype(int)).argmax()
             distance += np.where(there, values != usual, 1.0)
         else:
+            values, _ = _near_one(values)
             deviation = float(values[there].std()) or 1.0
             centred = (values - values[there].mean()) / deviation
             distance += np.where(there, centred**2, 1.0)

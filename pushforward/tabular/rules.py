@@ -17,6 +17,7 @@ from torch import Tensor
 
 from pushforward.core.space import Space
 from pushforward.data.tables.relations import Relation
+from pushforward.tabular.wording import counted
 
 __all__ = ["Outcome", "Rules", "obey"]
 
@@ -160,16 +161,17 @@ class Outcome:
         said = []
         if self.redrawn:
             said.append(
-                f"{self.redrawn:,} rows were drawn again, as they broke a bound or a relation"
+                f"{counted(self.redrawn, 'row')} drawn again for breaking a bound or a relation"
             )
         if self.projected:
             said.append(
-                f"{self.projected:,} of them still did, and were moved to the nearest allowed"
+                f"{self.projected:,} of them still broke one: moved to the nearest allowed values"
             )
         for relation in relations:
             count = self.violating.get(relation.text, 0)
             said.append(
-                f"{count:,} rows violate {relation}, by observed values or whole numbers"
+                f"{counted(count, 'row')} {'violates' if count == 1 else 'violate'} {relation}, by"
+                " observed values or whole numbers"
                 if count
                 else f"all rows obey {relation}"
             )

@@ -12,7 +12,7 @@ from pushforward.core.column_values import as_texts
 from pushforward.core.columns import Column
 from pushforward.core.dates import DATE_UNITS
 
-__all__ = ["FROM_ZERO", "few_digits", "in_words", "listed", "share"]
+__all__ = ["FROM_ZERO", "counted", "few_digits", "in_words", "listed", "share"]
 
 
 FROM_ZERO = "rows are numbered from 0"
@@ -66,6 +66,11 @@ def in_words(value: float, column: Column, scale: float | None = None) -> str:
     else:
         text = few_digits(value, scale)
     return f"{text} %" if column.unit == "%" else text
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things: '1 row', '1,200 rows'."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def share(value: float) -> str:

@@ -26,6 +26,7 @@ __all__ = [
     "parse_relation",
     "parse_relations",
     "relations_of",
+    "rounding_step",
     "violating_rows",
     "violation_notes",
 ]
@@ -90,12 +91,12 @@ class Relation:
         slack = ROUNDING * (np.abs(x[:, places]) @ factors + abs(self.constant))
         if self.sign == "<":
             return np.asarray(slack)
-        steps = [_step(space.columns[place]) for place in places]
+        steps = [rounding_step(space.columns[place]) for place in places]
         slack = slack + 0.5 * float(factors @ np.array(steps)) * (1 + ROUNDING)
         return np.asarray(slack)
 
 
-def _step(column: Column) -> float:
+def rounding_step(column: Column) -> float:
     """The unit of the last decimal of a column of fractions, 0 for others."""
     return 10.0**-column.decimals if column.kind == "continuous" and column.decimals else 0.0
 

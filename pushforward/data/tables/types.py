@@ -17,7 +17,7 @@ from pushforward.core.argument_names import setting
 from pushforward.core.column_numbers import category_text
 from pushforward.core.columns import CARRIED, COLUMN_TYPES, Column
 from pushforward.core.dates import DURATION
-from pushforward.core.errors import InvalidKind, InvalidValue, suggest
+from pushforward.core.errors import InvalidKind, InvalidValue, suggest_listed
 from pushforward.data.tables.columns import ColumnSurvey
 
 __all__ = [
@@ -136,7 +136,7 @@ def _parse(name: str, text: object) -> ColumnType:
     if match is None or match[1] not in COLUMN_TYPES:
         raise InvalidValue(
             f"the type of column {name!r} must be one of {', '.join(COLUMN_TYPES)}, got {text!r};"
-            f" {suggest(str(text), COLUMN_TYPES)}"
+            f" {suggest_listed(str(text), COLUMN_TYPES)}"
         )
     kind, inner = match[1], match[2]
     separator = "<" if kind == "ordered" else ","

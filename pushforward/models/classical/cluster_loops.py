@@ -194,15 +194,21 @@ def _add_row(row: Any, k: int, w: Any, sums: Any) -> Any:
     own[last] += w
 
 
+@inlined
+def _rows_of_piece(p: int, pieces: int, count: int) -> Any:
+    """The first row of a piece, and the one after its last: whole tiles of all `count` rows."""
+    tiles = -(-count // TILE)
+    return tiles * p // pieces * TILE, min(count, tiles * (p + 1) // pieces * TILE)
+
+
 @loop
 def add_long_rows(rows: Any, owner: Any, weights: Any, sums: Any, start: int, stop: int) -> Any:
     """As `add_rows`, of rows (n, d), whose columns are next to each other; owner (≥ n,)."""
-    pieces, count = len(sums), len(rows)
-    tiles = -(-count // TILE)
     for p in range(start, stop):
         own = sums[p]
         own[:] = 0
-        for i in range(tiles * p // pieces * TILE, min(count, tiles * (p + 1) // pieces * TILE)):
+        first, end = _rows_of_piece(p, len(sums), len(rows))
+        for i in range(first, end):
             _add_row(rows[i], owner[i], weights[i] if len(weights) else 1.0, own)
 
 
@@ -211,12 +217,11 @@ def add_long_changes(
     rows: Any, old: Any, new: Any, weights: Any, sums: Any, start: int, stop: int
 ) -> Any:
     """As `add_changes`, of rows (n, d), whose columns are next to each other."""
-    pieces, count = len(sums), len(rows)
-    tiles = -(-count // TILE)
     for p in range(start, stop):
         own = sums[p]
         own[:] = 0
-        for i in range(tiles * p // pieces * TILE, min(count, tiles * (p + 1) // pieces * TILE)):
+        first, end = _rows_of_piece(p, len(sums), len(rows))
+        for i in range(first, end):
             if old[i] != new[i]:
                 w = weights[i] if len(weights) else 1.0
                 _add_row(rows[i], new[i], w, own)

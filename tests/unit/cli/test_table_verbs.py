@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -130,3 +131,20 @@ def test_mistakes_are_one_line(cli, table, tmp_path, arguments, said):
     errors = [line for line in done.err.splitlines() if line.startswith("error")]
     assert len(errors) == 1
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_relations_that_hold_and_are_not_declared_are_the_next_command(cli, tmp_path):
+    r = np.random.default_rng(0)
+    a, b = r.poisson(4, 120), r.poisson(6, 120)
+    rows = [f"{i},{j},{i + j}" for i, j in zip(a, b)]
+    (tmp_path / "sums.csv").write_text("\n".join(["a,b,all in all", *rows]) + "\n")
+    done = cli("synthesise", "sums.csv", "-o", "copy.csv", "--model", "copula")
+    assert "all 120 rows obey `all in all` = a + b, which " in done.err
+    line = next(line for line in done.err.splitlines() if line.startswith("if rows must, next: "))
+    words = shlex.split(line.partition("next: ")[2])
+    assert words == ["pushforward", "synthesise", "sums.csv", "--relation", "`all in all` = a + b"]
+    done = cli(*words[1:], "-o", "again.csv", "--model", "copula")
+    assert done.code == 0, done.err
+    assert "next:" not in done.err
+    copy = np.loadtxt("again.csv", delimiter=",", skiprows=1)
+    assert (copy[:, 2] == copy[:, 0] + copy[:, 1]).all()

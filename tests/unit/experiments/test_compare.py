@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -120,3 +122,27 @@ def test_runs_are_sampled_as_asked(translator: Path, command: Callable[..., str]
     assert abs(values[0] - values[2]) > 0.1
     with pytest.raises(InvalidValue, match="using=mean is how runs are sampled, and none is"):
         compare(Comparison("ring:20", ["moons:20"], using="mean"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"spaces": ["raw", "foo"]}, "unknown features 'foo'"),
+        ({"metrics": ["fid", "foo"]}, "unknown metric 'foo'"),
+        ({"metrics": ["memorisation"]}, "memorisation compares with the training rows"),
+        ({"using": "foo"}, "unknown sampler 'foo'"),
+    ],
+)
+def test_unknown_names_are_refused_before_anything_is_read_or_sampled(
+    comparison: Comparison,
+    asked: dict[str, Any],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def read_nothing(*arguments: object, **named: object) -> None:
+        raise AssertionError("a name was checked only after rows were read or sampled")
+
+    for late in ("read", "sample_run"):
+        monkeypatch.setattr(f"pushforward.experiments.compare.{late}", read_nothing)
+    with pytest.raises(InvalidValue, match=message):
+        compare(replace(comparison, **asked))

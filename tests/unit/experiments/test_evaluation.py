@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 import pushforward as pf
+from pushforward.cli.main import main
 from pushforward.experiments import OpenedRun
 from pushforward.experiments.evaluation import evaluate_runs
 from pushforward.experiments.measure import Annealing
@@ -68,9 +70,9 @@ def test_other_rows_may_be_measured(place: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"most": 0}, "most, annealing.rows, annealing.temperatures and annealing.chains at least"),
-        ({"annealing": Annealing(rows=0)}, "got 100, 10000, 0, 1000 and 16"),
-        ({"draws": -1}, "draws must not be negative"),
+        ({"most": 0}, "most must be at least 1, got 0"),
+        ({"annealing": Annealing(rows=0)}, r"annealing\.rows must be at least 1, got 0"),
+        ({"draws": -1}, "draws must be at least 0, got -1"),
         ({"estimators": ["nope"]}, "estimators takes naive, ais, bdmc, got 'nope'"),
         ({"data": "ring:9", "source": "ring:9"}, "data gives other rows to measure on, source"),
     ],
@@ -114,3 +116,66 @@ def test_samples_of_a_table_of_different_units_are_compared_standardised(tmp_pat
     model = pf.GAN(latent=1, hidden=(8,))
     pf.Experiment(model, str(tmp_path / "pay.csv"), fitter={"steps": 2}).run(tmp_path / "run")
     assert evaluate_runs([tmp_path / "run"]).sample_spaces() == ["scaled"]
+
+
+def measure_nothing(*arguments: object, **named: object) -> None:
+    raise AssertionError("a name was checked only after something was measured or fitted")
+
+
+@pytest.mark.parametrize("more", [[], ["--seeds", "2"]])
+def test_unknown_features_are_refused_before_anything_is_measured(
+    place: Path,
+    more: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for late in ("evaluation.measure_run", "evaluation.compare_with_data", "seeds.repeat_run"):
+        monkeypatch.setattr(f"pushforward.experiments.{late}", measure_nothing)
+    assert main(["evaluate", str(place / "gmm"), "--features", "raw,foo", *more]) == 2
+    written = capsys.readouterr()
+    assert written.out == ""
+    assert written.err.startswith("error: unknown features 'foo'; known: classifier,")
+    with pytest.raises(pf.InvalidValue, match=r"raw takes no number, got 'raw\(5\)'"):
+        evaluate_runs([place / "gmm"], features=["raw(5)"])
+
+
+def test_unknown_features_of_a_run_with_code_say_what_to_import(
+    place: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(place / "gmm", run)
+    described = json.loads((run / "run.json").read_text())
+    described["model"]["imports"] = ["/mine/spaces.py"]
+    (run / "run.json").write_text(json.dumps(described))
+    with pytest.raises(pf.InvalidValue, match=r"import /mine/spaces\.py first .*'mine'"):
+        evaluate_runs([run], features=["mine"])
+
+
+def test_the_number_of_rows_that_were_measured_is_said(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluation = evaluate_runs([place / "gmm"], most=5)
+    assert evaluation.data.startswith("the first 5 of people.csv test (12 rows")
+    assert {r.data for r in evaluation.records} == {evaluation.data}
+    for more in ([], ["--seeds", "2"]):
+        assert main(["evaluate", str(place / "gmm"), "--rows", "5", *more]) == 0
+        assert "measured on the first 5 of people.csv test (12 rows" in capsys.readouterr().err
+
+
+def test_only_rows_that_are_not_there_have_moved(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    table = tmp_path / "rows.csv"
+    shutil.copy(place / "people.csv", table)
+    pf.Experiment(pf.PCA(1), str(table), reading={"drop": ["team"]}).run(run)
+    table.unlink()
+    with pytest.raises(pf.BadSource, match="if they have moved, pass source=FILE"):
+        evaluate_runs([run])
+
+    def list_what_is_missing(*arguments: object, **named: object) -> None:
+        raise pf.BadSource("line 3 of the list: no such file or folder")
+
+    monkeypatch.setattr("pushforward.experiments.opened.read", list_what_is_missing)
+    with pytest.raises(pf.BadSource, match=r"^line 3 of the list"):
+        evaluate_runs([run])

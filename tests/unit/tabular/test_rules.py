@@ -97,4 +97,4 @@ def test_only_free_values_change() -> None:
     moved, how = obey(x, rules("GS <= G"), free=free)
     assert moved.tolist() == [[20, 20, 0.5, 0], [30, 30, 0.5, 0], [30, 20, 1.7, 0]]
     assert how.violating == {"GS <= G": 1}  # observed, and so left as it is
-    assert how.sentences(rules("GS <= G").relations)[-1].startswith("1 rows violate GS <= G")
+    assert how.sentences(rules("GS <= G").relations)[-1].startswith("1 row violates GS <= G")
