@@ -16,13 +16,15 @@ from typing import Any, cast
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils as _cgutils
 from numba.extending import intrinsic
 
 __all__ = ["STRIP", "add_inner_products", "add_products"]
 
 Value = Any
 """A value of LLVM, or a part of Numba that has no type."""
+
+cgutils: Any = _cgutils
 
 STRIP = 16
 """Rows of a strip in float32; two strips of 8 in float64."""
@@ -71,9 +73,7 @@ class _Code:
 
     def add_product(self, a: Value, b: Value, total: Value) -> None:
         product = self.builder.fmul(a, b, flags=FUSED)
-        self.builder.store(
-            self.builder.fadd(product, self.builder.load(total), flags=FUSED), total
-        )
+        self.builder.store(self.builder.fadd(product, self.builder.load(total), flags=FUSED), total)
 
     def sum_up(self, vector: Value) -> Value:
         """The sum of a vector's numbers, by halves."""
@@ -91,9 +91,7 @@ class _Code:
 
 def _arrays(context: Value, builder: Value, kinds: Any, values: Any) -> Any:
     """Data and shape of each array."""
-    made = [
-        context.make_array(kind)(context, builder, value) for kind, value in zip(kinds, values)
-    ]
+    made = [context.make_array(kind)(context, builder, value) for kind, value in zip(kinds, values)]
     return [(array.data, cgutils.unpack_tuple(builder, array.shape)) for array in made]
 
 

@@ -173,7 +173,8 @@ def scan(
     if most is not None and len(source) > most:
         keep = max(1, most // block)
         starts = [starts[round(i * (len(starts) - 1) / max(1, keep - 1))] for i in range(keep)]
-    together = max(1, BLOCK_NUMBERS // (block * max(1, source.space.size))) if source.resident else 1
+    numbers = block * max(1, source.space.size)
+    together = max(1, BLOCK_NUMBERS // numbers) if source.resident else 1
     facts: Facts | None = None
     for i in range(0, len(starts), together):
         own = [torch.arange(s, min(s + block, len(source))) for s in starts[i : i + together]]

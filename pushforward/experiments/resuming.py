@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ class ResumableRun:
     Args:
         folder: of the run.
         model: the unfitted model of the run.
-        manifest: of the run.
+        manifest: of the run, with the present location of its rows.
         provenance: present location of its rows.
     """
 
@@ -130,7 +130,7 @@ def find_run_to_resume(folder: Path, source: str | None = None) -> ResumableRun:
         model = _build_unfitted(folder, manifest)
     if manifest.fitter == "EM":
         _require_unfinished(folder, model.registered_name)
-    return ResumableRun(folder, model, manifest, provenance)
+    return ResumableRun(folder, model, replace(manifest, data=provenance), provenance)
 
 
 def _build_unfitted(folder: Path, manifest: Manifest) -> Model:

@@ -1,7 +1,8 @@
 """Names for what a number of a code changes, from observations with less and with more of it.
 
 An image may change as a whole, in its colours, or in parts: the share of |Δ| that a simple pattern
-explains says which. Points change in columns, which are named.
+explains says which. A clip changes as the mean of its frames does, or in its motion, if that
+mean changes by less than half as much as the frames. Points change in columns, which are named.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ NOTABLE = 0.4
 
 def name_changes(space: Space, runs: Sequence[Tensor]) -> list[str]:
     """A name for each run of observations (steps, *shape); equal names are numbered."""
-    name = _points if space.kind == "points" else _images
+    name = {"points": _points, "clips": _clips}.get(space.kind, _images)
     names = [name(space, (run[-1] - run[0]).double().cpu()) for run in runs]
     return [
         f"{each} {names[: i + 1].count(each)}" if names.count(each) > 1 else each
@@ -34,11 +35,16 @@ def name_changes(space: Space, runs: Sequence[Tensor]) -> list[str]:
 def _points(space: Space, change: Tensor) -> str:
     size = change.abs() / torch.tensor(space.ranges).double().clamp_min(1e-30)
     most = float(size.max())
-    names = [c.name or f"x{i + 1}" for i, c in enumerate(space.columns)]
-    columns = [name for name, s in zip(names, size.tolist()) if s >= NOTABLE * most]
+    columns = [name for name, s in zip(space.names, size.tolist()) if s >= NOTABLE * most]
     return (
         " and ".join(columns) if len(columns) < 3 else f"{columns[0]} and {len(columns) - 1} more"
     )
+
+
+def _clips(space: Space, change: Tensor) -> str:
+    still = change.mean(1)  # over frames
+    moves = float(still.abs().mean()) < CLEAR * float(change.abs().mean())
+    return "motion" if moves else _images(space, still)
 
 
 def _images(space: Space, change: Tensor) -> str:

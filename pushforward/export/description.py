@@ -50,7 +50,7 @@ def describe_space(space: Space) -> dict[str, Any]:
 def _columns(space: Space) -> list[dict[str, Any]]:
     return [
         {
-            "name": c.name or f"x{i + 1}",
+            "name": space.names[i],
             "low": c.low,
             "high": c.high,
             "categories": list(c.categories),

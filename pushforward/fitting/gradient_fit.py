@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pushforward.core.errors import Interrupted, InvalidValue
+from pushforward.core.errors import BadSource, Interrupted, InvalidValue
 from pushforward.core.events import CancelToken, Finished
 from pushforward.core.learner import Learner
 from pushforward.core.model import Model
@@ -33,7 +33,7 @@ from pushforward.fitting.film import Camera
 from pushforward.fitting.gradient_processes import GradientProcesses
 from pushforward.fitting.loop import Collaborators, Loop
 from pushforward.fitting.players import Players, check_names
-from pushforward.fitting.run_folder import RunFolder
+from pushforward.fitting.run_folder import RunFolder, other_rows
 from pushforward.fitting.settings import FitSettings
 from pushforward.fitting.signals import interruptible
 from pushforward.fitting.streams import BorrowedStreams, Streams
@@ -113,7 +113,12 @@ def _with_settled_batch(
     note if it is another than requested.
     """
     requested = settings.optimisation.batch
-    batch = settle_batch(requested if rows is None else rows, settings.optimisation, world)
+    try:
+        batch = settle_batch(requested if rows is None else rows, settings.optimisation, world)
+    except BadSource as error:
+        if settings.folder.resumed:
+            raise other_rows() from error
+        raise
     note = "" if batch == requested else f"batch {batch}, the largest for {rows} rows"
     return settings.with_batch(batch), note
 

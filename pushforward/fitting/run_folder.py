@@ -18,6 +18,7 @@ from typing import Any
 
 from torch import Tensor
 
+from pushforward.core.argument_names import argument
 from pushforward.core.errors import BadRun, PushforwardError, is_out_of_memory
 from pushforward.core.events import Event
 from pushforward.core.folder_lock import locked
@@ -35,7 +36,7 @@ from pushforward.fitting.settings import FolderSettings
 from pushforward.fitting.state_validation import check_state
 from pushforward.fitting.stop_request import StopRequest
 
-__all__ = ["KIND", "RunFolder", "describe_origin"]
+__all__ = ["KIND", "RunFolder", "describe_origin", "other_rows"]
 
 KIND = "Trainer"
 """The kind of fitter, in run.json."""
@@ -133,7 +134,8 @@ class RunFolder:
         ):
             raise BadRun(
                 f"{self._folder} holds a trained model but no state to resume from (its folder"
-                " state is gone); restore it, or start a new run from its weights (start=…)"
+                " state is gone); restore it, or start a new run from its weights"
+                f" ({argument('start', 'RUN')})"
             )
         if state is not None:
             with self.checking_state():
@@ -181,10 +183,7 @@ class RunFolder:
                 " with as many"
             )
         if state["data"] != fingerprint:
-            raise BadRun(
-                "the data differ from those the run was started with; resume it on the same data,"
-                " or start a new run from it (start=…)"
-            )
+            raise other_rows()
         if state.get("held_out", held_out) != held_out:
             raise BadRun(
                 "the held-out data differ from those the run was started with; resume it with the"
@@ -283,6 +282,14 @@ class RunFolder:
                 f"the run folder {self._folder} was removed or renamed while the fit was writing to"
                 " it; if it was renamed, continue with: pushforward resume NAME"
             )
+
+
+def other_rows() -> BadRun:
+    """The error of a run that is resumed on other rows than its own."""
+    return BadRun(
+        "the data differ from those the run was started with; resume it on the same data, or start"
+        f" a new run from it ({argument('start', 'RUN')})"
+    )
 
 
 SHAPING = (

@@ -253,6 +253,15 @@ def test_a_run_moves_to_another_machine(place: Path, capfd: pytest.CaptureFixtur
     assert numbers(
         capfd, "evaluate", "elsewhere/moves", "--source", "elsewhere/points.npy", "--draws", "2"
     )
+    np.save("elsewhere/few.npy", POINTS[:5])
+    np.save("elsewhere/others.npy", POINTS + 1)
+    for others in ("few", "others"):
+        capfd.readouterr()
+        command = ["resume", "elsewhere/moves", "--epochs", "+1"]
+        assert main([*command, "--source", f"elsewhere/{others}.npy"]) == 2
+        said = capfd.readouterr().err
+        assert "the data differ from those the run was started with" in said
+        assert "--start RUN" in said
     assert (
         main(
             [
@@ -262,11 +271,12 @@ def test_a_run_moves_to_another_machine(place: Path, capfd: pytest.CaptureFixtur
                 "+1",
                 "--source",
                 "elsewhere/points.npy",
-                "-q",
             ]
         )
         == 0
     )
+    heading = [line.split() for line in capfd.readouterr().err.splitlines()]
+    assert ["source", str(Path("elsewhere/points.npy").resolve())] in heading
     assert same("stays", "elsewhere/moves")
 
 

@@ -107,6 +107,18 @@ def test_curves_are_chosen_and_drawn_by_logarithm(open_page: Open) -> None:
     assert page.get_by_label("Term").input_value() == "distortion"
 
 
+def test_what_is_not_measured_alike_has_axes_of_its_own(open_page: Open) -> None:
+    page = open_page("runs?runs=vae,filmed,gmm")
+    page.wait_for_selector(READY)
+    page.wait_for_timeout(300)
+    for title in ("Training curves: vae, filmed", "Training curves: gmm"):
+        assert page.get_by_label(title, exact=True).count() == 1
+    assert page.get_by_label("Training curves", exact=True).count() == 0
+    page.get_by_label("Term").select_option("distortion")  # of one kind of run alone
+    page.wait_for_timeout(300)
+    assert page.get_by_label("Training curves", exact=True).count() == 1
+
+
 def test_a_point_is_dragged_over_the_map_of_neighbours(open_page: Open) -> None:
     page = open_page("latent?run=pca&map=neighbours")
     wait(page, f"Number({ROOM}.decoded) >= 2", 120)  # again once the map is there

@@ -233,8 +233,8 @@ def test_runs_are_listed_and_laid_side_by_side(open_page: Open) -> None:
         page.get_by_label(f"show {name}", exact=True).check()
     page.get_by_role("heading", name="gmm").wait_for()
     with page.expect_download() as download:
-        page.get_by_role("button", name="Save Training curves as SVG").click()
-    assert download.value.suggested_filename == "training-curves.svg"
+        page.get_by_role("button", name="Save Training curves: vae as SVG").click()
+    assert download.value.suggested_filename == "training-curves-vae.svg"
 
 
 @pytest.mark.parametrize("room", ["learn", "runs", "latent", "edit"])

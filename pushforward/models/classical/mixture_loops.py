@@ -198,7 +198,7 @@ def _tabulate(rows: Array, table: Array) -> None:
 
 @inlined
 def _whiten(centred: Array, table: Array, zeros: Array, count: int, white: Array) -> None:
-    """Wᵀ x of a panel, W upper triangular: a strip of rows after the other, which stay in a cache."""
+    """Wᵀ x of a panel, W upper triangular, by strips of rows, which stay in the cache."""
     for begin in range(0, count, STRIP):
         for g in range(len(table)):
             stop = 4 * g + 4

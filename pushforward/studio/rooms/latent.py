@@ -23,6 +23,7 @@ from pushforward.experiments.codes import codes_of
 from pushforward.experiments.labelled_rows import LabelledRows
 from pushforward.experiments.latent_settings import find_attribute
 from pushforward.experiments.opened import OpenedRun
+from pushforward.export.change_names import name_changes
 from pushforward.latent import decode as decode_codes
 from pushforward.latent import direction as find_direction
 from pushforward.latent import interpolate, traverse
@@ -42,6 +43,8 @@ __all__ = [
 MOST_CODES = 400
 RANKED = 16
 """Samples of the prior by which dimensions are ranked."""
+NAMED = 1.5
+"""Standard deviations around the centre after whose change a dimension is named, as on pages."""
 MAPPED = 2000
 """Rows on the map."""
 NEIGHBOURS = 6
@@ -58,18 +61,19 @@ FRAME_RATE, SEEN = 12.0, 256
 
 
 def open(studio: Studio, request: Request) -> Answer:
-    """What the codes of a 'run' are: their number, centre, scale, ranking and conditions."""
+    """What the codes of a 'run' are: their number, centre, scale, ranking, and in its order names
+    for what each number changes; and conditions.
+    """
     run = _run(studio, request)
     space: Space = run.model.fitted_space()
     rows, notes = studio.rows(request.run)
     distribution = studio.distribution(request.run)
-    ranking = traverse(
-        run.model,
-        distribution.draw(RANKED, rng=0),
-        steps=5,
-        y=chosen_condition(run, request.content),
-        distribution=distribution,
-    )
+    how: dict[str, Any] = {
+        "y": chosen_condition(run, request.content),
+        "distribution": distribution,
+    }
+    ranking = traverse(run.model, distribution.draw(RANKED, rng=0), steps=5, **how)
+    around = traverse(run.model, steps=3, reach=NAMED, **how).x
     return Answer(
         {
             "latent": distribution.latent,
@@ -77,6 +81,7 @@ def open(studio: Studio, request: Request) -> Answer:
             "scale": distribution.scale.tolist(),
             "order": ranking.order.tolist(),
             "share": ranking.share.tolist(),
+            "changes": name_changes(space, [around[k] for k in ranking.order]),
             "kind": space.kind,
             "names": list(space.names) if space.kind == "points" else [],
             "shape": list(space.shape),

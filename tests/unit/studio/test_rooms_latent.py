@@ -181,3 +181,18 @@ def test_a_direction_leads_towards_its_label(studio: Studio) -> None:
     vector = torch.tensor(found["vector"])
     assert float(vector @ gap.to(vector)) > 0.99 * float(gap.norm())
     assert found["name"] == "3"
+
+
+# ------------------------------------------------------------------------------------------ sliders
+
+
+def test_dimensions_are_named_after_what_they_change(studio: Studio) -> None:
+    facts = ask(studio, "latent.open", run="moons").content
+    axes = model(studio, "moons").components_[facts["order"]]
+    largest = axes.abs() / axes.abs().amax(1, keepdim=True)
+    names = facts["names"]
+    for name, share in zip(facts["changes"], largest.tolist(), strict=True):
+        assert names[share.index(1.0)] in name
+    images = ask(studio, "latent.open", run="pca").content["changes"]
+    assert len(images) == 5
+    assert len(set(images)) == 5, "no two sliders have one name"

@@ -103,8 +103,8 @@ export function enter(root, { socket, values }) {
 
     const percent = (/** @type {number} */ k) => `${(100 * facts.share[k]).toFixed(0)} %`;
     const order = /** @type {number[]} */ (facts.order).slice(0, SLIDERS);
-    const sliders = h("div", { class: "sliders shares" }, ...order.map((k) => {
-      const made = slider(`z${k} · ${percent(k)}`, { low: -REACH, high: REACH, value: (code[k] - facts.centre[k]) / (facts.scale[k] || 1), title: `dimension ${k}: ${percent(k)} of the change, in standard deviations` }, (t) => {
+    const sliders = h("div", { class: "sliders shares" }, ...order.map((k, i) => {
+      const made = slider(`${facts.changes[i]} · ${percent(k)}`, { low: -REACH, high: REACH, value: (code[k] - facts.centre[k]) / (facts.scale[k] || 1), title: `${facts.changes[i]}: dimension ${k}, ${percent(k)} of the change, in standard deviations` }, (t) => {
         code[k] = facts.centre[k] + t * facts.scale[k];
         show();
       });
@@ -112,7 +112,7 @@ export function enter(root, { socket, values }) {
       return made.element;
     }));
     const what = facts.kind === "points" ? "values" : facts.kind === "clips" ? "clip" : "image";
-    const ranking = order.length > 1 ? `Sorted by how much each changes the ${what}: z${order[0]} first, with ${percent(order[0])} of the change that all ${facts.latent} dimensions make together. ` : "";
+    const ranking = order.length > 1 ? `Sorted by how much each changes the ${what}, and named after what it changes around the centre; of the change that all ${facts.latent} dimensions make together, the first makes ${percent(order[0])}. ` : "";
     const fewer = facts.latent > SLIDERS ? `The other ${facts.latent - SLIDERS} change less than these. ` : "";
 
     async function random() {

@@ -121,7 +121,7 @@ function tableRow(name, choose) {
     problem.hidden = !run.error;
     problem.textContent = run.error ?? "";
     if (run.error) return;
-    const able = [run.able.includes("Decodes") && "latent", run.able.includes("HasDensity") && run.kind === "points" && "density", run.able.includes("Translates") && "translate"];
+    const able = [run.able.includes("Decodes") && "latent", run.able.includes("Decodes") && run.kind === "images" && "edit", run.able.includes("HasDensity") && run.kind === "points" && "density", run.able.includes("Translates") && "translate"];
     rooms.replaceChildren(...able.filter((room) => typeof room === "string").map((room) => h("a", { href: link(room, { run: name }), "aria-label": `${room} of ${name}` }, room)));
     badge.className = `badge ${run.state}`;
     badge.textContent = run.state;
