@@ -28,8 +28,6 @@ Setting = tuple[str, dict[str, Side], float]
 """What it is, the sides, and by how much their losses may differ."""
 
 VAE_STEPS = {16: 1200, 128: 400, 1024: 40}
-WIDE = 0.25
-"""Share of these steps where 1024 units are hidden, for the sweep to end in three minutes."""
 RING_STEPS = {16: 1000, 128: 800, 1024: 250}
 DCGAN_SIZES = [(8, 16), (8, 64), (16, 16), (16, 64), (32, 16), (32, 64), (64, 16), (128, 16)]
 """Pixels and batch."""
@@ -87,7 +85,7 @@ def vae_sweep(
     images = spine._images()
 
     def setting(batch: int, hidden: int) -> Setting:
-        steps = max(2, int(VAE_STEPS[batch] * share * (WIDE if hidden > 400 else 1)))
+        steps = max(2, int(VAE_STEPS[batch] * share))
         data = images[: steps * batch]
         size: dict[str, Any] = {"batch": batch, "hidden": hidden}
         sides: dict[str, Side] = {
@@ -146,7 +144,7 @@ def gan_sweep(
     data = adversarial._ring(50_000)
 
     def setting(batch: int, hidden: int) -> Setting:
-        steps = max(2, int(RING_STEPS[batch] * share * (WIDE if hidden > 400 else 1)))
+        steps = max(2, int(RING_STEPS[batch] * share))
         size = (data, batch, steps, hidden)
         sides: dict[str, Side] = {
             "pushforward": lambda: adversarial._fit_ring(*size, evaluate_every=1),

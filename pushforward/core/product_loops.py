@@ -31,7 +31,11 @@ STRIP = 16
 REGISTERS = 64
 """Bytes of a strip of one column: two registers where these have 32 bytes."""
 FOUR, TWO = 4, 2
+"""Vectors that share what is read: with registers of 32 bytes, eight sums, enough for two products
+a cycle of four cycles each; sums and operands together fit 16 registers.
+"""
 FUSED = ("contract",)
+"""What the compiler may do beyond the letter: round a product and a sum once."""
 
 
 class _Code:

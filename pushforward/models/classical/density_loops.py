@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.core.compiled import inlined, loop
-from pushforward.models.classical.mixture_loops import APART, PANEL, add_squares, subtract, whiten
+from pushforward.models.classical.panel_loops import APART, PANEL, add_squares, subtract, whiten
 
 __all__ = ["score_full", "score_independent"]
 

@@ -54,6 +54,7 @@ def expect_in_loops(
     """
     from pushforward.core.threads import in_threads
     from pushforward.models.classical import mixture_loops as loops
+    from pushforward.models.classical.panel_loops import padded
 
     rows = x.T.contiguous().numpy()
     weights = np.empty(0, rows.dtype) if w is None else w.to(x.dtype).contiguous().numpy()
@@ -72,7 +73,7 @@ def expect_in_loops(
         seconds = whole[:, 1 + d :] * deviations.square()
     else:
         sums, tied = np.zeros((blocks, k, 1 + d)), kind == "tied"
-        wide = loops.padded(d)
+        wide = padded(d)
         lower = np.zeros((blocks, *((wide, wide) if tied else (k, wide, wide))))
         centres, roots = (means @ white[0], white[0]) if tied else (means, white)
         call: Any = loops.expect_tied if tied else loops.expect_full

@@ -2,8 +2,9 @@
 
 Rows are stored with one coordinate after the other and read once, in panels, so that each step of a
 formula is a vector instruction on many rows whose operands are in the processor's cache. Components
-use differences x - μ_k; full and independent ones sum about their means. Sums of a fixed number of
-rows are kept apart and added in order, so they do not depend on the number of threads.
+use differences x - μ_k; full and independent ones sum about their means. A tied covariance of many
+columns needs only products of rows and means, as |x|² is common to all components. Sums of a fixed
+number of rows are kept apart and added in order, so they do not depend on the number of threads.
 
 Each loop works on blocks `first` to `last` of BLOCK rows. Arrays are contiguous; `w` is empty where
 rows have no weights. Symbols: n rows, d coordinates, k components, b blocks.
@@ -18,118 +19,29 @@ from numpy.typing import NDArray
 
 from pushforward.core.compiled import inlined, loop
 from pushforward.core.elementary_loops import exponential, logarithm
-from pushforward.core.product_loops import STRIP, add_inner_products, add_products
+from pushforward.core.product_loops import add_inner_products, add_products
+from pushforward.models.classical.panel_loops import (
+    APART,
+    NARROW,
+    PANEL,
+    add_few_products,
+    add_squares,
+    add_squares_of,
+    load,
+    padded,
+    subtract,
+    subtract_squares,
+    tabulate_fours,
+    whiten,
+    whiten_wide,
+)
 
-__all__ = ["BLOCK", "expect_full", "expect_independent", "expect_tied", "padded"]
+__all__ = ["BLOCK", "expect_full", "expect_independent", "expect_tied"]
 
 Array: TypeAlias = NDArray[Any]
 
 BLOCK = 2048
 """Rows whose sums are kept apart."""
-PANEL = 256
-"""Rows in a panel."""
-NARROW = 4
-"""Columns up to which plain loops need fewer instructions than products of four columns."""
-APART = PANEL + STRIP
-"""Distance of its coordinates in memory: by powers of two they would share lines of the cache."""
-
-
-@inlined
-def load(x: Array, start: int, count: int, panel: Array) -> None:
-    """Rows start to start + count of x (d, n), and zeros behind them."""
-    for i in range(len(x)):
-        for p in range(count):
-            panel[i, p] = x[i, start + p]
-        for p in range(count, PANEL):
-            panel[i, p] = 0
-
-
-@inlined
-def add_squares(panel: Array, scales: Array, origins: Array, count: int, squares: Array) -> None:
-    """Σ_i (scale_i x_i - origin_i)² of the rows of a panel, four coordinates at a time."""
-    whole = len(scales) // 4 * 4
-    for p in range(count):
-        squares[p] = 0
-    for i in range(0, whole, 4):
-        s, t, u, v = scales[i], scales[i + 1], scales[i + 2], scales[i + 3]
-        a, b, c, e = origins[i], origins[i + 1], origins[i + 2], origins[i + 3]
-        for p in range(count):
-            one, two = s * panel[i, p] - a, t * panel[i + 1, p] - b
-            three, four = u * panel[i + 2, p] - c, v * panel[i + 3, p] - e
-            squares[p] += (one * one + two * two) + (three * three + four * four)
-    for i in range(whole, len(scales)):
-        s, a = scales[i], origins[i]
-        for p in range(count):
-            one = s * panel[i, p] - a
-            squares[p] += one * one
-
-
-@inlined
-def subtract(panel: Array, mean: Array, count: int, centred: Array) -> None:
-    """x - μ of a panel."""
-    for i in range(len(mean)):
-        m = mean[i]
-        for p in range(count):
-            centred[i, p] = panel[i, p] - m
-
-
-@inlined
-def whiten(centred: Array, root: Array, count: int, white: Array) -> None:
-    """Wᵀ x of a panel, W upper triangular."""
-    for j in range(len(root)):
-        t = root[0, j]
-        for p in range(count):
-            white[j, p] = t * centred[0, p]
-        whole = 1 + j // 4 * 4
-        for i in range(1, whole, 4):
-            a, b, c, e = root[i, j], root[i + 1, j], root[i + 2, j], root[i + 3, j]
-            for p in range(count):
-                one, two = a * centred[i, p] + b * centred[i + 1, p], c * centred[i + 2, p]
-                white[j, p] += one + (two + e * centred[i + 3, p])
-        for i in range(whole, j + 1):
-            t = root[i, j]
-            for p in range(count):
-                white[j, p] += t * centred[i, p]
-
-
-@inlined
-def add_few_products(weighted: Array, panel: Array, stop: int, count: int, sums: Array) -> None:
-    """Adds Σ w x_j of a panel for the coordinates j before `stop`, four at a time."""
-    whole, zero = stop // 4 * 4, panel.dtype.type(0)
-    for j in range(0, whole, 4):
-        a, b, c, e = zero, zero, zero, zero
-        for p in range(count):
-            value = weighted[p]
-            a += value * panel[j, p]
-            b += value * panel[j + 1, p]
-            c += value * panel[j + 2, p]
-            e += value * panel[j + 3, p]
-        sums[j] += a
-        sums[j + 1] += b
-        sums[j + 2] += c
-        sums[j + 3] += e
-    for j in range(whole, stop):
-        a = zero
-        for p in range(count):
-            a += weighted[p] * panel[j, p]
-        sums[j] += a
-
-
-@inlined
-def subtract_squares(
-    white: Array, mean: Array, count: int, logits: Array, k: int, constant: float
-) -> None:
-    """Logits of component k: constant - ½ Σ (x - mean)²."""
-    half = white.dtype.type(0.5)
-    for p in range(count):
-        logits[k, p] = 0
-    for i in range(len(mean)):
-        m = mean[i]
-        for p in range(count):
-            z = white[i, p] - m
-            logits[k, p] += z * z
-    for p in range(count):
-        logits[k, p] = constant - half * logits[k, p]
 
 
 @inlined
@@ -174,44 +86,12 @@ def weigh(logits: Array, k: int, factor: Array, count: int, r: Array) -> Any:
     total: Any = r.dtype.type(0)
     zero, least = total, r.dtype.type(1e-30 if r.itemsize == 4 else 1e-290)
     for p in range(count):
-        value = logits[k, p] * factor[p]
-        r[p] = value if value > least else zero  # products of less would be subnormal, and slow
+        share = logits[k, p] if logits[k, p] > least else zero  # less is subnormal soon, and slow
+        r[p] = share * factor[p]
         total += r[p]
     for p in range(count, PANEL):
         r[p] = 0
     return total
-
-
-@loop
-def padded(d: int) -> int:
-    """d filled up to a multiple of four, where products take four columns at a time."""
-    return d if d <= NARROW else -(-d // 4) * 4
-
-
-@inlined
-def _tabulate(rows: Array, table: Array) -> None:
-    """The table (groups, columns / 4, 16) of rows (4 groups, columns), for `add_products`."""
-    for i in range(len(rows)):
-        for j in range(rows.shape[1]):
-            table[i // 4, j // 4, 4 * (i % 4) + j % 4] = rows[i, j]
-
-
-@inlined
-def _whiten(centred: Array, table: Array, zeros: Array, count: int, white: Array) -> None:
-    """Wᵀ x of a panel, W upper triangular, by strips of rows, which stay in the cache."""
-    for begin in range(0, count, STRIP):
-        for g in range(len(table)):
-            stop = 4 * g + 4
-            add_products(
-                centred[:stop], begin, begin + STRIP, table[g, : g + 1], zeros, white[4 * g : stop]
-            )
-
-
-@inlined
-def _add_squares_of(weighted: Array, panel: Array, count: int, sums: Array) -> None:
-    """Adds Σ w x xᵀ of a panel; its lower triangle is right."""
-    for i in range(0, len(panel), 4):
-        add_inner_products(weighted[i : i + 4], panel, i // 2 + 2, count, sums[i : i + 4])
 
 
 @loop
@@ -248,7 +128,7 @@ def expect_full(
     tables = np.zeros((k, wide // 4, wide // 4, 16), kind)
     if d > NARROW:
         for c in range(k):
-            _tabulate(roots[c].T, tables[c])
+            tabulate_fours(roots[c].T, tables[c])
     for block in range(first, last):
         for start in range(block * BLOCK, min((block + 1) * BLOCK, x.shape[1]), PANEL):
             count = min(PANEL, (block + 1) * BLOCK - start, x.shape[1] - start)
@@ -258,7 +138,7 @@ def expect_full(
                 if d <= NARROW:
                     whiten(centred, roots[c], count, white)
                 else:
-                    _whiten(centred, tables[c], zeros, count, white)
+                    whiten_wide(centred, tables[c], zeros, count, white)
                 subtract_squares(white, origin, count, logits, c, constants[c])
             normalise(logits, w, start, count, top, factor, totals[block])
             for c in range(k):
@@ -273,7 +153,7 @@ def expect_full(
                     if d <= NARROW:
                         add_few_products(white[i], centred, i + 1, count, seconds[block, c, i])
                 if d > NARROW:
-                    _add_squares_of(white, centred, count, seconds[block, c])
+                    add_squares_of(white, centred, count, seconds[block, c])
 
 
 @loop
@@ -361,8 +241,8 @@ def expect_tied(
     centres = np.zeros((groups, wide // 4, 16), kind)
     begins, own = np.zeros((groups, 4), kind), np.zeros((4, wide))
     if d > NARROW:
-        _tabulate(root.T, roots)
-        _tabulate(means, centres)
+        tabulate_fours(root.T, roots)
+        tabulate_fours(means, centres)
         for c in range(k):
             begins[c // 4, c % 4] = constants[c] - half * np.square(means[c]).sum()
     for block in range(first, last):
@@ -374,7 +254,7 @@ def expect_tied(
                 for c in range(k):
                     subtract_squares(white, means[c], count, logits, c, constants[c])
             else:
-                _whiten(panel, roots, zeros, count, white)
+                whiten_wide(panel, roots, zeros, count, white)
                 for g in range(groups):
                     own_logits = logits[4 * g : 4 * g + 4]
                     add_products(white, 0, count, centres[g], begins[g], own_logits)
@@ -404,4 +284,4 @@ def expect_tied(
                 if d <= NARROW:
                     add_few_products(white[i], panel, i + 1, count, seconds[block, i])
             if d > NARROW:
-                _add_squares_of(white, panel, count, seconds[block])
+                add_squares_of(white, panel, count, seconds[block])

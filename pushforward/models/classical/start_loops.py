@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.core.compiled import loop
-from pushforward.models.classical.mixture_loops import APART, BLOCK, PANEL, add_squares, load
+from pushforward.models.classical.mixture_loops import BLOCK
+from pushforward.models.classical.panel_loops import APART, PANEL, add_squares, load
 
 __all__ = ["assign", "find_spread", "standardise"]
 
