@@ -176,7 +176,8 @@ def test_what_has_no_noise_or_does_not_fit_is_refused() -> None:
     ):
         with pytest.raises(
             pf.InvalidValue,
-            match="all 4 components are kept, which leaves no noise and p\\(x\\|z\\) no density",
+            match="all 4 components are kept, which leaves no noise and p\\(x\\|z\\) no density;"
+            " fit with fewer, such as components=2",
         ):
             part()
     with pytest.raises(pf.InvalidValue, match="sigma must be above 0, got 0"):

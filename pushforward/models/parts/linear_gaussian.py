@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from pushforward.core.data_types import Conditioning
+from pushforward.core.argument_names import setting
 from pushforward.core.errors import InvalidValue
 from pushforward.core.model import Model
 from pushforward.core.random import Rng
@@ -78,9 +79,10 @@ class LinearGaussian(Model):
         """
         self.fitted_space()
         if not bool(self.noise_variance_ > 0):
+            kept = len(self.components_)
             raise InvalidValue(
-                f"all {len(self.components_)} components are kept, which leaves no noise and p(x|z)"
-                " no density; keep fewer components"
+                f"all {kept} components are kept, which leaves no noise and p(x|z) no density; fit"
+                f" with fewer, such as {setting('components', max(1, kept // 2))}"
             )
         return self.noise_variance_
 
