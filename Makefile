@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 .PHONY: help demo install test check matrix bench learn tables lecture docs dist clean
 help:
 	@echo "make demo    set up, fit small models for a minute, and write a page of pictures"
-	@echo "make test    set up and run the tests (under ten minutes)"
+	@echo "make test    set up and run the tests (twenty to forty minutes on two cores)"
 	@echo "make check   style, types, layers"
 	@echo "make matrix  the tests on the oldest and newest versions of every dependency, Python 3.11 and 3.13"
 	@echo "             (QUICK=1 a subset, PYTHONS=\"python3.13\", VERSIONS=oldest, SKIP_MISSING=1, JOBS=1)"

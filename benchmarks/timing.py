@@ -13,6 +13,12 @@ from pathlib import Path
 from typing import Any
 
 
+REST = 0.2
+"""Seconds before each call. The threads of OpenBLAS and OpenMP spin for up to a tenth of a second
+after their work, on cores that the other side needs.
+"""
+
+
 class Unavailable(Exception):
     """A benchmark cannot run on this machine."""
 
@@ -44,14 +50,16 @@ def seconds(work: Callable[[], Any]) -> float:
 
 
 def side_by_side(sides: dict[str, Callable[[], float]], rounds: int = 5) -> dict[str, list[float]]:
-    """Each side's number, once per round, sides in turn. A warm-up round is discarded."""
-    for work in sides.values():
-        work()
+    """Each side's number, once per round, sides in turn, with a rest before each.
+
+    A warm-up round is discarded.
+    """
     numbers: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(rounds):
+    for _ in range(1 + rounds):
         for name, work in sides.items():
+            time.sleep(REST)
             numbers[name].append(work())
-    return numbers
+    return {name: values[1:] for name, values in numbers.items()}
 
 
 def ratio(numerator: Sequence[float], denominator: Sequence[float]) -> dict[str, float]:

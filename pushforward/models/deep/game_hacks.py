@@ -130,8 +130,8 @@ class Labels(Hack, name="labels"):
         """Require labels."""
         if condition_space is None or not condition_space.is_label:
             raise InvalidValue(
-                "the hack 'labels' needs data with labels: fit with y (--label auto), or leave it"
-                " out"
+                "the hack 'labels' needs data with labels: pass"
+                f" {setting('label', 'auto')} where they are read, or leave it out"
             )
 
     def conditioning(self, mode: ConditioningMode) -> ConditioningMode:
@@ -180,8 +180,8 @@ class EmbeddedConditions(Hack, name="embedded_conditions"):
             )
         if condition_space is None or not condition_space.is_label:
             raise InvalidValue(
-                "the hack 'embedded_conditions' needs data with labels: fit with y (--label auto),"
-                " or leave it out"
+                "the hack 'embedded_conditions' needs data with labels: pass"
+                f" {setting('label', 'auto')} where they are read, or leave it out"
             )
 
     def conditioning(self, mode: ConditioningMode) -> ConditioningMode:
