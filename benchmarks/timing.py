@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-
 REST = 0.2
 """Seconds before each call. The threads of OpenBLAS and OpenMP spin for up to a tenth of a second
 after their work, on cores that the other side needs.

@@ -21,8 +21,8 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
-from pushforward.core.data_types import Conditioning
 from pushforward.core.argument_names import setting
+from pushforward.core.data_types import Conditioning
 from pushforward.core.errors import InvalidValue
 from pushforward.core.model import Model
 from pushforward.core.random import Rng
