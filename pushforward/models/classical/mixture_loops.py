@@ -2,9 +2,8 @@
 
 Rows are stored with one coordinate after the other and read once, in panels, so that each step of a
 formula is a vector instruction on many rows whose operands are in the processor's cache. Components
-use differences x - μ_k; full and independent ones sum about their means. A tied covariance of many
-columns needs only products of rows and means, as |x|² is common to all components. Sums of a fixed
-number of rows are kept apart and added in order, so they do not depend on the number of threads.
+use differences x - μ_k; full and independent ones sum about their means. Sums of a fixed number of
+rows are kept apart and added in order, so they do not depend on the number of threads.
 
 Each loop works on blocks `first` to `last` of BLOCK rows. Arrays are contiguous; `w` is empty where
 rows have no weights. Symbols: n rows, d coordinates, k components, b blocks.
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from pushforward.core.compiled import inlined, loop
 from pushforward.core.elementary_loops import exponential, logarithm
-from pushforward.core.product_loops import add_inner_products, add_products
+from pushforward.core.product_loops import add_inner_products
 from pushforward.models.classical.panel_loops import (
     APART,
     NARROW,
@@ -231,39 +230,26 @@ def expect_tied(
             multiple of four.
         totals: Σ w log p, Σ w (b, 2).
     """
-    (k, d), kind, half = means.shape, x.dtype, x.dtype.type(0.5)
-    wide, groups = padded(d), -(-k // 4)
+    (k, d), kind = means.shape, x.dtype
+    wide = padded(d)
     panel, white = np.zeros((wide, APART), kind), np.zeros((wide, APART), kind)
-    logits, r = np.empty((4 * groups, APART), kind), np.zeros((4, APART), kind)
+    logits, r = np.empty((k, APART), kind), np.zeros((4, APART), kind)
     top, factor = np.empty(PANEL, kind), np.empty(PANEL, kind)
-    zeros, squares, origin = np.zeros(4, kind), np.zeros((1, APART), kind), np.zeros(d, kind)
+    zeros, own = np.zeros(4, kind), np.zeros((4, wide))
     roots = np.zeros((wide // 4, wide // 4, 16), kind)
-    centres = np.zeros((groups, wide // 4, 16), kind)
-    begins, own = np.zeros((groups, 4), kind), np.zeros((4, wide))
     if d > NARROW:
         tabulate_fours(root.T, roots)
-        tabulate_fours(means, centres)
-        for c in range(k):
-            begins[c // 4, c % 4] = constants[c] - half * np.square(means[c]).sum()
     for block in range(first, last):
         for start in range(block * BLOCK, min((block + 1) * BLOCK, x.shape[1]), PANEL):
             count = min(PANEL, (block + 1) * BLOCK - start, x.shape[1] - start)
             load(x, start, count, panel)
             if d <= NARROW:
                 whiten(panel, root, count, white)
-                for c in range(k):
-                    subtract_squares(white, means[c], count, logits, c, constants[c])
             else:
                 whiten_wide(panel, roots, zeros, count, white)
-                for g in range(groups):
-                    own_logits = logits[4 * g : 4 * g + 4]
-                    add_products(white, 0, count, centres[g], begins[g], own_logits)
-                # what all components have in common
-                subtract_squares(white, origin, count, squares, 0, kind.type(0))
-                for p in range(count):
-                    weight = w[start + p] if len(w) else kind.type(1)
-                    totals[block, 0] += weight * squares[0, p]
-            normalise(logits[:k], w, start, count, top, factor, totals[block])
+            for c in range(k):
+                subtract_squares(white, means[c], count, logits, c, constants[c])
+            normalise(logits, w, start, count, top, factor, totals[block])
             for c in range(0, k, 4):
                 some = min(4, k - c)
                 for i in range(some):

@@ -170,6 +170,37 @@ def test_units_and_offsets_shift_the_likelihood(kind: str, scale: float, offset:
     assert fits[1] == pytest.approx(fits[0] - 2 * math.log(scale), abs=1e-7)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("scale", [1e-36, 1e30])
+def test_the_scale_of_weights_changes_nothing_in_float32(kind: str, scale: float) -> None:
+    """No row is left out because all weights are small."""
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((6000, 8)), rng.random(6000) + 0.5
+    x += 3 * rng.integers(0, 3, (6000, 1))
+    means = [
+        pf.GMM(3, kind, start=x[:3], precision="float32")
+        .fit(x, weights=w * s, by=pf.EM(steps=3, tolerance=0))
+        .means_
+        for s in (1.0, scale)
+    ]
+    torch.testing.assert_close(*means, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["full", "tied", "diagonal"])
+def test_distant_components_lose_no_digits_in_float32(kind: str) -> None:
+    """Differences from the means are squared, rather than expanded into products."""
+    rng = np.random.default_rng(0)
+    centres = 30 * rng.standard_normal((6, 8))
+    x = centres[rng.integers(0, 6, 6000)] + rng.standard_normal((6000, 8))
+    wide, narrow = (
+        pf.GMM(6, kind, start=centres + 0.3, precision=precision)
+        .fit(x, by=pf.EM(steps=4, tolerance=0))
+        .fit_result
+        for precision in ("float64", "float32")
+    )
+    assert narrow.quality == pytest.approx(wide.quality, abs=2e-6)
+
+
 def test_small_fits_load_no_loops() -> None:
     assert not prefers_loops("full", 50, 2, 10)
     assert prefers_loops("full", 10_000, 2, 2)
