@@ -25,6 +25,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pushforward.core.threads import thread_count
+
 __all__ = ["Moments", "choose_unit", "single_threaded_blas", "sum_products"]
 
 
@@ -172,7 +174,7 @@ def sum_products(
     rows = x.detach().numpy()
     w = None if weights is None else weights.to(torch.float64).numpy()
     o = None if origin is None else origin.numpy()
-    threads, part = torch.get_num_threads(), _sum_part_float32 if single else _sum_part
+    threads, part = thread_count(), _sum_part_float32 if single else _sum_part
     # BLAS's own threads if the partial products would fill the memory
     if threads == 1 or threads * x.shape[1] ** 2 > 1 << 25:
         total, products = part(rows, w, o)

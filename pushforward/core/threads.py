@@ -3,13 +3,42 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 
 import torch
 
-__all__ = ["in_threads", "parts"]
+__all__ = ["in_threads", "loops_only", "parts", "thread_count"]
+
+_own = threading.local()
+
+
+def thread_count() -> int:
+    """Threads to share work among: as many as PyTorch uses, also within `loops_only`."""
+    return getattr(_own, "threads", 0) or torch.get_num_threads()
+
+
+@contextmanager
+def loops_only(when: bool = True) -> Iterator[None]:
+    """A context in which PyTorch's own operations run in the calling thread, and loops in all.
+
+    Where loops do the work, OpenMP's threads only get in their way: after each small sum they go on
+    spinning on cores that the loops need. With `when` false nothing changes.
+    """
+    if not when:
+        yield
+        return
+    outer, threads = getattr(_own, "threads", 0), torch.get_num_threads()
+    _own.threads = outer or threads
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        _own.threads = outer
 
 
 def parts(count: int, pieces: int) -> Iterator[tuple[int, int]]:
@@ -32,7 +61,7 @@ def in_threads(
 
     Results may not depend on where pieces are cut, or they would depend on the number of threads.
     """
-    threads = min(torch.get_num_threads(), count // least)
+    threads = min(thread_count(), count // least)
     if threads < 2:
         function(0, count)
         return

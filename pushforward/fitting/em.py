@@ -20,6 +20,7 @@ from pushforward.core.errors import Interrupted, InvalidValue, quote, suggest
 from pushforward.core.events import CancelToken, Finished, Listener
 from pushforward.core.numbers import normalise_settings
 from pushforward.core.source import Source
+from pushforward.core.threads import loops_only
 from pushforward.fitting.announcer import announce_to
 from pushforward.fitting.controls import controlled_by
 from pushforward.fitting.explicit_settings import ExplicitSettings, require_stored
@@ -38,6 +39,8 @@ from pushforward.fitting.settings import (
 
 __all__ = ["EM"]
 
+UNTHREADED = 1 << 18
+"""Numbers in the data below which PyTorch's threads cost more than they save."""
 FREE = ("devices", "accelerator", "strategy", "num_nodes", "save_every")
 """Settings that do not affect the result.
 
@@ -166,13 +169,15 @@ class EM(ExplicitSettings):
             observers = ObserverSettings(
                 self.listeners, self.callbacks, token=token, quiet=self.quiet
             )
-            with controlled_by(token), announce_to(observers) as announcer, run.opened():
+            alone = loops_only(len(source) * source.space.size < UNTHREADED)
+            with alone, controlled_by(token), announce_to(observers) as announcer, run.opened():
                 scanner = Scanner(source, processes, run)
                 model.prepare(source, scanner.facts(sampled=fitted.samples_facts))
                 model.to(processes.device)
                 run.prepared = True
                 fit = Passes(passes, announcer, fitted, source, processes, run, scanner)
-                finished = fit.play()
+                with loops_only(fitted.looped):
+                    finished = fit.play()
         model.eval()
         if run.kept and finished.reason == "interrupted" and fitted.single:
             raise Interrupted(saved=True)

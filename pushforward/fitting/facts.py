@@ -96,7 +96,8 @@ def sample_rows(source: Source, most: int, rng: torch.Generator) -> Batch:
     """
     n = len(source)
     if n <= most:
-        return source.take(torch.arange(n))
+        viewed = isinstance(source, Arrays) and source.y is None
+        return take_consecutive(source, 0, n) if viewed else source.take(torch.arange(n))
     rows = torch.randperm(n, generator=rng)[:most].sort().values
     return Subset(source, rows).take(torch.arange(len(rows)))
 

@@ -37,6 +37,7 @@ __all__ = [
     "MiniBatched",
     "InBlocks",
     "OwnCoordinates",
+    "Looped",
     "Remembers",
     "Revises",
     "Settles",
@@ -129,6 +130,13 @@ class OwnCoordinates(Protocol):
 
 
 @runtime_checkable
+class Looped(Protocol):
+    """May have compiled loops do the work of its passes."""
+
+    looped: bool
+
+
+@runtime_checkable
 class Remembers(Protocol):
     """Keeps a memory of a resident block between passes: `statistics(batch, memory)`."""
 
@@ -217,6 +225,11 @@ class PassModel:
     def block_rows(self) -> int:
         """Preferred number of rows per block."""
         return int(self.model.block_rows) if follows(self.model, InBlocks) else BLOCK_ROWS
+
+    @property
+    def looped(self) -> bool:
+        """Whether compiled loops do the work of its passes, once it is prepared."""
+        return follows(self.model, Looped) and bool(self.model.looped)
 
     def statistics(self, batch: Batch, memory: object) -> Statistics:
         """The statistics of one block and its memory."""

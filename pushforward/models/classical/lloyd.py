@@ -42,6 +42,7 @@ from pushforward.core.phase import Batch
 from pushforward.core.scan import Facts
 from pushforward.core.source import Source
 from pushforward.fitting.facts import sample_rows
+from pushforward.models.classical import starts
 from pushforward.models.classical.cluster_sums import EMPTY, ClusterSums, Step, refill
 from pushforward.models.classical.lloyd_memory import Memory
 from pushforward.models.classical.lloyd_tiles import LONGEST_REST, SHORTEST_REST, Tiles, centred
@@ -51,7 +52,6 @@ from pushforward.models.classical.refusals import (
     refuse_many,
     refuse_unsquarable,
 )
-from pushforward.models.classical.starts import START_ROWS, choose_at_random, choose_plus_plus
 
 __all__ = ["LloydPasses"]
 
@@ -139,18 +139,23 @@ class LloydPasses(Model):
                 f"got {len(self.start[0])}"
             )
 
+    @property
+    def looped(self) -> bool:
+        """Whether loops do the work of the passes: on a CPU."""
+        return self.device.type == "cpu"
+
     def begin(self, source: Source, rng: torch.Generator) -> None:
         """Initial centres, from a seeded sample of rows, whose median becomes the origin."""
         if isinstance(self.start, str):
-            batch = sample_rows(source, max(START_ROWS, 64 * self.clusters), rng)
+            batch = sample_rows(source, max(starts.START_ROWS, 64 * self.clusters), rng)
             self._place(batch.x)
             x = self._scaled(batch.x.to(self.device))
-            choose = choose_plus_plus if self.start == "kmeans++" else choose_at_random
+            plus = self.start == "kmeans++"
+            choose = starts.choose_plus_plus if plus else starts.choose_at_random
             centres = choose(x, self.clusters, rng, batch.weights)
         else:
             self._place(sample_rows(source, MEDIAN_ROWS, rng).x)
-            start = torch.tensor(self.start, dtype=torch.float64, device=self.device)
-            centres = self._scaled(start)
+            centres = self._scaled(starts.as_centres(self.start).to(self.device))
         self.centres_ = centres * self.scale_ + self.origin_
         self._seen = centres.new_zeros(self.clusters)
         self._plan = Plan.of(centres, None, self.floating(), lean=True)
@@ -160,7 +165,7 @@ class LloydPasses(Model):
         """Set the origin to the median of some rows, once; outliers do not affect it."""
         if not self._placed:
             some = rows[:: max(1, len(rows) // MEDIAN_ROWS)].flatten(1)
-            self.origin_ = some.to(torch.float64).median(0).values.to(self.device)
+            self.origin_ = starts.lower_medians(some.to(torch.float64)).to(self.device)
             self._placed = True
 
     def _scaled(self, x: Tensor) -> Tensor:

@@ -40,6 +40,7 @@ from pushforward.models.classical.mixture_sums import Expected, sum_centred
 from pushforward.models.classical.refusals import refuse_conditions, refuse_large, refuse_many
 from pushforward.models.classical.starts import (
     START_ROWS,
+    as_centres,
     choose_at_random,
     choose_plus_plus,
     move_centres,
@@ -131,8 +132,7 @@ class MixturePasses(Model):
             centres = choose(x, self.components, rng, w)
         else:
             shift, scale = self._units()
-            means = torch.tensor(self.start, dtype=torch.float64, device=self.device)
-            centres = (means - shift) / scale
+            centres = (as_centres(self.start).to(self.device) - shift) / scale
         looped = self._in_loops
         if self.start == "kmeans":
             move = move_in_loops if looped else move_centres
@@ -183,6 +183,11 @@ class MixturePasses(Model):
             return torch.maximum(self.least_variance / self._units()[1].square(), rounding)
         within = squares / w.sum()
         return torch.maximum(self.floor * torch.where(within > rounding, within, 1.0), rounding)
+
+    @property
+    def looped(self) -> bool:
+        """Whether loops do the work of the passes: on complete rows on a CPU."""
+        return self._in_loops and not self._gaps
 
     @property
     def _in_loops(self) -> bool:

@@ -13,7 +13,9 @@ Reference:
 from __future__ import annotations
 
 import math
+from itertools import chain
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,9 +24,11 @@ from pushforward.core.numbers import to_float64
 
 __all__ = [
     "START_ROWS",
+    "as_centres",
     "choose_at_random",
     "check_start",
     "choose_plus_plus",
+    "lower_medians",
     "move_centres",
     "squared_distances",
 ]
@@ -71,7 +75,19 @@ def check_start(
         raise InvalidValue(
             f"start as {what} must be finite, got missing or infinite values; pass numbers"
         )
-    return tuple(tuple(row) for row in centres.tolist())
+    return tuple(map(tuple, centres.tolist()))
+
+
+def as_centres(start: tuple[tuple[float, ...], ...]) -> Tensor:
+    """A start's centres (k, d), float64: faster than `torch.tensor` of nested tuples."""
+    numbers = np.fromiter(chain.from_iterable(start), np.float64, len(start) * len(start[0]))
+    return torch.from_numpy(numbers.reshape(len(start), -1))
+
+
+def lower_medians(x: Tensor) -> Tensor:
+    """The lower median of each column of finite rows x (n, d), n > 0."""
+    columns, middle = np.ascontiguousarray(x.cpu().numpy().T), (len(x) - 1) // 2
+    return torch.from_numpy(np.partition(columns, middle, axis=1)[:, middle].copy())
 
 
 def choose_plus_plus(

@@ -115,7 +115,10 @@ def film(studio: Studio, request: Request) -> Answer:
 
 
 def photo(studio: Studio, request: Request) -> Answer:
-    """The attached picture, at its own size, after the change 'from' a code 'to' another."""
+    """The attached picture, at its own size, after the change 'from' a code 'to' another.
+
+    A picture no larger than the model's images is answered by a 'note'.
+    """
     run = _run(studio, request)
     name = _picture_name(request)
     check_picture(request.attached, name)
@@ -125,9 +128,8 @@ def photo(studio: Studio, request: Request) -> Answer:
     with ONE_PHOTO:
         changed = change_photo(frames, space, Photograph(levels.numpy()), _fit(space))
     if changed is None:
-        raise InvalidValue(
-            f"{name} is no larger than the model's images: what the page shows is the result"
-        )
+        note = f"{name} is no larger than the model's images: the page shows the result already"
+        return Answer({"note": note}, {})
     facts = {
         "name": f"{run.folder.name}.png",
         "unchanged": np.array_equal(changed.levels, levels.numpy()),

@@ -251,6 +251,7 @@ export function enter(root, { socket, values }) {
       large.replaceChildren(h("p", { class: "note" }, "Applying the change to the photograph at its own size …"));
       try {
         const { content, arrays } = await socket.ask("edit.photo", { run, y, name: photo.name, from: start, to: [target] }, { channel: "photo", file: photo.data });
+        if (content.note) { large.replaceChildren(); note.textContent = content.note; return; }
         const blob = new Blob([/** @type {Uint8Array<ArrayBuffer>} */ (arrays.file.values)], { type: "image/png" });
         const shown = h("img", { src: URL.createObjectURL(blob), alt: "The photograph after the edit", id: "full-size" });
         shown.style.maxWidth = "100%";

@@ -47,7 +47,7 @@ export function enter(root, { socket, values }) {
     h("p", { class: "intro" }, "Choose data and a model, start, and hold it at any step. What it has learned is drawn as it changes; its rates, game and penalties can be changed while it runs."),
     bar,
     h("div", { class: "columns learning" }, side, h("div", { class: "side" },
-      h("div", { class: "plots" }, h("div", { class: "side" }, planeCard, ...pictures.cards, planar.codeCard), h("div", { class: "side" }, over.modeCard, over.distanceCard, over.lossCard)), pictures.strip)));
+      h("div", { class: "plots" }, h("div", { class: "side" }, planeCard, ...pictures.cards, planar.codeCard), h("div", { class: "side" }, over.modeCard, over.distanceCard, over.lossCard, over.smallerCard)), pictures.strip)));
 
   /** @param {string} verb @param {Record<string, any>} content @param {{say: (text: string, kind?: "error" | "note" | "warning") => void}} [where] */
   async function ask(verb, content, where = said) {

@@ -16,6 +16,7 @@ const LAYERS = /** @type {Record<string, string>} */ ({
   components: "Components", centres: "Centres", manifold: "Generator's grid", gradients: "Gradient at samples", codes: "Codes of data", posterior: "Posteriors of codes",
 });
 const TRAIL = 200;
+const UNSEEN = 0.1; // of the largest term: less is drawn in a plot of its own
 const WHITE = "#ffffff";
 
 /** @param {(shown: string) => void} remembered */
@@ -133,13 +134,14 @@ export function measurePlots(chosen, remembered) {
   const distance = new Plot({ title: "Distance of samples from data", x: "samples seen", y: "" });
   const modes = new Plot({ title: "Modes covered", x: "samples seen", y: "modes" });
   const losses = new Plot({ title: "Loss or objective", x: "samples seen", y: "" });
+  const smaller = new Plot({ title: "Smaller terms", x: "samples seen", y: "" });
   const note = h("p", { class: "note" });
   const options = Object.entries(DISTANCES).map(([key, { title }]) => /** @type {[string, string]} */ ([key, title]));
   /** @type {() => void} */
   let redraw = () => {};
   const chooser = field("Measure", select(options, name, (next) => { name = next; remembered(next); redraw(); }));
   const distanceCard = h("section", { class: "card" }, chooser, distance.element, note), modeCard = h("section", { class: "card", hidden: true }, modes.element);
-  const lossCard = h("section", { class: "card" }, losses.element);
+  const lossCard = h("section", { class: "card" }, losses.element), smallerCard = h("section", { class: "card", hidden: true, id: "smaller-terms" }, smaller.element);
 
   /** @param {Measure[]} measures @param {any} facts @param {boolean} planar */
   function draw(measures, facts, planar) {
@@ -160,12 +162,26 @@ export function measurePlots(chosen, remembered) {
   /** @param {Report[]} reports */
   function drawLosses(reports) {
     const names = [...new Set(reports.flatMap((r) => Object.keys(r.terms)))].filter((term) => !term.includes(".")).slice(0, 6);
-    const marks = names.map((term, k) => /** @type {Mark} */ ({ kind: "lines", lines: [reports.flatMap((r) => (r.terms[term] === undefined || r.terms[term] === null ? [] : [r.samples, Number(r.terms[term])]))], colour: category(k), width: 1.6, name: term.replaceAll("_", " ") }));
-    losses.look.y = names.length === 1 ? names[0].replaceAll("_", " ") : "loss";
-    losses.show({ x: rangeOf(reports.map((r) => r.samples)), y: rangeOf(reports.flatMap((r) => names.map((term) => r.terms[term] ?? NaN))), marks });
+    const sizes = names.map((term) => sizeOf(reports, term)), small = names.map((_, k) => sizes[k] < UNSEEN * Math.max(...sizes));
+    smallerCard.hidden = !small.includes(true);
+    showTerms(losses, reports, names, (k) => !small[k]);
+    if (!smallerCard.hidden) showTerms(smaller, reports, names, (k) => small[k]);
   }
 
-  return { distanceCard, modeCard, lossCard, draw, drawLosses };
+  return { distanceCard, modeCard, lossCard, smallerCard, draw, drawLosses };
+}
+
+/** The largest size of a term in the later half of the reports. @param {Report[]} reports @param {string} term */
+function sizeOf(reports, term) {
+  return Math.max(0, ...reports.slice(reports.length >> 1).map((r) => Math.abs(r.terms[term] ?? 0)).filter(Number.isFinite));
+}
+
+/** @param {Plot} plot @param {Report[]} reports @param {string[]} names @param {(k: number) => boolean} wanted */
+function showTerms(plot, reports, names, wanted) {
+  const shown = names.filter((_, k) => wanted(k));
+  const marks = names.flatMap((term, k) => (wanted(k) ? [/** @type {Mark} */ ({ kind: "lines", lines: [reports.flatMap((r) => (r.terms[term] === undefined || r.terms[term] === null ? [] : [r.samples, Number(r.terms[term])]))], colour: category(k), width: 1.6, name: term.replaceAll("_", " ") })] : []));
+  plot.look.y = shown.length === 1 ? shown[0].replaceAll("_", " ") : "loss";
+  plot.show({ x: rangeOf(reports.map((r) => r.samples)), y: rangeOf(reports.flatMap((r) => shown.map((term) => r.terms[term] ?? NaN))), marks });
 }
 
 /** @param {string} name @param {Measure[]} measures @param {(m: Measure) => number | undefined} value @param {number} k @returns {Mark} */
