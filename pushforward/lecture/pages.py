@@ -17,8 +17,8 @@ __all__ = ["index", "notebook", "page"]
 MADE = "<!-- Written by `make lecture` from pushforward/lecture; edit there. -->"
 INTRO = """\
 At the end of the lecture you will have seen every figure, with its formula, its code and what to
-try. The code is the public interface; each figure takes seconds on one core, and a few take up to
-half a minute. They are small versions: where a longer fit says more, the text links to it.
+try. The code is the public interface; each figure takes seconds on one core, and a few take up to a
+minute. They are small versions: where a longer fit says more, the text links to it.
 
 ```sh
 pushforward lecture                                   # lists the figures

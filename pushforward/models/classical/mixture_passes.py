@@ -53,6 +53,8 @@ WIDE = 1e9
 """Squared means, in units of the variance, above which float32 rows are too coarse."""
 START_ROWS_EACH = 64
 """Least rows per component in a start's sample."""
+FLOOR_ROWS = 2048
+"""Rows in the sample where the means are given: only the least variances come from it."""
 WHOLE_ROWS_EACH = 32
 """Complete rows per component above which a start ignores incomplete ones."""
 BLOCK_ROWS, MOST_BLOCK_ROWS, BLOCK_NUMBERS = 1 << 14, 1 << 18, 1 << 20
@@ -158,7 +160,8 @@ class MixturePasses(Model):
 
     def _start_rows(self, source: Source, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Sampled rows (n, d) without gaps, in model coordinates, and their weights (n,)."""
-        batch = sample_rows(source, max(START_ROWS, START_ROWS_EACH * self.components), rng)
+        most = START_ROWS if isinstance(self.start, str) else FLOOR_ROWS
+        batch = sample_rows(source, max(most, START_ROWS_EACH * self.components), rng)
         x = self._standardised(batch.x.to(self.device), torch.float64)
         w = x.new_ones(len(x)) if batch.weights is None else batch.weights.to(x)
         if not self._gaps:
