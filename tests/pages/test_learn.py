@@ -135,3 +135,25 @@ def test_the_measure_is_chosen_and_remembered(open_page: Open) -> None:
     page.get_by_role("checkbox", name="Centres").wait_for()
     wait(page, f"{ROOM}.ended === 'true'")
     assert "converged" in page.inner_text(".numbers")
+
+
+def test_terms_too_small_for_the_axis_have_a_plot_of_their_own(open_page: Open) -> None:
+    page = open_page("learn?model=vae")
+    page.wait_for_selector(READY)
+    hidden = page.evaluate(
+        """async () => {
+            const { measurePlots } = await import("/page/rooms/learning_plots.js");
+            const plots = measurePlots("energy", () => {}), found = [];
+            const after = (terms) => {
+                plots.drawLosses([{ samples: 1, terms: {} }, { samples: 2, terms }, { samples: 3, terms }]);
+                found.push(plots.smallerCard.hidden);
+            };
+            after({ distortion: 50, rate: 7 });
+            after({ distortion: 9, rate: 8 });
+            after({ distortion: -9000, rate: 8, other: null });
+            after({ loss: NaN });
+            after({});
+            return found;
+        }"""
+    )
+    assert hidden == [False, True, False, True, True]

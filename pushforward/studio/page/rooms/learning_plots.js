@@ -16,7 +16,7 @@ const LAYERS = /** @type {Record<string, string>} */ ({
   components: "Components", centres: "Centres", manifold: "Generator's grid", gradients: "Gradient at samples", codes: "Codes of data", posterior: "Posteriors of codes",
 });
 const TRAIL = 200;
-const UNSEEN = 0.1; // of the largest term: less is drawn in a plot of its own
+const UNSEEN = 0.25; // of the largest term: what is smaller is drawn in a plot of its own
 const WHITE = "#ffffff";
 
 /** @param {(shown: string) => void} remembered */
