@@ -42,6 +42,8 @@ def lecture(
     else:
         voice.write(lesson.script().rstrip())
     voice.say("\nwritten to " + ", ".join(str(path) for path in written))
+    if notebook:
+        voice.say(f"next: jupyter lab {written[0]}")
 
 
 def _pictures(name: str, folder: Path, voice: Voice) -> list[Path]:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from pushforward.core.argument_names import setting
 from pushforward.core.errors import BadSource, DataWarning, ShapeMismatch, printable
 from pushforward.core.frames import is_frame
 from pushforward.core.numbers import to_numeric, view_as_tensor
@@ -47,7 +48,7 @@ from pushforward.data.formats.moving_images import animation, film, is_film
 from pushforward.data.halves import conform_condition
 from pushforward.data.options import Fit, Options
 from pushforward.data.pairing import Pairing
-from pushforward.data.pairings import FirstFrame, find_pairing
+from pushforward.data.pairings import Edges, FirstFrame, find_pairing
 
 __all__ = ["ImageInputs", "image_channels", "image_files", "is_single_file", "read_conditions"]
 
@@ -188,10 +189,27 @@ class ImageInputs:
     def _told(self, image: Tensor) -> Tensor:
         """What a model is told of an image (c, h, w)."""
         if self.pairing is None:
-            return image
+            return self._light_on_dark(image) if self._takes_outlines else image
         whole = replace(self.space, shape=tuple(image.shape))
         self.pairing.spaces(whole)  # refuses sizes that it cannot divide
         return self.pairing.condition(image[None], whole, torch.zeros(1, dtype=torch.int64))[0]
+
+    @cached_property
+    def _takes_outlines(self) -> bool:
+        return isinstance(find_pairing(self.space.preparation), Edges)
+
+    def _light_on_dark(self, image: Tensor) -> Tensor:
+        """A drawing in light lines on a dark ground, as the outlines that a model was fitted to."""
+        low, high = self.space.low, self.space.high
+        if not float(image.mean()) > (low + high) / 2:
+            return image
+        warnings.warn(
+            "a drawing of dark lines on a light ground is inverted, as the model was fitted to"
+            f" light outlines on black ({setting('derive_conditions', True)} finds a photograph's)",
+            DataWarning,
+            stacklevel=4,
+        )
+        return low + high - image
 
     @cached_property
     def _options(self) -> Options:

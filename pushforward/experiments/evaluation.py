@@ -6,17 +6,19 @@ apart. Records of the same rows are refused unless they were measured in the sam
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from pushforward.core.argument_names import argument
-from pushforward.core.errors import BadRun, InvalidValue, suggest_listed
+from pushforward.core.errors import BadRun, DataWarning, InvalidValue, suggest_listed
 from pushforward.core.events import Event
 from pushforward.core.manifest import Manifest
 from pushforward.core.records import Record
 from pushforward.core.source import Source
 from pushforward.data.dispatch import reader_of
+from pushforward.data.reading import absolute
 from pushforward.experiments.clips import measure_clips
 from pushforward.experiments.enlargements import Photographs, compare_rows, enlarges
 from pushforward.experiments.marginals import MARGINAL, align, has_labels, marginal_records
@@ -308,6 +310,7 @@ def _found(
                 raise
             failures.append(error)
             continue
+        _warn_of_seen(run, data)
         found.append((run, rows))
     if failures and not found:
         raise failures[0]
@@ -315,6 +318,24 @@ def _found(
         for failure in failures:
             skip(failure)
     return found
+
+
+def _warn_of_seen(run: OpenedRun, data: str | Path | None) -> None:
+    """Warn if a run is measured on what it was fitted to."""
+    known = None if run.manifest is None else run.manifest.data
+    if data is None or known is None or known.source is None:
+        return
+    if absolute(str(data)).rstrip("/") != known.source.rstrip("/"):
+        return
+    seen, remedy = "these rows", "pass others"
+    if known.held_out:
+        seen = "most of these rows"
+        remedy = f"leave {argument('data')} out to measure it on those set aside, or pass others"
+    warnings.warn(
+        f"{run.folder} was fitted to {data}, and so has seen {seen}; {remedy}",
+        DataWarning,
+        stacklevel=2,
+    )
 
 
 def _likeness(run: OpenedRun, rows: Source, most: int) -> list[Record]:

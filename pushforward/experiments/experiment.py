@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import time
@@ -343,7 +344,8 @@ def first_process() -> bool:
 
 def default_folder(model: str, source: str) -> Path:
     """runs/<model>-<source>-<n>, with the smallest n that is free."""
-    name = Path(source.rstrip("/")).name.split(".")[0]
+    plain = [part for part in Path(source.rstrip("/")).parts if not glob.has_magic(part)]
+    name = plain[-1].split(".")[0] if plain else ""
     stem = re.sub(r"[^\w-]+", "-", name or "data").strip("-") or "data"
     return free_folder(f"{model}-{stem}")
 

@@ -33,6 +33,7 @@ from pushforward.fitting.film import Camera
 from pushforward.fitting.gradient_processes import GradientProcesses
 from pushforward.fitting.loop import Collaborators, Loop
 from pushforward.fitting.players import Players, check_names
+from pushforward.fitting.progress import in_notebook
 from pushforward.fitting.run_folder import RunFolder, other_rows
 from pushforward.fitting.settings import FitSettings
 from pushforward.fitting.signals import interruptible
@@ -50,7 +51,7 @@ def fit_by_gradients(settings: FitSettings, model: Learner, source: Source) -> F
     """Run the fit and return how it ended.
 
     Raises Interrupted if a signal ended a fit that has no run folder, so that callers do not
-    mistake an interrupted fit for a finished one.
+    mistake an interrupted fit for a finished one; not in a notebook, whose reader stopped it.
     """
     processes = GradientProcesses(settings.processes)
     seed = settings.optimisation.seed
@@ -101,7 +102,7 @@ def fit_by_gradients(settings: FitSettings, model: Learner, source: Source) -> F
         stack.enter_context(folder.logging(state["log"] if state else 0))
         signals = stack.enter_context(interruptible(token, decides=processes.first))
         finished = loop.play(resumed=state is not None)
-    if signals and finished.reason == "interrupted" and not folder.kept:
+    if signals and finished.reason == "interrupted" and not folder.kept and not in_notebook():
         raise Interrupted(saved=False)
     return finished
 

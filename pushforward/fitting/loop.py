@@ -379,7 +379,7 @@ class Loop:
         if self._good is None or self.rollbacks >= ROLLBACKS:
             more = f" {ROLLBACKS} times over" if self.rollbacks else ""
             self.emit(Warned(*self._now(), f"diverged: {error}", what_to_try))
-            raise Diverged(f"{error}{more}; {what_to_try}") from error
+            raise Diverged(f"{error}{more}; try {what_to_try}") from error
         backoff, rollbacks = self.players.backoff / 2, self.rollbacks + 1
         self.restore(self._good, log=False)
         self.players.backoff, self.rollbacks = backoff, rollbacks

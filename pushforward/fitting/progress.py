@@ -221,6 +221,12 @@ def displayed_by(make: Callable[[], Follower | None]) -> Iterator[None]:
         _DISPLAY.reset(token)
 
 
+def in_notebook() -> bool:
+    """Whether a notebook's kernel runs this process."""
+    notebook = sys.modules.get("IPython")
+    return notebook is not None and getattr(notebook.get_ipython(), "kernel", None) is not None
+
+
 def default_follower() -> Follower | None:
     """The default display: a table in a notebook, a bar on a terminal, else None.
 
@@ -229,8 +235,7 @@ def default_follower() -> Follower | None:
     make = _DISPLAY.get()
     if make is not None:
         return make()
-    notebook = sys.modules.get("IPython")
-    if notebook is not None and getattr(notebook.get_ipython(), "kernel", None) is not None:
+    if in_notebook():
         return NotebookTable()
     if sys.stderr is None or not sys.stderr.isatty():
         return None

@@ -187,6 +187,6 @@ def _iterate_tensors(output: object) -> Iterator[Tensor]:
 def advise(phases: Sequence[str]) -> str:
     """Advice for a fit that diverged."""
     return (
-        f"try a lower rate ({setting('optimizers', {phases[0]: 'adam(rate=1e-4)'})}),"
+        f"a lower rate ({setting('optimizers', {phases[0]: 'adam(rate=1e-4)'})}),"
         f" {setting('clip', 1.0)}, or {setting('on_divergence', 'rollback')}"
     )

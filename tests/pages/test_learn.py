@@ -145,7 +145,7 @@ def test_terms_too_small_for_the_axis_have_a_plot_of_their_own(open_page: Open) 
             const { measurePlots } = await import("/page/rooms/learning_plots.js");
             const plots = measurePlots("energy", () => {}), found = [];
             const after = (terms) => {
-                plots.drawLosses([{ samples: 1, terms: {} }, { samples: 2, terms }, { samples: 3, terms }]);
+                plots.drawLosses([1, 2, 3].map((n) => ({ samples: n, terms: n > 1 ? terms : {} })));
                 found.push(plots.smallerCard.hidden);
             };
             after({ distortion: 50, rate: 7 });

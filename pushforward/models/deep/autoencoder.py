@@ -23,7 +23,7 @@ from pushforward.core.argument_names import setting
 from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.learner import Learner
-from pushforward.core.phase import Batch, Phase, Step, Terms, adam
+from pushforward.core.phase import Batch, Phase, Step, Terms, usual_adam
 from pushforward.core.random import Rng, normal, uniform
 from pushforward.core.registry import Value, read, register
 from pushforward.core.space import Space
@@ -236,7 +236,9 @@ class Autoencoder(Learner):
 
     def phases(self) -> list[Phase]:
         """One phase, for both networks."""
-        return [Phase("autoencoder", ("encoder", "decoder"), self.squared_error, adam(1e-3))]
+        read = self.space.size if self.space is not None and self.network is None else 0
+        networks = ("encoder", "decoder")
+        return [Phase("autoencoder", networks, self.squared_error, usual_adam(read))]
 
     def squared_error(self, batch: Batch, step: Step) -> Terms:
         """‖x - g(f(x̃))‖² (n,) in model coordinates, and the penalty on codes."""

@@ -8,10 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 import pushforward as pf
 from pushforward.cli.main import main
+from pushforward.core.errors import DataWarning
 from pushforward.experiments import OpenedRun
 from pushforward.experiments.evaluation import evaluate_runs
 from pushforward.experiments.measure import Annealing
@@ -63,7 +66,8 @@ def test_samples_are_compared_where_a_run_has_no_measure(
 
 
 def test_other_rows_may_be_measured(place: Path) -> None:
-    evaluation = evaluate_runs([place / "gmm"], data=str(place / "people.csv"))
+    with pytest.warns(DataWarning, match="was fitted to .*people.csv, and so has seen"):
+        evaluation = evaluate_runs([place / "gmm"], data=str(place / "people.csv"))
     assert evaluation.records[0].n == 60
 
 
@@ -179,3 +183,14 @@ def test_only_rows_that_are_not_there_have_moved(
     monkeypatch.setattr("pushforward.experiments.opened.read", list_what_is_missing)
     with pytest.raises(pf.BadSource, match=r"^line 3 of the list"):
         evaluate_runs([run])
+
+
+def test_rows_that_a_run_was_fitted_to_are_pointed_out(tmp_path: Path) -> None:
+    x = torch.randn(60, 2, generator=torch.Generator().manual_seed(0)).numpy()
+    for name in ("mine.npy", "others.npy"):
+        np.save(tmp_path / name, x)
+    pf.Experiment(pf.PCA(1), str(tmp_path / "mine.npy")).run(tmp_path / "run")
+    with pytest.warns(DataWarning, match="was fitted to .*mine.npy, and so has seen"):
+        evaluate_runs([tmp_path / "run"], data=tmp_path / "mine.npy")
+    evaluate_runs([tmp_path / "run"], data=tmp_path / "others.npy")
+    evaluate_runs([tmp_path / "run"])

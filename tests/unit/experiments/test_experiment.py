@@ -12,6 +12,7 @@ import torch
 import pushforward as pf
 from pushforward.core.events import CancelToken, Event, Progress
 from pushforward.core.manifest import Manifest
+from pushforward.experiments.experiment import default_folder
 from pushforward.experiments.opened import open_run
 from pushforward.experiments.resuming import resume
 
@@ -96,3 +97,22 @@ def test_a_run_without_its_record_says_so(tmp_path: Path) -> None:
     (run / "run.json").unlink()
     with pytest.raises(pf.BadRun, match=r"holds no run\.json"):
         open_run(run).parts()
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("facades/*.jpg", "vae-facades-1"),
+        ("photos/**/*.png", "vae-photos-1"),
+        ("a/b/?.npy", "vae-b-1"),
+        ("*.png", "vae-data-1"),
+        ("table.csv", "vae-table-1"),
+        ("photos/", "vae-photos-1"),
+        ("moons:200", "vae-moons-200-1"),
+    ],
+)
+def test_runs_are_named_by_what_they_were_fitted_to(
+    source: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert default_folder("vae", source) == Path("runs") / name

@@ -764,3 +764,23 @@ def test_cancelling_ends_after_the_step() -> None:
     assert events[-1].samples == 0
     assert events[-1].reason == "interrupted"
     assert model.fitted
+
+
+def test_in_a_notebook_an_interrupted_fit_leaves_its_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = torch.randn(64, 2, generator=torch.Generator().manual_seed(0))
+
+    def stop(event: object, model: object) -> None:
+        if not stopped:
+            os.kill(os.getpid(), signal.SIGINT)
+        stopped.append(event)
+
+    stopped: list[object] = []
+    monkeypatch.setattr("pushforward.fitting.gradient_fit.in_notebook", lambda: True)
+    model = pf.VAE(2, (8,)).fit(x, steps=50, batch=8, quiet=True, callbacks=[stop])
+    assert model.fit_result is not None
+    assert model.fit_result.reason == "interrupted"
+    assert model.sample(3, rng=0).shape == (3, 2)
+    stopped.clear()
+    monkeypatch.setattr("pushforward.fitting.gradient_fit.in_notebook", lambda: False)
+    with pytest.raises(KeyboardInterrupt):
+        pf.VAE(2, (8,)).fit(x, steps=50, batch=8, quiet=True, callbacks=[stop])

@@ -123,7 +123,7 @@ def test_the_term_the_phase_and_the_network_are_named(fault: str, message: str) 
     with pytest.raises(Diverged, match=message) as error:
         _fit(fault)
     assert (
-        "try a lower rate (optimizers={'restoring': 'adam(rate=1e-4)'}), clip=1.0, or"
+        "a lower rate (optimizers={'restoring': 'adam(rate=1e-4)'}), clip=1.0, or"
         " on_divergence='rollback'" in str(error.value)
     )
 

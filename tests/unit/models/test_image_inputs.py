@@ -252,3 +252,30 @@ def test_arguments_of_read_are_named_as_such() -> None:
     assert "did you mean" not in str(error.value)
     with pytest.raises(pf.InvalidKind, match="did you mean 'epochs'"):
         pf.Pix2Pix().fit("facades", epoch=3)
+
+
+@pytest.mark.parametrize("form", ["file", "array", "floats", "list"])
+def test_a_drawing_of_dark_lines_is_inverted_for_a_model_of_outlines(
+    place: Path, tmp_path: Path, form: str
+) -> None:
+    drawn = pf.load(place / "drawn")
+    lines = np.full((SIDE, SIDE), 255, np.uint8)
+    lines[4:6, 2:14], lines[8:14, 7] = 0, 40
+    forms: dict[str, Any] = {}
+    for name, image in {"dark": lines, "light": 255 - lines}.items():
+        Image.fromarray(image).save(tmp_path / f"{name}.png")
+        forms[name] = {
+            "file": tmp_path / f"{name}.png",
+            "array": image,
+            "floats": torch.from_numpy(image).float()[None],
+            "list": [Image.fromarray(image)],
+        }[form]
+    expected = drawn.translate(forms["light"], rng=0)
+    with pytest.warns(DataWarning, match="dark lines on a light ground is inverted"):
+        made = drawn.translate(forms["dark"], rng=0)
+    assert torch.equal(made, expected)
+
+
+def test_other_conditions_are_not_inverted(model: pf.Pix2Pix) -> None:
+    white = np.full((3, SIDE, SIDE), 250, np.uint8)
+    assert not torch.equal(model.translate(white, rng=0), model.translate(5 + 0 * white, rng=0))
