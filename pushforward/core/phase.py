@@ -32,7 +32,6 @@ __all__ = [
     "adamw",
     "sgd",
     "rmsprop",
-    "usual_adam",
     "Phase",
     "play_together",
 ]
@@ -218,19 +217,6 @@ class RMSProp(Optimizer, name="rmsprop"):
 
 
 adam, adamw, sgd, rmsprop = Adam, AdamW, SGD, RMSProp
-
-READ_AT_FULL_RATE = 2048
-"""Numbers that a unit reads at Adam's usual rate.
-
-A step of Adam moves each weight by the rate, whatever its gradient, and so a unit by up to the rate
-times all it reads. With 16,384 numbers (64 x 64 pixels in colour, with transparency) the usual rate
-makes a network's output explode within a few steps.
-"""
-
-
-def usual_adam(numbers: int) -> Adam:
-    """Adam at the rate 1e-3, or less for units that read more `numbers` than that rate bears."""
-    return Adam(1e-3 * min(1.0, READ_AT_FULL_RATE / max(numbers, 1)))
 
 
 @dataclass(frozen=True)

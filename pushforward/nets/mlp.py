@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ __all__ = [
     "Maxout",
     "Heads",
     "ShapedHeads",
+    "WideLinear",
     "make_activation",
     "balance_logistic",
     "check_activation",
@@ -50,9 +51,45 @@ def check_activation(name: str) -> Activation:
     return one_of("activation", name, get_args(Activation))
 
 
-def mlp(sizes: Sequence[int], activation: Activation = "relu", norm: bool = False) -> nn.Sequential:
+NARROW = 2048
+"""Numbers that a unit can read while Adam moves its weights by 1e-3.
+
+A step of Adam moves each weight by up to the rate, whatever its gradient, and so a unit by up to
+the rate times the sum of all it reads. With 64 x 64 pixels in colour that made the output of a
+recogniser explode within a few steps.
+"""
+
+
+class WideLinear(nn.Linear):
+    """W (r x) + b with r = 2048 / inputs: a step of an optimiser moves its units no further than
+    those of a layer with 2048 inputs.
+
+    Lower rates for the whole network would do the same, but slow down all other layers.
+    """
+
+    reach: Tensor
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs)
+        self.register_buffer("reach", torch.tensor(NARROW / inputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, inputs) -> (n, outputs)."""
+        return super().forward(x * self.reach)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Weights from before this layer existed read everything at full size."""
+        state_dict.setdefault(f"{prefix}reach", torch.ones_like(self.reach))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+def mlp(
+    sizes: Sequence[int], activation: Activation = "relu", norm: bool = False, wide: bool = False
+) -> nn.Sequential:
     """Linear layers of the given sizes with activations between them,
     preceded by batch norm if `norm`.
+
+    With `wide`, the first is a `WideLinear` if it reads more than 2048 numbers.
     """
     layers: list[nn.Module] = []
     for i, (inputs, outputs) in enumerate(pairwise(sizes)):
@@ -62,8 +99,12 @@ def mlp(sizes: Sequence[int], activation: Activation = "relu", norm: bool = Fals
                 if norm
                 else [make_activation(activation)]
             )
-        layers.append(nn.Linear(inputs, outputs))
+        layers.append(_linear(inputs, outputs, wide and not i))
     return nn.Sequential(*layers)
+
+
+def _linear(inputs: int, outputs: int, wide: bool) -> nn.Linear:
+    return WideLinear(inputs, outputs) if wide and inputs > NARROW else nn.Linear(inputs, outputs)
 
 
 class MLP(nn.Module):
@@ -75,6 +116,7 @@ class MLP(nn.Module):
         hidden: sizes of the hidden layers.
         activation: by name, see ACTIVATIONS.
         norm: batch norm before every activation.
+        wide: read more than 2048 numbers by a `WideLinear`.
     """
 
     def __init__(
@@ -84,13 +126,14 @@ class MLP(nn.Module):
         hidden: Sequence[int],
         activation: Activation = "relu",
         norm: bool = False,
+        wide: bool = False,
     ) -> None:
         super().__init__()
         self.shape = tuple(shape)
         outputs = 1
         for n in self.shape:
             outputs *= n
-        self.layers = mlp([inputs, *hidden, outputs], activation, norm)
+        self.layers = mlp([inputs, *hidden, outputs], activation, norm, wide)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """(n, …), (n, …) -> (n, *shape)."""
@@ -100,6 +143,8 @@ class MLP(nn.Module):
 
 class Heads(nn.Module):
     """One trunk and several linear heads: x, y -> a tensor (n, size) for each head.
+
+    More than 2048 numbers are read by a `WideLinear`.
 
     Args:
         inputs: numbers in one x and its condition together.
@@ -118,12 +163,14 @@ class Heads(nn.Module):
         super().__init__()
         width = hidden[-1] if hidden else inputs
         self.trunk = (
-            nn.Sequential(mlp([inputs, *hidden], activation), make_activation(activation))
+            nn.Sequential(
+                mlp([inputs, *hidden], activation, wide=True), make_activation(activation)
+            )
             if hidden
             else nn.Identity()
         )
         self.sizes = tuple(sizes)
-        self.heads = nn.Linear(width, sum(sizes))
+        self.heads = _linear(width, sum(sizes), wide=not hidden)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, ...]:
         """(n, …), (n, …) -> (n, size), …"""

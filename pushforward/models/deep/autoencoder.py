@@ -23,7 +23,7 @@ from pushforward.core.argument_names import setting
 from pushforward.core.data_types import Conditioning, Observations
 from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.learner import Learner
-from pushforward.core.phase import Batch, Phase, Step, Terms, usual_adam
+from pushforward.core.phase import Batch, Phase, Step, Terms
 from pushforward.core.random import Rng, normal, uniform
 from pushforward.core.registry import Value, read, register
 from pushforward.core.space import Space
@@ -215,7 +215,7 @@ class Autoencoder(Learner):
         event, extra = self.event_shape(), self.conditions.width
         if self.network is None:
             self.encoder: nn.Module = MLP(
-                self.event_size() + extra, (self.latent,), self.hidden, self.activation
+                self.event_size() + extra, (self.latent,), self.hidden, self.activation, wide=True
             )
             self.decoder: nn.Module = MLP(
                 self.latent + extra, event, self.hidden[::-1], self.activation
@@ -236,9 +236,8 @@ class Autoencoder(Learner):
 
     def phases(self) -> list[Phase]:
         """One phase, for both networks."""
-        read = self.space.size if self.space is not None and self.network is None else 0
         networks = ("encoder", "decoder")
-        return [Phase("autoencoder", networks, self.squared_error, usual_adam(read))]
+        return [Phase("autoencoder", networks, self.squared_error)]
 
     def squared_error(self, batch: Batch, step: Step) -> Terms:
         """‖x - g(f(x̃))‖² (n,) in model coordinates, and the penalty on codes."""

@@ -22,7 +22,7 @@ from pushforward.core.capabilities import HasMean
 from pushforward.core.errors import InvalidValue, require_positive
 from pushforward.core.first_parameter import first_parameter
 from pushforward.core.fitter import Symptom
-from pushforward.core.phase import Batch, Phase, usual_adam
+from pushforward.core.phase import Batch, Phase
 from pushforward.core.random import Rng, generator
 from pushforward.core.registry import read, register
 from pushforward.core.scan import Facts
@@ -246,8 +246,7 @@ class VAE(RecognisedModel):
         networks = (
             ("encoder", "decoder", "codes") if hasattr(self, "codes") else ("encoder", "decoder")
         )
-        read = self.space.size if self.space is not None and self.network is None else 0
-        return [Phase("vae", networks, loss, usual_adam(read))]
+        return [Phase("vae", networks, loss)]
 
     def vitals(self, batch: Batch, *, rng: Rng = None) -> dict[str, float]:
         """Active units, the rate in nats, and the likelihood's sigma if it has one."""

@@ -1,35 +1,51 @@
-"""Networks that read many numbers: default rates at which fits of large images do not explode."""
+"""Networks that read many numbers: fits of large images do not explode."""
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
+from torch import nn
 
 import pushforward as pf
 from pushforward.core.events import Progress
-from pushforward.core.phase import usual_adam
+from pushforward.nets.mlp import WideLinear
 
 
-@pytest.mark.parametrize(
-    ("numbers", "rate"), [(0, 1e-3), (784, 1e-3), (2048, 1e-3), (4096, 5e-4), (16_384, 1.25e-4)]
-)
-def test_rates_fall_with_the_numbers_read(numbers: int, rate: float) -> None:
-    assert math.isclose(usual_adam(numbers).rate, rate)
+def first_layer(model: pf.VAE | pf.Autoencoder) -> nn.Linear:
+    """The layer that reads the data."""
+    return next(layer for layer in model.encoder.modules() if isinstance(layer, nn.Linear))
+
+
+def reach_of(layer: nn.Linear) -> float:
+    """How much smaller it reads its inputs."""
+    return float(layer.reach) if isinstance(layer, WideLinear) else 1.0
 
 
 @pytest.mark.parametrize("model", [pf.VAE, pf.Autoencoder])
-def test_convolutions_keep_the_usual_rate(model: type[pf.VAE]) -> None:
-    x = torch.randint(0, 256, (32, 3, 32, 32), dtype=torch.uint8)
-    rates = []
-    for network in (None, "conv"):
-        fitted = model(4, network=network)
-        fitted.fit(x, steps=1, batch=16, quiet=True)
-        (phase,) = fitted.phases()
-        rates.append(phase.optimizer.rate)  # type: ignore[attr-defined]
-    assert rates[0] == pytest.approx(1e-3 * 2048 / 3072)
-    assert rates[1] == 1e-3
+@pytest.mark.parametrize("hidden", [(), (8,), (8, 4)])
+@pytest.mark.parametrize(("side", "reach"), [(8, 1.0), (26, 1.0), (32, 2 / 3), (64, 1 / 6)])
+def test_the_first_layer_reads_many_numbers_smaller(
+    model: type[pf.VAE], hidden: tuple[int, ...], side: int, reach: float
+) -> None:
+    x = torch.randint(0, 256, (8, 3, side, side), dtype=torch.uint8)
+    fitted = model(2, hidden=hidden).fit(x, steps=1, batch=4, quiet=True)
+    assert reach_of(first_layer(fitted)) == pytest.approx(reach, abs=0.02)
+    assert not any(isinstance(layer, WideLinear) for layer in fitted.decoder.modules())
+
+
+def test_it_reads_so_much_of_each_number() -> None:
+    layer, x = WideLinear(4096, 3), torch.randn(5, 4096)
+    torch.testing.assert_close(layer(x), x @ layer.weight.T / 2 + layer.bias)
+
+
+def test_weights_from_before_it_read_all_at_full_size() -> None:
+    layer, x = WideLinear(4096, 3), torch.randn(5, 4096)
+    old = nn.Linear(4096, 3)
+    layer.load_state_dict(old.state_dict())
+    torch.testing.assert_close(layer(x), old(x))
+    again = WideLinear(4096, 3)
+    again.load_state_dict(layer.state_dict())
+    torch.testing.assert_close(again(x), old(x))
 
 
 def stickers(count: int) -> torch.Tensor:
