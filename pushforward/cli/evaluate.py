@@ -68,7 +68,7 @@ def evaluate(
         seeds: fit each run again with the seeds 0 to N-1, into RUN-seed-0 and so on, and give the
             mean and standard deviation over the seeds, with a paired test against the first run.
     """
-    from pushforward.cli.progress import Counted
+    from pushforward.cli.progress import Counted, rows_counted
     from pushforward.experiments.evaluation import check_settings, evaluate_runs
     from pushforward.experiments.measure import Annealing
     from pushforward.experiments.record_tables import bounds_table, likeness_tables, samples_table
@@ -86,11 +86,13 @@ def evaluate(
         if seeds:
             check_settings(runs, **how)
             runs = _repeated(runs, seeds, voice)
-        evaluation = evaluate_runs(
-            runs, data=data, source=source, device=device, **how,
-            table=arguments.table_settings(table), skip=failures.append,
-            listener=lambda name: (lambda event: None) if quiet or json else Counted(voice, name),
-        )  # fmt: skip
+        silent, table_settings = quiet or json, arguments.table_settings(table)
+        with rows_counted(voice):
+            evaluation = evaluate_runs(
+                runs, data=data, source=source, device=device, **how, table=table_settings,
+                skip=failures.append,
+                listener=lambda name: (lambda event: None) if silent else Counted(voice, name),
+            )  # fmt: skip
     if seeds:
         if failures:
             raise BadRun("; ".join(str(failure) for failure in failures))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from pushforward.cli.console import Voice, stderr
-from pushforward.core.counting import counted_by
+from pushforward.core.counting import counted_by, told_every
 from pushforward.core.events import Evaluated, Event, Finished, Progress, Started, Warned
 from pushforward.core.json_values import finite
 from pushforward.fitting.progress import (
@@ -60,27 +60,24 @@ def several_displayed(voice: Voice) -> Iterator[None]:
 
 @contextmanager
 def rows_counted(voice: Voice, *, writes: bool = False) -> Iterator[None]:
-    """Within: a line on a terminal says how many rows are read, drawn or filled; elsewhere nothing.
+    """Within: a line on a terminal tells how many rows are done; elsewhere a new line now and then.
 
-    Args:
-        voice: what prints.
-        writes: whether rows are written to stdout meanwhile, which the line must not disturb.
+    With `writes`, rows are written to stdout meanwhile, which the line must not disturb.
     """
     console = stderr()
-    if voice.quiet or not console.is_terminal or (writes and sys.stdout.isatty()):
+    if voice.quiet or (writes and sys.stdout.isatty()):
         yield
-        return
-    from rich.live import Live
-    from rich.spinner import Spinner
+    elif not console.is_terminal:
+        with counted_by(told_every(PLAIN_EVERY, voice.say)):
+            yield
+    else:
+        from rich.live import Live
+        from rich.spinner import Spinner
 
-    spinner = Spinner("dots")
-
-    def show(what: str, rows: int, of: int | None) -> None:
-        share = f" of {of:,}" if of else ""
-        spinner.update(text=f"{rows:,}{share} rows {what}")
-
-    with Live(spinner, console=console, transient=True, redirect_stdout=False), counted_by(show):
-        yield
+        spinner = Spinner("dots")
+        say = told_every(0, lambda text: spinner.update(text=text))
+        with Live(spinner, console=console, transient=True, redirect_stdout=False), counted_by(say):
+            yield
 
 
 class Display(Follower):

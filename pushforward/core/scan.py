@@ -100,11 +100,11 @@ class Facts:
             len(x), _column_moments(x, usable, weights), low, high, missing.sum(0), infinite.sum(0)
         )
 
-    def merge(self, other: Facts) -> Facts:
-        """Facts of both blocks together."""
+    def merge(self, other: Facts, *, moments: bool = True) -> Facts:
+        """Facts of both blocks together; without `moments`, those of one block are kept."""
         return Facts(
             self.count + other.count,
-            self.moments.merge(other.moments),
+            self.moments.merge(other.moments) if moments else self.moments,
             torch.minimum(self.low, other.low),
             torch.maximum(self.high, other.high),
             self.missing + other.missing,
@@ -157,6 +157,8 @@ class Facts:
 
 BLOCK_NUMBERS = 1 << 19
 """Numbers in a block: 4 MB of float64, which caches hold; see `scan` for larger ones."""
+EXTREMES_NUMBERS = 1 << 22
+"""Numbers in a block of wide rows if only the extremes count: merging costs as much as a row."""
 
 
 def scan(
@@ -168,7 +170,8 @@ def scan(
     """
     if block is None:
         width = max(1, source.take(torch.zeros(min(1, len(source)), dtype=torch.int64)).x.numel())
-        block = max(1, min(8192, BLOCK_NUMBERS // width))
+        most_numbers = BLOCK_NUMBERS if moments else EXTREMES_NUMBERS
+        block = max(1, min(8192, most_numbers // width))
     starts = list(range(0, len(source), block))
     if most is not None and len(source) > most:
         keep = max(1, most // block)
@@ -179,7 +182,7 @@ def scan(
     for i in range(0, len(starts), together):
         own = [torch.arange(s, min(s + block, len(source))) for s in starts[i : i + together]]
         part = Facts.of(source.take(torch.cat(own)), moments=moments)
-        facts = part if facts is None else facts.merge(part)
+        facts = part if facts is None else facts.merge(part, moments=moments)
     if facts is None:
         raise ValueError("nothing to scan: the data have no rows")
     return Facts(len(source), facts.moments, facts.low, facts.high, facts.missing, facts.infinite)

@@ -348,13 +348,13 @@ def _read_description(folder: Path) -> dict[str, Any]:
         if not folder.exists():
             raise BadRun(f"{folder} does not exist; expected a run folder made by fit or save")
         if not path.exists():
-            raise BadRun(f"{folder} is not a run folder: it holds no model.json")
+            what = "a file; name the run first" if folder.is_file() else "without a model.json"
+            raise BadRun(f"{folder} is not a run folder, but {what}")
     except (OSError, ValueError) as error:
         if isinstance(error, PushforwardError):
             raise
         raise BadRun(
-            f"{folder} cannot be opened ({getattr(error, 'strerror', error)}); expected a run"
-            " folder"
+            f"{folder} cannot be opened ({getattr(error, 'strerror', error)}); choose a run folder"
         ) from error
     try:
         content = parse_json(read_file(path))

@@ -48,6 +48,8 @@ __all__ = [
 
 RED, GREEN, BLUE = 0.299, 0.587, 0.114
 """Shares of brightness, ITU-R BT.601 (https://www.itu.int/rec/R-REC-BT.601)."""
+TILE = 96
+"""Usual side of tiles, pixels, in advice."""
 SMOOTHEST = 100.0
 """Standard deviation of a Gaussian, pixels, that leaves no outlines of any photograph."""
 
@@ -322,9 +324,11 @@ def _divided(image: tuple[int, ...], factor: int, pairing: Pairing) -> tuple[int
     if height % factor or width % factor:
         down, across = (max(1, side // factor) * factor for side in (height, width))
         nearest = down if down == across else f"{down}x{across}"
+        tile = min(down, across, max(1, TILE // factor) * factor)
         raise BadSource(
             f"y='{pairing}' takes images whose sides are multiples of {factor}, got"
-            f" {height}x{width}; bring them to such a size ({setting('size', nearest)})"
+            f" {height}x{width}; bring them to such a size ({setting('size', nearest)}), or cut"
+            f" them into tiles ({setting('tiles', tile)})"
         )
     return channels, height // factor, width // factor
 

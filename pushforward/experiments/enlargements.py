@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from pushforward.core.counting import count_rows
 from pushforward.core.errors import InvalidKind, require_positive
 from pushforward.core.phase import Batch
 from pushforward.core.records import Record
@@ -207,7 +208,9 @@ class Photographs:
 
     def enlarged(self, model: Enlarger, most: int = MEASURED_ROWS) -> Iterator[Enlarged]:
         """The first photographs, what a model makes of their reductions, and interpolation."""
-        for _, photograph in zip(range(most), self):
+        count = min(most, len(self))
+        for done, photograph in zip(range(count), self):
+            count_rows("enlarged", done, count)
             x = torch.from_numpy(photograph.levels)[None, :3]
             real, small = reduced(x, model.factor)
             made = enlarge_levels(model, small[0])[None]
@@ -228,7 +231,9 @@ def compare_rows(run: OpenedRun, source: Source, most: int, description: str) ->
 
 
 def _rows(model: Enlarger, source: Source, most: int) -> Iterator[Enlarged]:
-    for row in torch.arange(min(most, len(source))).split(1):
+    count = min(most, len(source))
+    for row in torch.arange(count).split(1):
+        count_rows("enlarged", int(row), count)
         batch = source.take(row)
         assert batch.y is not None
         real, small = (_whole_levels(u, source.space) for u in (batch.x, batch.y))

@@ -46,6 +46,11 @@ SAMPLED_ROWS = 256
 """Most rows of either, where models are evaluated by samples, which cost about as much as training:
 the standard error of a mean is 6 % of its deviation, enough to follow a fit.
 """
+SAMPLED_NUMBERS = 2**22
+"""Most numbers in these rows, as photographs of full size cost seconds each: 85 images of 128 x 128
+pixels in colour, 21 of 256 x 256; at least `LEAST_SAMPLED` rows.
+"""
+LEAST_SAMPLED = 8
 TRAINED_PER_EVALUATED = 2
 """Rows trained on for each that is evaluated, where models are evaluated by samples.
 
@@ -84,7 +89,7 @@ class Feed:
         self.held_out_fingerprint = None if held_out is None else fingerprint(held_out)
         self.training, self.held_out = _move_to(self._device, training), held_out
         self._step_rows = settings.batch
-        self._most = SAMPLED_ROWS if model.evaluates_samples else EVALUATED_ROWS
+        self._most = _most_sampled(training.space) if model.evaluates_samples else EVALUATED_ROWS
         self._scaling = None if _changes_nothing(model.scaling) else model.scaling
         where = (settings.batch, settings.seed, processes.rank, processes.world)
         self._batches: Batches | StreamBatches = (
@@ -202,6 +207,13 @@ def _image_conditions(training: Source, augments: Sequence[Augment]) -> Space | 
             " longer belong together; use 'flip' or 'affine'"
         )
     return space
+
+
+def _most_sampled(space: Space) -> int:
+    """Rows in an evaluation by samples."""
+    if None in space.shape:
+        return SAMPLED_ROWS
+    return min(SAMPLED_ROWS, max(LEAST_SAMPLED, SAMPLED_NUMBERS // max(space.size, 1)))
 
 
 def held_out_split(

@@ -166,7 +166,7 @@ def _facts(training: Stream, moments: bool) -> Facts:
     cursor = training.cursor()
     facts = Facts.of(cursor.read(STREAMED_AT_ONCE), moments=moments)
     while facts.count < STREAMED_ROWS and len(part := cursor.read(STREAMED_AT_ONCE)):
-        facts = facts.merge(Facts.of(part, moments=moments))
+        facts = facts.merge(Facts.of(part, moments=moments), moments=moments)
     return facts
 
 

@@ -53,6 +53,7 @@ class Enlarger(Translator):
 
     accepts: ClassVar[frozenset[str]] = frozenset({"constant"})
     example: ClassVar[str] = "low_resolution(4)"
+    others: ClassVar[str] = "the same images, 2, 3, 4 or 8 times as small, or a folder of such"
     scaling_kind = "signed"
     generator: EnlargingNetwork | PlainEnlarger
 

@@ -37,6 +37,11 @@ class Translator(Learner):
     generator: nn.Module
     example: ClassVar[str] = "edges"
     """A usual condition, in advice."""
+    others: ClassVar[str] = (
+        "'edges', 'lightness', 'left' or 'right' (of side-by-side images), or a folder of other"
+        " images"
+    )
+    """All conditions that suit it, in advice."""
 
     def require_images(self, space: Space, condition_space: Space | None) -> None:
         """Raise InvalidKind unless data and conditions are images."""
@@ -44,8 +49,7 @@ class Translator(Learner):
         if condition_space is None:
             raise InvalidKind(
                 f"{name} learns from pairs of images, got images without conditions; say what they"
-                " are made from: 'edges', 'lightness', 'left' or 'right' (of side-by-side images),"
-                f" or a folder of other images: {argument('label', self.example)}"
+                f" are made from: {self.others}: {argument('label', self.example)}"
             )
         for what, one in (("data", space), ("conditions", condition_space)):
             if one.kind != "images":

@@ -61,6 +61,7 @@ def test_an_srgan_starts_from_a_run_and_resumes(cli: Cli, photos: Path) -> None:
     ("words", "message"),
     [
         (("enlarge", "other", "photos/0.png"), "a pca enlarges no images; fit one that does"),
+        (("enlarge", "photos/0.png", "run"), "a file; name the run first"),
         (("enlarge", "run", "none.png"), "none.png: no file matches"),
         (("enlarge", "run", "photos", "--out", "one.png"), "is one file, but there are several"),
         (("enlarge", "run", "photos/0.png", "--tile", "0"), "tile"),
@@ -69,6 +70,7 @@ def test_an_srgan_starts_from_a_run_and_resumes(cli: Cli, photos: Path) -> None:
         ((*FIT[:5], "--tiles", "15", *SMALL[:-3]), "multiples of 2, got 15; use --tiles 14"),
         ((*FIT[:5], "--tiles", "16", "--size", "8", *SMALL[:-3]), "leaves images as large as they"),
         ((*FIT[:3], "--tiles", "16", *SMALL[:-3]), "--label low_resolution(4)"),
+        ((*FIT[:3], "--tiles", "16", *SMALL[:-3]), "the same images, 2, 3, 4 or 8 times as small"),
         ((*FIT[:3], "--label", "grey", "--tiles", "16", *SMALL[:-3]), "channels of the images, 3"),
         ((*FIT[:5], *SMALL[:-3]), "images of mixed sizes"),
     ],

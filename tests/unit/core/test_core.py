@@ -62,6 +62,16 @@ def test_facts_count_missing_and_infinite_values_by_column() -> None:
     assert float(facts.moments.mean[1]) == pytest.approx(float(clean.mean()))
 
 
+@pytest.mark.parametrize("block", [None, 7])
+def test_extremes_alone_are_those_of_the_whole_scan(block: int | None) -> None:
+    x = points()
+    x[3, 1], x[5, 2] = float("nan"), float("inf")
+    whole, quick = (scan(as_source(x), block=block, moments=m) for m in (True, False))
+    assert quick.count == whole.count == len(x)
+    for name in ("low", "high", "missing", "infinite"):
+        assert torch.equal(getattr(quick, name), getattr(whole, name))
+
+
 @pytest.mark.parametrize("text", ["non_saturating", "hinge", "relativistic"])
 def test_values_are_their_text(text: str) -> None:
     assert str(read(Game, text)) == text

@@ -103,7 +103,10 @@ def test_coarse_is_the_mean_and_low_resolution_bicubic() -> None:
     _, y = pairs("low_resolution(factor=4)")
     assert torch.equal(y, reduce(torch.from_numpy(BYTES), 4).float())
     for pairing in (Coarse(5), LowResolution(5)):
-        message = r"multiples of 5, got 8x12; bring them to such a size \(size='5x10'\)"
+        message = (
+            r"multiples of 5, got 8x12; bring them to such a size \(size='5x10'\), or cut them into"
+            r" tiles \(tiles=5\)"
+        )
         with pytest.raises(pf.BadSource, match=message):
             pf.read(BYTES, y=str(pairing))
 

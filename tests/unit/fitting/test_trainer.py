@@ -678,6 +678,14 @@ def test_evaluating_samples_takes_at_most_half_as_many_rows_as_training() -> Non
     assert len(_of(events, Evaluated)) == 20
 
 
+@pytest.mark.parametrize(("side", "rows"), [(16, 40), (400, 26), (800, 8)])
+def test_large_images_are_evaluated_by_fewer_samples(side: int, rows: int) -> None:
+    x = torch.randint(0, 256, (41, 1, side, side), dtype=torch.uint8)
+    settings: dict[str, Any] = {"seed": 0, "held_out": pf.Arrays(x[:40]), "batch": 1}
+    model = _Sampling(latent=1, hidden=(1,)).fit(x[40:].repeat(2, 1, 1, 1), steps=1, **settings)
+    assert model.counts == [rows] * 2
+
+
 def test_held_out_rows_are_never_learnt_from() -> None:
     seen: list[Tensor] = []
 
