@@ -5,10 +5,11 @@ BIN    := $(VENV)/bin
 ONLY   ?=
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo install test check matrix bench learn tables lecture docs dist clean
+.PHONY: help demo install test test-long test-all check matrix bench learn tables lecture docs dist clean
 help:
 	@echo "make demo    set up, fit small models for a minute, and write a page of pictures"
-	@echo "make test    set up and run the tests (twenty to forty minutes on two cores)"
+	@echo "make test    set up and run the tests that are quick (ten minutes on two cores)"
+	@echo "make test-long  the other tests, but those of \`make learn\` (half an hour); \`make test-all\` runs both"
 	@echo "make check   style, types, layers"
 	@echo "make matrix  the tests on the oldest and newest versions of every dependency, Python 3.11 and 3.13"
 	@echo "             (QUICK=1 a subset, PYTHONS=\"python3.13\", VERSIONS=oldest, SKIP_MISSING=1, JOBS=1)"
@@ -25,7 +26,12 @@ demo: $(VENV)/.installed
 install: $(VENV)/.installed-dev
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal -q
+	$(BIN)/python -m pytest -m "not slow and not long" -n 2 --dist worksteal -q
+
+test-long: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m "long and not slow" -n 2 --dist worksteal -q
+
+test-all: test test-long
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -105,6 +105,8 @@ beartype_packages(
 import pytest  # noqa: E402 - the hook comes before anything that imports the package
 import torch  # noqa: E402
 
+from tests.long_tests import is_long  # noqa: E402
+
 torch.set_num_threads(1)
 
 
@@ -140,3 +142,10 @@ def browser() -> Iterator[Any]:
         opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield opened
         opened.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that took long when last recorded."""
+    for item in items:
+        if is_long(item.nodeid):
+            item.add_marker(pytest.mark.long)
