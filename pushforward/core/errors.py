@@ -32,6 +32,7 @@ __all__ = [
     "quote",
     "shorten",
     "printable",
+    "require_known",
     "require_positive",
     "negative_seed",
     "require_seed",
@@ -242,6 +243,16 @@ def suggest_listed(word: object, listed: Iterable[str]) -> str:
     """A sentence naming the closest of the words that a message has listed, if one is close."""
     near = suggest(word, listed) if isinstance(word, str) else ""
     return near if near.startswith("did you mean") else "pass one of these"
+
+
+def require_known(name: str, words: Iterable[str], known: Iterable[str]) -> None:
+    """Raise InvalidKind, a TypeError as Python's own would be, at the first word that is no
+    argument of what is called `name`.
+    """
+    known = list(known)
+    for word in words:
+        if word not in known:
+            raise InvalidKind(f"{name} has no argument {word!r}; {suggest(word, known)}")
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

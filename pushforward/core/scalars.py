@@ -9,7 +9,7 @@ import sys
 from abc import ABCMeta
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
-from pushforward.core.errors import PushforwardError
+from pushforward.core.errors import PushforwardError, require_known
 from pushforward.core.kinds import fits, read_hints
 from pushforward.core.setting_kinds import find_fault, is_integers
 
@@ -80,6 +80,8 @@ class PlainSettings(ABCMeta):
         except Exception as error:
             if fault is not None:
                 raise fault from error
+            if not _takes_anything(cls):
+                require_known(cls.__name__, keywords, defaults)
             raise
         if fault is not None:
             raise fault
@@ -114,6 +116,12 @@ def _annotated(cls: type) -> tuple[dict[str, Any], dict[str, Any]]:
     )
     defaults = {p.name: p.default for p in signature.parameters.values() if p.kind in single}
     return defaults, read_hints(cls if dataclasses.is_dataclass(cls) else cls.__init__)  # type: ignore[misc]
+
+
+def _takes_anything(cls: type) -> bool:
+    """Whether `__init__` takes keywords of any name."""
+    kinds = inspect.signature(cls).parameters.values()
+    return any(each.kind is inspect.Parameter.VAR_KEYWORD for each in kinds)
 
 
 def _normalise(value: object, hint: object) -> object:

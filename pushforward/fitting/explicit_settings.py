@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from pushforward.core.errors import InvalidValue
+from pushforward.core.errors import InvalidValue, require_known
 from pushforward.core.registry import Value
 
 __all__ = ["ExplicitSettings", "as_json", "require_stored"]
@@ -25,6 +25,7 @@ class ExplicitSettings:
 
     def __new__(cls, *args: Any, **keywords: Any) -> Self:
         self = super().__new__(cls)
+        require_known(cls.__name__, keywords, cls._argument_names())
         fields = cls._argument_names()[: len(args)] if args else ()
         self.given = frozenset(fields) | keywords.keys()
         return self
