@@ -70,6 +70,9 @@ def test_extremes_alone_are_those_of_the_whole_scan(block: int | None) -> None:
     assert quick.count == whole.count == len(x)
     for name in ("low", "high", "missing", "infinite"):
         assert torch.equal(getattr(quick, name), getattr(whole, name))
+    finite = torch.isfinite(x)
+    assert torch.equal(quick.low, torch.where(finite, x, torch.inf).amin(0).to(torch.float64))
+    assert torch.equal(quick.high, torch.where(finite, x, -torch.inf).amax(0).to(torch.float64))
 
 
 @pytest.mark.parametrize("text", ["non_saturating", "hinge", "relativistic"])
