@@ -63,7 +63,10 @@ def test_facts_count_missing_and_infinite_values_by_column() -> None:
 
 
 @pytest.mark.parametrize("block", [None, 7])
-def test_extremes_alone_are_those_of_the_whole_scan(block: int | None) -> None:
+def test_extremes_alone_are_those_of_the_whole_scan(
+    block: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pushforward.core.scan.BLOCK_NUMBERS", 1)  # each block is merged
     x = points()
     x[3, 1], x[5, 2] = float("nan"), float("inf")
     whole, quick = (scan(as_source(x), block=block, moments=m) for m in (True, False))
