@@ -6,19 +6,24 @@ are those of seed 0 throughout.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import torch
+
 import pushforward as pf
 from pushforward.core.random import derive, generator
-from pushforward.fitting.augment import dequantise
+from pushforward.experiments import fit_model
+from pushforward.fitting.augment import binarise, dequantise
 from pushforward.metrics.likelihood import iwae
 from pushforward.models.deep import few_images as few
+from pushforward.plots.latent import sheet
 from pushforward.recipes import gans_against_vaes as against
 from pushforward.recipes import images
-from pushforward.recipes.contenders import contenders
+from pushforward.recipes.contenders import contenders, parameters
 from studies.study import RUNS, Study, keep_figures
 
 __all__ = ["STUDIES"]
@@ -31,6 +36,8 @@ BUDGETS = (1.0, 4.0, 8.0)
 LONGER = 8.0
 SHORTER = 0.5
 PLAIN = "DCGAN without noise"
+DENSE_SHOWN, DENSE_BATCH, DENSE_LATENT = (3_000_000, 6_000_000), 256, 20
+"""Images after which the bound of a VAE of dense layers is measured, and how it is fitted."""
 
 
 def gan_and_vae(seed: int) -> Mapping[str, Any]:
@@ -74,6 +81,48 @@ def vae_budgets(seed: int) -> Mapping[str, Any]:
             f"CPU seconds of {shown:,} images": seconds.value,
         }
     return results
+
+
+def dense_vae(seed: int) -> Mapping[str, Any]:
+    """A VAE of dense layers with as many parameters, whose bound hardly rises any more.
+
+    It is fitted to pixels that are black or white at random, as often as they are bright.
+    """
+    dataset = images.album("mnist", 0)
+    features = images.judge(dataset)
+    target = parameters(contenders(dataset.space)["GAN"], dataset.space)
+    one, two = (parameters(_dense(units), dataset.space) for units in (1, 2))
+    units = round(1 + (target - one) / (two - one))  # the number is linear in them
+    rng = generator(derive(seed, "binarise"))
+    binary = binarise().apply(dataset.test.float(), dataset.space, rng)
+    results: dict[str, Any] = {"units": units}
+    for shown in DENSE_SHOWN:
+        model = _dense(units)
+        how: dict[str, Any] = {"optimizers": {"vae": "adam(rate=0.003)"}, "schedule": "cosine"}
+        by = pf.Trainer(samples=shown, batch=DENSE_BATCH, seed=seed, augment=["binarise"], **how)
+        began = time.process_time()
+        fit_model(model, dataset.train, by=by)
+        bound = iwae(model, binary, k=against.K, rng=0, data=dataset.data)
+        results |= {
+            f"bound after {shown:,} images": bound.value,
+            f"CPU seconds of {shown:,} images": time.process_time() - began,
+        }
+    samples = against.draw(model, len(dataset.test), seed)
+    row = {
+        **images.likeness(dataset, samples, features),
+        "sharpness": against.sharpness(samples, dataset),
+    }
+    panel = torch.cat([images.block(x, images.COLUMNS).float() for x in (dataset.test, samples)])
+    drawn = sheet(panel, dataset.space, down=["data", "", "VAE", ""])
+    keep_figures({"samples": drawn}, RUNS / f"gans-against-vaes-dense-{seed}")
+    return results | {
+        "VAE: parameters": parameters(model, dataset.space),
+        **{f"VAE: {kind}": record.value for kind, record in row.items()},
+    }
+
+
+def _dense(units: int) -> pf.VAE:
+    return pf.VAE(latent=DENSE_LATENT, hidden=(units,), likelihood="bernoulli")
 
 
 def compare_images(
@@ -178,6 +227,14 @@ STUDIES = [
         " shown to each, 2000 test digits",
         gan_and_vae,
         seeds=3,
+        needs="mnist",
+    ),
+    Study(
+        "gans-against-vaes-dense",
+        "a VAE of dense layers with as many parameters as in gans-against-vaes, MNIST binarised"
+        " dynamically, bound with 100 draws on 2000 test digits, nats",
+        dense_vae,
+        seeds=2,
         needs="mnist",
     ),
     Study(
