@@ -6,7 +6,7 @@ import json
 import re
 import statistics
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -319,21 +319,24 @@ WITHOUT = {"none": "no hack, non-saturating", "minimax": "no hack, minimax"}
 def gans_against_vaes() -> str:
     """The recipe's measures and those of real images: medians and ranges over seeds.
 
-    Also counts the runs that failed.
+    Also counts the runs that failed. A VAE of dense layers, which learns all it can, stands beside.
     """
     from pushforward.recipes import gans_against_vaes as recipe
 
-    record = _load("studies/gans-against-vaes.json")
-    seeds = list(record["seeds"].values())
-    columns = (recipe.REAL, *recipe.NAMES)
+    record, dense = (_load(f"studies/gans-against-vaes{end}.json") for end in ("", "-dense"))
+    seeds, others = (list(each["seeds"].values()) for each in (record, dense))
+    half, whole = (key for key in others[0] if key.startswith("bound after"))
+    seconds = f"CPU seconds of {whole.removeprefix('bound after ')}"
+    others = [{**each, "VAE: CPU seconds": each[seconds]} for each in others]
+    columns = [(name, seeds) for name in (recipe.REAL, *recipe.NAMES)] + [("VAE", others)]
     lines = [
-        "| measure | " + " | ".join(("training images", *recipe.NAMES)) + " |",
+        "| measure | " + " | ".join(("training images", *recipe.NAMES, "dense VAE")) + " |",
         "|---|" + "---:|" * len(columns),
     ]
     for kind, text in recipe.KINDS.items():
         cells = [
-            _over_seeds(kind, [s[f"{name}: {kind}"] for s in seeds if f"{name}: {kind}" in s])
-            for name in columns
+            _over_seeds(kind, [s[f"{name}: {kind}"] for s in found if f"{name}: {kind}" in s])
+            for name, found in columns
         ]
         lines.append(f"| {text} | " + " | ".join(cells) + " |")
     remark = (
@@ -344,8 +347,19 @@ def gans_against_vaes() -> str:
         [
             *lines,
             "",
-            f"{record['description']}, {_count(len(seeds), 'seed')}, median (range); {remark}.",
+            f"{record['description']}, {_count(len(seeds), 'seed')}, median (range); {remark}."
+            f" Dense VAE: {dense['description']}, {_count(len(others), 'seed')}:"
+            f" {_bounds(others, half)}, {_bounds(others, whole)}.",
         ]
+    )
+
+
+def _bounds(seeds: Sequence[Mapping[str, float]], kind: str) -> str:
+    """A bound and its range over seeds, with one digit: '-103.1 (-103.4 to -102.9) after …'."""
+    values = [seed[kind] for seed in seeds]
+    return (
+        f"{statistics.median(values):.1f} ({min(values):.1f} to {max(values):.1f})"
+        f" {kind.removeprefix('bound ')}"
     )
 
 
