@@ -18,7 +18,7 @@ from pathlib import Path
 __all__ = ["LONG", "is_long", "names_of_long"]
 
 LONG = 1.0
-"""Seconds, on two cores that do nothing else: without those above, all take under ten minutes."""
+"""Seconds, as recorded on two busy cores: without those above, all take under ten minutes on idle ones."""
 RECORDED = Path(__file__).with_name("long_tests.txt")
 PART = re.compile(r"([0-9.]+)s (?:call|setup|teardown) +(tests/.+\S)\s*")
 

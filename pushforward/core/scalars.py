@@ -80,7 +80,8 @@ class PlainSettings(ABCMeta):
         except Exception as error:
             if fault is not None:
                 raise fault from error
-            if not _takes_anything(cls):
+            # values are read from texts, which are answered as a whole
+            if not dataclasses.is_dataclass(cls) and not _takes_anything(cls):
                 require_known(cls.__name__, keywords, defaults)
             raise
         if fault is not None:
