@@ -31,7 +31,7 @@ def count_rows(what: str, rows: int, of: int | None = None) -> None:
 
 def told_every(seconds: float, tell: Callable[[str], None]) -> CountListener:
     """A listener that tells, at most every so many seconds: '20 of 100 rows filled'."""
-    said = time.monotonic() if seconds else 0.0
+    said = time.monotonic()
 
     def listen(what: str, rows: int, of: int | None) -> None:
         nonlocal said

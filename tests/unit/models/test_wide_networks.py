@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -46,6 +48,21 @@ def test_weights_from_before_it_read_all_at_full_size() -> None:
     again = WideLinear(4096, 3)
     again.load_state_dict(layer.state_dict())
     torch.testing.assert_close(again(x), old(x))
+
+
+@pytest.mark.parametrize("model", [pf.VAE, pf.Autoencoder])
+def test_a_model_stored_before_it_says_the_same_today(
+    model: type[pf.VAE], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = torch.randint(0, 256, (8, 3, 32, 32), dtype=torch.uint8)
+    with monkeypatch.context() as then:
+        then.setattr("pushforward.nets.mlp.NARROW", 10**9)
+        old = model(2, hidden=(8,)).fit(x, steps=1, batch=4, quiet=True)
+        assert not isinstance(first_layer(old), WideLinear)
+        old.save(tmp_path / "run")
+    again = pf.load(tmp_path / "run")
+    assert isinstance(first_layer(again), WideLinear)
+    torch.testing.assert_close(again.encode(x), old.encode(x))
 
 
 def stickers(count: int) -> torch.Tensor:
